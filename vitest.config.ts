@@ -1,0 +1,37 @@
+import { defineConfig } from "vitest/config";
+
+const shared = { sequence: { shuffle: true }, passWithNoTests: false } as const;
+
+export default defineConfig({
+  resolve: { conditions: ["flotilla-source"] },
+  ssr: { resolve: { conditions: ["flotilla-source"] } },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: "unit",
+          include: [
+            "{core,optimizer,scheduler,pool,providers,sandbox,server,sdk,simulations,scripts,benchmarks}/**/*.test.ts",
+          ],
+          exclude: ["**/node_modules/**", "**/dist/**", "**/*.real.test.ts"],
+          // The tests share the machine with the other checks.
+          testTimeout: 20_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...shared,
+          name: "real",
+          include: ["tests/**/*.test.ts", "**/*.real.test.ts"],
+          exclude: ["**/node_modules/**", "**/dist/**"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
