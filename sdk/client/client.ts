@@ -1,0 +1,148 @@
+/** The API's calls and functions, typed. */
+import {
+  FRAME_MEDIA_TYPE,
+  type AppendInputsHeader,
+  type CallStatus,
+  type CreateCallHeader,
+  type FunctionInfo,
+  type ResultItem,
+  type ResultsHeader,
+} from "../protocol/api.ts";
+import { decodeFrame, encodeFrame, splitBody } from "../protocol/frames.ts";
+import { strangeAnswer } from "./problems.ts";
+import { Transport, type TransportOptions } from "./transport.ts";
+
+/** Settings of a `Client`; each has a default. */
+export type ClientOptions = TransportOptions;
+
+/** A recorded result and its payload (empty unless it succeeded). */
+export interface ReceivedResult extends ResultItem {
+  readonly payload: Uint8Array;
+}
+
+/** One page of results, in the order in which they were recorded. */
+export interface ResultsPage {
+  readonly results: readonly ReceivedResult[];
+  readonly nextCursor: number;
+  readonly status: CallStatus;
+}
+
+export interface ResultsQuery {
+  readonly cursor: number;
+  readonly limit: number;
+  readonly waitMs: number;
+}
+
+/** A cancel is a courtesy: it is not worth a long wait for a server that is away. */
+const CANCEL_RETRY_FOR_MS = 5_000;
+
+/**
+ * A connection to one server. Cheap to make; nothing is opened before the first request, and
+ * idle connections close by themselves.
+ */
+export class Client {
+  readonly transport: Transport;
+
+  constructor(options: ClientOptions = {}) {
+    this.transport = new Transport(options);
+  }
+
+  /** The function deployed under this name. @throws NotFoundError */
+  lookupFunction(app: string, name: string): Promise<FunctionInfo> {
+    return this.transport.json<FunctionInfo>({
+      method: "GET",
+      path: `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}`,
+    });
+  }
+
+  /** Starts a call, and gives its results so far after at most `header.waitMs`. */
+  async createCall(
+    functionId: string,
+    header: CreateCallHeader,
+    payloads: readonly Uint8Array[],
+  ): Promise<ResultsPage> {
+    const bytes = await this.transport.send({
+      method: "POST",
+      path: `/v1/functions/${encodeURIComponent(functionId)}/calls`,
+      body: ownBytes(encodeFrame(header, payloads)),
+      contentType: FRAME_MEDIA_TYPE,
+      waitMs: header.waitMs,
+    });
+    return parsePage(bytes);
+  }
+
+  /** Adds inputs to an open map. */
+  appendInputs(
+    callId: string,
+    header: AppendInputsHeader,
+    payloads: readonly Uint8Array[],
+  ): Promise<CallStatus> {
+    return this.transport.json<CallStatus>({
+      method: "POST",
+      path: `/v1/calls/${encodeURIComponent(callId)}/inputs`,
+      body: ownBytes(encodeFrame(header, payloads)),
+      contentType: FRAME_MEDIA_TYPE,
+    });
+  }
+
+  /** How far a call is. */
+  callStatus(callId: string): Promise<CallStatus> {
+    return this.transport.json<CallStatus>({
+      method: "GET",
+      path: `/v1/calls/${encodeURIComponent(callId)}`,
+    });
+  }
+
+  /** Results after `query.cursor`, as soon as there are any, else after `query.waitMs`. */
+  async results(callId: string, query: ResultsQuery, signal?: AbortSignal): Promise<ResultsPage> {
+    const { cursor, limit, waitMs } = query;
+    const bytes = await this.transport.send({
+      method: "GET",
+      path: `/v1/calls/${encodeURIComponent(callId)}/results?cursor=${cursor}&limit=${limit}&waitMs=${waitMs}`,
+      waitMs,
+      signal,
+    });
+    return parsePage(bytes);
+  }
+
+  /** Ends a call: inputs without a result get none. */
+  cancelCall(callId: string): Promise<CallStatus> {
+    return this.transport.json<CallStatus>({
+      method: "POST",
+      path: `/v1/calls/${encodeURIComponent(callId)}/cancel`,
+      retryForMs: CANCEL_RETRY_FOR_MS,
+    });
+  }
+}
+
+let shared: Client | undefined;
+
+/** The client of this process, on the environment's settings. */
+export function defaultClient(): Client {
+  shared ??= new Client();
+  return shared;
+}
+
+function parsePage(bytes: Uint8Array): ResultsPage {
+  try {
+    const { header, body } = decodeFrame<ResultsHeader>(bytes);
+    const payloads = splitBody(
+      body,
+      header.results.map((result) => result.bytes),
+    );
+    const results = header.results.map((result, position) => ({
+      ...result,
+      payload: payloads[position] ?? new Uint8Array(0),
+    }));
+    return { results, nextCursor: header.nextCursor, status: header.status };
+  } catch (cause) {
+    throw strangeAnswer(cause);
+  }
+}
+
+/** `encodeFrame` always makes a buffer of its own; this says so to the compiler, without a copy. */
+function ownBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
+}

@@ -1,0 +1,167 @@
+/**
+ * Requests that survive a server that restarts.
+ *
+ * Every request of the API may be sent again: calls carry an id of their own, ranges of inputs
+ * their index, pages of results their cursor. So a refused or broken connection, a silent
+ * server and a retryable answer are all tried again, with backoff, until the server has been
+ * away for `retryForMs`. A server never heard from gets `FIRST_CONTACT_MS` only, so that a
+ * wrong address is told at once.
+ */
+import { ServerUnreachableError, type FlotillaError } from "../errors.ts";
+import { resolveConnection, type Connection, type ConnectionOptions } from "./connection.ts";
+import { backoffMs, pause } from "./pause.ts";
+import { refusalOf, strangeAnswer } from "./problems.ts";
+
+/** How long a server known to exist may be away. */
+const RETRY_FOR_MS = 60_000;
+/** How long a server may be away that never answered this client. */
+const FIRST_CONTACT_MS = 2_000;
+/** A request without an answer for this long, beyond what it asked to wait, is given up. */
+const ANSWER_MS_MAX = 30_000;
+
+export interface TransportOptions extends ConnectionOptions {
+  /** How long to keep trying while the server is away. Default 60 s. */
+  readonly retryForMs?: number;
+}
+
+export interface ApiRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT";
+  /** From `/v1` on, with its query. */
+  readonly path: string;
+  readonly body?: Uint8Array<ArrayBuffer> | string;
+  readonly contentType?: string;
+  /** How long the server was asked to wait before it answers; Infinity for an endless answer. */
+  readonly waitMs?: number;
+  readonly retryForMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One attempt's end, when it was not an answer to give back. */
+interface Failure {
+  readonly error: FlotillaError;
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+}
+
+export class Transport {
+  readonly #options: TransportOptions;
+  #connection: Promise<Connection> | undefined;
+  #hasAnswered = false;
+
+  constructor(options: TransportOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The server and token in use, settled on first need. */
+  connection(): Promise<Connection> {
+    this.#connection ??= resolveConnection(this.#options);
+    return this.#connection;
+  }
+
+  /** The body of the answer. @throws the errors of `errors.ts`, or the signal's reason. */
+  async send(request: ApiRequest): Promise<Uint8Array> {
+    const startedAtMs = performance.now();
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#attempt(request, readBytes);
+      if (!isFailure(outcome)) return outcome;
+      request.signal?.throwIfAborted();
+      const delayMs = outcome.retryAfterMs ?? backoffMs(attempt);
+      const spentMs = performance.now() - startedAtMs + delayMs;
+      if (!outcome.retryable || spentMs > this.#patienceMs(request)) throw outcome.error;
+      await pause(delayMs, request.signal);
+      request.signal?.throwIfAborted();
+    }
+  }
+
+  /** The JSON of the answer, which the caller says is a `T`. @throws as `send`. */
+  async json<T>(request: ApiRequest): Promise<T> {
+    const bytes = await this.send(request);
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes)) as T;
+    } catch (cause) {
+      throw strangeAnswer(cause);
+    }
+  }
+
+  /** One attempt at an answer to be read as it comes, such as events. @throws as `send`. */
+  async open(request: ApiRequest): Promise<Response> {
+    const outcome = await this.#attempt(request, (response) => Promise.resolve(response));
+    if (isFailure(outcome)) throw outcome.error;
+    return outcome;
+  }
+
+  #patienceMs(request: ApiRequest): number {
+    const patienceMs = request.retryForMs ?? this.#options.retryForMs ?? RETRY_FOR_MS;
+    return this.#hasAnswered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS);
+  }
+
+  async #attempt<T>(
+    request: ApiRequest,
+    read: (response: Response) => Promise<T>,
+  ): Promise<T | Failure> {
+    const connection = await this.connection();
+    let response: Response;
+    try {
+      response = await fetch(
+        connection.serverUrl + request.path,
+        fetchOptions(connection, request),
+      );
+      this.#hasAnswered = true;
+      if (response.ok) return await read(response);
+      return { ...FAILED, ...refusalOf(response, await response.text()) };
+    } catch (cause) {
+      request.signal?.throwIfAborted();
+      // The server may come back at another address, which the file then names.
+      this.#connection = undefined;
+      return {
+        ...FAILED,
+        error: new ServerUnreachableError(
+          `no Flotilla server at ${connection.serverUrl}: ${reasonOf(cause)}`,
+          cause,
+        ),
+        retryable: true,
+        retryAfterMs: undefined,
+      };
+    }
+  }
+}
+
+const FAILURE = Symbol("failure");
+const FAILED = { [FAILURE]: true } as const;
+
+function isFailure(outcome: unknown): outcome is Failure {
+  return typeof outcome === "object" && outcome !== null && FAILURE in outcome;
+}
+
+function fetchOptions({ token }: Connection, request: ApiRequest): RequestInit {
+  const { method, body, contentType } = request;
+  const signal = signalOf(request);
+  return {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(contentType === undefined ? {} : { "content-type": contentType }),
+    },
+    ...(body === undefined ? {} : { body }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+}
+
+function signalOf({ waitMs = 0, signal }: ApiRequest): AbortSignal | undefined {
+  if (waitMs === Infinity) return signal;
+  const limit = AbortSignal.timeout(waitMs + ANSWER_MS_MAX);
+  return signal === undefined ? limit : AbortSignal.any([signal, limit]);
+}
+
+async function readBytes(response: Response): Promise<Uint8Array> {
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** What broke, in the words of the system: `connect ECONNREFUSED 127.0.0.1:7070`. */
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  if (thrown.name === "TimeoutError") return "it gave no answer in time";
+  const { cause } = thrown;
+  if (!(cause instanceof Error)) return thrown.message;
+  return cause.message !== "" ? cause.message : cause.name;
+}

@@ -1,0 +1,77 @@
+/** The parts of the API that only the command line uses. */
+import type { Client } from "../client/client.ts";
+import { NotFoundError } from "../errors.ts";
+import type {
+  AppList,
+  AppSummary,
+  ContainerSummary,
+  Deployment,
+  DeployRequest,
+} from "../protocol/index.ts";
+
+const JSON_MEDIA_TYPE = "application/json";
+/** Stopping is tried a little only: the platform ends abandoned apps by itself. */
+const STOP_RETRY_FOR_MS = 5_000;
+
+export class AdminClient {
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Uploads `bytes` unless the server has them. @returns whether they had to be sent. */
+  async uploadBlob(sha256: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+    const path = `/v1/blobs/${sha256}`;
+    try {
+      await this.#client.transport.send({ method: "HEAD", path });
+      return false;
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+    const contentType = "application/octet-stream";
+    await this.#client.transport.send({ method: "PUT", path, body: bytes, contentType });
+    return true;
+  }
+
+  deploy(app: string, request: DeployRequest): Promise<Deployment> {
+    return this.#client.transport.json<Deployment>({
+      method: "POST",
+      path: `/v1/apps/${encodeURIComponent(app)}/deployments`,
+      body: JSON.stringify(request),
+      contentType: JSON_MEDIA_TYPE,
+    });
+  }
+
+  async heartbeat(appId: string): Promise<void> {
+    const path = `/v1/deployments/${encodeURIComponent(appId)}/heartbeat`;
+    await this.#client.transport.send({ method: "POST", path });
+  }
+
+  async apps(): Promise<readonly AppSummary[]> {
+    const list = await this.#client.transport.json<AppList>({ method: "GET", path: "/v1/apps" });
+    return list.apps;
+  }
+
+  /** @param app Its name or its id. */
+  stopApp(app: string): Promise<AppSummary> {
+    return this.#client.transport.json<AppSummary>({
+      method: "POST",
+      path: `/v1/apps/${encodeURIComponent(app)}/stop`,
+      retryForMs: STOP_RETRY_FOR_MS,
+    });
+  }
+
+  async containers(): Promise<readonly ContainerSummary[]> {
+    const path = "/v1/containers";
+    const list = await this.#client.transport.json<{
+      readonly containers: readonly ContainerSummary[];
+    }>({ method: "GET", path });
+    return list.containers;
+  }
+
+  async stopContainer(containerId: string): Promise<void> {
+    const path = `/v1/containers/${encodeURIComponent(containerId)}/stop`;
+    await this.#client.transport.send({ method: "POST", path });
+  }
+}

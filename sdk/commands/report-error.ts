@@ -1,0 +1,63 @@
+/** How a command says what went wrong: what happened, then what to do; a stack only of user code. */
+import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
+import pc from "picocolors";
+import { isFlotillaError } from "../errors.ts";
+import { exitCodeOf } from "./exit-codes.ts";
+import { printProgress, withoutControls } from "./terminal.ts";
+
+const CAUSES_MAX = 8;
+
+/** Prints `thrown` to stderr and gives the exit code for it. */
+export function reportError(thrown: unknown): number {
+  printProgress(errorReport(thrown));
+  return exitCodeOf(thrown);
+}
+
+/** The lines for an error, without control characters of others. */
+export function errorReport(thrown: unknown): string {
+  if (!isFlotillaError(thrown)) {
+    return `${pc.red("error:")} ${withoutControls(stackOf(thrown))}`;
+  }
+  const lines = [`${pc.red(`error[${thrown.code}]:`)} ${withoutControls(thrown.message)}`];
+  if (thrown.name === "UsageError") lines.push(...userFrames(thrown).slice(0, 1));
+  if (thrown.nextStep !== undefined) lines.push(`  ${pc.bold("next:")} ${thrown.nextStep}`);
+  if (thrown.cause instanceof Error && thrown.code === "startup_failed") {
+    lines.push(withoutControls(stackOf(thrown.cause)));
+  }
+  return lines.join("\n");
+}
+
+/** Where this package is; frames from here are not the user's. */
+const PACKAGE_URL = new URL("..", import.meta.url).href;
+const PACKAGE_PATH = fileURLToPath(PACKAGE_URL);
+const FRAME = /^\s+at /;
+
+/** The lines of a stack that are in the user's files. */
+function userFrames(error: Error): string[] {
+  const lines = (error.stack ?? "").split("\n").filter((line) => FRAME.test(line));
+  return lines.filter(
+    (line) =>
+      !line.includes(PACKAGE_URL) && !line.includes(PACKAGE_PATH) && !line.includes("node:"),
+  );
+}
+
+function stackOf(thrown: unknown): string {
+  const lines: string[] = [];
+  let error = thrown;
+  for (let depth = 0; error !== undefined && depth < CAUSES_MAX; depth++) {
+    const text = error instanceof Error ? headedStack(error) : inspect(error);
+    lines.push(depth === 0 ? text : `caused by: ${text}`);
+    error = error instanceof Error ? error.cause : undefined;
+  }
+  return lines.join("\n");
+}
+
+/** Name and message, then the user's frames; all frames when none is the user's. */
+function headedStack(error: Error): string {
+  const head = error.message === "" ? error.name : `${error.name}: ${error.message}`;
+  const frames = userFrames(error);
+  if (frames.length > 0) return [head, ...frames].join("\n");
+  const { stack = head } = error;
+  return stack.includes(error.message) ? stack : `${head}\n${stack}`;
+}

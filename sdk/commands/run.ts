@@ -1,0 +1,127 @@
+/**
+ * `flotilla run`: an app that lives as long as this command.
+ *
+ * The file is bundled, imported here, and deployed as an ephemeral app; the entrypoint runs on
+ * this machine and its calls go to the platform. Whatever ends the command (the result, an
+ * error, ctrl-C), the app is stopped; if even that fails, its lease runs out by itself.
+ */
+import { Client } from "../client/client.ts";
+import { FlotillaError, NotFoundError, RequestError, UsageError } from "../errors.ts";
+import type { Deployment } from "../protocol/index.ts";
+import { AdminClient } from "./admin-client.ts";
+import { prepareFile, sendApps } from "./deploy-code.ts";
+import { followApp } from "./follow-app.ts";
+import { InterruptedError } from "./interrupted-error.ts";
+import { chooseRunnable, type LoadedApp } from "./load-apps.ts";
+import { parseArgument } from "./parse-argument.ts";
+import { printResult } from "./print-result.ts";
+import { printProgress } from "./terminal.ts";
+
+export interface RunOptions {
+  readonly json?: boolean;
+  /** Leave control sequences in what functions print. */
+  readonly raw?: boolean;
+  /** Show no progress, only what functions print and the result. */
+  readonly quiet?: boolean;
+}
+
+/** Heartbeats per lease: two may get lost. */
+const HEARTBEATS_PER_LEASE = 3;
+
+/** Runs `target` (`FILE` or `FILE::name`) with `args`. @throws what the user's code throws. */
+export async function runFile(
+  target: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<void> {
+  const { path, name } = splitTarget(target);
+  const progress = options.quiet === true ? () => undefined : printProgress;
+  const { bundle, module } = await prepareFile(path, progress);
+  const runnable = chooseRunnable(module, name);
+  const client = new Client();
+  await exportConnection(client);
+  const admin = new AdminClient(client);
+  const { apps } = module;
+  const deployments = await sendApps({ admin, bundle, apps, mode: "ephemeral", progress });
+  bindFunctions(apps, deployments);
+  const ending = new AbortController();
+  const shown = deployments.map(({ appId }) => followApp({ client, appId, ...options }));
+  let result: unknown;
+  try {
+    result = await Promise.race([
+      runnable.run(...args.map(parseArgument)),
+      interruption(),
+      ...deployments.map((deployment) => lostLease(admin, deployment, ending.signal)),
+    ]);
+  } finally {
+    ending.abort();
+    await Promise.allSettled(deployments.map(({ appId }) => admin.stopApp(appId)));
+    await Promise.all(shown.map((following) => following.finish()));
+  }
+  printResult(result, options);
+}
+
+/** Cuts `file.ts::name`. @throws UsageError */
+export function splitTarget(target: string): {
+  readonly path: string;
+  readonly name: string | undefined;
+} {
+  const at = target.lastIndexOf("::");
+  if (at < 0) return { path: target, name: undefined };
+  const path = target.slice(0, at);
+  const name = target.slice(at + 2);
+  if (path !== "" && name !== "") return { path, name };
+  throw new UsageError(`"${target}" must be FILE or FILE::name, such as square.ts::square`);
+}
+
+/** The bundle has its own copy of the SDK; this is how it finds the same server. */
+async function exportConnection(client: Client): Promise<void> {
+  const { serverUrl, token } = await client.transport.connection();
+  process.env.FLOTILLA_SERVER_URL = serverUrl;
+  process.env.FLOTILLA_TOKEN = token;
+}
+
+function bindFunctions(apps: readonly LoadedApp[], deployments: readonly Deployment[]): void {
+  for (const deployment of deployments) {
+    const app = apps.find(({ record }) => record.name === deployment.app);
+    for (const { name, functionId } of deployment.functions) {
+      const record = app?.functions.get(name);
+      if (record !== undefined) record.binding.functionId = functionId;
+    }
+  }
+}
+
+/** Rejects on ctrl-C; a second one ends the process at once. */
+function interruption(): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    let count = 0;
+    const onSignal = (): void => {
+      count += 1;
+      if (count > 1) process.exit(130);
+      printProgress("Stopping the app; ctrl-C again to leave at once");
+      reject(new InterruptedError("interrupted: the app was stopped"));
+    };
+    process.on("SIGINT", onSignal);
+    process.on("SIGTERM", onSignal);
+  });
+}
+
+/** Keeps the app alive; rejects when the server says that it is gone. */
+function lostLease(
+  admin: AdminClient,
+  { app, appId, leaseMs }: Deployment,
+  ended: AbortSignal,
+): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const beat = (): void => {
+      admin.heartbeat(appId).catch((error: unknown) => {
+        const isGone = error instanceof NotFoundError || error instanceof RequestError;
+        if (!isGone || ended.aborted) return;
+        reject(new FlotillaError(`app ${app} was stopped while it ran`, { code: "app_stopped" }));
+      });
+    };
+    const timer = setInterval(beat, leaseMs / HEARTBEATS_PER_LEASE);
+    timer.unref();
+    ended.addEventListener("abort", () => clearInterval(timer), { once: true });
+  });
+}

@@ -1,0 +1,66 @@
+import { isCallId } from "./call-id.ts";
+import { defaultClient, type Client } from "./client/client.ts";
+import { UsageError } from "./errors.ts";
+import type { CallStatus } from "./protocol/api.ts";
+import { waitForValue } from "./results.ts";
+
+/** How `FunctionCall.get` waits. */
+export interface GetOptions {
+  /** Give up after this long; 0 looks once. Absent waits until there is a result. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * One call of a function that runs on its own; its id can be kept and used in another process.
+ *
+ * @example
+ * const call = await square.spawn(7);
+ * const result = await call.get({ timeoutMs: 60_000 });
+ */
+export class FunctionCall<Result = unknown> {
+  readonly callId: string;
+  readonly #client: Client | undefined;
+
+  private constructor(callId: string, client: Client | undefined) {
+    this.callId = callId;
+    this.#client = client;
+  }
+
+  /** The call with this id, made by `spawn` here or elsewhere. @throws UsageError */
+  static fromId<Result = unknown>(
+    callId: string,
+    options: { readonly client?: Client | undefined } = {},
+  ): FunctionCall<Result> {
+    if (!isCallId(callId)) throw new UsageError(`"${callId}" is not the id of a call`);
+    return new FunctionCall<Result>(callId, options.client);
+  }
+
+  /**
+   * The function's result.
+   *
+   * @throws the error the function threw, CallError when the platform ended it, TimeoutError
+   *   when there is no result in time (the call goes on).
+   */
+  async get(options: GetOptions = {}): Promise<Result> {
+    const { timeoutMs } = options;
+    if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
+      throw new UsageError(`timeoutMs must be 0 or more, got ${timeoutMs}`);
+    }
+    const client = this.#reach();
+    return (await waitForValue({ client, callId: this.callId, timeoutMs })) as Result;
+  }
+
+  /** How far the call is, and why it waits if it does. */
+  status(): Promise<CallStatus> {
+    return this.#reach().callStatus(this.callId);
+  }
+
+  /** Ends the call; inputs that have no result yet are recorded as cancelled. */
+  async cancel(): Promise<void> {
+    await this.#reach().cancelCall(this.callId);
+  }
+
+  #reach(): Client {
+    return this.#client ?? defaultClient();
+  }
+}

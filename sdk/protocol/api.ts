@@ -1,0 +1,280 @@
+/**
+ * The HTTP API, version 1: request and response shapes.
+ *
+ * JSON everywhere but where payloads travel: those requests and responses are one frame
+ * (`frames.ts`, media type `FRAME_MEDIA_TYPE`) whose header is one of the `...Header` types
+ * and whose body is the payloads one after the other. A payload is `encodeValue`'s bytes; the
+ * server passes it through unread.
+ *
+ *     PUT    /v1/blobs/{sha256}                     raw bytes            -> 204
+ *     HEAD   /v1/blobs/{sha256}                     is it there?         -> 200 | 404
+ *     POST   /v1/apps/{app}/deployments             DeployRequest        -> Deployment
+ *     POST   /v1/deployments/{appId}/heartbeat      keeps an ephemeral app alive -> 204
+ *     GET    /v1/apps                               -> AppList
+ *     POST   /v1/apps/{app}/stop                    -> AppSummary
+ *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
+ *     POST   /v1/functions/{functionId}/calls       frame CreateCallHeader -> frame ResultsHeader
+ *                                                   or JSON JsonCallRequest -> JsonCallResponse
+ *     POST   /v1/calls/{callId}/inputs              frame AppendInputsHeader -> CallStatus
+ *     GET    /v1/calls/{callId}                     -> CallStatus
+ *     GET    /v1/calls/{callId}/results?cursor&limit&waitMs   -> frame ResultsHeader
+ *     POST   /v1/calls/{callId}/cancel              -> CallStatus
+ *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)
+ *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
+ *     POST   /v1/containers/{containerId}/stop
+ *     GET    /v1/agent                              WebSocket of node agents
+ *     GET    /health · /metrics · /openapi.json
+ */
+import type { FunctionSpec } from "./spec.ts";
+
+export const FRAME_MEDIA_TYPE = "application/vnd.flotilla.frame";
+/** Longest wait one request may ask for. */
+export const WAIT_MS_MAX = 30_000;
+/** Most inputs in one request. */
+export const INPUTS_PER_REQUEST_MAX = 2_000;
+/** Payloads up to this size travel in frames and live in the ledger; larger ones are blobs. */
+export const INLINE_PAYLOAD_BYTES_MAX = 64 * 1024;
+/** Largest payload of one input or result. */
+export const PAYLOAD_BYTES_MAX = 16 * 1024 * 1024;
+/** Name of the header with the bearer token's scheme, spelled as `Authorization: Bearer fl_…`. */
+export const TOKEN_PREFIX = "fl_";
+
+export interface DeployRequest {
+  /** `ephemeral` apps end when their owner stops sending heartbeats. */
+  readonly mode: "deployed" | "ephemeral";
+  /** SHA-256 (hex) of the uploaded bundle. */
+  readonly codeSha256: string;
+  readonly functions: readonly DeployedFunction[];
+}
+
+export interface DeployedFunction {
+  readonly name: string;
+  readonly spec: FunctionSpec;
+}
+
+export interface Deployment {
+  readonly appId: string;
+  readonly app: string;
+  readonly mode: "deployed" | "ephemeral";
+  /** Counts up from 1 with every deployment of a deployed app. */
+  readonly version: number;
+  readonly functions: readonly { readonly name: string; readonly functionId: string }[];
+  /** An ephemeral app without a heartbeat for this long is stopped. */
+  readonly leaseMs: number;
+}
+
+export interface AppSummary {
+  readonly appId: string;
+  readonly app: string;
+  readonly mode: "deployed" | "ephemeral";
+  readonly state: "running" | "stopped";
+  readonly version: number;
+  readonly functions: readonly string[];
+  readonly containers: number;
+  readonly createdAtMs: number;
+}
+
+export interface AppList {
+  readonly apps: readonly AppSummary[];
+}
+
+export interface FunctionInfo {
+  readonly functionId: string;
+  readonly app: string;
+  readonly appId: string;
+  readonly name: string;
+  readonly version: number;
+  readonly spec: FunctionSpec;
+  readonly backlog: number;
+  readonly containers: number;
+}
+
+/**
+ * Starts a call. Body: the inputs of `sizes`, each an encoded array of arguments.
+ * Sending the same `callId` again gives the same call and starts nothing.
+ */
+export interface CreateCallHeader {
+  /** Chosen by the client: `ca_` and 26 characters of a-z and 0-9. */
+  readonly callId: string;
+  readonly kind: "single" | "map";
+  readonly sizes: readonly number[];
+  /** A map stays open for more inputs until one request says `final`. */
+  readonly final: boolean;
+  /** How long to wait for results before answering, 0 to WAIT_MS_MAX. */
+  readonly waitMs: number;
+}
+
+/** More inputs of an open map, from `startIndex` on. Sending a range again changes nothing. */
+export interface AppendInputsHeader {
+  readonly startIndex: number;
+  readonly sizes: readonly number[];
+  readonly final: boolean;
+}
+
+export type InputOutcome = "succeeded" | "failed" | "cancelled";
+
+/** One recorded result; each input has exactly one. */
+export interface ResultItem {
+  /** Index of the input in its call. */
+  readonly index: number;
+  readonly outcome: InputOutcome;
+  /** Bytes of the body that are this result's payload (0 unless it succeeded). */
+  readonly bytes: number;
+  /** Why it failed. */
+  readonly error?: WireError;
+  /** How often the input was handed to a container. */
+  readonly attempts: number;
+  /** Time in the user's function. */
+  readonly runMs: number;
+}
+
+/** Results in the order in which they were recorded; body: their payloads. */
+export interface ResultsHeader {
+  readonly callId: string;
+  readonly results: readonly ResultItem[];
+  /** Pass it as `cursor` to get what comes after. */
+  readonly nextCursor: number;
+  readonly status: CallStatus;
+}
+
+/** How far a call is. */
+export interface CallStatus {
+  readonly callId: string;
+  readonly functionId: string;
+  readonly kind: "single" | "map";
+  /** `running` until every input of a final call has its result. */
+  readonly state: "running" | "finished" | "cancelled";
+  readonly inputCount: number;
+  readonly finishedCount: number;
+  readonly failedCount: number;
+  readonly final: boolean;
+  readonly createdAtMs: number;
+  /** Why it still waits, when it does: the constraint that binds. */
+  readonly pendingReason?: string;
+}
+
+/** An error as it travels: a user's own, or the platform's (then `code` is set). */
+export interface WireError {
+  readonly name: string;
+  readonly message: string;
+  /** The stack with positions in the user's own source. */
+  readonly stack?: string;
+  readonly cause?: WireError;
+  /** Set when the platform, not the user's code, ended the input. */
+  readonly code?: CallErrorCode;
+}
+
+/** Why the platform ended an input. */
+export type CallErrorCode =
+  | "container_exited"
+  | "out_of_memory"
+  | "timed_out"
+  | "cancelled"
+  | "not_serializable"
+  | "startup_failed"
+  | "payload_too_large"
+  | "attempts_exhausted";
+
+/** The plain way in, for curl and other languages: arguments and result as JSON. */
+export interface JsonCallRequest {
+  readonly args: readonly unknown[];
+  readonly waitMs?: number;
+}
+
+export interface JsonCallResponse {
+  readonly callId: string;
+  readonly state: CallStatus["state"];
+  readonly result?: unknown;
+  readonly error?: WireError;
+}
+
+/** Every error answer (RFC 9457, `application/problem+json`). */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly requestId: string;
+  readonly retryable: boolean;
+  readonly details?: Readonly<Record<string, string | number | boolean | undefined>>;
+}
+
+export interface ContainerSummary {
+  readonly containerId: string;
+  readonly app: string;
+  readonly function: string;
+  readonly functionId: string;
+  readonly nodeId: string;
+  readonly state: "starting" | "idle" | "busy" | "stopping";
+  readonly gpu?: string;
+  readonly emulated: boolean;
+  readonly isolation: "gvisor" | "process";
+  readonly startedAtMs: number;
+  readonly inputsDone: number;
+}
+
+export interface NodeSummary {
+  readonly nodeId: string;
+  readonly state: string;
+  readonly cloud: string;
+  readonly region: string;
+  readonly instanceType: string;
+  readonly purchase: string;
+  readonly gpu?: string;
+  readonly gpuCount: number;
+  readonly gpuUsed: number;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  readonly containers: number;
+  readonly usdPerHour: number;
+  readonly emulated: boolean;
+  readonly isolation: "gvisor" | "process";
+  readonly sinceMs: number;
+}
+
+/** One line of a plan: an offer, how many of it, and why. */
+export interface PlanLineSummary {
+  readonly offerId: string;
+  readonly cloud: string;
+  readonly region: string;
+  readonly zone?: string;
+  readonly instanceType: string;
+  readonly purchase: string;
+  readonly count: number;
+  readonly delta: number;
+  readonly usdPerHour: number;
+  readonly reason: string;
+}
+
+export interface PlanSummary {
+  readonly planId: string;
+  readonly atMs: number;
+  readonly status: string;
+  readonly solver: string;
+  readonly solveMs: number;
+  readonly offersConsidered: number;
+  readonly objectiveUsdPerHour: number;
+  readonly boundUsdPerHour: number;
+  readonly gapFraction: number;
+  readonly terms: Readonly<Record<string, number>>;
+  readonly lines: readonly PlanLineSummary[];
+  readonly unmet: readonly {
+    readonly classId: string;
+    readonly quantity: number;
+    readonly reason: string;
+  }[];
+}
+
+/** The platform as a whole, for `flotilla up`, quick start and dashboards. */
+export interface PlatformStatus {
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly nodes: number;
+  readonly containers: number;
+  readonly callsRunning: number;
+  /** Paid and used GPU time since the start of the record. */
+  readonly gpuMsPaid: number;
+  readonly gpuMsUsed: number;
+  readonly costMicroUsd: number;
+}

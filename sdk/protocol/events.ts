@@ -1,0 +1,49 @@
+/** What happens on the platform, as it happens; stored in a capped stream, sent as SSE. */
+import type { PlanSummary } from "./api.ts";
+
+/** Fields every event has. `eventId` orders them and is where a reader resumes. */
+export interface EventBase {
+  readonly eventId: string;
+  readonly atMs: number;
+  readonly appId?: string;
+  readonly functionId?: string;
+  readonly callId?: string;
+  readonly containerId?: string;
+  readonly nodeId?: string;
+}
+
+export type EventBody =
+  | { readonly kind: "call.queued"; readonly inputs: number }
+  /** Demand that nothing running can meet, with the constraint that binds. */
+  | { readonly kind: "call.pending"; readonly reason: string }
+  | { readonly kind: "call.finished"; readonly succeeded: number; readonly failed: number }
+  | { readonly kind: "plan.made"; readonly plan: PlanSummary }
+  | {
+      readonly kind: "node.requested";
+      readonly offerId: string;
+      readonly usdPerHour: number;
+      readonly reason: string;
+    }
+  | { readonly kind: "node.booting"; readonly providerNodeId: string }
+  | { readonly kind: "node.refused"; readonly offerId: string; readonly reason: string }
+  | {
+      readonly kind: "node.registered";
+      readonly description: string;
+      readonly emulated: boolean;
+      readonly isolation: "gvisor" | "process";
+    }
+  | { readonly kind: "node.draining"; readonly reason: string }
+  | { readonly kind: "node.terminated"; readonly reason: string }
+  | { readonly kind: "container.placed"; readonly reason: string }
+  | { readonly kind: "container.starting" }
+  | { readonly kind: "container.ready"; readonly startMs: number }
+  | { readonly kind: "container.exited"; readonly reason: string; readonly exitCode?: number }
+  | {
+      readonly kind: "log";
+      readonly stream: "stdout" | "stderr";
+      readonly text: string;
+      /** Counts up from 1 within a container, without gaps. */
+      readonly sequence: number;
+    };
+
+export type PlatformEvent = EventBase & EventBody;

@@ -1,0 +1,151 @@
+/**
+ * Frames: the one wire format of the platform. API batches, the agent link and the runner's
+ * pipe all carry them.
+ *
+ *     u32 total   little endian, bytes that follow
+ *     u32 header  little endian, bytes of the header
+ *     header      UTF-8 JSON
+ *     body        the rest: raw bytes, as the header says (payloads are never base64)
+ *
+ * A decoder holds at most one partial frame and refuses one above its limit before
+ * buffering it, so a broken or hostile peer costs a bounded amount of memory.
+ */
+
+/** One message: what it is, and the bytes it carries. */
+export interface Frame<Header = unknown> {
+  readonly header: Header;
+  readonly body: Uint8Array;
+}
+
+/** Largest frame any peer may send. */
+export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+
+const PREFIX_BYTES = 8;
+const EMPTY = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** The peer sent bytes that are no frame; the connection cannot be used any further. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+/** The bytes of one frame. Cost: one copy of the body. */
+export function encodeFrame(header: unknown, bodies: readonly Uint8Array[] = []): Uint8Array {
+  const head = encoder.encode(JSON.stringify(header));
+  const bodyBytes = bodies.reduce((sum, body) => sum + body.byteLength, 0);
+  const out = new Uint8Array(PREFIX_BYTES + head.byteLength + bodyBytes);
+  const view = new DataView(out.buffer);
+  view.setUint32(0, 4 + head.byteLength + bodyBytes, true);
+  view.setUint32(4, head.byteLength, true);
+  out.set(head, PREFIX_BYTES);
+  let offset = PREFIX_BYTES + head.byteLength;
+  for (const body of bodies) {
+    out.set(body, offset);
+    offset += body.byteLength;
+  }
+  return out;
+}
+
+/** The one frame that `bytes` is, no more and no less. @throws FrameError otherwise. */
+export function decodeFrame<Header = unknown>(bytes: Uint8Array): Frame<Header> {
+  const frameDecoder = new FrameDecoder<Header>(Math.max(bytes.byteLength, PREFIX_BYTES));
+  const frames = frameDecoder.push(bytes);
+  const [frame] = frames;
+  if (frame === undefined || frames.length > 1 || frameDecoder.pendingBytes > 0) {
+    throw new FrameError(`expected one frame, got ${frames.length} and a rest`);
+  }
+  return frame;
+}
+
+/** Cuts a body into the consecutive pieces whose sizes a header gave. @throws FrameError */
+export function splitBody(body: Uint8Array, sizes: readonly number[]): Uint8Array[] {
+  let offset = 0;
+  const pieces = sizes.map((size) => {
+    if (!Number.isInteger(size) || size < 0 || offset + size > body.byteLength) {
+      throw new FrameError(`a piece of ${size} bytes does not fit a body of ${body.byteLength}`);
+    }
+    const piece = body.subarray(offset, offset + size);
+    offset += size;
+    return piece;
+  });
+  if (offset !== body.byteLength) {
+    throw new FrameError(`${body.byteLength - offset} bytes of body belong to no piece`);
+  }
+  return pieces;
+}
+
+/** Turns a stream of bytes, cut anywhere, into frames. */
+export class FrameDecoder<Header = unknown> {
+  readonly #frameBytesMax: number;
+  #chunks: Uint8Array[] = [];
+  #bufferedBytes = 0;
+
+  constructor(frameBytesMax: number = FRAME_BYTES_MAX) {
+    this.#frameBytesMax = frameBytesMax;
+  }
+
+  /** Bytes of an unfinished frame held so far. */
+  get pendingBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** The frames that `chunk` completes, in order. @throws FrameError on bytes that are no frame. */
+  push(chunk: Uint8Array): Frame<Header>[] {
+    if (chunk.byteLength > 0) {
+      this.#chunks.push(chunk);
+      this.#bufferedBytes += chunk.byteLength;
+    }
+    const frames: Frame<Header>[] = [];
+    for (;;) {
+      if (this.#bufferedBytes < PREFIX_BYTES) return frames;
+      const first = this.#joinedUpTo(PREFIX_BYTES);
+      const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
+      const total = view.getUint32(0, true);
+      const headerBytes = view.getUint32(4, true);
+      if (total > this.#frameBytesMax || headerBytes + 4 > total) {
+        throw new FrameError(
+          `a frame of ${total} bytes with a header of ${headerBytes} is refused`,
+        );
+      }
+      if (this.#bufferedBytes < total + 4) return frames;
+      frames.push(parseFrame<Header>(this.#take(total + 4), headerBytes));
+    }
+  }
+
+  #joinedUpTo(size: number): Uint8Array {
+    const [first] = this.#chunks;
+    if (first !== undefined && first.byteLength >= size) return first;
+    const joined = concat(this.#chunks, this.#bufferedBytes);
+    this.#chunks = [joined];
+    return joined;
+  }
+
+  #take(size: number): Uint8Array {
+    const joined = this.#joinedUpTo(size);
+    const rest = joined.subarray(size);
+    this.#chunks = [...(rest.byteLength > 0 ? [rest] : []), ...this.#chunks.slice(1)];
+    this.#bufferedBytes -= size;
+    return joined.subarray(0, size);
+  }
+}
+
+function parseFrame<Header>(bytes: Uint8Array, headerBytes: number): Frame<Header> {
+  const bodyStart = PREFIX_BYTES + headerBytes;
+  try {
+    const header = JSON.parse(decoder.decode(bytes.subarray(PREFIX_BYTES, bodyStart))) as Header;
+    return { header, body: bodyStart < bytes.byteLength ? bytes.subarray(bodyStart) : EMPTY };
+  } catch (error) {
+    throw new FrameError("the header of a frame is not JSON", { cause: error });
+  }
+}
+
+function concat(chunks: readonly Uint8Array[], totalBytes: number): Uint8Array {
+  const joined = new Uint8Array(totalBytes);
+  let offset = 0;
+  for (const chunk of chunks) {
+    joined.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return joined;
+}

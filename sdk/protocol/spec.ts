@@ -1,0 +1,59 @@
+/** What a function asks for, as the user writes it and as it travels. */
+
+/** GPU types a function may ask for. */
+export type GpuType =
+  | "T4"
+  | "L4"
+  | "A10"
+  | "V100"
+  | "L40S"
+  | "A100-40GB"
+  | "A100-80GB"
+  | "RTX-PRO-6000"
+  | "H100"
+  | "H200"
+  | "B200"
+  | "B300";
+
+type GpuCount = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+
+/** One choice: a type, or a type and how many of it on one machine. */
+export type GpuChoice = GpuType | `${GpuType}:${GpuCount}`;
+
+/** Egress of a container. `none` is the default. */
+export interface NetworkPolicy {
+  readonly egress: "none";
+}
+
+/** The options of a function. Everything has a default. */
+export interface FunctionSpec {
+  /** Name under which the function is deployed; by default the name of its export. */
+  readonly name?: string;
+  /** GPU type, count, or a list in order of preference (all with the same count). */
+  readonly gpu?: GpuChoice | readonly GpuChoice[];
+  /** Virtual cores, 0.1 to 64. Default 0.125. */
+  readonly cpu?: number;
+  /** MiB of memory, 64 to 524,288. Default 256. */
+  readonly memoryMiB?: number;
+  /** Longest run of one input, 1 s to 24 h. Default 300 s. */
+  readonly timeoutMs?: number;
+  /** Longest start of a container, 1 s to 24 h. Default: `timeoutMs`. */
+  readonly startupTimeoutMs?: number;
+  /** How long an idle container is kept, 2 s to 20 min. Default 60 s. */
+  readonly scaledownWindowMs?: number;
+  /** Containers kept even when idle, 0 to 4,000. Default 0. */
+  readonly minContainers?: number;
+  /** Most containers at once, 1 to 4,000. Default 100. */
+  readonly maxContainers?: number;
+  /** Extra idle containers while active, 0 to 4,000. Default 0. */
+  readonly bufferContainers?: number;
+  /** Regions the function may run in. Default: any. */
+  readonly regions?: readonly string[];
+  /** Clouds the function may run on. Default: any. */
+  readonly clouds?: readonly ("aws" | "gcp" | "azure" | "local")[];
+  /** Whether it may run where a provider can take the machine back. Default true. */
+  readonly preemptible?: boolean;
+  readonly network?: NetworkPolicy;
+  /** Environment variables of the container. */
+  readonly env?: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,106 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { didYouMean } from "./did-you-mean.ts";
+import { UsageError } from "./errors.ts";
+import type { FunctionSpec } from "./protocol/spec.ts";
+import { validateAppName, validateSpec } from "./validate-spec.ts";
+
+const check = (spec: unknown, message: string | RegExp): void => {
+  expect(() => validateSpec(spec as FunctionSpec)).toThrow(message);
+  expect(() => validateSpec(spec as FunctionSpec)).toThrow(UsageError);
+};
+
+describe("a spec", () => {
+  test("with everything in range is accepted", () => {
+    validateSpec({});
+    validateSpec({
+      name: "square",
+      gpu: ["H100:2", "A100-80GB:2"],
+      cpu: 0.1,
+      memoryMiB: 64,
+      timeoutMs: 86_400_000,
+      startupTimeoutMs: 1_000,
+      scaledownWindowMs: 2_000,
+      minContainers: 0,
+      maxContainers: 4_000,
+      bufferContainers: 0,
+      regions: ["us-east-1"],
+      clouds: ["aws"],
+      preemptible: false,
+      network: { egress: "none" },
+      env: { KEY: "value" },
+    });
+  });
+
+  const wrong: readonly [unknown, string | RegExp][] = [
+    [{ gpu: "H10O" }, 'gpu is wrong: no GPU type "H10O": did you mean "H100"?'],
+    [{ gpu: "h100" }, 'no GPU type "h100": did you mean "H100"?'],
+    [{ gpu: "quantum" }, /no GPU type "quantum"; there are T4, L4,/],
+    [{ gpu: "H100:9" }, 'gpu "H100:9" must ask for 1 to 8 GPUs, such as "H100:8"'],
+    [{ gpu: "H100:0" }, /1 to 8 GPUs/],
+    [{ gpu: "H100:" }, /1 to 8 GPUs/],
+    [{ gpu: 8 }, 'gpu must be a GPU type such as "H100", or "H100:8" for eight, got 8'],
+    [{ gpu: [] }, /at least one GPU type/],
+    [{ gpu: ["H100", "A100-80GB:2"] }, /the same number of GPUs/],
+    [{ gpu: ["H100", "H100"] }, /names one GPU type twice/],
+    [{ gpus: "H100" }, 'a function has no option "gpus": did you mean "gpu"?'],
+    [{ toString: 1 }, 'a function has no option "toString"'],
+    [{ cpu: 65 }, "cpu must be 0.1 to 64 cores, got 65"],
+    [{ cpu: NaN }, "cpu must be 0.1 to 64 cores, got NaN"],
+    [{ memoryMiB: 63 }, "memoryMiB must be a whole number from 64 to 524288 MiB, got 63"],
+    [{ memoryMiB: 64.5 }, /memoryMiB must be a whole number/],
+    [{ timeoutMs: 999 }, /timeoutMs must be a whole number from 1000 to 86400000 ms/],
+    [{ scaledownWindowMs: 1 }, /scaledownWindowMs .* 2000 to 1200000/],
+    [{ maxContainers: 0 }, /maxContainers .* 1 to 4000/],
+    [{ minContainers: 5, maxContainers: 4 }, /minContainers \(5\).*maxContainers \(4\)/],
+    [{ regions: [] }, /regions must be a list/],
+    [{ regions: ["US East"] }, /regions has "US East"/],
+    [{ clouds: ["awss"] }, /clouds has "awss".*did you mean "aws"\?/],
+    [{ preemptible: 1 }, "preemptible must be true or false"],
+    [{ network: { egress: "all" } }, 'network must be { egress: "none" }'],
+    [{ env: { "A B": "1" } }, 'env has "A B"'],
+    [{ env: { A: 1 } }, "env .A must be a text, got a number"],
+    [{ name: "9lives" }, /name must be 1 to 64 letters/],
+    [null, "the spec must be an object"],
+  ];
+  test.each(wrong)("%j is refused and says why", (spec, message) => {
+    check(spec, message);
+  });
+});
+
+test.each(["", "-a", "a b", "a/b", "x".repeat(65), "ap_".padEnd(29, "0"), undefined])(
+  "the app name %j is refused",
+  (name) => {
+    expect(() => validateAppName(name)).toThrow(UsageError);
+  },
+);
+
+describe("did you mean", () => {
+  const words = ["timeoutMs", "memoryMiB", "maxContainers", "preemptible"];
+
+  test("finds a word with one typing mistake", () => {
+    const mistakes = fc.record({
+      word: fc.constantFrom(...words),
+      at: fc.nat({ max: 8 }),
+      kind: fc.constantFrom("drop", "double", "change", "swap"),
+    });
+    fc.assert(
+      fc.property(mistakes, ({ word, at, kind }) => {
+        const left = word.slice(0, at);
+        const letter = word.charAt(at);
+        const rest = word.slice(at + 1);
+        const wrong = {
+          drop: left + rest,
+          double: left + letter + letter + rest,
+          change: `${left}~${rest}`,
+          swap: left + rest.charAt(0) + letter + rest.slice(1),
+        }[kind];
+        expect(didYouMean(wrong, words)).toBe(word);
+      }),
+    );
+  });
+
+  test("says nothing when nothing is near", () => {
+    expect(didYouMean("zebra", words)).toBeUndefined();
+  });
+});

@@ -1,0 +1,220 @@
+/** Checks a function's options where they are written, before anything is sent. */
+import { didYouMean, hintFor } from "./did-you-mean.ts";
+import { UsageError } from "./errors.ts";
+import type { FunctionSpec, GpuType } from "./protocol/spec.ts";
+
+const GPU_TYPES = Object.keys({
+  T4: 0,
+  L4: 0,
+  A10: 0,
+  V100: 0,
+  L40S: 0,
+  "A100-40GB": 0,
+  "A100-80GB": 0,
+  "RTX-PRO-6000": 0,
+  H100: 0,
+  H200: 0,
+  B200: 0,
+  B300: 0,
+} satisfies Record<GpuType, 0>);
+
+const GPUS_PER_CONTAINER_MAX = 8;
+const DAY_MS = 24 * 60 * 60 * 1_000;
+const CLOUDS = ["aws", "gcp", "azure", "local"];
+const REGION = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** Names of apps. */
+const APP_NAME = /^(?!ap_[a-z0-9]{26}$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Names of functions: what an export may be called. */
+const FUNCTION_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
+
+type Check = (value: unknown) => string | undefined;
+
+const FIELD_CHECKS: Readonly<Record<keyof FunctionSpec, Check>> = {
+  name: checkFunctionName,
+  gpu: checkGpu,
+  cpu: range({ min: 0.1, max: 64, unit: "cores" }),
+  memoryMiB: wholeRange({ min: 64, max: 524_288, unit: "MiB" }),
+  timeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
+  startupTimeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
+  scaledownWindowMs: wholeRange({ min: 2_000, max: 1_200_000, unit: "ms (2 s to 20 min)" }),
+  minContainers: wholeRange({ min: 0, max: 4_000, unit: "containers" }),
+  maxContainers: wholeRange({ min: 1, max: 4_000, unit: "containers" }),
+  bufferContainers: wholeRange({ min: 0, max: 4_000, unit: "containers" }),
+  regions: listOf(checkRegion),
+  clouds: listOf(checkCloud),
+  preemptible: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  network: checkNetwork,
+  env: checkEnv,
+};
+
+/**
+ * Refuses a spec the server would refuse.
+ *
+ * @throws UsageError naming the field, what it was and what it may be.
+ */
+export function validateSpec(spec: FunctionSpec): void {
+  if (!isRecord(spec)) {
+    throw new UsageError('the spec must be an object, such as { gpu: "H100" }');
+  }
+  for (const [field, value] of Object.entries(spec)) {
+    if (value === undefined) continue;
+    const check: Check | undefined = Object.hasOwn(FIELD_CHECKS, field)
+      ? FIELD_CHECKS[field as keyof FunctionSpec]
+      : undefined;
+    if (check === undefined) {
+      throw new UsageError(
+        `a function has no option "${field}"${hintFor(field, Object.keys(FIELD_CHECKS))}`,
+      );
+    }
+    const problem = check(value);
+    if (problem !== undefined) throw new UsageError(`${field} ${problem}`);
+  }
+  checkContainerBounds(spec);
+}
+
+/** @throws UsageError unless `name` can be an app's. */
+export function validateAppName(name: unknown): void {
+  if (typeof name === "string" && APP_NAME.test(name)) return;
+  throw new UsageError(
+    `${show(name)} is no name for an app: use 1 to 64 letters, digits, ".", "_" or "-", ` +
+      "the first a letter or digit",
+  );
+}
+
+/** @throws UsageError unless `name` can be a function's. */
+export function validateFunctionName(name: string): void {
+  const problem = checkFunctionName(name);
+  if (problem !== undefined) throw new UsageError(`the function's name ${problem}`);
+}
+
+function checkContainerBounds(spec: FunctionSpec): void {
+  const { minContainers = 0, maxContainers = Infinity } = spec;
+  if (minContainers > maxContainers) {
+    throw new UsageError(
+      `minContainers (${minContainers}) must not be above maxContainers (${maxContainers})`,
+    );
+  }
+}
+
+function checkFunctionName(value: unknown): string | undefined {
+  if (typeof value === "string" && FUNCTION_NAME.test(value) && value !== "__proto__") return;
+  return (
+    `must be 1 to 64 letters, digits, "_", "." or "-", the first a letter or "_", ` +
+    `got ${show(value)}`
+  );
+}
+
+function checkGpu(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return checkGpuChoice(value);
+  if (value.length === 0) return "must name at least one GPU type, or be left out";
+  const problem = firstProblem(value, checkGpuChoice);
+  if (problem !== undefined) return problem;
+  const choices = (value as readonly string[]).map(splitGpuChoice);
+  if (new Set(choices.map(({ count }) => count)).size > 1) {
+    return `${show(value)} must ask for the same number of GPUs in every choice`;
+  }
+  if (new Set(choices.map(({ type }) => type)).size < choices.length) {
+    return `${show(value)} names one GPU type twice`;
+  }
+  return undefined;
+}
+
+function checkGpuChoice(value: unknown): string | undefined {
+  if (typeof value !== "string") {
+    return `must be a GPU type such as "H100", or "H100:8" for eight, got ${show(value)}`;
+  }
+  const { type, count } = splitGpuChoice(value);
+  if (!GPU_TYPES.includes(type)) return unknownGpu(type);
+  if (/^[1-9]\d*$/.test(count) && Number(count) <= GPUS_PER_CONTAINER_MAX) return undefined;
+  return `"${value}" must ask for 1 to ${GPUS_PER_CONTAINER_MAX} GPUs, such as "${type}:8"`;
+}
+
+function unknownGpu(type: string): string {
+  const near = didYouMean(type, GPU_TYPES);
+  const hint = near === undefined ? `; there are ${GPU_TYPES.join(", ")}` : hintFor(type, [near]);
+  return `is wrong: no GPU type "${type}"${hint}`;
+}
+
+function splitGpuChoice(choice: string): { readonly type: string; readonly count: string } {
+  const colon = choice.indexOf(":");
+  if (colon < 0) return { type: choice, count: "1" };
+  return { type: choice.slice(0, colon), count: choice.slice(colon + 1) };
+}
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly unit: string;
+}
+
+function range({ min, max, unit }: Range): Check {
+  return (value) =>
+    typeof value === "number" && value >= min && value <= max
+      ? undefined
+      : `must be ${min} to ${max} ${unit}, got ${show(value)}`;
+}
+
+function wholeRange({ min, max, unit }: Range): Check {
+  return (value) =>
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max
+      ? undefined
+      : `must be a whole number from ${min} to ${max} ${unit}, got ${show(value)}`;
+}
+
+function listOf(check: Check): Check {
+  return (value) => {
+    if (!Array.isArray(value) || value.length === 0) {
+      return `must be a list with at least one entry, or be left out, got ${show(value)}`;
+    }
+    return firstProblem(value, check);
+  };
+}
+
+function checkRegion(value: unknown): string | undefined {
+  if (typeof value === "string" && REGION.test(value)) return undefined;
+  return `has ${show(value)}, which is no region: write them as "us-east-1"`;
+}
+
+function checkCloud(value: unknown): string | undefined {
+  if (typeof value === "string" && CLOUDS.includes(value)) return undefined;
+  const hint = typeof value === "string" ? hintFor(value, CLOUDS) : "";
+  return `has ${show(value)}, which is no cloud (${CLOUDS.join(", ")})${hint}`;
+}
+
+function checkNetwork(value: unknown): string | undefined {
+  const isNone = isRecord(value) && value.egress === "none" && Object.keys(value).length === 1;
+  return isNone ? undefined : `must be { egress: "none" }, got ${show(value)}`;
+}
+
+function checkEnv(value: unknown): string | undefined {
+  if (!isRecord(value) || Array.isArray(value)) {
+    return `must be an object of names and texts, got ${show(value)}`;
+  }
+  for (const [name, text] of Object.entries(value)) {
+    if (!VARIABLE_NAME.test(name)) return `has "${name}", which is no name of a variable`;
+    if (typeof text !== "string") return `.${name} must be a text, got a ${typeof text}`;
+    if (text.includes("\0")) return `.${name} must not have a NUL character`;
+  }
+  return undefined;
+}
+
+function firstProblem(items: readonly unknown[], check: Check): string | undefined {
+  for (const item of items) {
+    const problem = check(item);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
+}
+
+const SHOWN_CHARACTERS_MAX = 80;
+
+function show(value: unknown): string {
+  const text = typeof value === "object" ? JSON.stringify(value) : undefined;
+  const shown = text ?? (typeof value === "string" ? JSON.stringify(value) : String(value));
+  return shown.slice(0, SHOWN_CHARACTERS_MAX);
+}
