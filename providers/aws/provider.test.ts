@@ -1,0 +1,281 @@
+import { EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Offer } from "../../core/index.ts";
+import { testProvider } from "../conformance.ts";
+import { startEc2Emulator, type Ec2Emulator, type Fault } from "../emulators/ec2/index.ts";
+import { createManualClock, type ManualClock } from "../fake/index.ts";
+import type { Provider, RentRequest } from "../provider.ts";
+import { createAwsProvider, type AwsProviderOptions } from "./provider.ts";
+
+const BOOT_MS = 30_000;
+/** The SDK tries a call this often. */
+const TRIES = 3;
+const credentials = { accessKeyId: "AKIAFAKE", secretAccessKey: "fake" };
+
+async function open(options: Partial<AwsProviderOptions> = {}) {
+  const clock = createManualClock(1_800_000_000_000);
+  const emulator = await startEc2Emulator({ clock, settings: { bootMs: BOOT_MS }, seed: "test" });
+  const provider = await createAwsProvider({
+    regions: ["us-east-1", "us-west-2"],
+    clusterId: "cluster-1",
+    clock,
+    endpoint: emulator.endpoint,
+    credentials,
+    emulated: true,
+    bootMs: BOOT_MS,
+    ...options,
+  });
+  const close = async () => {
+    await provider.close();
+    await emulator.close();
+  };
+  return { clock, emulator, provider, close };
+}
+
+testProvider("aws over the EC2 emulator", async () => {
+  const { clock, emulator, provider, close } = await open();
+  return {
+    provider,
+    makeShort: async ({ instanceType, region }) =>
+      emulator.setCapacity({ instanceType, region, instanceCountMax: 0 }),
+    exhaustQuota: async ({ quotaGroups }) => {
+      for (const quotaGroup of quotaGroups) emulator.setQuota({ quotaGroup, vcpuCountMax: 0 });
+    },
+    passBoot: () => clock.advance(BOOT_MS),
+    loseNextRentReply: async () =>
+      emulator.injectFault({
+        action: "RunInstances",
+        when: "after",
+        effect: { kind: "reset" },
+        times: TRIES,
+      }),
+    breakNextListing: async () =>
+      emulator.injectFault({
+        action: "DescribeInstances",
+        region: "us-east-1",
+        when: "before",
+        effect: { kind: "error", code: "InternalError", status: 500 },
+        times: TRIES,
+      }),
+    close,
+  };
+});
+
+describe("createAwsProvider", () => {
+  let clock: ManualClock;
+  let emulator: Ec2Emulator;
+  let provider: Provider;
+  let close: () => Promise<void>;
+  let h100: Offer;
+  let spot: Offer;
+
+  beforeEach(async () => {
+    ({ clock, emulator, provider, close } = await open());
+    const offers = await provider.listOffers();
+    h100 = offers.find(({ offerId }) => offerId === "aws/us-east-1/*/p5.48xlarge/on-demand")!;
+    spot = offers.find(({ offerId }) => offerId === "aws/us-west-2/*/p5.48xlarge/spot")!;
+  });
+  afterEach(() => close());
+
+  const request = (offer: Offer, id = "1"): RentRequest => ({
+    offer,
+    nodeId: `no_${id}`,
+    clientToken: `token-${id}`,
+    userData: "#cloud-config\n",
+    tags: { plan: "pl_1" },
+  });
+  const rented = async (offer: Offer, id?: string): Promise<string> => {
+    const outcome = await provider.rent(request(offer, id));
+    if (outcome.kind !== "rented") throw new Error(outcome.reason);
+    return outcome.providerNodeId;
+  };
+  const strike = (action: string, effect: Fault["effect"], times = 1) =>
+    emulator.injectFault({ action, when: "before", effect, times });
+
+  it("lists the catalog's offers of its regions, named as emulated", async () => {
+    const offers = await provider.listOffers();
+    expect(new Set(offers.map(({ region }) => region))).toEqual(
+      new Set(["us-east-1", "us-west-2"]),
+    );
+    expect(offers.every(({ emulated, bootMs }) => emulated && bootMs === BOOT_MS)).toBe(true);
+  });
+
+  it("tags an instance at birth, hands over the user data and asks for IMDSv2", async () => {
+    await rented(h100);
+    const [call] = emulator.journal();
+    expect(call?.params).toMatchObject({
+      ClientToken: "token-1",
+      InstanceInitiatedShutdownBehavior: "terminate",
+      InstanceType: "p5.48xlarge",
+      "MetadataOptions.HttpTokens": "required",
+      UserData: `<${String(Buffer.from("#cloud-config\n").toString("base64").length)} characters>`,
+    });
+    expect(emulator.instances()[0]?.tags).toEqual({
+      "flotilla:cluster": "cluster-1",
+      "flotilla:node": "no_1",
+      Name: "no_1",
+      plan: "pl_1",
+    });
+  });
+
+  it("rents spot in the region of the offer, from the spot market", async () => {
+    expect(await rented(spot)).toMatch(/^us-west-2\/i-0[0-9a-f]{16}$/);
+    expect(emulator.instances()).toMatchObject([{ region: "us-west-2", market: "spot" }]);
+  });
+
+  it("heals a lost reply inside one rent: the SDK repeats it under the same token", async () => {
+    emulator.injectFault({ action: "RunInstances", when: "after", effect: { kind: "reset" } });
+    await rented(h100);
+    expect(emulator.instances()).toHaveLength(1);
+    expect(emulator.journal().map(({ attempt, applied }) => ({ attempt, applied }))).toEqual([
+      { attempt: 1, applied: true },
+      { attempt: 2, applied: true },
+    ]);
+  });
+
+  it("adopts its instance when the same token is sent with other user data", async () => {
+    const first = await rented(h100);
+    const again = await provider.rent({ ...request(h100), userData: "other" });
+    expect(again).toEqual({ kind: "rented", providerNodeId: first });
+    expect(emulator.instances()).toHaveLength(1);
+  });
+
+  it("says timed_out when EC2 never answers, at the deadline it was given", async () => {
+    const hang = { region: "us-east-1", when: "before", effect: { kind: "hang" } } as const;
+    const expected = { name: "PlatformError", code: "timed_out", retryable: true };
+    const asking = {
+      readMs: () => provider.listNodes(),
+      changeMs: () => provider.rent(request(h100)),
+    };
+    for (const [deadline, ask] of Object.entries(asking)) {
+      await close();
+      ({ emulator, provider, close } = await open({
+        regions: ["us-east-1"],
+        timeouts: { [deadline]: 40 },
+      }));
+      emulator.injectFault({ ...hang, times: TRIES });
+      await expect(ask()).rejects.toMatchObject(expected);
+      expect(emulator.journal().filter(({ failure }) => failure === "hang")).toHaveLength(TRIES);
+    }
+  });
+
+  it("says unavailable when a proxy answers 200 with a page, for lists and for rents", async () => {
+    await rented(h100);
+    const page = { kind: "body", status: 200, contentType: "text/html" } as const;
+    for (const body of ["<html><body>Sign in</body></html>", "not even markup", "<p>open", ""]) {
+      strike("DescribeInstances", { ...page, body });
+      await expect(provider.listNodes()).rejects.toMatchObject({
+        code: "unavailable",
+        retryable: true,
+      });
+      strike("RunInstances", { ...page, body });
+      await expect(provider.rent(request(h100, "2"))).rejects.toMatchObject({
+        code: "unavailable",
+      });
+    }
+    expect(await provider.listNodes()).toHaveLength(1);
+  });
+
+  it("lists all pages, and throws rather than give some when a later one fails", async () => {
+    await launchMany(emulator, 1_200);
+    const nodes = await provider.listNodes();
+    expect(new Set(nodes.map(({ providerNodeId }) => providerNodeId)).size).toBe(1_200);
+    for (const effect of [
+      { kind: "error", code: "UnauthorizedOperation", status: 403 },
+      { kind: "body", status: 200, contentType: "text/html", body: "<html></html>" },
+    ] as const) {
+      emulator.injectFault({
+        action: "DescribeInstances",
+        region: "us-east-1",
+        when: "before",
+        skipCount: 1,
+        effect,
+      });
+      const code = effect.kind === "body" ? "unavailable" : "auth_failed";
+      await expect(provider.listNodes()).rejects.toMatchObject({ code });
+    }
+  });
+
+  it("releases more machines than fit into one call", async () => {
+    await launchMany(emulator, 450);
+    const ids = (await provider.listNodes()).map(({ providerNodeId }) => providerNodeId);
+    await provider.release([...ids, "us-east-1/i-0123456789abcdef0"]);
+    await clock.advance(0);
+    expect(emulator.instances().every(({ state }) => state === "terminated")).toBe(true);
+  });
+
+  it("sees nothing of other clusters in the account and does not touch it", async () => {
+    const other = await createAwsProvider({
+      regions: ["us-east-1"],
+      clusterId: "cluster-2",
+      clock,
+      endpoint: emulator.endpoint,
+      credentials,
+    });
+    await rented(h100);
+    expect(await other.listNodes()).toEqual([]);
+    expect(await other.interruptions()).toEqual([]);
+    await other.close();
+  });
+
+  it("releases what exists of a batch with ids that do not", async () => {
+    const ids = [await rented(h100, "1"), await rented(h100, "2"), await rented(spot, "3")];
+    await provider.release([...ids, "us-east-1/i-0123456789abcdef0", "us-east-1/i-12"]);
+    await clock.advance(0);
+    expect(new Set(emulator.instances().map(({ state }) => state))).toEqual(
+      new Set(["terminated"]),
+    );
+  });
+
+  it("does not pretend to release a machine of a region it does not serve", async () => {
+    const id = await rented(h100);
+    await expect(provider.release(["eu-north-1/i-0123456789abcdef0", id])).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+    expect(emulator.instances()[0]?.state).not.toBe("pending");
+  });
+
+  it("reports a reclaimed spot instance as an interruption, always of the same instant", async () => {
+    const id = await rented(spot);
+    const noticedAtMs = clock.nowMs();
+    emulator.reclaim(id.split("/")[1] ?? "");
+    const expected = [{ providerNodeId: id, noticedAtMs, deadlineMs: noticedAtMs }];
+    expect(await provider.interruptions()).toEqual(expected);
+    await clock.advance(5_000);
+    expect(await provider.interruptions()).toEqual(expected);
+  });
+
+  it("does not take an instance that was released for an interruption", async () => {
+    await provider.release([await rented(spot)]);
+    expect(await provider.interruptions()).toEqual([]);
+  });
+
+  it("refuses to open without a region", async () => {
+    await expect(createAwsProvider({ regions: [], clusterId: "c", clock })).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+  });
+});
+
+/** Launches instances of the cluster by calls of our own: one rent each would take long. */
+async function launchMany(emulator: Ec2Emulator, count: number): Promise<void> {
+  const client = new EC2Client({
+    region: "us-east-1",
+    endpoint: emulator.endpoint,
+    credentials,
+  });
+  const Tags = [{ Key: "flotilla:cluster", Value: "cluster-1" }];
+  for (let left = count; left > 0; left -= 1_000) {
+    const batch = Math.min(left, 1_000);
+    await client.send(
+      new RunInstancesCommand({
+        MinCount: batch,
+        MaxCount: batch,
+        ImageId: "ami-0123456789abcdef0",
+        InstanceType: "g5.xlarge",
+        TagSpecifications: [{ ResourceType: "instance", Tags }],
+      }),
+    );
+  }
+  client.destroy();
+}

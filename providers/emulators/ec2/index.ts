@@ -1,0 +1,4 @@
+/** An emulated EC2; see README.md. */
+export { startEc2Emulator, type Ec2Emulator } from "./emulator.ts";
+export type { Fault } from "./faults.ts";
+export type { InstanceLaunch, InstanceLauncher } from "./launcher.ts";

@@ -1,0 +1,23 @@
+import { expect, it } from "vitest";
+import { createRng } from "../core/index.ts";
+import { createManualClock } from "./fake/index.ts";
+import { createProviders } from "./registry.ts";
+
+const clock = createManualClock();
+const fake = { clock, rng: createRng(1), offers: [] };
+
+it("opens the named desks by cloud, and no other", async () => {
+  const aws = { regions: ["us-east-1"], clusterId: "c", clock };
+  const providers = await createProviders({ aws, fake });
+  expect([...providers.keys()]).toEqual(["aws", "fake"]);
+  for (const [cloud, provider] of providers) {
+    expect(provider.cloud).toBe(cloud);
+    await provider.close();
+  }
+  expect((await createProviders({})).size).toBe(0);
+});
+
+it("fails as a whole when one desk cannot be opened", async () => {
+  const aws = { regions: [], clusterId: "c", clock };
+  await expect(createProviders({ aws, fake })).rejects.toMatchObject({ code: "invalid_request" });
+});

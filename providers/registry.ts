@@ -1,0 +1,34 @@
+/** The providers of one platform, by cloud. */
+import type { CloudName } from "../core/index.ts";
+import { createAwsProvider, type AwsProviderOptions } from "./aws/provider.ts";
+import { createFakeProvider, type FakeProviderOptions } from "./fake/index.ts";
+import type { Provider } from "./provider.ts";
+
+/** Which clouds to rent from; an absent one is not used, and its SDK is not loaded. */
+export interface ProvidersOptions {
+  readonly aws?: AwsProviderOptions;
+  readonly fake?: FakeProviderOptions;
+}
+
+/**
+ * Opens the named rental desks; makes no call yet.
+ *
+ * @throws PlatformError when one cannot be opened; then none is left open.
+ */
+export async function createProviders(
+  options: ProvidersOptions,
+): Promise<ReadonlyMap<CloudName, Provider>> {
+  const { aws, fake } = options;
+  const opening = [
+    aws && createAwsProvider(aws),
+    fake && Promise.resolve(createFakeProvider(fake)),
+  ].filter((provider) => provider !== undefined);
+  const results = await Promise.allSettled(opening);
+  const opened = results.flatMap((result) => (result.status === "fulfilled" ? result.value : []));
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) {
+    await Promise.all(opened.map((provider) => provider.close()));
+    throw failed.reason;
+  }
+  return new Map(opened.map((provider) => [provider.cloud, provider]));
+}
