@@ -1,0 +1,262 @@
+import { expect, test } from "vitest";
+import { createRng, PlatformError } from "../core/index.ts";
+import { CLUSTER_TAG } from "./observe.ts";
+import type { DesiredLine } from "./ports.ts";
+import { containerOn, testOffer } from "./test-pool.ts";
+import { CLUSTER, lineOf, TestWorld } from "./test-world.ts";
+
+const offer = testOffer();
+const failure = (code: "unavailable" | "auth_failed" | "capacity_unavailable") =>
+  new PlatformError(`the cloud says ${code}`, { code, retryable: true });
+
+function kinds(world: TestWorld): readonly string[] {
+  return world.events.map((event) => event.kind);
+}
+
+async function ticks(
+  world: TestWorld,
+  count: number,
+  desired: readonly DesiredLine[] | undefined,
+): Promise<void> {
+  for (let done = 0; done < count; done += 1) await world.tick(desired);
+}
+
+test("a node lives from rent to release, and every step is told", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 1)]);
+  const [machine] = await world.live();
+  expect(machine).toMatchObject({ nodeId: "no_00000000000000000000000001" });
+  expect(machine?.tags[CLUSTER_TAG]).toBe(CLUSTER);
+  expect((await world.ledger.listOpen())[0]).toMatchObject({
+    node: { state: "healthy", providerNodeId: machine?.providerNodeId },
+    launchedAtMs: 1_000_000,
+  });
+  await ticks(world, 50, []);
+  expect(await world.live()).toEqual([]);
+  expect(kinds(world)).toEqual([
+    "requested",
+    "booting",
+    "registered",
+    "healthy",
+    "draining",
+    "releasing",
+    "terminated",
+  ]);
+  const [record] = world.ledger.all();
+  expect(record?.terminatedAtMs).toBe(world.endedAtMs.get(machine?.providerNodeId ?? ""));
+});
+
+test("a node that got a container while it was drained is not released under it", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 1)]);
+  const nodeId = world.ledger.all()[0]?.node.nodeId ?? "";
+  while (!kinds(world).includes("draining")) await world.tick([]);
+  world.containers.push(containerOn(nodeId));
+  await ticks(world, 10, []);
+  expect(await world.live()).toHaveLength(1);
+  world.containers.pop();
+  await ticks(world, 2, []);
+  expect(await world.live()).toEqual([]);
+});
+
+test("a refused offer is remembered, and the next plan's offer is rented instead", async () => {
+  const other = testOffer("other");
+  const world = new TestWorld({ offers: [offer, other] });
+  world.provider.setCapacity(offer.offerId, 0);
+  await world.tick([lineOf(offer, 3)]);
+  expect(await world.live()).toEqual([]);
+  expect(world.ledger.all().every((one) => one.node.state === "terminated")).toBe(true);
+  expect(world.ledger.all().every((one) => one.launchedAtMs === undefined)).toBe(true);
+  expect(world.refusals).toMatchObject([{ key: `offer ${offer.offerId}`, count: 1 }]);
+  await ticks(world, 5, [lineOf(offer, 3)]);
+  expect(world.ledger.all()).toHaveLength(3);
+  await world.tick([lineOf(other, 1)]);
+  expect(await world.live()).toHaveLength(1);
+});
+
+test("a shortage of an hour is asked about a few times, and ends with it", async () => {
+  const world = new TestWorld();
+  world.provider.setCapacity(offer.offerId, 0);
+  await ticks(world, 720, [lineOf(offer, 1)]);
+  expect(world.ledger.all().length).toBeLessThanOrEqual(6);
+  world.provider.setCapacity(offer.offerId, 5);
+  await ticks(world, 360, [lineOf(offer, 1)]);
+  expect(await world.live()).toHaveLength(1);
+  expect(world.refusals).toEqual([]);
+});
+
+test("a rent whose answer is lost, again and again, leads to one machine", async () => {
+  const world = new TestWorld({ visibilityMs: 40_000 });
+  for (let lost = 0; lost < 4; lost += 1) {
+    world.provider.failNext({ operation: "rent", error: failure("unavailable"), when: "after" });
+  }
+  await ticks(world, 30, [lineOf(offer, 1)]);
+  expect(await world.live()).toHaveLength(1);
+  expect(world.ledger.all()).toMatchObject([{ node: { state: "healthy" } }]);
+});
+
+test("a provider that cannot be listed loses no node and is not rented from", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 2)]);
+  for (let failed = 0; failed < 60; failed += 1) {
+    world.provider.failNext({
+      operation: "listNodes",
+      error: failure("unavailable"),
+      when: "before",
+    });
+  }
+  // The world's own look at the machines fails as well, so it is left out here.
+  const { clock, ledger, provider } = world;
+  const { PoolController } = await import("./controller.ts");
+  const { countingIds, DEFAULT_POOL_POLICY } = await import("../core/index.ts");
+  const controller = new PoolController({
+    providers: new Map([["fake", provider]]),
+    ledger,
+    clock,
+    ids: countingIds(),
+    policy: DEFAULT_POOL_POLICY,
+    clusterId: CLUSTER,
+    userDataFor: () => "",
+    onEvent: () => undefined,
+  });
+  for (let count = 0; count < 50; count += 1) {
+    const agents = new Map(
+      ledger.all().map(({ node }) => [node.nodeId, { lastHeardAtMs: clock.nowMs() }]),
+    );
+    const facts = { offers: [offer], containers: [], agents, emptySinceMs: new Map() };
+    const tick = await controller.tick([lineOf(offer, 5)], facts);
+    expect(tick.unreachableClouds).toEqual(["fake"]);
+    expect(tick.actions).toEqual([]);
+    await clock.advance(5_000);
+  }
+  expect((await ledger.listOpen()).map((one) => one.node.state)).toEqual(["healthy", "healthy"]);
+});
+
+test("lost credentials refuse the whole cloud and leave no record open", async () => {
+  const world = new TestWorld();
+  world.provider.failNext({ operation: "rent", error: failure("auth_failed"), when: "before" });
+  await world.tick([lineOf(offer, 1)]);
+  expect(world.refusals).toMatchObject([{ key: "cloud fake" }]);
+  expect(await world.ledger.listOpen()).toEqual([]);
+});
+
+test("a node whose agent falls silent is given back and replaced", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 1)]);
+  const [before] = await world.live();
+  world.mute.add(before?.nodeId ?? "");
+  await ticks(world, 12, [lineOf(offer, 1)]);
+  const after = await world.live();
+  expect(after).toHaveLength(1);
+  expect(after[0]?.nodeId).not.toBe(before?.nodeId);
+});
+
+test("a machine that was deleted by hand is noticed and replaced once", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 1)]);
+  await world.provider.release([(await world.live())[0]?.providerNodeId ?? ""]);
+  await ticks(world, 4, [lineOf(offer, 1)]);
+  expect(await world.live()).toHaveLength(1);
+  expect(world.ledger.all()).toHaveLength(2);
+});
+
+test("a reclaim notice drains the node and rents its replacement at once", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 1)]);
+  world.provider.reclaim((await world.live())[0]?.providerNodeId ?? "");
+  await world.tick([lineOf(offer, 1)]);
+  expect(kinds(world).slice(-3)).toEqual(["draining", "requested", "booting"]);
+});
+
+test("a machine with our tag that nobody owns is given back; a foreign one is not touched", async () => {
+  const world = new TestWorld();
+  const rent = (nodeId: string, cluster: string) =>
+    world.provider.rent({
+      offer,
+      nodeId,
+      clientToken: nodeId,
+      userData: "",
+      tags: { [CLUSTER_TAG]: cluster },
+    });
+  await rent("lost", CLUSTER);
+  await rent("foreign", "another-cluster");
+  await ticks(world, 5, undefined);
+  expect(await world.live()).toHaveLength(2);
+  await ticks(world, 10, undefined);
+  expect((await world.live()).map((one) => one.nodeId)).toEqual(["foreign"]);
+  expect(kinds(world)).toEqual(["orphan_released"]);
+});
+
+test("a machine that never registers is given back and its offer left alone", async () => {
+  const world = new TestWorld({ policy: { registrationTimeoutMs: 60_000 } });
+  world.mute.add("no_00000000000000000000000001");
+  await ticks(world, 14, [lineOf(offer, 1)]);
+  expect(await world.live()).toEqual([]);
+  expect(world.refusals[0]?.reason).toBe("its agent did not register within 60 s");
+});
+
+test("after a pause in which nothing could be heard, nobody is given up for lost", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 2)]);
+  for (const { nodeId = "" } of await world.live()) world.mute.add(nodeId);
+  await world.clock.advance(300_000);
+  await world.tick([lineOf(offer, 2)]);
+  world.mute.clear();
+  await ticks(world, 5, [lineOf(offer, 2)]);
+  expect(await world.live()).toHaveLength(2);
+  expect(world.ledger.all()).toHaveLength(2);
+});
+
+test("a second tick before the first has ended is a bug that is named", async () => {
+  const world = new TestWorld();
+  const both = Promise.all([world.tick([], 0), world.tick([], 0)]);
+  await expect(both).rejects.toThrow("a pool tick began before the last one ended");
+});
+
+/** Two crashes, lost answers and slow visibility; checks after every tick. Gives the deaths. */
+async function crashRun(seed: number): Promise<readonly string[]> {
+  const rng = createRng(seed);
+  const count = 1 + rng.below(3);
+  const world = new TestWorld({ seed, visibilityMs: rng.below(3) * 20_000 });
+  const phase = async (lines: readonly DesiredLine[], tickCount: number): Promise<void> => {
+    world.crashAt({ step: rng.below(30), when: rng.below(2) === 0 ? "before" : "after" });
+    for (let done = 0; done < tickCount; done += 1) {
+      if (rng.below(20) === 0) {
+        const when = rng.below(2) === 0 ? "before" : "after";
+        world.provider.failNext({ operation: "rent", error: failure("unavailable"), when });
+      }
+      await world.tick(lines);
+      const machines = await world.live();
+      expect(machines.length).toBeLessThanOrEqual(count);
+      expect(new Set(machines.map((one) => one.nodeId)).size).toBe(machines.length);
+    }
+  };
+  await phase([lineOf(offer, count)], 50);
+  const linked = (await world.ledger.listOpen()).map(({ node }) => node.providerNodeId);
+  expect(linked.toSorted()).toEqual((await world.live()).map((one) => one.providerNodeId).sort());
+  expect(linked).toHaveLength(count);
+  await phase([], 60);
+  expect(await world.live()).toEqual([]);
+  expect(world.ledger.all()).toHaveLength(count);
+  for (const { node, terminatedAtMs = Infinity } of world.ledger.all()) {
+    const endedAtMs = world.endedAtMs.get(node.providerNodeId ?? "") ?? 0;
+    expect(node.state).toBe("terminated");
+    expect(terminatedAtMs - endedAtMs).toBeLessThanOrEqual(10_000);
+  }
+  return world.deaths;
+}
+
+test("killed before or after any call, it rents one machine a node and leaks none", async () => {
+  const deaths = new Set<string>();
+  for (let seed = 1; seed <= 200; seed += 1) {
+    const own = await crashRun(seed).catch((error: unknown) => {
+      throw new Error(`seed ${seed}`, { cause: error });
+    });
+    for (const death of own) deaths.add(death);
+  }
+  const calls = ["rent", "release", "put requested", "put booting", "put draining"];
+  for (const call of [...calls, "put terminated", "listNodes", "listOpen", "get"]) {
+    expect(deaths).toContain(`before ${call}`);
+    expect(deaths).toContain(`after ${call}`);
+  }
+}, 60_000);

@@ -1,0 +1,92 @@
+/** What the pool is given from outside: the ledger, the facts of the moment, and its listener. */
+import type {
+  CloudName,
+  Isolation,
+  Node,
+  Offer,
+  PlacedContainer,
+  Resources,
+} from "../core/index.ts";
+
+/** A rented node as the ledger keeps it. */
+export interface PoolRecord {
+  readonly node: Node;
+  /** Idempotency token of its rent, written before the provider is called. */
+  readonly clientToken: string;
+  /** Why it was rented. */
+  readonly reason: string;
+  readonly requestedAtMs: number;
+  /** When the provider began to bill it; absent until it says the machine is there. */
+  readonly launchedAtMs?: number;
+  /** When billing ended; set exactly when the node is terminated. */
+  readonly terminatedAtMs?: number;
+}
+
+/** Where records are kept. A resolved `put` survives a crash of this process. */
+export interface PoolLedger {
+  /** Inserts or replaces by node id. */
+  put(record: PoolRecord): Promise<void>;
+  get(nodeId: string): Promise<PoolRecord | undefined>;
+  /** Records of nodes not yet terminated, the machines that are not rented included. */
+  listOpen(): Promise<readonly PoolRecord[]>;
+}
+
+/** What is known of the agent on a node. */
+export interface AgentSighting {
+  /** When it was last heard, its heartbeats included. */
+  readonly lastHeardAtMs: number;
+  /** What it says its machine has and is; written to the node when it registers. */
+  readonly resources?: Resources;
+  readonly isolation?: Isolation;
+}
+
+/** What the server knows at a tick. */
+export interface PoolFacts {
+  /** Offers by which nodes may be rented now. */
+  readonly offers: readonly Offer[];
+  /** Everything that holds resources on a node, starting containers included. */
+  readonly containers: readonly PlacedContainer[];
+  /** Agents heard since this process started, by node id. */
+  readonly agents: ReadonlyMap<string, AgentSighting>;
+  /** Since when each empty node has held no container, by node id. */
+  readonly emptySinceMs: ReadonlyMap<string, number>;
+}
+
+/** How many nodes of one offer there should be; a line of a fleet plan will do. */
+export interface DesiredLine {
+  readonly offerId: string;
+  readonly count: number;
+  readonly reason: string;
+}
+
+/** What happened to a node or a provider, with the reason, for logs, events and people. */
+export type PoolEvent =
+  | {
+      readonly kind:
+        | "requested"
+        | "booting"
+        | "registered"
+        | "healthy"
+        | "refused"
+        | "draining"
+        | "releasing"
+        | "terminated";
+      readonly node: Node;
+      readonly reason: string;
+      readonly atMs: number;
+    }
+  | {
+      readonly kind: "orphan_released";
+      readonly cloud: CloudName;
+      readonly providerNodeId: string;
+      readonly reason: string;
+      readonly atMs: number;
+    }
+  | {
+      /** A provider could not be asked or did not answer; nothing is concluded from it. */
+      readonly kind: "provider_failed";
+      readonly cloud: CloudName;
+      readonly attempted: string;
+      readonly reason: string;
+      readonly atMs: number;
+    };

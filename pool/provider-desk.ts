@@ -1,0 +1,122 @@
+/**
+ * The providers as the controller uses them: listings at a bounded rate, a limit on every call,
+ * and failures as values.
+ */
+import { PlatformError, type Clock, type CloudName } from "../core/index.ts";
+import type { Provider, ProviderNode, RentOutcome, RentRequest } from "../providers/index.ts";
+
+/** A complete listing, or why there is none. */
+export type Listing =
+  | {
+      readonly kind: "listed";
+      readonly machines: readonly ProviderNode[];
+      /** Deadlines of the machines that will be taken back, by provider id. */
+      readonly reclaimedAtMs: ReadonlyMap<string, number>;
+    }
+  /** It is not yet time to ask again. */
+  | { readonly kind: "not-due" }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** A call that worked, or the platform error it ended in. */
+export type Attempt<T> =
+  | { readonly kind: "done"; readonly value: T }
+  | { readonly kind: "failed"; readonly error: PlatformError };
+
+export interface ProviderDeskOptions {
+  readonly providers: ReadonlyMap<CloudName, Provider>;
+  readonly clock: Clock;
+  /** Least time between two listings of one provider. */
+  readonly listEveryMs: number;
+}
+
+/** Longest wait for an answer that reads. */
+export const READ_TIMEOUT_MS = 30_000;
+
+/** Longest wait for an answer that rents or releases. */
+export const WRITE_TIMEOUT_MS = 60_000;
+
+/** Asks providers; a call never rejects with a `PlatformError`. */
+export class ProviderDesk {
+  readonly #options: ProviderDeskOptions;
+  readonly #listedAtMs = new Map<CloudName, number>();
+
+  constructor(options: ProviderDeskOptions) {
+    this.#options = options;
+  }
+
+  /** Lists every provider whose turn it is, all at once. */
+  async listAll(): Promise<ReadonlyMap<CloudName, Listing>> {
+    const clouds = [...this.#options.providers.keys()];
+    const listings = await Promise.all(clouds.map((cloud) => this.#list(cloud)));
+    return new Map(clouds.map((cloud, index) => [cloud, listings[index] ?? { kind: "not-due" }]));
+  }
+
+  rent(request: RentRequest): Promise<Attempt<RentOutcome>> {
+    return this.#attempt(request.offer.cloud, WRITE_TIMEOUT_MS, (one) => one.rent(request));
+  }
+
+  release(cloud: CloudName, providerNodeIds: readonly string[]): Promise<Attempt<void>> {
+    return this.#attempt(cloud, WRITE_TIMEOUT_MS, (one) => one.release(providerNodeIds));
+  }
+
+  async #list(cloud: CloudName): Promise<Listing> {
+    const { clock, listEveryMs } = this.#options;
+    const listedAtMs = this.#listedAtMs.get(cloud);
+    const nowMs = clock.nowMs();
+    const sinceMs = listedAtMs === undefined ? Infinity : nowMs - listedAtMs;
+    if (sinceMs >= 0 && sinceMs < listEveryMs) return { kind: "not-due" };
+    this.#listedAtMs.set(cloud, nowMs);
+    const machines = await this.#attempt(cloud, READ_TIMEOUT_MS, (one) => one.listNodes());
+    if (machines.kind === "failed") return { kind: "failed", reason: machines.error.message };
+    const notices = await this.#attempt(cloud, READ_TIMEOUT_MS, (one) => one.interruptions());
+    if (notices.kind === "failed") return { kind: "failed", reason: notices.error.message };
+    const reclaimedAtMs = new Map(
+      notices.value.map(({ providerNodeId, deadlineMs }) => [providerNodeId, deadlineMs]),
+    );
+    return { kind: "listed", machines: machines.value, reclaimedAtMs };
+  }
+
+  async #attempt<T>(
+    cloud: CloudName,
+    timeoutMs: number,
+    call: (provider: Provider) => Promise<T>,
+  ): Promise<Attempt<T>> {
+    const provider = this.#options.providers.get(cloud);
+    try {
+      if (provider === undefined) throw noProvider(cloud);
+      return { kind: "done", value: await this.#within(timeoutMs, cloud, call(provider)) };
+    } catch (error) {
+      if (error instanceof PlatformError) return { kind: "failed", error };
+      throw error;
+    }
+  }
+
+  async #within<T>(timeoutMs: number, cloud: CloudName, answer: Promise<T>): Promise<T> {
+    const settled = new AbortController();
+    const late = this.#options.clock.sleep(timeoutMs, settled.signal).then(() => {
+      throw timedOut(cloud, timeoutMs);
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      late.catch(() => undefined);
+      settled.abort();
+    }
+  }
+}
+
+function noProvider(cloud: CloudName): PlatformError {
+  return new PlatformError(`no provider is configured for ${cloud}; add its credentials`, {
+    code: "unavailable",
+    retryable: true,
+    details: { cloud },
+  });
+}
+
+function timedOut(cloud: CloudName, timeoutMs: number): PlatformError {
+  return new PlatformError(`${cloud} did not answer within ${timeoutMs} ms; it is asked again`, {
+    code: "timed_out",
+    retryable: true,
+    details: { cloud, timeoutMs },
+  });
+}

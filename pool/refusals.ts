@@ -1,0 +1,108 @@
+/**
+ * Memory of refusals: what a provider would not rent is left alone for a while.
+ *
+ *     ttl(n) = min(firstTtlMs * 2^(n-1), 30 min)   for the n-th refusal in a row
+ *
+ * A row ends with a success, or three hours after its last refusal. A refusal is kept under
+ * the narrowest thing it speaks of: one offer, one quota group, or the whole cloud.
+ *
+ * Source: doubling to 30 min and the reset after 3 h are the node-group backoff of the
+ * Kubernetes cluster-autoscaler (its FAQ); 3 min for one offer is Karpenter's AWS provider.
+ *
+ * Pure: memories are values; every function gives a new one.
+ */
+import { MS_PER_HOUR, MS_PER_MINUTE, type CloudName, type Offer } from "../core/index.ts";
+
+/** What a refusal speaks of. */
+export type RefusedScope =
+  | { readonly kind: "offer"; readonly offerId: string }
+  | { readonly kind: "quota"; readonly quotaGroup: string }
+  | { readonly kind: "cloud"; readonly cloud: CloudName };
+
+/** One refused thing. */
+export interface Refusal {
+  /** Unique in a memory; see `refusalKey`. */
+  readonly key: string;
+  readonly scope: RefusedScope;
+  /** Until when it is left out. */
+  readonly untilMs: number;
+  readonly refusedAtMs: number;
+  /** Refusals in a row, >= 1. */
+  readonly count: number;
+  /** The provider's words, or ours. */
+  readonly reason: string;
+}
+
+/** All refusals, open and lapsed, sorted by key. */
+export type RefusalMemory = readonly Refusal[];
+
+/** No refusal is remembered longer than this. */
+export const REFUSAL_TTL_MS_MAX = 30 * MS_PER_MINUTE;
+
+/** A refusal this long after the last one starts a new row. */
+export const REFUSAL_RESET_MS = 3 * MS_PER_HOUR;
+
+/** A new refusal to remember. */
+export interface NewRefusal {
+  readonly scope: RefusedScope;
+  readonly reason: string;
+  readonly nowMs: number;
+  /** Time to live of the first in a row. */
+  readonly firstTtlMs: number;
+}
+
+/**
+ * The memory with one more refusal; rows that are over are dropped. While a refusal holds, more
+ * of the same (rents that were under way together) renew it and do not lengthen the row.
+ */
+export function remember(memory: RefusalMemory, refusal: NewRefusal): RefusalMemory {
+  const { scope, reason, nowMs, firstTtlMs } = refusal;
+  const key = refusalKey(scope);
+  const lasting = memory.filter((one) => nowMs - one.refusedAtMs < REFUSAL_RESET_MS);
+  const last = lasting.find((one) => one.key === key);
+  const count = last === undefined ? 1 : last.count + (last.untilMs > nowMs ? 0 : 1);
+  const ttlMs = Math.min(firstTtlMs * 2 ** (count - 1), Math.max(firstTtlMs, REFUSAL_TTL_MS_MAX));
+  const added = { key, scope, reason, count, refusedAtMs: nowMs, untilMs: nowMs + ttlMs };
+  return [...lasting.filter((one) => one.key !== key), added].sort((a, b) =>
+    a.key < b.key ? -1 : 1,
+  );
+}
+
+/** The memory after `offer` was rented: it, its quotas and its cloud evidently serve. */
+export function forget(memory: RefusalMemory, offer: Offer): RefusalMemory {
+  const left = memory.filter((one) => !concerns(one.scope, offer));
+  return left.length === memory.length ? memory : left;
+}
+
+/** Refusals that still hold. */
+export function openRefusals(memory: RefusalMemory, nowMs: number): RefusalMemory {
+  return memory.filter((one) => one.untilMs > nowMs);
+}
+
+/** The refusal that speaks against renting `offer` now, if any. */
+export function refusalOf(memory: RefusalMemory, offer: Offer, nowMs: number): Refusal | undefined {
+  return memory.find((one) => one.untilMs > nowMs && concerns(one.scope, offer));
+}
+
+/** `offer <id>`, `quota <group>` or `cloud <name>`. */
+export function refusalKey(scope: RefusedScope): string {
+  switch (scope.kind) {
+    case "offer":
+      return `offer ${scope.offerId}`;
+    case "quota":
+      return `quota ${scope.quotaGroup}`;
+    case "cloud":
+      return `cloud ${scope.cloud}`;
+  }
+}
+
+function concerns(scope: RefusedScope, offer: Offer): boolean {
+  switch (scope.kind) {
+    case "offer":
+      return scope.offerId === offer.offerId;
+    case "quota":
+      return offer.quotaGroups.includes(scope.quotaGroup);
+    case "cloud":
+      return scope.cloud === offer.cloud;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What the controller remembers of listings: how often a machine was absent, which will be
+ * taken back, which clouds did not answer, and which releases were accepted.
+ *
+ * All of it only saves calls or sharpens times: a new process starts without it, safely.
+ */
+import type { CloudName } from "../core/index.ts";
+import type { ProviderNode } from "../providers/index.ts";
+import { matchMachines, type PoolNode } from "./observe.ts";
+import type { PoolRecord } from "./ports.ts";
+import type { Listing } from "./provider-desk.ts";
+import type { Stray } from "./reconcile.ts";
+
+/** The machine of each node, by node id; absent when nothing is known this time. */
+export type Machines = ReadonlyMap<string, ProviderNode> | undefined;
+
+/** Memory of one controller. */
+export class Sightings {
+  readonly #clusterId: string;
+  readonly #strays = new Map<CloudName, readonly Stray[]>();
+  readonly #unreachable = new Set<CloudName>();
+  readonly #absentCount = new Map<string, number>();
+  readonly #reclaimedAtMs = new Map<string, number>();
+  /** First and latest accepted release, by node id. */
+  readonly #released = new Map<string, { readonly firstMs: number; readonly lastMs: number }>();
+
+  constructor(clusterId: string) {
+    this.#clusterId = clusterId;
+  }
+
+  /** Living machines of ours without an owner, by the listings of this tick. */
+  get strays(): readonly Stray[] {
+    return [...this.#strays.values()].flat();
+  }
+
+  /** Clouds whose last listing failed. */
+  get unreachableClouds(): ReadonlySet<CloudName> {
+    return this.#unreachable;
+  }
+
+  /** When nodes will be taken back, by node id. */
+  get reclaimedAtMs(): ReadonlyMap<string, number> {
+    return this.#reclaimedAtMs;
+  }
+
+  /** Takes in one cloud's listing, with the open records of that cloud. */
+  read(cloud: CloudName, listing: Listing, records: readonly PoolRecord[]): Machines {
+    this.#strays.delete(cloud);
+    if (listing.kind === "not-due") return undefined;
+    if (listing.kind === "failed") {
+      this.#unreachable.add(cloud);
+      return undefined;
+    }
+    this.#unreachable.delete(cloud);
+    const match = matchMachines(records, listing.machines, this.#clusterId);
+    const strays = match.strays.map(({ providerNodeId, launchedAtMs }) => ({
+      cloud,
+      providerNodeId,
+      launchedAtMs,
+    }));
+    this.#strays.set(cloud, strays);
+    for (const { node } of records) {
+      const machine = match.machineOf.get(node.nodeId);
+      const deadlineMs = listing.reclaimedAtMs.get(machine?.providerNodeId ?? "");
+      if (deadlineMs !== undefined) this.#reclaimedAtMs.set(node.nodeId, deadlineMs);
+      const absent = (this.#absentCount.get(node.nodeId) ?? 0) + 1;
+      this.#absentCount.set(node.nodeId, machine === undefined ? absent : 0);
+    }
+    return match.machineOf;
+  }
+
+  /** A record with what is known of its machine. */
+  nodeOf(record: PoolRecord, machines: Machines): PoolNode {
+    const { nodeId } = record.node;
+    const released = this.#released.get(nodeId);
+    return {
+      record,
+      listed: machines === undefined ? "unknown" : (machines.get(nodeId)?.state ?? "absent"),
+      absentCount: this.#absentCount.get(nodeId) ?? 0,
+      ...(released === undefined ? {} : { releasedAtMs: released.lastMs }),
+    };
+  }
+
+  /** Notes that a release was accepted. */
+  noteReleased(nodeId: string, nowMs: number): void {
+    const firstMs = this.#released.get(nodeId)?.firstMs ?? nowMs;
+    this.#released.set(nodeId, { firstMs, lastMs: nowMs });
+  }
+
+  /** When billing of a node ended: its first accepted release, if this process sent it. */
+  firstReleasedAtMs(nodeId: string): number | undefined {
+    return this.#released.get(nodeId)?.firstMs;
+  }
+
+  /** Forgets nodes that are no longer open. */
+  keepOnly(open: readonly PoolRecord[]): void {
+    const ids = new Set(open.map(({ node }) => node.nodeId));
+    for (const memory of [this.#absentCount, this.#reclaimedAtMs, this.#released]) {
+      for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/** Offers, nodes, ledgers and snapshots for the tests of this folder. */
+import {
+  DEFAULT_POOL_POLICY,
+  offerIdOf,
+  type Node,
+  type NodeState,
+  type Offer,
+  type PlacedContainer,
+} from "../core/index.ts";
+import type { PoolNode } from "./observe.ts";
+import type { PoolLedger, PoolRecord } from "./ports.ts";
+import type { PoolSnapshot } from "./reconcile.ts";
+import { newRecord } from "./renting.ts";
+
+/** An offer of the fake cloud; offers with different instance types differ in id. */
+export function testOffer(instanceType = "h100", over: Partial<Offer> = {}): Offer {
+  const offer: Omit<Offer, "offerId"> = {
+    cloud: "fake",
+    region: "r1",
+    instanceType,
+    purchase: "on-demand",
+    gpuType: "H100",
+    resources: { gpuCount: 8, cpuMilli: 64_000, memoryMiB: 524_288 },
+    priceMicroUsdPerHour: 20_000_000,
+    reclaimFractionPerHour: 0,
+    bootMs: 30_000,
+    nodeCountMax: 1_000,
+    quotaGroups: ["fake/r1/h/on-demand"],
+    emulated: true,
+    ...over,
+  };
+  return { ...offer, offerId: offerIdOf(offer) };
+}
+
+/** A node of the ledger in some state, with a machine unless it is only requested. */
+export function testNode(
+  nodeId: string,
+  state: NodeState,
+  over: Partial<Omit<PoolNode, "record">> & {
+    readonly offer?: Offer;
+    readonly requestedAtMs?: number;
+    readonly stateSinceMs?: number;
+    readonly node?: Partial<Node>;
+  } = {},
+): PoolNode {
+  const { offer = testOffer(), requestedAtMs = 0, stateSinceMs = 0, node, ...rest } = over;
+  const record = newRecord(offer, { nodeId, reason: "test", nowMs: requestedAtMs });
+  const machine = state === "requested" ? {} : { providerNodeId: `m-${nodeId}` };
+  return {
+    record: { ...record, node: { ...record.node, ...machine, state, stateSinceMs, ...node } },
+    listed: state === "requested" ? "absent" : "running",
+    absentCount: 0,
+    ...rest,
+  };
+}
+
+/** A snapshot in which nothing is to be done. */
+export function testSnapshot(over: Partial<PoolSnapshot> = {}): PoolSnapshot {
+  return {
+    desired: [],
+    offers: [testOffer()],
+    nodes: [],
+    containers: [],
+    agents: new Map(),
+    emptySinceMs: new Map(),
+    refusals: [],
+    reclaimedAtMs: new Map(),
+    strays: [],
+    unreachableClouds: new Set(),
+    watchingSinceMs: 0,
+    policy: DEFAULT_POOL_POLICY,
+    ...over,
+  };
+}
+
+/** A container on a node. */
+export function containerOn(nodeId: string): PlacedContainer {
+  const resources = { gpuCount: 1, cpuMilli: 1_000, memoryMiB: 1_024 };
+  return { containerId: `co_${nodeId}`, functionId: "fn_1", nodeId, resources };
+}
+
+/** A ledger in memory, which survives the controllers that use it. */
+export interface MemoryLedger extends PoolLedger {
+  /** All records, closed ones included. */
+  all(): readonly PoolRecord[];
+}
+
+/** An empty ledger. */
+export function memoryLedger(): MemoryLedger {
+  const records = new Map<string, PoolRecord>();
+  return {
+    put: (record) => {
+      records.set(record.node.nodeId, record);
+      return Promise.resolve();
+    },
+    get: (nodeId) => Promise.resolve(records.get(nodeId)),
+    listOpen: () =>
+      Promise.resolve([...records.values()].filter((one) => one.node.state !== "terminated")),
+    all: () => [...records.values()],
+  };
+}

@@ -1,0 +1,179 @@
+/** A fake cloud with agents, a ledger and controllers that can be killed, for tests. */
+import {
+  countingIds,
+  createRng,
+  DEFAULT_POOL_POLICY,
+  type CloudName,
+  type Offer,
+  type PlacedContainer,
+  type PoolPolicy,
+} from "../core/index.ts";
+import {
+  createFakeProvider,
+  createManualClock,
+  type FakeProvider,
+  type ManualClock,
+} from "../providers/fake/index.ts";
+import type { Provider, ProviderNode } from "../providers/index.ts";
+import { PoolController, type PoolTick } from "./controller.ts";
+import type { AgentSighting, DesiredLine, PoolEvent, PoolFacts } from "./ports.ts";
+import { memoryLedger, testOffer, type MemoryLedger } from "./test-pool.ts";
+
+export const CLUSTER = "test-cluster";
+
+/** The end of a process; nothing it does afterwards has any effect. */
+export class Crash extends Error {
+  override readonly name = "Crash";
+}
+
+/** At which call of the ledger or the provider, counted from now, the process dies. */
+export interface CrashPoint {
+  readonly step: number;
+  readonly when: "before" | "after";
+}
+
+export interface WorldOptions {
+  readonly seed?: number | string;
+  readonly offers?: readonly Offer[];
+  readonly visibilityMs?: number;
+  readonly policy?: Partial<PoolPolicy>;
+}
+
+/** The world of one test; a controller that is killed is followed by a new one. */
+export class TestWorld {
+  readonly clock: ManualClock = createManualClock(1_000_000);
+  readonly ledger: MemoryLedger = memoryLedger();
+  readonly events: PoolEvent[] = [];
+  readonly containers: PlacedContainer[] = [];
+  /** Nodes whose agents have stopped talking. */
+  readonly mute = new Set<string>();
+  /** When each machine was first asked to be released, by provider id. */
+  readonly endedAtMs = new Map<string, number>();
+  /** Where the lives so far have ended: the name of the last call. */
+  readonly deaths: string[] = [];
+  readonly provider: FakeProvider;
+  readonly #ids = countingIds();
+  readonly #offers: readonly Offer[];
+  readonly #policy: PoolPolicy;
+  readonly #emptySinceMs = new Map<string, number>();
+  #crash: CrashPoint | undefined;
+  #steps = 0;
+  #controller: PoolController;
+
+  constructor(options: WorldOptions = {}) {
+    const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
+    this.#offers = offers;
+    this.#policy = { ...DEFAULT_POOL_POLICY, ...policy };
+    const rng = createRng(seed);
+    this.provider = createFakeProvider({ clock: this.clock, rng, offers, visibilityMs });
+    this.#controller = this.#newLife();
+  }
+
+  get refusals(): PoolController["refusals"] {
+    return this.#controller.refusals;
+  }
+
+  /** The present life ends at this point. */
+  crashAt(point: CrashPoint): void {
+    this.#crash = point;
+    this.#steps = 0;
+  }
+
+  /** Machines that cost money. */
+  async live(): Promise<readonly ProviderNode[]> {
+    return (await this.provider.listNodes()).filter(({ state }) => state !== "terminated");
+  }
+
+  /** One tick, then some time; gives nothing when the process died in it. */
+  async tick(
+    desired: readonly DesiredLine[] | undefined,
+    passMs = 5_000,
+  ): Promise<PoolTick | undefined> {
+    try {
+      return await this.#controller.tick(desired, await this.#facts());
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.#controller = this.#newLife();
+      return undefined;
+    } finally {
+      await this.clock.advance(passMs);
+    }
+  }
+
+  async #facts(): Promise<PoolFacts> {
+    const nowMs = this.clock.nowMs();
+    const agents = new Map<string, AgentSighting>();
+    for (const { nodeId = "", state } of await this.live()) {
+      if (state !== "running" || this.mute.has(nodeId)) continue;
+      agents.set(nodeId, { lastHeardAtMs: nowMs });
+      this.#emptySinceMs.set(nodeId, this.#emptySinceMs.get(nodeId) ?? nowMs);
+    }
+    return {
+      offers: this.#controller.openOffers(this.#offers),
+      containers: this.containers,
+      agents,
+      emptySinceMs: this.#emptySinceMs,
+    };
+  }
+
+  #newLife(): PoolController {
+    const life: Life = { dead: false };
+    const run = <T>(name: string, call: () => Promise<T>): Promise<T> =>
+      this.#step(life, name, call);
+    const provider: Provider = {
+      cloud: this.provider.cloud,
+      listOffers: () => this.provider.listOffers(),
+      interruptions: () => this.provider.interruptions(),
+      close: () => this.provider.close(),
+      listNodes: () => run("listNodes", () => this.provider.listNodes()),
+      rent: (request) => run("rent", () => this.provider.rent(request)),
+      release: (ids) => run("release", () => this.#release(ids)),
+    };
+    return new PoolController({
+      providers: new Map<CloudName, Provider>([["fake", provider]]),
+      ledger: {
+        get: (nodeId) => run("get", () => this.ledger.get(nodeId)),
+        listOpen: () => run("listOpen", () => this.ledger.listOpen()),
+        put: (record) => run(`put ${record.node.state}`, () => this.ledger.put(record)),
+      },
+      clock: this.clock,
+      ids: this.#ids,
+      policy: this.#policy,
+      clusterId: CLUSTER,
+      userDataFor: (node) => `boot ${node.nodeId}`,
+      onEvent: (event) => this.events.push(event),
+    });
+  }
+
+  #release(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      this.endedAtMs.set(id, this.endedAtMs.get(id) ?? this.clock.nowMs());
+    }
+    return this.provider.release(ids);
+  }
+
+  async #step<T>(life: Life, name: string, call: () => Promise<T>): Promise<T> {
+    if (life.dead) throw new Crash("dead");
+    const crash = this.#crash?.step === this.#steps ? this.#crash : undefined;
+    this.#steps += 1;
+    if (crash !== undefined) {
+      life.dead = true;
+      this.#crash = undefined;
+      this.deaths.push(`${crash.when} ${name}`);
+    }
+    if (crash?.when === "before") throw new Crash(`died before ${name}`);
+    const answer = await call();
+    if (crash !== undefined) throw new Crash(`died after ${name}`);
+    return answer;
+  }
+}
+
+/** One process; a dead one has no effect any more. */
+interface Life {
+  dead: boolean;
+}
+
+/** A plan line. */
+export function lineOf(offer: Offer, count: number): DesiredLine {
+  return { offerId: offer.offerId, count, reason: "demand" };
+}
