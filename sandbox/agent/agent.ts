@@ -1,0 +1,213 @@
+/**
+ * The node agent: runs containers on one machine for the server it is connected to.
+ *
+ * It is the final arbiter of its node: what does not fit is refused, whatever the server
+ * believed. When the link breaks it keeps its containers and results and says so on its return.
+ */
+import { hostname } from "node:os";
+import {
+  createRng,
+  messageOf,
+  type Clock,
+  type Isolation,
+  type Resources,
+} from "../../core/index.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { CodeCache } from "./code-cache.ts";
+import { Container, type ContainerReports } from "./container.ts";
+import { LinkClient } from "./link-client.ts";
+import type {
+  AgentMessage,
+  AgentResult,
+  NodeFacts,
+  ServerMessage,
+  StartContainer,
+} from "./link.ts";
+
+export const AGENT_VERSION = "0.1.0";
+
+export interface NodeAgentOptions {
+  readonly serverUrl: string;
+  /** A join token, or the session token of an earlier connection. */
+  readonly token: string;
+  readonly nodeId: string;
+  readonly codeDir: string;
+  readonly resources: Resources;
+  readonly gpuType?: string;
+  readonly emulatedGpus: boolean;
+  readonly isolation: Isolation;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly onError: (error: unknown, doing: string) => void;
+  /** The server wants this agent to end. */
+  readonly onDismissed: (reason: string) => void;
+}
+
+interface Unacknowledged {
+  readonly containerId: string;
+  readonly result: AgentResult;
+  readonly payload: Uint8Array;
+}
+
+const CHECK_MS = 100;
+
+export class NodeAgent {
+  readonly #options: NodeAgentOptions;
+  readonly #containers = new Map<string, Container>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #unacknowledged = new Map<string, Unacknowledged>();
+  readonly #code: CodeCache;
+  readonly #link: LinkClient;
+  readonly #timer: NodeJS.Timeout;
+  readonly #reports: ContainerReports;
+  #closing = false;
+
+  constructor(options: NodeAgentOptions) {
+    this.#options = options;
+    const { serverUrl, token, clock, onError, nodeId } = options;
+    this.#link = new LinkClient({
+      serverUrl,
+      token,
+      clock,
+      rng: createRng(nodeId),
+      onError,
+      hello: () => this.#hello(),
+      onMessage: (message, body) => this.#receive(message, body),
+      onRejected: options.onDismissed,
+    });
+    this.#code = new CodeCache({
+      dir: options.codeDir,
+      serverUrl,
+      token: () => this.#link.token,
+    });
+    this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
+    this.#reports = {
+      ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
+      logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
+      exited: (exit) => {
+        this.#containers.delete(exit.containerId);
+        this.#link.send({ type: "exited", exit });
+      },
+      results: (containerId, results, payloads) => this.#report(containerId, results, payloads),
+    };
+  }
+
+  /** Serves until it is closed or dismissed. */
+  async run(): Promise<void> {
+    await this.#link.run();
+  }
+
+  /** Ends every container, then the link. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#timer);
+    for (const container of this.#containers.values()) container.stop();
+    await Promise.allSettled(this.#running);
+    this.#link.close();
+  }
+
+  #hello(): AgentMessage {
+    const { nodeId, resources, gpuType, emulatedGpus, isolation } = this.#options;
+    const node: NodeFacts = {
+      nodeId,
+      hostname: hostname(),
+      agentVersion: AGENT_VERSION,
+      arch: process.arch,
+      resources,
+      emulatedGpus,
+      isolation,
+      ...(gpuType === undefined ? {} : { gpuType }),
+    };
+    const containers = [...this.#containers.values()].map((container) => {
+      const { held } = container;
+      const unsaid = [...this.#unacknowledged.values()]
+        .filter((one) => one.containerId === held.containerId)
+        .map((one) => one.result.inputId);
+      return { ...held, inputIds: [...held.inputIds, ...unsaid] };
+    });
+    return { type: "hello", node, containers };
+  }
+
+  #receive(message: ServerMessage, body: Uint8Array): void {
+    switch (message.type) {
+      case "welcome":
+        return this.#resend();
+      case "goodbye":
+        return this.#options.onDismissed(message.reason);
+      case "start":
+        return this.#start(message.container);
+      case "inputs":
+        this.#containers.get(message.containerId)?.push(message.inputs, body);
+        return;
+      case "cancel":
+        this.#containers.get(message.containerId)?.cancel(message.inputIds, message.abortRunning);
+        return;
+      case "stop":
+        this.#containers.get(message.containerId)?.stop();
+        return;
+      case "ack":
+        for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
+    }
+  }
+
+  #start(start: StartContainer): void {
+    if (this.#containers.has(start.containerId)) return;
+    const reason = this.#refusal(start);
+    if (reason !== undefined) {
+      this.#link.send({ type: "refused", containerId: start.containerId, reason });
+      return;
+    }
+    const { runtime, clock, onError } = this.#options;
+    const container = new Container({
+      start,
+      runtime,
+      clock,
+      loadCode: (sha256) => this.#code.load(sha256),
+      reports: this.#reports,
+    });
+    this.#containers.set(start.containerId, container);
+    const run = container.run().catch((error: unknown) => {
+      onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
+      this.#containers.delete(start.containerId);
+    });
+    this.#running.add(run);
+    void run.then(() => this.#running.delete(run));
+  }
+
+  /** Why this node cannot take a container; undefined when it can. */
+  #refusal({ resources: wanted }: StartContainer): string | undefined {
+    if (this.#closing) return "the node is shutting down";
+    for (const resource of ["gpuCount", "cpuMilli", "memoryMiB"] as const) {
+      const total = this.#options.resources[resource];
+      let used = 0;
+      for (const { spec } of this.#containers.values()) used += spec.resources[resource];
+      if (used + wanted[resource] <= total + Number.EPSILON * 1e6) continue;
+      return `${resource}: ${wanted[resource]} wanted, ${total - used} of ${total} free`;
+    }
+    return undefined;
+  }
+
+  #report(
+    containerId: string,
+    results: readonly AgentResult[],
+    payloads: readonly Uint8Array[],
+  ): void {
+    for (const [position, result] of results.entries()) {
+      const payload = payloads[position] ?? new Uint8Array(0);
+      this.#unacknowledged.set(result.inputId, { containerId, result, payload });
+    }
+    this.#link.send({ type: "results", containerId, results }, payloads);
+  }
+
+  /** What was not acknowledged before the link broke is said again. */
+  #resend(): void {
+    for (const { containerId, result, payload } of this.#unacknowledged.values()) {
+      this.#link.send({ type: "results", containerId, results: [result] }, [payload]);
+    }
+  }
+
+  #checkTimeouts(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const container of this.#containers.values()) container.checkTimeouts(nowMs);
+  }
+}

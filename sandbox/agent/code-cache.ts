@@ -1,0 +1,77 @@
+/** Code bundles by hash: in memory, on disk, and fetched from the server once. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PlatformError } from "../../core/index.ts";
+
+export interface CodeCacheOptions {
+  readonly dir: string;
+  readonly serverUrl: string;
+  readonly token: () => string;
+}
+
+/** Bundles kept in memory. */
+const HELD_MAX = 32;
+const FETCH_MS_MAX = 30_000;
+
+export class CodeCache {
+  readonly #options: CodeCacheOptions;
+  readonly #held = new Map<string, Promise<Uint8Array>>();
+
+  constructor(options: CodeCacheOptions) {
+    this.#options = options;
+  }
+
+  /** The bundle, verified; several who ask at once cause one fetch. @throws PlatformError */
+  async load(sha256: string): Promise<Uint8Array> {
+    const held = this.#held.get(sha256);
+    if (held !== undefined) return held;
+    const loading = this.#load(sha256);
+    this.#held.set(sha256, loading);
+    const [oldest] = this.#held.keys();
+    if (this.#held.size > HELD_MAX && oldest !== undefined) this.#held.delete(oldest);
+    try {
+      return await loading;
+    } catch (error) {
+      this.#held.delete(sha256);
+      throw error;
+    }
+  }
+
+  async #load(sha256: string): Promise<Uint8Array> {
+    const path = join(this.#options.dir, sha256);
+    const known = await readFile(path).catch(() => undefined);
+    if (known !== undefined && hashOf(known) === sha256) return known;
+    const bytes = await this.#fetch(sha256);
+    await mkdir(this.#options.dir, { recursive: true });
+    const temporary = `${path}.${process.pid}`;
+    await writeFile(temporary, bytes);
+    await rename(temporary, path);
+    return bytes;
+  }
+
+  async #fetch(sha256: string): Promise<Uint8Array> {
+    const { serverUrl, token } = this.#options;
+    const response = await fetch(`${serverUrl}/v1/blobs/${sha256}`, {
+      headers: { authorization: `Bearer ${token()}` },
+      signal: AbortSignal.timeout(FETCH_MS_MAX),
+    });
+    if (!response.ok) {
+      throw new PlatformError(`fetching code ${sha256} gave HTTP ${response.status}`, {
+        code: response.status === 404 ? "not_found" : "unavailable",
+        retryable: response.status >= 500,
+        details: { status: response.status },
+      });
+    }
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (hashOf(bytes) === sha256) return bytes;
+    throw new PlatformError(`the code fetched as ${sha256} has another hash`, {
+      code: "unavailable",
+      retryable: true,
+    });
+  }
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

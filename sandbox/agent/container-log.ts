@@ -1,0 +1,71 @@
+/** The log of one container: limited, numbered without gaps, sent in handfuls. */
+import type { Clock } from "../../core/index.ts";
+import type { RunnerLine } from "../runners/protocol.ts";
+import { DEFAULT_LOG_LIMITS, LogLimiter } from "./log-limiter.ts";
+
+/** A line with its number in the container, from 1. */
+export interface LogLine extends RunnerLine {
+  readonly sequence: number;
+}
+
+/** Lines wait this long for others. */
+const GATHER_MS = 10;
+const LINE_CHARACTERS_MAX = 16 * 1024;
+
+export class ContainerLog {
+  readonly #clock: Clock;
+  readonly #send: (lines: readonly LogLine[]) => void;
+  readonly #limiter: LogLimiter;
+  #lines: LogLine[] = [];
+  #sequence = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(clock: Clock, send: (lines: readonly LogLine[]) => void) {
+    this.#clock = clock;
+    this.#send = send;
+    this.#limiter = new LogLimiter(DEFAULT_LOG_LIMITS, clock.nowMs());
+  }
+
+  /** @param droppedBytes Bytes that were dropped before they came here. */
+  add(lines: readonly RunnerLine[], droppedBytes = 0): void {
+    const nowMs = this.#clock.nowMs();
+    for (const line of lines) {
+      const text = line.text.slice(0, LINE_CHARACTERS_MAX);
+      if (this.#limiter.admit(text.length + 1, nowMs)) this.#push({ ...line, text });
+    }
+    this.#limiter.addDropped(droppedBytes);
+    this.#mark(false);
+    // The first line of a quiet container leaves at once: somebody may be waiting for it.
+    if (this.#timer !== undefined) return;
+    this.#flush();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#mark(false);
+      this.#flush();
+    }, GATHER_MS);
+  }
+
+  /** Sends what is left, with a last word about what was dropped. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#mark(true);
+    this.#flush();
+  }
+
+  #mark(last: boolean): void {
+    const text = this.#limiter.marker(this.#clock.nowMs(), last);
+    if (text !== undefined) this.#push({ stream: "stderr", text });
+  }
+
+  #push(line: RunnerLine): void {
+    this.#sequence += 1;
+    this.#lines.push({ ...line, sequence: this.#sequence });
+  }
+
+  #flush(): void {
+    if (this.#lines.length === 0) return;
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#send(lines);
+  }
+}

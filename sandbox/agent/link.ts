@@ -1,0 +1,127 @@
+/**
+ * The agent link: messages between the server and a node agent.
+ *
+ * The agent opens one WebSocket to `/v1/agent` (bearer: a join token at first, the session
+ * token from `welcome` on every reconnect) and both sides send one frame (sdk/protocol
+ * frames) per binary message. Ping and pong are WebSocket's own and sent by the server every
+ * `HEARTBEAT_MS`; an agent silent for the pool policy's `heartbeatTimeoutMs` is lost and the
+ * leases of its inputs end.
+ *
+ * A dropped link loses nothing: the agent keeps its containers and unsent results, reconnects
+ * with backoff and says in `hello` what it still holds. Results are kept until `ack`.
+ */
+import type { Isolation, Resources } from "../../core/index.ts";
+import type { WireError } from "../../sdk/protocol/index.ts";
+
+export const HEARTBEAT_MS = 2_000;
+
+/** What the agent says about its machine, once per connection. */
+export interface NodeFacts {
+  readonly nodeId: string;
+  readonly hostname: string;
+  readonly agentVersion: string;
+  readonly arch: string;
+  readonly resources: Resources;
+  readonly gpuType?: string;
+  readonly emulatedGpus: boolean;
+  readonly isolation: Isolation;
+}
+
+/** A container the agent holds when it (re)connects. */
+export interface HeldContainer {
+  readonly containerId: string;
+  readonly functionId: string;
+  readonly state: "starting" | "ready";
+  /** Inputs it was handed whose results were not yet acknowledged. */
+  readonly inputIds: readonly string[];
+}
+
+/** Everything needed to start one container; secrets travel here and nowhere else. */
+export interface StartContainer {
+  readonly containerId: string;
+  readonly functionId: string;
+  readonly functionName: string;
+  readonly appName: string;
+  /** SHA-256 of the bundle; the agent fetches it from `/v1/blobs` once and caches it. */
+  readonly codeSha256: string;
+  readonly resources: Resources;
+  readonly env: Readonly<Record<string, string>>;
+  readonly startupTimeoutMs: number;
+  /** Longest run of one input. */
+  readonly timeoutMs: number;
+}
+
+/** Messages to the agent. `inputs` carries the inputs' payloads as its body, in order. */
+export type ServerMessage =
+  | { readonly type: "welcome"; readonly nodeId: string; readonly sessionToken: string }
+  /** The agent must end: its node is released or unknown. */
+  | { readonly type: "goodbye"; readonly reason: string }
+  | { readonly type: "start"; readonly container: StartContainer }
+  | {
+      readonly type: "inputs";
+      readonly containerId: string;
+      readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
+    }
+  /** Take back inputs that have not begun to run. */
+  | {
+      readonly type: "cancel";
+      readonly containerId: string;
+      readonly inputIds: readonly string[];
+      /** End the container if one of them runs. */
+      readonly abortRunning: boolean;
+    }
+  | { readonly type: "stop"; readonly containerId: string; readonly graceMs: number }
+  /** The results of these inputs are recorded; forget them. */
+  | { readonly type: "ack"; readonly inputIds: readonly string[] };
+
+/** The result of one input, as the agent reports it. */
+export interface AgentResult {
+  readonly inputId: string;
+  /** `returned`: put it back in the queue, it did not (or not alone) run to an end. */
+  readonly outcome: "succeeded" | "failed" | "returned";
+  /** Bytes of the body that are this result's payload. */
+  readonly bytes: number;
+  readonly error?: WireError;
+  readonly runMs: number;
+}
+
+/** Why a container ended. */
+export interface ContainerExit {
+  readonly containerId: string;
+  readonly kind: "stopped" | "exited" | "out_of_memory" | "timed_out" | "startup_failed";
+  readonly exitCode?: number;
+  /** One sentence a user can act on. */
+  readonly message: string;
+  /** Inputs that were in the container and have no result. */
+  readonly inputIds: readonly string[];
+  /** Why the user's module could not be loaded, when that is what happened. */
+  readonly error?: WireError;
+}
+
+/** Messages from the agent. `results` carries the payloads as its body, in order. */
+export type AgentMessage =
+  | {
+      readonly type: "hello";
+      readonly node: NodeFacts;
+      readonly containers: readonly HeldContainer[];
+    }
+  /** The node cannot take this container (no room, cannot start any): place it elsewhere. */
+  | { readonly type: "refused"; readonly containerId: string; readonly reason: string }
+  /** The user's module is loaded; `startMs` is from receipt of `start`. */
+  | { readonly type: "ready"; readonly containerId: string; readonly startMs: number }
+  | {
+      readonly type: "results";
+      readonly containerId: string;
+      readonly results: readonly AgentResult[];
+    }
+  | {
+      readonly type: "logs";
+      readonly containerId: string;
+      readonly lines: readonly {
+        readonly stream: "stdout" | "stderr";
+        readonly text: string;
+        readonly sequence: number;
+        readonly inputId?: string;
+      }[];
+    }
+  | { readonly type: "exited"; readonly exit: ContainerExit };

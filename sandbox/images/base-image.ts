@@ -1,0 +1,88 @@
+/**
+ * The base image: a root file system with Node and what it needs to start, and nothing else.
+ *
+ * Built once per Node version from the Node this agent runs on: its binary, the shared
+ * libraries the dynamic linker resolves for it, and the few files that programs expect in
+ * `/etc`. Nothing of the host is visible through it.
+ */
+import { execFile } from "node:child_process";
+import { chmod, copyFile, mkdir, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** Folders that every container expects; mount points among them. */
+const FOLDERS = [
+  "bin",
+  "dev",
+  "etc",
+  "proc",
+  "sys",
+  "tmp",
+  "usr",
+  "var",
+  "home",
+  "runner",
+  "lib64",
+];
+
+const ETC: Readonly<Record<string, string>> = {
+  passwd: "root:x:0:0:root:/:/bin/false\nuser:x:65534:65534:user:/tmp:/bin/false\n",
+  group: "root:x:0:\nuser:x:65534:\n",
+  hosts: "127.0.0.1 localhost\n",
+  "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+};
+
+/** Builds the base image under `dir` if it is not there; gives the path of its root. */
+export async function prepareBaseImage(dir: string): Promise<string> {
+  const root = join(dir, `node-${process.versions.node}-${process.arch}-1`);
+  if (await isBuilt(root)) return root;
+  const temporary = `${root}.${process.pid}`;
+  await rm(temporary, { recursive: true, force: true });
+  for (const folder of FOLDERS) await mkdir(join(temporary, folder), { recursive: true });
+  const node = await realpath(process.execPath);
+  await copyInto(temporary, node, "/bin/node");
+  for (const library of await sharedLibraries(node)) await copyInto(temporary, library, library);
+  for (const [name, text] of Object.entries(ETC)) {
+    await writeFile(join(temporary, "etc", name), text, { mode: 0o644 });
+  }
+  await chmod(join(temporary, "tmp"), 0o1777);
+  await rename(temporary, root).catch(async (error: unknown) => {
+    // Another agent was faster; its image is the same.
+    await rm(temporary, { recursive: true, force: true });
+    if (!(await isBuilt(root))) throw error;
+  });
+  return root;
+}
+
+async function isBuilt(root: string): Promise<boolean> {
+  try {
+    return (await readdir(root)).includes("bin");
+  } catch {
+    // There is no such folder yet.
+    return false;
+  }
+}
+
+/** Absolute paths of the libraries that `ldd` resolves for a program, the linker included. */
+async function sharedLibraries(program: string): Promise<readonly string[]> {
+  const { stdout } = await run("ldd", [program]);
+  return parseLdd(stdout);
+}
+
+/** The library paths in the output of `ldd`. */
+export function parseLdd(output: string): readonly string[] {
+  const paths = output.split("\n").flatMap((line) => {
+    const path = /^\s*(?:\S+ => )?(\/\S+) \(0x[0-9a-f]+\)$/.exec(line)?.[1];
+    return path === undefined ? [] : [path];
+  });
+  return [...new Set(paths)];
+}
+
+async function copyInto(root: string, source: string, target: string): Promise<void> {
+  const path = join(root, target);
+  await mkdir(dirname(path), { recursive: true });
+  await copyFile(source, path);
+  await chmod(path, 0o755);
+}

@@ -1,0 +1,14 @@
+/** The sandbox room: the node agent, and how it talks. */
+export { readAgentConfig, type AgentConfig } from "./agent/config.ts";
+export {
+  HEARTBEAT_MS,
+  type AgentMessage,
+  type AgentResult,
+  type ContainerExit,
+  type HeldContainer,
+  type ServerMessage,
+  type StartContainer,
+} from "./agent/link.ts";
+export { parseEmulatedGpus, machineResources } from "./agent/machine.ts";
+export { reap } from "./agent/reap.ts";
+export { createAgent } from "./agent/start-agent.ts";

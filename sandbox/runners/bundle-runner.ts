@@ -1,0 +1,48 @@
+/** The Node runner as one file, made once per version of its source. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, stop } from "esbuild";
+
+const SOURCE = fileURLToPath(new URL("./node/main.ts", import.meta.url));
+/** Frames of this file are left out of users' stacks. */
+export const RUNNER_FILE = "flotilla-runner.mjs";
+
+/**
+ * Bundles the runner into `dir` and gives the path of the folder that holds it: named by the
+ * hash of its content, so that containers of different versions never share one.
+ */
+export async function bundleRunner(dir: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [SOURCE],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    write: false,
+    logLevel: "silent",
+  });
+  // esbuild works in a child process that would stay as long as this one.
+  await stop();
+  const [bundle] = outputFiles;
+  if (bundle === undefined) throw new Error("esbuild gave no output for the runner");
+  const folder = join(dir, createHash("sha256").update(bundle.contents).digest("hex").slice(0, 16));
+  const file = join(folder, RUNNER_FILE);
+  if (await isThere(file)) return folder;
+  await mkdir(folder, { recursive: true });
+  const temporary = `${file}.${process.pid}`;
+  await writeFile(temporary, bundle.contents, { mode: 0o644 });
+  await rename(temporary, file);
+  return folder;
+}
+
+async function isThere(file: string): Promise<boolean> {
+  try {
+    await readFile(file);
+    return true;
+  } catch {
+    // Not bundled yet.
+    return false;
+  }
+}

@@ -1,0 +1,95 @@
+/** The OCI configuration of a container: the least that a function needs. */
+import type { SandboxSpec } from "./runtime.ts";
+
+/** Memory that gVisor's own kernel takes inside the container's limit. */
+export const SENTRY_MEMORY_MIB = 48;
+const USER_ID = 65_534;
+/** gVisor counts its own threads too. */
+const PIDS_MAX = 512;
+const FILES_MAX = 4_096;
+const TMP_MIB = 256;
+const CPU_PERIOD_US = 100_000;
+/** A container may use this much of idle cores, however little it reserved. */
+export const CPU_BURST_MILLI = 2_000;
+const SHARES_PER_CORE = 1_024;
+const SHARES_MIN = 2;
+
+export interface OciPaths {
+  /** Root file system, shared by all containers and read-only to them. */
+  readonly rootfs: string;
+  /** Folder of the runner, mounted at `/runner`. */
+  readonly runnerDir: string;
+  readonly cgroupsPath: string;
+}
+
+/**
+ * The `config.json` of a container that runs `args`.
+ *
+ * No capability, no new privileges, no network, a user without rights, a read-only root, and
+ * limits on memory, processor, processes and files. Source: OCI runtime specification 1.0.2.
+ */
+export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly string[]): object {
+  const { memoryMiB, cpuMilli } = spec.resources;
+  const nothing: readonly string[] = [];
+  return {
+    ociVersion: "1.0.2",
+    process: {
+      user: { uid: USER_ID, gid: USER_ID },
+      args,
+      env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
+      cwd: "/tmp",
+      noNewPrivileges: true,
+      capabilities: {
+        bounding: nothing,
+        effective: nothing,
+        permitted: nothing,
+        inheritable: nothing,
+        ambient: nothing,
+      },
+      rlimits: [{ type: "RLIMIT_NOFILE", hard: FILES_MAX, soft: FILES_MAX }],
+    },
+    root: { path: paths.rootfs, readonly: true },
+    hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      {
+        destination: "/tmp",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["nosuid", "nodev", "mode=1777", `size=${Math.min(TMP_MIB, memoryMiB)}m`],
+      },
+      {
+        destination: "/runner",
+        type: "bind",
+        source: paths.runnerDir,
+        options: ["ro", "rbind", "nosuid", "nodev"],
+      },
+    ],
+    linux: {
+      cgroupsPath: paths.cgroupsPath,
+      namespaces: ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type })),
+      resources: {
+        memory: { limit: (memoryMiB + SENTRY_MEMORY_MIB) * 1024 * 1024 },
+        pids: { limit: PIDS_MAX },
+        cpu: {
+          shares: Math.max(SHARES_MIN, Math.round((cpuMilli * SHARES_PER_CORE) / 1_000)),
+          period: CPU_PERIOD_US,
+          quota: Math.round((Math.max(cpuMilli, CPU_BURST_MILLI) * CPU_PERIOD_US) / 1_000),
+        },
+      },
+    },
+  };
+}
+
+/** How Node is started as the runner in a container of this size. */
+export function runnerArguments(node: string, runnerFile: string, memoryMiB: number): string[] {
+  // The heap ends before the container does, so that running out gives an error with a reason.
+  const heapMiB = Math.max(32, Math.floor(memoryMiB * 0.8));
+  return [
+    node,
+    "--enable-source-maps",
+    `--max-old-space-size=${heapMiB}`,
+    "--no-warnings",
+    runnerFile,
+  ];
+}

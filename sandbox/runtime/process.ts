@@ -1,0 +1,82 @@
+/**
+ * Containers as plain processes, for machines without gVisor.
+ *
+ * This is no isolation: the user's code runs as this user, on this file system and network.
+ * It must be asked for and is named `process` wherever nodes and containers are listed.
+ */
+import { spawn } from "node:child_process";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf, PlatformError } from "../../core/index.ts";
+import { RUNNER_FILE } from "../runners/bundle-runner.ts";
+import { createChannelPair } from "./channel.ts";
+import { runnerArguments } from "./oci-spec.ts";
+import type { Runtime, SandboxExit } from "./runtime.ts";
+
+export interface ProcessOptions {
+  readonly dir: string;
+  readonly runnerDir: string;
+}
+
+export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtime {
+  return {
+    isolation: "process",
+    async start(spec) {
+      const home = join(dir, "bundles", spec.containerId);
+      await mkdir(home, { recursive: true });
+      const { ours, theirs } = await createChannelPair();
+      const runner = join(runnerDir, RUNNER_FILE);
+      const [program = process.execPath, ...args] = runnerArguments(
+        process.execPath,
+        runner,
+        spec.resources.memoryMiB,
+      );
+      const child = spawn(program, args, {
+        stdio: [theirs, "pipe", "pipe"],
+        cwd: home,
+        env: { ...spec.env, TMPDIR: home },
+        // A session of its own, so that all it starts can be ended with it.
+        detached: true,
+      });
+      theirs.destroy();
+      if (child.pid === undefined) {
+        await new Promise<void>((_, reject) => {
+          child.once("error", (error) => {
+            reject(
+              new PlatformError(`cannot start a process: ${messageOf(error)}`, {
+                code: "unavailable",
+                retryable: true,
+                cause: error,
+              }),
+            );
+          });
+        });
+      }
+      const killGroup = (): void => {
+        try {
+          if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+        } catch {
+          // All of it has ended.
+        }
+      };
+      let killed = false;
+      const exited = new Promise<SandboxExit>((resolve) => {
+        child.once("close", (code, signal) => {
+          killGroup();
+          ours.destroy();
+          const outOfMemory = signal === "SIGKILL" && !killed;
+          const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
+          rm(home, { recursive: true, force: true }).then(
+            () => resolve(exit),
+            () => resolve(exit),
+          );
+        });
+      });
+      const kill = (): void => {
+        killed = true;
+        killGroup();
+      };
+      return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    },
+  };
+}

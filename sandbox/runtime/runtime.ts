@@ -1,0 +1,35 @@
+/** The runtime port: starts one isolated process and gives its ends. */
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import type { Isolation, Resources } from "../../core/index.ts";
+
+export interface SandboxSpec {
+  readonly containerId: string;
+  readonly resources: Resources;
+  /** Environment of the runner itself; the user's comes over the channel. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface SandboxExit {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly outOfMemory: boolean;
+}
+
+/** A started sandbox. */
+export interface RunningSandbox {
+  /** Full-duplex; the process has it as its standard input. */
+  readonly channel: Socket;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves once, when the sandbox and all in it are gone. */
+  readonly exited: Promise<SandboxExit>;
+  /** Ends it at once; `exited` tells when. */
+  kill(): void;
+}
+
+export interface Runtime {
+  readonly isolation: Isolation;
+  /** Starts the runner in a fresh sandbox. @throws PlatformError `unavailable` */
+  start(spec: SandboxSpec): Promise<RunningSandbox>;
+}
