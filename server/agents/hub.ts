@@ -1,0 +1,183 @@
+/**
+ * Where node agents connect: one WebSocket each, authenticated by a join token the first time
+ * and by the session token it was given from then on.
+ *
+ * The hub knows links, not what they mean: messages, arrivals and departures go to `AgentEvents`.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type RawData, type WebSocket } from "ws";
+import { messageOf, type Clock } from "../../core/index.ts";
+import { HEARTBEAT_MS, type AgentMessage, type ServerMessage } from "../../sandbox/index.ts";
+import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../../sdk/protocol/index.ts";
+import type { AgentGateway } from "../services.ts";
+
+/** Who a connecting agent turned out to be. */
+export interface AgentIdentity {
+  readonly nodeId: string;
+  /** To be used on the next connection. */
+  readonly sessionToken: string;
+}
+
+type Hello = Extract<AgentMessage, { type: "hello" }>;
+
+export interface AgentEvents {
+  /**
+   * The identity behind an `Authorization` header, once for a join token; undefined refuses
+   * the connection.
+   */
+  identify(authorization: string | undefined): Promise<AgentIdentity | undefined>;
+  /** The agent has said hello; false sends it home. */
+  arrived(link: AgentLink, hello: Hello): Promise<boolean>;
+  message(link: AgentLink, message: Exclude<AgentMessage, Hello>, body: Uint8Array): void;
+  /** The link is gone; the agent may come back. */
+  departed(link: AgentLink): void;
+}
+
+/** One connected agent. */
+export class AgentLink {
+  readonly nodeId: string;
+  readonly #socket: WebSocket;
+  lastSeenMs: number;
+
+  constructor(nodeId: string, socket: WebSocket, nowMs: number) {
+    this.nodeId = nodeId;
+    this.#socket = socket;
+    this.lastSeenMs = nowMs;
+  }
+
+  /** Sends a message; a link that is closing drops it, and its loss is handled by `departed`. */
+  send(message: ServerMessage, bodies: readonly Uint8Array[] = []): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.send(encodeFrame(message, bodies));
+  }
+
+  ping(): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+  }
+
+  /** Cuts the link without a word; used for peers that are silent or broken. */
+  cut(): void {
+    this.#socket.terminate();
+  }
+
+  /** Ends the link politely. */
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+export interface AgentHubOptions {
+  readonly events: AgentEvents;
+  readonly clock: Clock;
+  /** Silence after which a link is cut. */
+  readonly silenceMsMax: number;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+export class AgentHub implements AgentGateway {
+  readonly #options: AgentHubOptions;
+  readonly #server = new WebSocketServer({ noServer: true, maxPayload: FRAME_BYTES_MAX + 8 });
+  readonly #links = new Map<string, AgentLink>();
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor(options: AgentHubOptions) {
+    this.#options = options;
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  /** The link of a node; undefined while it is not connected. */
+  link(nodeId: string): AgentLink | undefined {
+    return this.#links.get(nodeId);
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#options.events
+      .identify(request.headers.authorization)
+      .then((identity) => {
+        if (identity === undefined) {
+          socket.end("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+          return;
+        }
+        this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+          this.#welcome(webSocket, identity);
+        });
+      })
+      .catch((error: unknown) => {
+        this.#options.onError(error, "authenticating an agent");
+        socket.destroy();
+      });
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+    for (const link of this.#links.values()) link.close();
+    this.#server.close();
+  }
+
+  #welcome(socket: WebSocket, identity: AgentIdentity): void {
+    const { nodeId, sessionToken } = identity;
+    const { clock, events, onError } = this.#options;
+    this.#links.get(nodeId)?.cut();
+    const link = new AgentLink(nodeId, socket, clock.nowMs());
+    this.#links.set(nodeId, link);
+    link.send({ type: "welcome", nodeId, sessionToken });
+    let greeted: Promise<boolean> | undefined;
+    const receive = (data: RawData): void => {
+      link.lastSeenMs = clock.nowMs();
+      const { header, body } = decodeFrame<AgentMessage>(bytesOf(data));
+      if (header.type === "hello") {
+        greeted = events.arrived(link, header);
+        greeted
+          .then((accepted) => {
+            if (accepted) return;
+            link.send({ type: "goodbye", reason: "this node is released or unknown" });
+            link.close();
+          })
+          .catch((error: unknown) => onError(error, `greeting node ${nodeId}`));
+        return;
+      }
+      if (greeted === undefined) throw new Error(`"${header.type}" before "hello"`);
+      // What follows a hello waits for it: a result must find its container.
+      const message = header;
+      void greeted.then((accepted) => {
+        if (accepted) events.message(link, message, body);
+      }, ignoreReported);
+    };
+    socket.on("message", (data) => {
+      try {
+        receive(data);
+      } catch (error) {
+        onError(error, `reading from node ${nodeId}`);
+        link.cut();
+      }
+    });
+    socket.on("pong", () => {
+      link.lastSeenMs = clock.nowMs();
+    });
+    socket.on("error", (error) => onError(error, `talking to node ${nodeId}: ${messageOf(error)}`));
+    socket.on("close", () => {
+      if (this.#links.get(nodeId) === link) this.#links.delete(nodeId);
+      events.departed(link);
+    });
+  }
+
+  #beat(): void {
+    const silentBeforeMs = this.#options.clock.nowMs() - this.#options.silenceMsMax;
+    for (const link of this.#links.values()) {
+      if (link.lastSeenMs < silentBeforeMs) link.cut();
+      else link.ping();
+    }
+  }
+}
+
+/** The failure of a greeting is reported where it happens. */
+function ignoreReported(): void {
+  return undefined;
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+}

@@ -1,0 +1,222 @@
+/**
+ * Apps: checked, deployed, kept alive, looked up and stopped.
+ *
+ * A deployed app has at most one running version; deploying again replaces it. An ephemeral
+ * app lives while its owner sends heartbeats. Deployments of one app are handled one after the
+ * other, so that every version that ends is announced exactly once by this process.
+ */
+import { PlatformError, type Clock, type IdSource } from "../../core/index.ts";
+import type {
+  AppSummary,
+  Deployment,
+  DeployRequest,
+  FunctionInfo,
+} from "../../sdk/protocol/index.ts";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { AppService, FleetService, Principal } from "../services.ts";
+import type { RecordStore, Registry, StoredDeployment } from "../store/record-store.ts";
+import { appNameSchema, deployRequestSchema } from "./deploy-schema.ts";
+import { explainIssues } from "./explain-issues.ts";
+import { findApp, listedApps } from "./listed-apps.ts";
+import { nearestWord } from "./nearest-word.ts";
+import { createTurns } from "./turns.ts";
+
+/** An ephemeral app without a heartbeat for this long is stopped. */
+export const EPHEMERAL_LEASE_MS = 30_000;
+
+export interface AppServiceOptions {
+  readonly store: Pick<RecordStore, "registry">;
+  readonly blobs: Pick<BlobStore, "has">;
+  readonly fleet: Pick<FleetService, "functionLoad">;
+  readonly clock: Pick<Clock, "nowMs">;
+  readonly ids: IdSource;
+  /** Workspaces whose ephemeral apps from before a restart are to be reaped. */
+  readonly workspaceIds: readonly string[];
+  /** `EPHEMERAL_LEASE_MS` unless given. */
+  readonly leaseMs?: number;
+  /** A deployment runs from now on. */
+  readonly onDeployed: (deployment: StoredDeployment) => void;
+  /** A deployment ended: replaced, stopped, or its lease ran out. */
+  readonly onStopped: (appId: string) => void;
+}
+
+export interface ManagedApps extends AppService {
+  /**
+   * Stops ephemeral apps whose owners have gone; gives their ids. To be called on a tick.
+   * Cost: one listing per workspace seen.
+   */
+  expireLeases(nowMs: number): Promise<readonly string[]>;
+}
+
+/**
+ * Apps over the record store.
+ *
+ * Methods throw PlatformError: `invalid_request` names the field, `not_found` also stands for
+ * what belongs to another workspace, `conflict` for a heartbeat of a stopped app.
+ */
+export function createAppService(options: AppServiceOptions): ManagedApps {
+  return new Apps(options);
+}
+
+class Apps implements ManagedApps {
+  readonly #options: AppServiceOptions;
+  readonly #registry: Registry;
+  readonly #leaseMs: number;
+  readonly #workspaceIds: Set<string>;
+  readonly #inTurn = createTurns();
+
+  constructor(options: AppServiceOptions) {
+    this.#options = options;
+    this.#registry = options.store.registry;
+    this.#leaseMs = options.leaseMs ?? EPHEMERAL_LEASE_MS;
+    this.#workspaceIds = new Set(options.workspaceIds);
+  }
+
+  async deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment> {
+    checkDeployment(app, request);
+    const hasCode = await this.#options.blobs.has(request.codeSha256);
+    if (!hasCode) throw missingCode(request.codeSha256);
+    this.#workspaceIds.add(who.workspaceId);
+    const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
+    return deploymentOf(stored, this.#leaseMs);
+  }
+
+  async heartbeat(who: Principal, appId: string): Promise<void> {
+    this.#workspaceIds.add(who.workspaceId);
+    const apps = await this.#registry.list(who.workspaceId);
+    const app = apps.find((each) => each.appId === appId);
+    if (app === undefined) throw noApp(appId);
+    if (await this.#registry.renewLease(appId, this.#options.clock.nowMs())) return;
+    throw new PlatformError(`app ${app.app} (${appId}) is stopped; deploy it again`, {
+      code: "conflict",
+      retryable: false,
+      details: { appId },
+    });
+  }
+
+  async list(who: Principal): Promise<readonly AppSummary[]> {
+    const deployments = listedApps(await this.#registry.list(who.workspaceId));
+    return deployments.map((each) => this.#summaryOf(each));
+  }
+
+  async stop(who: Principal, nameOrId: string): Promise<AppSummary> {
+    const app = findApp(await this.#registry.list(who.workspaceId), nameOrId);
+    if (app === undefined) throw noApp(nameOrId);
+    await this.#inTurn(turnOf(who, app.app), () => this.#end(app));
+    return { ...this.#summaryOf(app), state: "stopped" };
+  }
+
+  async lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo> {
+    const found = await this.#registry.findFunction(who.workspaceId, app, functionName);
+    if (found === undefined) {
+      throw noFunction(await this.#registry.list(who.workspaceId), app, functionName);
+    }
+    const { functionId, deployment, name, spec } = found;
+    const { appId, version } = deployment;
+    const load = this.#options.fleet.functionLoad(functionId);
+    return { functionId, app, appId, name, version, spec, ...load };
+  }
+
+  async expireLeases(nowMs: number): Promise<readonly string[]> {
+    const expired: string[] = [];
+    for (const workspaceId of this.#workspaceIds) {
+      for (const app of await this.#registry.list(workspaceId)) {
+        const silentMs = nowMs - app.leaseRenewedAtMs;
+        if (app.mode !== "ephemeral" || !isRunning(app) || silentMs < this.#leaseMs) continue;
+        await this.#end(app);
+        expired.push(app.appId);
+      }
+    }
+    return expired;
+  }
+
+  async #replace(who: Principal, app: string, request: DeployRequest): Promise<StoredDeployment> {
+    const { ids, clock, onDeployed, onStopped } = this.#options;
+    const before = await this.#registry.list(who.workspaceId);
+    const stored = await this.#registry.deploy({
+      ...request,
+      appId: ids.next("ap"),
+      workspaceId: who.workspaceId,
+      app,
+      functions: request.functions.map((each) => ({ ...each, functionId: ids.next("fn") })),
+      createdAtMs: clock.nowMs(),
+    });
+    onDeployed(stored);
+    if (request.mode === "deployed") {
+      for (const old of before) if (isReplaced(old, app)) onStopped(old.appId);
+    }
+    return stored;
+  }
+
+  async #end(deployment: StoredDeployment): Promise<void> {
+    const ended = await this.#registry.stop(deployment.appId, this.#options.clock.nowMs());
+    if (ended) this.#options.onStopped(deployment.appId);
+  }
+
+  #summaryOf(deployment: StoredDeployment): AppSummary {
+    const { appId, app, mode, state, version, functions, createdAtMs } = deployment;
+    const { fleet } = this.#options;
+    const loads = functions.map(({ functionId }) => fleet.functionLoad(functionId));
+    const containers = loads.reduce((sum, load) => sum + load.containers, 0);
+    const names = functions.map(({ name }) => name);
+    return { appId, app, mode, state, version, functions: names, containers, createdAtMs };
+  }
+}
+
+function turnOf(who: Principal, app: string): string {
+  return `${who.workspaceId}/${app}`;
+}
+
+function isRunning(deployment: StoredDeployment): boolean {
+  return deployment.state === "running";
+}
+
+function isReplaced(old: StoredDeployment, app: string): boolean {
+  return old.app === app && old.mode === "deployed" && isRunning(old);
+}
+
+function deploymentOf(stored: StoredDeployment, leaseMs: number): Deployment {
+  const { appId, app, mode, version } = stored;
+  const functions = stored.functions.map(({ name, functionId }) => ({ name, functionId }));
+  return { appId, app, mode, version, functions, leaseMs };
+}
+
+function checkDeployment(app: string, request: DeployRequest): void {
+  const named = appNameSchema.safeParse(app);
+  const checked = deployRequestSchema.safeParse(request);
+  const error = named.error ?? checked.error;
+  if (error === undefined) return;
+  throw new PlatformError(explainIssues(`deploying app ${app.slice(0, 80)}`, error.issues), {
+    code: "invalid_request",
+    retryable: false,
+  });
+}
+
+function missingCode(sha256: string): PlatformError {
+  const message = `the code ${sha256} was never uploaded; PUT it to /v1/blobs/${sha256} first`;
+  return new PlatformError(message, { code: "invalid_request", retryable: false });
+}
+
+function noApp(nameOrId: string): PlatformError {
+  return new PlatformError(`there is no app ${nameOrId.slice(0, 80)}`, {
+    code: "not_found",
+    retryable: false,
+  });
+}
+
+function noFunction(
+  deployments: readonly StoredDeployment[],
+  app: string,
+  name: string,
+): PlatformError {
+  const running = deployments.filter(
+    ({ mode, state }) => mode === "deployed" && state === "running",
+  );
+  const deployed = running.find((deployment) => deployment.app === app);
+  const words = deployed?.functions.map((each) => each.name) ?? running.map((each) => each.app);
+  const near = nearestWord(deployed === undefined ? app : name, words);
+  const missing =
+    deployed === undefined ? `no app ${app} is deployed` : `app ${app} has no function ${name}`;
+  const hint = near === undefined ? "" : `; did you mean ${near}?`;
+  return new PlatformError(missing + hint, { code: "not_found", retryable: false });
+}

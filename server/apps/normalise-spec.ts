@@ -1,0 +1,126 @@
+/** A function's options with every default filled in. */
+import {
+  assert,
+  GPU_TYPES,
+  type CloudName,
+  type ContainerNeeds,
+  type GpuRequest,
+  type GpuType,
+} from "../../core/index.ts";
+import type { FunctionSpec, NetworkPolicy } from "../../sdk/protocol/index.ts";
+
+/** A `FunctionSpec` as the platform works with it; nothing is left to default. */
+export interface NormalSpec {
+  /** Absent: no GPU. */
+  readonly gpu?: GpuRequest;
+  /** Thousandths of a virtual core. */
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  readonly timeoutMs: number;
+  readonly startupTimeoutMs: number;
+  readonly scaledownWindowMs: number;
+  readonly minContainers: number;
+  readonly maxContainers: number;
+  readonly bufferContainers: number;
+  /** Absent: any. */
+  readonly regions?: readonly string[];
+  /** Absent: any. */
+  readonly clouds?: readonly CloudName[];
+  readonly preemptible: boolean;
+  readonly network: NetworkPolicy;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What a function gets when its spec does not say; `startupTimeoutMs` follows `timeoutMs`. */
+const DEFAULT_SPEC = {
+  cpuMilli: 125,
+  memoryMiB: 256,
+  timeoutMs: 300_000,
+  scaledownWindowMs: 60_000,
+  minContainers: 0,
+  maxContainers: 100,
+  bufferContainers: 0,
+  preemptible: true,
+  network: { egress: "none" },
+  env: {},
+} as const satisfies Omit<NormalSpec, "startupTimeoutMs">;
+
+/**
+ * Fills in the defaults of a checked spec.
+ *
+ * @throws AssertionError when a GPU choice was not checked before (`spec-schema.ts`).
+ */
+export function normaliseSpec(spec: FunctionSpec): NormalSpec {
+  const timeoutMs = spec.timeoutMs ?? DEFAULT_SPEC.timeoutMs;
+  return {
+    ...(spec.gpu === undefined ? {} : { gpu: gpuRequestOf(spec.gpu) }),
+    cpuMilli: cpuMilliOf(spec.cpu),
+    memoryMiB: spec.memoryMiB ?? DEFAULT_SPEC.memoryMiB,
+    timeoutMs,
+    startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
+    ...scalingOf(spec),
+    ...placesOf(spec),
+    preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
+    network: spec.network ?? DEFAULT_SPEC.network,
+    env: spec.env ?? DEFAULT_SPEC.env,
+  };
+}
+
+/** What one container of the function needs of the node under it. */
+export function needsOf(spec: NormalSpec): ContainerNeeds {
+  return {
+    ...(spec.gpu === undefined ? {} : { gpu: spec.gpu }),
+    cpuMilli: spec.cpuMilli,
+    memoryMiB: spec.memoryMiB,
+    ...placesOf(spec),
+    preemptible: spec.preemptible,
+  };
+}
+
+/** A GPU choice such as `H100:8` in its two parts; undefined when it is not one. */
+export function parseGpuChoice(
+  choice: string,
+): { readonly type: GpuType; readonly count: number } | undefined {
+  const [name, count = "1", ...rest] = choice.split(":");
+  const type = GPU_TYPES.find((known) => known === name);
+  if (type === undefined || rest.length > 0 || !/^[1-8]$/.test(count)) return undefined;
+  return { type, count: Number(count) };
+}
+
+type Scaling = Pick<
+  NormalSpec,
+  "scaledownWindowMs" | "minContainers" | "maxContainers" | "bufferContainers"
+>;
+
+/** A default maximum never lies below the minimum asked for. */
+function scalingOf(spec: FunctionSpec): Scaling {
+  const minContainers = spec.minContainers ?? DEFAULT_SPEC.minContainers;
+  return {
+    scaledownWindowMs: spec.scaledownWindowMs ?? DEFAULT_SPEC.scaledownWindowMs,
+    minContainers,
+    maxContainers: spec.maxContainers ?? Math.max(DEFAULT_SPEC.maxContainers, minContainers),
+    bufferContainers: spec.bufferContainers ?? DEFAULT_SPEC.bufferContainers,
+  };
+}
+
+function placesOf(
+  spec: Pick<NormalSpec, "regions" | "clouds">,
+): Pick<NormalSpec, "regions" | "clouds"> {
+  return {
+    ...(spec.regions === undefined ? {} : { regions: spec.regions }),
+    ...(spec.clouds === undefined ? {} : { clouds: spec.clouds }),
+  };
+}
+
+function gpuRequestOf(gpu: string | readonly string[]): GpuRequest {
+  const choices = (typeof gpu === "string" ? [gpu] : gpu).map((choice) => {
+    const parsed = parseGpuChoice(choice);
+    assert(parsed !== undefined, `GPU choice ${choice} was not checked`);
+    return parsed;
+  });
+  return { types: choices.map(({ type }) => type), count: choices[0]?.count ?? 1 };
+}
+
+function cpuMilliOf(cores: number | undefined): number {
+  return cores === undefined ? DEFAULT_SPEC.cpuMilli : Math.round(cores * 1000);
+}

@@ -1,0 +1,123 @@
+/** What a function's spec may say: the ranges of `sdk/protocol/spec.ts`, checked. */
+import { z } from "zod";
+import { GPU_TYPES } from "../../core/index.ts";
+import type { FunctionSpec, GpuChoice } from "../../sdk/protocol/index.ts";
+import { nearestWord } from "./nearest-word.ts";
+import { parseGpuChoice } from "./normalise-spec.ts";
+
+const MS_PER_DAY = 86_400_000;
+const MS_PER_MINUTE = 60_000;
+const CONTAINERS_MAX = 4_000;
+const ENV_ENTRIES_MAX = 256;
+const ENV_BYTES_MAX = 64 * 1024;
+
+/** Names of functions: what an export may be called, dots for methods; at most 64 characters. */
+export const FUNCTION_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
+
+const gpuChoice = z
+  .custom<GpuChoice>((value) => typeof value === "string" && parseGpuChoice(value) !== undefined, {
+    error: ({ input }) => explainGpu(input),
+  })
+  .meta({
+    type: "string",
+    pattern: `^(${GPU_TYPES.join("|")})(:[1-8])?$`,
+    description: "A GPU type, or a type and how many on one machine, such as `H100:8`.",
+  });
+
+const gpuList = z
+  .array(gpuChoice)
+  .min(1)
+  .max(GPU_TYPES.length)
+  .refine((list) => new Set(list.map(countOf)).size <= 1, {
+    error: "all choices of a list must have the same count",
+  })
+  .refine((list) => new Set(list.map(typeOf)).size === list.length, {
+    error: "a GPU type is named twice",
+  });
+
+const durationMs = (min: number, max: number) => z.int().min(min).max(max);
+const containerCount = (min: number) => z.int().min(min).max(CONTAINERS_MAX);
+
+const env = z
+  .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string())
+  .refine((entries) => Object.keys(entries).length <= ENV_ENTRIES_MAX, {
+    error: `at most ${ENV_ENTRIES_MAX} variables`,
+  })
+  .refine((entries) => envBytes(entries) <= ENV_BYTES_MAX, {
+    error: `at most ${ENV_BYTES_MAX} bytes in all`,
+  })
+  .refine((entries) => !Object.values(entries).some((value) => value.includes("\0")), {
+    error: "a value holds a NUL character",
+  })
+  .meta({ description: `Environment variables; at most ${ENV_ENTRIES_MAX}, 64 KiB in all.` });
+
+/** Checks a `FunctionSpec`; a field it does not know is an error that names the field. */
+export const functionSpecSchema = z
+  .strictObject({
+    name: z.string().regex(FUNCTION_NAME).exactOptional(),
+    gpu: z.union([gpuChoice, gpuList], { error: ({ input }) => explainGpu(input) }).exactOptional(),
+    cpu: z.number().min(0.1).max(64).exactOptional(),
+    memoryMiB: z.int().min(64).max(524_288).exactOptional(),
+    timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
+    startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
+    scaledownWindowMs: durationMs(2_000, 20 * MS_PER_MINUTE).exactOptional(),
+    minContainers: containerCount(0).exactOptional(),
+    maxContainers: containerCount(1).exactOptional(),
+    bufferContainers: containerCount(0).exactOptional(),
+    regions: z
+      .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
+      .min(1)
+      .max(100)
+      .exactOptional(),
+    clouds: z
+      .array(z.enum(["aws", "gcp", "azure", "local"]))
+      .min(1)
+      .max(4)
+      .exactOptional(),
+    preemptible: z.boolean().exactOptional(),
+    network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
+    env: env.exactOptional(),
+  })
+  .refine((spec) => (spec.minContainers ?? 0) <= (spec.maxContainers ?? CONTAINERS_MAX), {
+    path: ["minContainers"],
+    error: "minContainers is above maxContainers",
+  }) satisfies z.ZodType<FunctionSpec>;
+
+/** Why `input` is no GPU choice, with the nearest one when there is one. */
+function explainGpu(input: unknown): string {
+  const wrong = (Array.isArray(input) ? (input as readonly unknown[]) : [input]).find(
+    (choice) => typeof choice !== "string" || parseGpuChoice(choice) === undefined,
+  );
+  if (wrong === undefined) return explainGpuList(input);
+  if (typeof wrong !== "string") return 'a GPU choice is a string such as "H100" or "H100:8"';
+  const [name = "", count] = wrong.slice(0, 80).split(":");
+  const known = GPU_TYPES.find((type) => type === name);
+  if (known !== undefined) {
+    return `"${known}:${count ?? ""}" is no GPU choice: the count must be 1 to 8`;
+  }
+  const near = nearestWord(name, GPU_TYPES);
+  const hint = near === undefined ? "" : ` Did you mean "${near}"?`;
+  return `there is no GPU type "${name}".${hint} Types: ${GPU_TYPES.join(", ")}`;
+}
+
+/** What is wrong with a list whose choices are each right. */
+function explainGpuList(input: unknown): string {
+  const result = gpuList.safeParse(input);
+  return result.error?.issues[0]?.message ?? "this is no GPU choice";
+}
+
+function countOf(choice: string): number {
+  return parseGpuChoice(choice)?.count ?? 0;
+}
+
+function typeOf(choice: string): string | undefined {
+  return parseGpuChoice(choice)?.type;
+}
+
+function envBytes(entries: Readonly<Record<string, string>>): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(entries)) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+  }
+  return bytes;
+}

@@ -1,0 +1,98 @@
+/** What everything else stands on: folders, keys, Redis, the record store, blobs and events. */
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import { messageOf, type Clock, type IdSource } from "../../core/index.ts";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { openDirectoryBlobStore } from "../blobs/directory-blob-store.ts";
+import type { PlatformConfig } from "../config.ts";
+import { createRedisEventBus } from "../events/redis-event-bus.ts";
+import { endLeftoverAgents } from "../fleet/agent-process.ts";
+import { createMetrics, type Metrics } from "../http/metrics.ts";
+import { createIdSource } from "../ids.ts";
+import { connectRedis } from "../redis/endpoint.ts";
+import { openRedis } from "../redis/open-redis.ts";
+import type { EventBus } from "../services.ts";
+import type { RecordStore } from "../store/record-store.ts";
+import { openRecordStore } from "../store/sqlite/open.ts";
+import { systemClock } from "../system-clock.ts";
+import type { Closers } from "./closers.ts";
+
+export interface Foundations {
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly store: RecordStore;
+  readonly blobs: BlobStore;
+  readonly events: EventBus;
+  /** The connection of the call queues. */
+  readonly redis: Redis;
+  readonly metrics: Metrics;
+  /** A key known to this platform alone, the same after every restart. */
+  readonly key: Uint8Array;
+  /** Tag of everything that this platform rents. */
+  readonly clusterId: string;
+  /** Folder of the agents that run on this machine. */
+  readonly agentsDir: string;
+  /** Images and runners of those agents. */
+  readonly cacheDir: string;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+const KEY_BYTES = 32;
+
+/** Opens all of it; what a killed platform left on the folder is ended first. */
+export async function openFoundations(
+  config: PlatformConfig,
+  logger: Logger,
+  closers: Closers,
+): Promise<Foundations> {
+  const { dataDir } = config;
+  const clock = systemClock;
+  const agentsDir = join(dataDir, "agents");
+  mkdirSync(agentsDir, { recursive: true });
+  const [redis] = await Promise.all([
+    openRedis({
+      dataDir,
+      ...(config.redisUrl === undefined ? {} : { redisUrl: config.redisUrl }),
+      onExit: (exit) => logger.warn({ exit }, "redis-server ended; starting it again"),
+    }),
+    endLeftoverAgents(agentsDir, clock),
+  ]);
+  closers.add("Redis", () => redis.close());
+  const store = openRecordStore(join(dataDir, "records.sqlite"));
+  closers.add("the record store", () => store.close());
+  const blobs = openDirectoryBlobStore(join(dataDir, "blobs"), (sha256) => {
+    logger.error({ sha256 }, "a blob was damaged and is removed");
+  });
+  const noteRedis = (error: Error): void => logger.debug({ error: error.message }, "Redis");
+  const events = createRedisEventBus({ endpoint: redis.endpoint, clock, onError: noteRedis });
+  closers.add("events", () => events.close());
+  const queues = connectRedis(redis.endpoint, "queues", noteRedis);
+  closers.add("the queues' connection", () => Promise.resolve(queues.disconnect()));
+  const key = keyIn(join(dataDir, "key"));
+  return {
+    clock,
+    ids: createIdSource(clock),
+    store,
+    blobs,
+    events,
+    redis: queues,
+    metrics: createMetrics(),
+    key,
+    clusterId: createHash("sha256").update(key).update("cluster").digest("hex").slice(0, 16),
+    agentsDir,
+    cacheDir: join(dataDir, "cache"),
+    onError: (error, doing) => {
+      const stack = error instanceof Error ? error.stack : undefined;
+      logger.warn({ error: messageOf(error), stack }, doing);
+    },
+  };
+}
+
+/** The key in a file, made the first time. */
+function keyIn(path: string): Uint8Array {
+  if (!existsSync(path)) writeFileSync(path, randomBytes(KEY_BYTES), { mode: 0o600, flag: "wx" });
+  return readFileSync(path);
+}

@@ -1,0 +1,61 @@
+/** What must be looked after now and then: leases of apps, lost queue jobs, old results. */
+import type { ManagedApps } from "../apps/app-service.ts";
+import type { CallDesk } from "../calls/call-desk.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
+import { rebuildQueues } from "../calls/rebuild.ts";
+import type { RecordStore } from "../store/record-store.ts";
+
+export interface UpkeepOptions {
+  readonly store: RecordStore;
+  readonly calls: CallDesk;
+  readonly apps: ManagedApps;
+}
+
+const REBUILD_EVERY_MS = 3_000;
+const EXPIRE_EVERY_MS = 60_000;
+/** Results are kept this long. */
+const RESULTS_KEPT_MS = 7 * 24 * 3_600_000;
+const EXPIRED_PER_ROUND = 200;
+
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  #rebuiltAtMs = 0;
+  #expiredAtMs = 0;
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+  }
+
+  /** One round; to be called about once a second. */
+  async run(nowMs: number): Promise<void> {
+    const { store, apps } = this.#options;
+    await apps.expireLeases(nowMs);
+    if (nowMs - this.#rebuiltAtMs >= REBUILD_EVERY_MS) {
+      this.#rebuiltAtMs = nowMs;
+      await this.#restoreLostJobs();
+    }
+    if (nowMs - this.#expiredAtMs >= EXPIRE_EVERY_MS) {
+      this.#expiredAtMs = nowMs;
+      await store.calls.expire(nowMs - RESULTS_KEPT_MS, EXPIRED_PER_ROUND);
+    }
+  }
+
+  /**
+   * Functions that owe results while neither this server nor the queue has anything for them:
+   * Redis lost their jobs, so they are made again from the ledger.
+   */
+  async #restoreLostJobs(): Promise<void> {
+    const { store, calls } = this.#options;
+    const lost = new Set<string>();
+    for (const live of calls.functions.all()) {
+      if (await hasLostJobs(live)) lost.add(live.functionId);
+    }
+    if (lost.size === 0) return;
+    await rebuildQueues(store, calls.functions, (functionId) => lost.has(functionId));
+  }
+}
+
+async function hasLostJobs(live: LiveFunction): Promise<boolean> {
+  if (live.open.openCount === 0 || live.dispatcher.heldCount > 0) return false;
+  return (await live.dispatcher.queueDepth()) === 0;
+}

@@ -1,0 +1,23 @@
+/** Payloads of inputs and results: small ones in their row, large ones in the blob store. */
+import { PlatformError } from "../../core/index.ts";
+import { INLINE_PAYLOAD_BYTES_MAX } from "../../sdk/protocol/index.ts";
+import type { StoredPayload } from "../store/record-store.ts";
+import type { BlobStore } from "./blob-store.ts";
+
+/** Stores a payload where its size says. */
+export async function storePayload(blobs: BlobStore, bytes: Uint8Array): Promise<StoredPayload> {
+  if (bytes.byteLength <= INLINE_PAYLOAD_BYTES_MAX) return { kind: "inline", bytes };
+  return { kind: "blob", sha256: await blobs.put(bytes), byteCount: bytes.byteLength };
+}
+
+/** The bytes of a payload. @throws PlatformError `not_found` when its blob is gone. */
+export async function loadPayload(blobs: BlobStore, payload: StoredPayload): Promise<Uint8Array> {
+  if (payload.kind === "inline") return payload.bytes;
+  const bytes = await blobs.get(payload.sha256);
+  if (bytes !== undefined) return bytes;
+  throw new PlatformError(`blob ${payload.sha256} is missing from the blob store`, {
+    code: "not_found",
+    retryable: false,
+    details: { sha256: payload.sha256 },
+  });
+}

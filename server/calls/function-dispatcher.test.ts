@@ -1,0 +1,280 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { AgentResult } from "../../sandbox/index.ts";
+import { createRng } from "../../core/index.ts";
+import {
+  ATTEMPTS_MAX,
+  FunctionDispatcher,
+  RANGE_INPUTS_MAX,
+  type DispatcherPort,
+  type Settlement,
+} from "./function-dispatcher.ts";
+import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
+import { inputIdOf, type LocalInput } from "./input.ts";
+
+const CALL = "ca_0";
+const NOTHING = new Uint8Array(0);
+
+/** A queue in memory: what is taken and neither finished nor put back counts as held. */
+class MemoryQueue implements RangeQueue {
+  waiting: InputRange[] = [];
+  readonly held = new Map<string, InputRange>();
+  #taken = 0;
+
+  async add(ranges: readonly InputRange[]): Promise<void> {
+    this.waiting.push(...ranges);
+  }
+  async take(): Promise<LeasedRange | undefined> {
+    const range = this.waiting.shift();
+    if (range === undefined) return undefined;
+    this.#taken += 1;
+    const leaseId = String(this.#taken);
+    this.held.set(leaseId, range);
+    return { ...range, leaseId };
+  }
+  async finish(lease: LeasedRange): Promise<void> {
+    this.held.delete(lease.leaseId);
+  }
+  async putBack(lease: LeasedRange): Promise<void> {
+    this.held.delete(lease.leaseId);
+    this.waiting.unshift(lease);
+  }
+  async renew(): Promise<void> {
+    return Promise.resolve();
+  }
+  async depth(): Promise<number> {
+    return this.waiting.length + this.held.size;
+  }
+  async close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A dispatcher with a ledger of one call in memory and containers that only collect inputs. */
+class Bench {
+  readonly queue = new MemoryQueue();
+  readonly results = new Map<number, Settlement>();
+  readonly sent: { containerId: string; inputs: readonly LocalInput[] }[] = [];
+  readonly takenBack: { containerId: string; inputIds: readonly string[] }[] = [];
+  recordings = 0;
+  nowMs = 0;
+  readonly dispatcher: FunctionDispatcher;
+
+  constructor() {
+    const port: DispatcherPort = {
+      sendInputs: (containerId, inputs) => {
+        this.sent.push({ containerId, inputs });
+        return true;
+      },
+      takeBack: (containerId, inputIds) => {
+        this.takenBack.push({ containerId, inputIds });
+      },
+      loadOpen: async (range) =>
+        Array.from({ length: range.to - range.from }, (_, offset) => range.from + offset)
+          .filter((index) => !this.results.has(index))
+          .map((index) => ({
+            callId: range.callId,
+            index,
+            payload: NOTHING,
+            attempts: 0,
+            suspect: false,
+          })),
+      noteAttempts: () => undefined,
+      record: async (settlements) => {
+        for (const settlement of settlements) {
+          this.recordings += 1;
+          const { index } = settlement.input;
+          if (!this.results.has(index)) this.results.set(index, settlement);
+        }
+      },
+      onLoadChanged: () => undefined,
+      onError: (error) => {
+        throw error;
+      },
+      nowMs: () => this.nowMs,
+    };
+    this.dispatcher = new FunctionDispatcher(this.queue, port);
+  }
+
+  /** What was sent since the last call of this, per container. */
+  takeSent(): Map<string, LocalInput[]> {
+    const byContainer = new Map<string, LocalInput[]>();
+    for (const { containerId, inputs } of this.sent.splice(0)) {
+      byContainer.set(containerId, [...(byContainer.get(containerId) ?? []), ...inputs]);
+    }
+    return byContainer;
+  }
+
+  async answer(
+    containerId: string,
+    inputs: readonly LocalInput[],
+    outcome: AgentResult["outcome"] = "succeeded",
+    runMs = 0.1,
+  ): Promise<void> {
+    await this.dispatcher.results(
+      containerId,
+      inputs.map(({ inputId }) => ({ inputId, outcome, bytes: 0, runMs })),
+      inputs.map(() => NOTHING),
+    );
+    await settled();
+  }
+}
+
+/** Lets promises that are ready run to their end. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+}
+
+describe("a function's dispatcher", () => {
+  it("takes nothing from the queue while no container is ready", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 5);
+    await settled();
+    expect(bench.queue.waiting).toHaveLength(1);
+    expect(bench.sent).toHaveLength(0);
+  });
+
+  it("cuts long calls into ranges", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 2 * RANGE_INPUTS_MAX + 1);
+    expect(bench.queue.waiting.map(({ from, to }) => to - from)).toEqual([
+      RANGE_INPUTS_MAX,
+      RANGE_INPUTS_MAX,
+      1,
+    ]);
+  });
+
+  it("gives a container one input until it knows how long they take, then handfuls", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 100);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const first = bench.takeSent().get("co_a") ?? [];
+    expect(first).toHaveLength(1);
+    await bench.answer("co_a", first);
+    expect(bench.takeSent().get("co_a")).toHaveLength(99);
+  });
+
+  it("runs the inputs of a dead container again", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 1);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    bench.takeSent();
+    bench.dispatcher.containerGone("co_a", true);
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    const again = bench.takeSent().get("co_b") ?? [];
+    expect(again.map(inputIdOf)).toEqual([`${CALL}.0`]);
+    await bench.answer("co_b", again);
+    expect(bench.results.size).toBe(1);
+    expect(bench.queue.held.size).toBe(0);
+  });
+
+  it("runs inputs that shared a dying container alone, one container each", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 20);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    await bench.answer("co_a", bench.takeSent().get("co_a") ?? []);
+    const together = bench.takeSent().get("co_a") ?? [];
+    expect(together).toHaveLength(19);
+    bench.dispatcher.containerGone("co_a", false);
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    for (let left = 19; left > 0; left -= 1) {
+      const alone = bench.takeSent().get("co_b") ?? [];
+      expect(alone).toHaveLength(1);
+      await bench.answer("co_b", alone);
+    }
+    expect(bench.results.size).toBe(20);
+  });
+
+  it("fails an input that was lost too often, and says so", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 1);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      bench.dispatcher.containerReady(`co_${attempt}`);
+      await settled();
+      bench.dispatcher.containerGone(`co_${attempt}`, true);
+    }
+    await settled();
+    expect(bench.results.get(0)?.error?.code).toBe("attempts_exhausted");
+    expect(bench.queue.held.size).toBe(0);
+  });
+
+  it("takes back what waits behind a long input when another container is idle", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 10);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    await bench.answer("co_a", bench.takeSent().get("co_a") ?? []);
+    const held = bench.takeSent().get("co_a") ?? [];
+    bench.nowMs = 1_000;
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    expect(bench.takenBack).toEqual([
+      { containerId: "co_a", inputIds: held.slice(1).map(inputIdOf) },
+    ]);
+    await bench.answer("co_a", held.slice(1), "returned");
+    expect(bench.takeSent().get("co_b")).toHaveLength(held.length - 1);
+  });
+
+  it("fails everything that waits when the function cannot start", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 3);
+    await bench.dispatcher.failWaiting({ name: "SyntaxError", message: "no" });
+    expect([...bench.results.values()].map(({ outcome }) => outcome)).toEqual(
+      Array.from({ length: 3 }, () => "failed"),
+    );
+    expect(await bench.queue.depth()).toBe(0);
+  });
+
+  it("gives back what is unfinished when it closes", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 3);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    await bench.dispatcher.close();
+    expect(bench.queue.held.size).toBe(0);
+    expect(bench.queue.waiting).toHaveLength(1);
+  });
+
+  it("ends every input with one result under any order of starts, deaths and answers", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), fc.integer({ min: 1, max: 450 }), async (seed, inputs) => {
+        const bench = new Bench();
+        const rng = createRng(seed);
+        await bench.dispatcher.enqueue(CALL, 0, inputs);
+        const inside = new Map<string, LocalInput[]>();
+        let born = 0;
+        for (let step = 0; step < 4_000 && bench.results.size < inputs; step += 1) {
+          bench.nowMs += rng.below(300);
+          const deaths = step < 60 ? 0.2 : 0;
+          if (inside.size < 3) {
+            born += 1;
+            inside.set(`co_${born}`, []);
+            bench.dispatcher.containerReady(`co_${born}`);
+          }
+          await settled();
+          for (const [containerId, sent] of bench.takeSent()) {
+            inside.get(containerId)?.push(...sent);
+          }
+          const [containerId, held] = [...inside][rng.below(inside.size)] ?? ["", []];
+          if (rng.next() < deaths) {
+            inside.delete(containerId);
+            bench.dispatcher.containerGone(containerId, rng.next() < 0.5);
+          } else {
+            const outcome = rng.next() < 0.1 ? "returned" : "succeeded";
+            await bench.answer(containerId, held.splice(0, 1 + rng.below(50)), outcome);
+          }
+          bench.dispatcher.pump();
+        }
+        expect(bench.results.size).toBe(inputs);
+        expect(bench.dispatcher.heldCount).toBe(0);
+        expect(await bench.queue.depth()).toBe(0);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});

@@ -1,0 +1,435 @@
+/**
+ * Hands the inputs of one function to its containers and records their results.
+ *
+ * Ranges are taken from the queue only as containers have room. Every input held here is in
+ * exactly one place: waiting, or in one container. It leaves through a recorded result or goes
+ * back to waiting when its container is gone; a range leaves the queue when all its inputs have
+ * results. An input that was in a dying container together with others runs alone the next
+ * time, so that the one to blame is known.
+ */
+import type { AgentResult } from "../../sandbox/index.ts";
+import type { InputOutcome, WireError } from "../../sdk/protocol/index.ts";
+import type { InputRef } from "../store/record-store.ts";
+import { assignInputs } from "./assign.ts";
+import type { InputRange, RangeQueue } from "./function-queue.ts";
+import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
+import { nextServiceMs, windowFor } from "./window.ts";
+
+/** Inputs of one queue job. */
+export const RANGE_INPUTS_MAX = 200;
+/** Times an input may be lost with its container before it fails. */
+export const ATTEMPTS_MAX = 10;
+/** A container that runs one input this long is a place to take waiting inputs back from. */
+const STEAL_AFTER_MS = 200;
+
+/** How one input ended, on its way into the ledger. */
+export interface Settlement {
+  readonly input: LocalInput;
+  readonly containerId: string | undefined;
+  readonly outcome: InputOutcome;
+  readonly payload: Uint8Array | undefined;
+  readonly error?: WireError;
+  readonly runMs: number;
+}
+
+/** What the dispatcher needs of the rest of the server. */
+export interface DispatcherPort {
+  /** Puts inputs on the link of a container; false when its node is not connected. */
+  sendInputs(containerId: string, inputs: readonly LocalInput[]): boolean;
+  /** Asks a container to give back inputs that have not begun, or to end for those that have. */
+  takeBack(containerId: string, inputIds: readonly string[], abortRunning: boolean): void;
+  /** Payloads and attempts of a range's inputs that still lack a result. */
+  loadOpen(range: InputRange): Promise<readonly Omit<LocalInput, "lease" | "inputId">[]>;
+  noteAttempts(inputs: readonly InputRef[], containerId: string): void;
+  /** Records results durably; resolves when they are, retrying as long as it must. */
+  record(settlements: readonly Settlement[]): Promise<void>;
+  /** Something changed that the autoscaler should look at. */
+  onLoadChanged(): void;
+  onError(error: unknown, doing: string): void;
+  nowMs(): number;
+}
+
+interface Slot {
+  readonly containerId: string;
+  readonly inflight: Map<string, LocalInput>;
+  /** When the input at the head began, as far as we can tell. */
+  headSinceMs: number;
+  /** When it was last asked to give inputs back. */
+  takenBackAtMs: number;
+}
+
+export class FunctionDispatcher {
+  readonly #queue: RangeQueue;
+  readonly #port: DispatcherPort;
+  readonly #slots = new Map<string, Slot>();
+  readonly #held = new Map<string, LocalInput>();
+  readonly #leases = new Set<LocalLease>();
+  #waiting: LocalInput[] = [];
+  /** Waiting inputs that must run alone. */
+  #suspects: LocalInput[] = [];
+  #serviceMs: number | undefined;
+  #taking = false;
+  /** Somebody asked to pump while inputs were being taken: look once more after it. */
+  #askedAgain = false;
+  #closed = false;
+
+  constructor(queue: RangeQueue, port: DispatcherPort) {
+    this.#queue = queue;
+    this.#port = port;
+  }
+
+  /** Moving average of one input's run time; undefined until one is known. */
+  get serviceMs(): number | undefined {
+    return this.#serviceMs;
+  }
+
+  /** Inputs in containers now. */
+  get runningCount(): number {
+    return this.#held.size - this.#waiting.length - this.#suspects.length;
+  }
+
+  /** Inputs held here, waiting or in containers. */
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
+  /** When the input that has run longest began; undefined while none runs. */
+  get oldestStartedAtMs(): number | undefined {
+    const begun = [...this.#slots.values()]
+      .filter((slot) => slot.inflight.size > 0)
+      .map((slot) => slot.headSinceMs);
+    return begun.length === 0 ? undefined : Math.min(...begun);
+  }
+
+  inflightCount(containerId: string): number {
+    return this.#slots.get(containerId)?.inflight.size ?? 0;
+  }
+
+  /** Puts inputs in the queue. Resolves when Redis has them; the ledger had them before. */
+  async enqueue(callId: string, from: number, to: number): Promise<void> {
+    const ranges: InputRange[] = [];
+    for (let start = from; start < to; start += RANGE_INPUTS_MAX) {
+      ranges.push({ callId, from: start, to: Math.min(to, start + RANGE_INPUTS_MAX) });
+    }
+    await this.#queue.add(ranges);
+    this.pump();
+  }
+
+  /** A container is ready for inputs; `held` are those it had before its agent reconnected. */
+  containerReady(containerId: string): void {
+    if (!this.#slots.has(containerId)) {
+      const inflight = new Map<string, LocalInput>();
+      this.#slots.set(containerId, { containerId, inflight, headSinceMs: 0, takenBackAtMs: 0 });
+    }
+    this.pump();
+  }
+
+  /**
+   * An agent came back with a container that still has these inputs: they count as in it, so
+   * that they are not handed out a second time.
+   */
+  containerHolds(containerId: string, inputs: readonly LocalInput[]): void {
+    this.containerReady(containerId);
+    const slot = this.#slots.get(containerId);
+    if (slot === undefined) return;
+    for (const input of inputs) {
+      const known = this.#held.get(input.inputId);
+      if (known !== undefined) this.#unwait((other) => other === known);
+      const held = known ?? input;
+      this.#held.set(held.inputId, held);
+      slot.inflight.set(held.inputId, held);
+    }
+  }
+
+  /** A container is gone; what it had without a result waits again, or fails after too often. */
+  containerGone(containerId: string, blameless: boolean): void {
+    const slot = this.#slots.get(containerId);
+    if (slot === undefined) return;
+    this.#slots.delete(containerId);
+    const orphans = [...slot.inflight.values()];
+    for (const input of orphans) input.suspect ||= !blameless;
+    this.#requeue(orphans);
+  }
+
+  /** Results from a container. Resolves when they are recorded; then the agent may forget them. */
+  async results(
+    containerId: string,
+    results: readonly AgentResult[],
+    payloads: readonly Uint8Array[],
+  ): Promise<void> {
+    const slot = this.#slots.get(containerId);
+    const settlements: Settlement[] = [];
+    const returned: LocalInput[] = [];
+    for (const [position, result] of results.entries()) {
+      const input = this.#takeOut(slot, result.inputId);
+      if (input === undefined) continue;
+      if (result.outcome === "returned") {
+        returned.push(input);
+        continue;
+      }
+      if (result.outcome === "succeeded") {
+        this.#serviceMs = nextServiceMs(this.#serviceMs, result.runMs);
+      }
+      settlements.push(settlementOf(input, containerId, result, payloads[position]));
+    }
+    if (slot !== undefined && settlements.length > 0) slot.headSinceMs = this.#port.nowMs();
+    this.#wait(returned);
+    this.pump();
+    await this.#settle(settlements);
+  }
+
+  /** Fails every input that waits here; the function cannot start. */
+  async failWaiting(error: WireError): Promise<void> {
+    await this.#takeWhile(() => this.#waiting.length < RANGE_INPUTS_MAX);
+    const waiting = this.#unwait(() => true);
+    await this.#settle(waiting.map((input) => failureOf(input, error)));
+  }
+
+  /** Forgets the waiting inputs of a cancelled call and takes the others back where possible. */
+  async cancelCall(callId: string): Promise<void> {
+    for (const input of this.#unwait((other) => other.callId === callId)) this.#release(input);
+    for (const slot of this.#slots.values()) {
+      const ids = [...slot.inflight.values()].filter((input) => input.callId === callId);
+      if (ids.length > 0) this.#port.takeBack(slot.containerId, ids.map(inputIdOf), true);
+    }
+  }
+
+  /** Hands out what can be handed out; cheap when there is nothing to do. */
+  pump(): void {
+    if (this.#closed) return;
+    this.#handOut();
+    this.#stealForIdle();
+    if (!this.#wantsMore()) return;
+    if (this.#taking) {
+      this.#askedAgain = true;
+      return;
+    }
+    this.#taking = true;
+    this.#takeWhile(() => this.#wantsMore())
+      .catch((error: unknown) => this.#port.onError(error, "taking inputs from the queue"))
+      .finally(() => {
+        this.#taking = false;
+        if (!this.#askedAgain) return;
+        this.#askedAgain = false;
+        this.pump();
+      });
+  }
+
+  /** Extends the locks of everything taken. */
+  async renewLeases(): Promise<void> {
+    await this.#queue.renew([...this.#leases].map((lease) => lease.range));
+  }
+
+  /** Jobs in the queue, waiting or taken by anybody. */
+  async queueDepth(): Promise<number> {
+    return this.#queue.depth();
+  }
+
+  /** Gives back what is unfinished and closes the queue. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const leases = [...this.#leases];
+    this.#leases.clear();
+    await Promise.allSettled(leases.map((lease) => this.#queue.putBack(lease.range)));
+    await this.#queue.close();
+  }
+
+  #window(): number {
+    return windowFor(this.#serviceMs);
+  }
+
+  #wantsMore(): boolean {
+    const window = this.#window();
+    let room = 0;
+    for (const slot of this.#slots.values()) room += Math.max(0, window - slot.inflight.size);
+    // One range ahead keeps containers busy while the next one is being taken.
+    const ahead = this.#slots.size > 0 && window > 1 ? RANGE_INPUTS_MAX : 0;
+    return this.#waiting.length < room + ahead;
+  }
+
+  async #takeWhile(wanted: () => boolean): Promise<void> {
+    while (!this.#closed && wanted()) {
+      const range = await this.#queue.take();
+      if (range === undefined) return;
+      const lease: LocalLease = { range, openCount: 0 };
+      this.#leases.add(lease);
+      const inputs = await this.#port.loadOpen(range);
+      for (const loaded of inputs) {
+        const inputId = inputIdOf(loaded);
+        if (this.#held.has(inputId)) continue;
+        const input: LocalInput = { ...loaded, inputId, lease };
+        lease.openCount += 1;
+        this.#held.set(inputId, input);
+        this.#waiting.push(input);
+      }
+      if (lease.openCount === 0) this.#finishLease(lease);
+      this.#handOut();
+    }
+  }
+
+  #handOut(): void {
+    const reserved = this.#handOutSuspects();
+    if (this.#waiting.length === 0) return;
+    const rooms = [...this.#slots.values()]
+      .filter((slot) => slot !== reserved)
+      .map((slot) => ({
+        containerId: slot.containerId,
+        inflightCount: slot.inflight.size,
+        closed: this.#isClosed(slot),
+      }));
+    let next = 0;
+    for (const { containerId, inputCount } of assignInputs(
+      this.#waiting.length,
+      rooms,
+      this.#window(),
+    )) {
+      const inputs = this.#waiting.slice(next, next + inputCount);
+      if (this.#send(containerId, inputs)) next += inputCount;
+    }
+    if (next > 0) this.#waiting = this.#waiting.slice(next);
+  }
+
+  /** Gives each suspect an empty container; gives the one that is to run empty for the next. */
+  #handOutSuspects(): Slot | undefined {
+    const slots = [...this.#slots.values()].sort((a, b) => a.inflight.size - b.inflight.size);
+    for (const slot of slots) {
+      const [suspect] = this.#suspects;
+      if (suspect === undefined) return undefined;
+      if (slot.inflight.size > 0) return slot;
+      if (this.#send(slot.containerId, [suspect])) this.#suspects.shift();
+    }
+    return undefined;
+  }
+
+  #send(containerId: string, inputs: readonly LocalInput[]): boolean {
+    const slot = this.#slots.get(containerId);
+    if (slot === undefined || !this.#port.sendInputs(containerId, inputs)) return false;
+    if (slot.inflight.size === 0) slot.headSinceMs = this.#port.nowMs();
+    for (const input of inputs) {
+      input.attempts += 1;
+      slot.inflight.set(input.inputId, input);
+    }
+    this.#port.noteAttempts(inputs, containerId);
+    return true;
+  }
+
+  /** Takes back inputs that wait behind a long one while another container has nothing to do. */
+  #stealForIdle(): void {
+    if (this.#waiting.length > 0) return;
+    const idle = [...this.#slots.values()].filter((slot) => slot.inflight.size === 0);
+    if (idle.length === 0) return;
+    const nowMs = this.#port.nowMs();
+    for (const slot of this.#slots.values()) {
+      if (slot.inflight.size < 2 || !this.#runsLong(slot)) continue;
+      if (nowMs - slot.takenBackAtMs < STEAL_AFTER_MS) continue;
+      this.#port.takeBack(slot.containerId, [...slot.inflight.keys()].slice(1), false);
+      slot.takenBackAtMs = nowMs;
+    }
+  }
+
+  /** It runs one input alone, or one so long that others must not wait behind it. */
+  #isClosed(slot: Slot): boolean {
+    for (const input of slot.inflight.values()) if (input.suspect) return true;
+    return this.#runsLong(slot);
+  }
+
+  #runsLong(slot: Slot): boolean {
+    return slot.inflight.size > 0 && this.#port.nowMs() - slot.headSinceMs >= STEAL_AFTER_MS;
+  }
+
+  #requeue(inputs: readonly LocalInput[]): void {
+    const spent = inputs.filter((input) => input.attempts >= ATTEMPTS_MAX);
+    this.#wait(inputs.filter((input) => input.attempts < ATTEMPTS_MAX));
+    const error: WireError = {
+      name: "AttemptsExhausted",
+      message:
+        `the input was lost with its container ${ATTEMPTS_MAX} times; ` +
+        "see `flotilla app logs` for why its containers end",
+      code: "attempts_exhausted",
+    };
+    this.#settle(spent.map((input) => failureOf(input, error))).catch((thrown: unknown) =>
+      this.#port.onError(thrown, "recording exhausted inputs"),
+    );
+    this.#port.onLoadChanged();
+    this.pump();
+  }
+
+  /** Puts inputs back to the front of those that wait. */
+  #wait(inputs: readonly LocalInput[]): void {
+    if (inputs.length === 0) return;
+    this.#suspects.push(...inputs.filter((input) => input.suspect));
+    this.#waiting = [...inputs.filter((input) => !input.suspect), ...this.#waiting];
+  }
+
+  /** Takes the waiting inputs that match out of the wait. */
+  #unwait(matches: (input: LocalInput) => boolean): LocalInput[] {
+    const taken = [...this.#waiting, ...this.#suspects].filter(matches);
+    this.#waiting = this.#waiting.filter((input) => !matches(input));
+    this.#suspects = this.#suspects.filter((input) => !matches(input));
+    return taken;
+  }
+
+  async #settle(settlements: readonly Settlement[]): Promise<void> {
+    if (settlements.length === 0) return;
+    await this.#port.record(settlements);
+    for (const { input } of settlements) this.#release(input);
+    this.#port.onLoadChanged();
+  }
+
+  /** The input of a result: from its container, or from the wait when it was given up there. */
+  #takeOut(slot: Slot | undefined, inputId: string): LocalInput | undefined {
+    const inflight = slot?.inflight.get(inputId);
+    if (inflight !== undefined) {
+      slot?.inflight.delete(inputId);
+      return inflight;
+    }
+    const held = this.#held.get(inputId);
+    if (held !== undefined) this.#unwait((other) => other === held);
+    return held;
+  }
+
+  #release(input: LocalInput): void {
+    if (this.#held.get(input.inputId) !== input) return;
+    this.#held.delete(input.inputId);
+    const { lease } = input;
+    if (lease === undefined) return;
+    lease.openCount -= 1;
+    if (lease.openCount === 0) this.#finishLease(lease);
+  }
+
+  /** Nobody waits for it: a range that stays behind is found finished later and dropped. */
+  #finishLease(lease: LocalLease): void {
+    if (!this.#leases.delete(lease)) return;
+    this.#queue.finish(lease.range).catch((error: unknown) => {
+      this.#port.onError(error, `finishing a range of call ${lease.range.callId}`);
+    });
+  }
+}
+
+function settlementOf(
+  input: LocalInput,
+  containerId: string,
+  result: AgentResult,
+  payload: Uint8Array | undefined,
+): Settlement {
+  const outcome = result.outcome === "succeeded" ? "succeeded" : "failed";
+  return {
+    input,
+    containerId,
+    outcome,
+    payload: outcome === "succeeded" ? payload : undefined,
+    ...(result.error === undefined ? {} : { error: result.error }),
+    runMs: result.runMs,
+  };
+}
+
+function failureOf(input: LocalInput, error: WireError): Settlement {
+  return {
+    input,
+    containerId: undefined,
+    outcome: "failed",
+    payload: undefined,
+    error,
+    runMs: 0,
+  };
+}

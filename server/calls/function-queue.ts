@@ -1,0 +1,129 @@
+/**
+ * The queue of one function: a BullMQ queue whose jobs are ranges of inputs of one call.
+ *
+ * A job carries no payload, only `(callId, from, to)`: the ledger is the truth and the queue can
+ * be rebuilt from it. Jobs are taken by hand, when a container has room, so a function without
+ * containers holds nothing here. A taken job is locked; the lock is renewed by `renew` and a
+ * holder that dies loses it, so that another server takes the job again (at least once; the
+ * ledger keeps the first result of an input and drops later ones).
+ */
+import { Queue, Worker, type Job } from "bullmq";
+import type { Redis } from "ioredis";
+
+/** Inputs `from` (included) to `to` (excluded) of one call. */
+export interface InputRange {
+  readonly callId: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A range that we took; `leaseId` is unique among those held. */
+export interface LeasedRange extends InputRange {
+  readonly leaseId: string;
+}
+
+/** What the dispatcher needs of a queue. */
+export interface RangeQueue {
+  /** Enqueues ranges, in order, in one round trip. */
+  add(ranges: readonly InputRange[]): Promise<void>;
+  /** The oldest waiting range, locked for us; undefined when none waits. One round trip. */
+  take(): Promise<LeasedRange | undefined>;
+  /** Removes a range whose inputs all have results. */
+  finish(lease: LeasedRange): Promise<void>;
+  /** Gives a range back unfinished. */
+  putBack(lease: LeasedRange): Promise<void>;
+  /** Extends the locks of `leases` by LOCK_MS. */
+  renew(leases: readonly LeasedRange[]): Promise<void>;
+  /** Jobs waiting and taken, by anybody. */
+  depth(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface FunctionQueueOptions {
+  readonly functionId: string;
+  readonly connection: Redis;
+  readonly prefix: string;
+  /** Told about connection trouble; BullMQ reconnects by itself. */
+  readonly onError: (error: Error) => void;
+}
+
+/** How long a lock lasts without renewal; a crashed server's jobs come back after this. */
+export const LOCK_MS = 15_000;
+const STALLED_CHECK_MS = 5_000;
+/** A job may be taken over from crashed servers as often as needed. */
+const STALLED_COUNT_MAX = 1_000_000;
+
+export class FunctionQueue implements RangeQueue {
+  readonly #jobs = new Map<string, Job<InputRange>>();
+  readonly #queue: Queue<InputRange>;
+  readonly #worker: Worker<InputRange>;
+  readonly #lockToken: string;
+  #closed = false;
+
+  constructor(options: FunctionQueueOptions) {
+    const { functionId, connection, prefix, onError } = options;
+    this.#queue = new Queue<InputRange>(functionId, { connection, prefix });
+    this.#worker = new Worker<InputRange>(functionId, null, {
+      connection,
+      prefix,
+      autorun: false,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: STALLED_COUNT_MAX,
+    });
+    this.#lockToken = this.#worker.id;
+    this.#queue.on("error", onError);
+    this.#worker.on("error", onError);
+    this.#worker.startStalledCheckTimer().catch(onError);
+  }
+
+  async add(ranges: readonly InputRange[]): Promise<void> {
+    const options = { removeOnComplete: true, removeOnFail: true };
+    const [first] = ranges;
+    if (first === undefined) return;
+    if (ranges.length === 1) {
+      await this.#queue.add("inputs", first, options);
+      return;
+    }
+    await this.#queue.addBulk(ranges.map((data) => ({ name: "inputs", data, opts: options })));
+  }
+
+  async take(): Promise<LeasedRange | undefined> {
+    const job = await this.#worker.getNextJob(this.#lockToken, { block: false });
+    if (job?.id === undefined) return undefined;
+    this.#jobs.set(job.id, job);
+    return { ...job.data, leaseId: job.id };
+  }
+
+  async finish(lease: LeasedRange): Promise<void> {
+    await this.#release(lease)?.moveToCompleted("", this.#lockToken, false);
+  }
+
+  async putBack(lease: LeasedRange): Promise<void> {
+    await this.#release(lease)?.moveToWait(this.#lockToken);
+  }
+
+  async renew(leases: readonly LeasedRange[]): Promise<void> {
+    if (leases.length === 0) return;
+    const ids = leases.map((lease) => lease.leaseId);
+    const tokens = leases.map(() => this.#lockToken);
+    await this.#worker.extendJobLocks(ids, tokens, LOCK_MS);
+  }
+
+  async depth(): Promise<number> {
+    return this.#queue.getJobCountByTypes("wait", "active", "delayed", "prioritized");
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#worker.close(true);
+    await this.#queue.close();
+  }
+
+  #release(lease: LeasedRange): Job<InputRange> | undefined {
+    const job = this.#jobs.get(lease.leaseId);
+    this.#jobs.delete(lease.leaseId);
+    return job;
+  }
+}

@@ -1,0 +1,124 @@
+/** The functions this server works for now: their spec, their queue and what they have open. */
+import { resourcesOf } from "../../core/index.ts";
+import type { ContainerNeeds } from "../../core/index.ts";
+import { needsOf, normaliseSpec, type NormalSpec } from "../apps/normalise-spec.ts";
+import type { CallRecord, RecordStore, StoredFunction } from "../store/record-store.ts";
+import { FunctionDispatcher, type DispatcherPort } from "./function-dispatcher.ts";
+import type { RangeQueue } from "./function-queue.ts";
+import { OpenCalls } from "./open-calls.ts";
+
+/** One function as this server runs it. */
+export interface LiveFunction {
+  readonly functionId: string;
+  readonly name: string;
+  readonly appId: string;
+  readonly app: string;
+  readonly workspaceId: string;
+  readonly codeSha256: string;
+  readonly spec: NormalSpec;
+  readonly needs: ContainerNeeds;
+  readonly gpuCount: number;
+  readonly dispatcher: FunctionDispatcher;
+  readonly open: OpenCalls;
+  /** Its deployment was replaced or stopped: it takes no new calls and keeps no idle container. */
+  retired: boolean;
+  /** Moving average of the time from wanting a container to its readiness. */
+  startupMs: number | undefined;
+  /** Starts in a row that failed. */
+  failedStarts: number;
+  /** Why it waits, when it does. */
+  pendingReason: string | undefined;
+}
+
+export interface FunctionTableOptions {
+  readonly store: RecordStore;
+  readonly openQueue: (functionId: string) => RangeQueue;
+  readonly portFor: (functionId: string) => DispatcherPort;
+}
+
+export class FunctionTable {
+  readonly #options: FunctionTableOptions;
+  readonly #functions = new Map<string, LiveFunction>();
+  readonly #loading = new Map<string, Promise<LiveFunction | undefined>>();
+
+  constructor(options: FunctionTableOptions) {
+    this.#options = options;
+  }
+
+  /** The functions known now, in no particular order. */
+  all(): readonly LiveFunction[] {
+    return [...this.#functions.values()];
+  }
+
+  peek(functionId: string): LiveFunction | undefined {
+    return this.#functions.get(functionId);
+  }
+
+  /** The function, loaded from the store when it is new here; undefined when there is none. */
+  async get(functionId: string): Promise<LiveFunction | undefined> {
+    const known = this.#functions.get(functionId);
+    if (known !== undefined) return known;
+    const loading = this.#loading.get(functionId) ?? this.#load(functionId);
+    this.#loading.set(functionId, loading);
+    try {
+      return await loading;
+    } finally {
+      this.#loading.delete(functionId);
+    }
+  }
+
+  /** Takes what the store says of a call into the function's count of open inputs. */
+  noteCall(call: CallRecord): void {
+    this.#functions.get(call.functionId)?.open.note(call);
+  }
+
+  /** Marks all functions of an app version as retired. */
+  retire(appId: string): void {
+    for (const live of this.#functions.values()) if (live.appId === appId) live.retired = true;
+  }
+
+  /** Drops a function that has nothing open and no container; its queue is closed. */
+  async forget(functionId: string): Promise<void> {
+    const live = this.#functions.get(functionId);
+    if (live === undefined) return;
+    this.#functions.delete(functionId);
+    await live.dispatcher.close();
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.all().map((live) => live.dispatcher.close()));
+    this.#functions.clear();
+  }
+
+  async #load(functionId: string): Promise<LiveFunction | undefined> {
+    const stored = await this.#options.store.registry.getFunction(functionId);
+    if (stored === undefined) return undefined;
+    const queue = this.#options.openQueue(functionId);
+    const dispatcher = new FunctionDispatcher(queue, this.#options.portFor(functionId));
+    const live = liveFunctionOf(stored, dispatcher);
+    this.#functions.set(functionId, live);
+    return live;
+  }
+}
+
+function liveFunctionOf(stored: StoredFunction, dispatcher: FunctionDispatcher): LiveFunction {
+  const spec = normaliseSpec(stored.spec);
+  const needs = needsOf(spec);
+  return {
+    functionId: stored.functionId,
+    name: stored.name,
+    appId: stored.deployment.appId,
+    app: stored.deployment.app,
+    workspaceId: stored.deployment.workspaceId,
+    codeSha256: stored.deployment.codeSha256,
+    spec,
+    needs,
+    gpuCount: resourcesOf(needs).gpuCount,
+    dispatcher,
+    open: new OpenCalls(),
+    retired: stored.deployment.state !== "running",
+    startupMs: undefined,
+    failedStarts: 0,
+    pendingReason: undefined,
+  };
+}

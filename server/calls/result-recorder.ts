@@ -1,0 +1,122 @@
+/** Makes results durable, once each, and wakes those who wait for them. */
+import type { BlobStore } from "../blobs/blob-store.ts";
+import { storePayload } from "../blobs/payloads.ts";
+import type { EventBus } from "../services.ts";
+import type {
+  CallLedger,
+  CallRecord,
+  NewResult,
+  RecordOutcome,
+  StoredPayload,
+  StoredResult,
+} from "../store/record-store.ts";
+import { INLINE_PAYLOAD_BYTES_MAX } from "../../sdk/protocol/index.ts";
+import type { Clock } from "../../core/index.ts";
+import type { CallWatch } from "./call-watch.ts";
+import type { Settlement } from "./function-dispatcher.ts";
+
+export interface ResultRecorderOptions {
+  readonly ledger: CallLedger;
+  readonly blobs: BlobStore;
+  readonly watch: CallWatch;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  /** Told of every call touched, as it is now. */
+  readonly onCall: (call: CallRecord) => void;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+/** Pause before a failed write is tried again; results stay with their agents meanwhile. */
+const RETRY_MS = 500;
+
+export class ResultRecorder {
+  readonly #options: ResultRecorderOptions;
+  readonly #closing = new AbortController();
+
+  constructor(options: ResultRecorderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when every settlement is in the ledger; retries until it is or we close.
+   *
+   * @param onRecorded Told of every settlement that became its input's one result.
+   */
+  async record(
+    settlements: readonly Settlement[],
+    onRecorded: (settlement: Settlement) => void,
+  ): Promise<void> {
+    const results = await Promise.all(settlements.map((one) => this.#resultOf(one)));
+    const outcome = await this.#recordDurably(results);
+    for (const [position, settlement] of settlements.entries()) {
+      if (outcome.recorded[position] === true) onRecorded(settlement);
+    }
+    for (const call of outcome.calls) {
+      this.#options.onCall(call);
+      this.#options.watch.notify(call.callId, freshOf(call, settlements, results));
+      if (call.state !== "running") this.#announceEnd(call);
+    }
+  }
+
+  /** Stops retrying. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #recordDurably(results: readonly NewResult[]): Promise<RecordOutcome> {
+    for (;;) {
+      try {
+        return await this.#options.ledger.recordResults(results);
+      } catch (error) {
+        if (this.#closing.signal.aborted) throw error;
+        this.#options.onError(error, `recording ${results.length} results`);
+        await this.#options.clock.sleep(RETRY_MS, this.#closing.signal);
+      }
+    }
+  }
+
+  async #resultOf(settlement: Settlement): Promise<NewResult> {
+    const { input, outcome, error, payload, containerId, runMs } = settlement;
+    const stored = payload === undefined ? undefined : await this.#store(payload);
+    return {
+      callId: input.callId,
+      index: input.index,
+      outcome,
+      runMs,
+      finishedAtMs: this.#options.clock.nowMs(),
+      ...(stored === undefined ? {} : { payload: stored }),
+      ...(error === undefined ? {} : { error }),
+      ...(containerId === undefined ? {} : { containerId }),
+    };
+  }
+
+  #store(payload: Uint8Array): StoredPayload | Promise<StoredPayload> {
+    if (payload.byteLength <= INLINE_PAYLOAD_BYTES_MAX) return { kind: "inline", bytes: payload };
+    return storePayload(this.#options.blobs, payload);
+  }
+
+  #announceEnd(call: CallRecord): void {
+    const { callId, appId, functionId, finishedCount, failedCount } = call;
+    this.#options.events.publish(
+      { callId, appId, functionId },
+      { kind: "call.finished", succeeded: finishedCount - failedCount, failed: failedCount },
+    );
+  }
+}
+
+/** The result of a single call, so that the one who waits for it need not read it back. */
+function freshOf(
+  call: CallRecord,
+  settlements: readonly Settlement[],
+  results: readonly NewResult[],
+): { readonly result: StoredResult; readonly payload: Uint8Array } | undefined {
+  if (call.kind !== "single") return undefined;
+  const position = results.findIndex((result) => result.callId === call.callId);
+  const result = results[position];
+  const settlement = settlements[position];
+  if (result === undefined || settlement === undefined) return undefined;
+  return {
+    result: { ...result, attempts: settlement.input.attempts },
+    payload: settlement.payload ?? new Uint8Array(0),
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * The operator half of `flotilla`: start, stop and look after a platform.
+ *
+ * Declared here and loaded only when used, so that `flotilla --help` reads none of it.
+ */
+import type { Command } from "commander";
+import type { UpOptions } from "./flags.ts";
+
+/** Adds `up`, `down`, `agent`, `node`, `plan` and `doctor` to the command line. */
+export function registerOperatorCommands(program: Command): void {
+  registerUp(program);
+  program
+    .command("down")
+    .description("stop the platform that runs on a data folder")
+    .option("--data <dir>", "its data folder")
+    .option("--json", "print one JSON object")
+    .action(async (options: { data?: string; json?: boolean }) => {
+      const { runDown } = await import("./down.ts");
+      await runDown(options);
+    });
+  program
+    .command("agent")
+    .description("run the node agent of this machine (started by a node's first boot)")
+    .requiredOption("--config <file>", "JSON file with the agent's settings")
+    .action(async (options: { config: string }) => {
+      const { runAgentCommand } = await import("./agent.ts");
+      await runAgentCommand(options);
+    });
+  registerListings(program);
+  program
+    .command("doctor")
+    .description("check what this machine has and say how to mend the rest")
+    .option("--data <dir>", "data folder whose disk is checked")
+    .option("--json", "print one JSON object")
+    .action(async (options: { data?: string; json?: boolean }) => {
+      const { runDoctor } = await import("./doctor.ts");
+      await runDoctor(options);
+    });
+}
+
+function registerUp(program: Command): void {
+  program
+    .command("up")
+    .description("start the platform on this machine: server, Redis and a node agent")
+    .option("--detach", "start in the background and return when it is ready")
+    .option("--data <dir>", "folder of everything that must survive")
+    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--port <number>", "port to listen on; 0 picks a free one (default: 7070)")
+    .option("--redis-url <url>", "a Redis to use instead of an own one")
+    .option("--log-level <level>", "debug, info, warn, error or silent (default: info)")
+    .option("--emulated-clouds", "rent from an emulated EC2 whose machines run here")
+    .option("--emulated-boot-ms <ms>", "time from a launch to the emulated machine's agent")
+    .option("--local-gpus <spec>", "declare emulated GPUs on this machine, such as H100:8")
+    .option("--unisolated", "run containers as plain processes, without gVisor")
+    .option("--json", "print one JSON object when ready")
+    .action(async (options: UpOptions) => {
+      const { runUp } = await import("./up.ts");
+      await runUp(options);
+    });
+}
+
+function registerListings(program: Command): void {
+  program
+    .command("node")
+    .description("look at the machines of the platform")
+    .command("list")
+    .description("list nodes with what they have, what is used and what they cost")
+    .option("--json", "print one JSON object")
+    .action(async (options: { json?: boolean }) => {
+      const { runNodeList } = await import("./node-list.ts");
+      await runNodeList(options);
+    });
+  program
+    .command("plan")
+    .description("show the plan in force: which machines, and why")
+    .option("--json", "print one JSON object")
+    .action(async (options: { json?: boolean }) => {
+      const { runPlan } = await import("./plan.ts");
+      await runPlan(options);
+    });
+}

@@ -1,0 +1,152 @@
+/** `flotilla up`: the platform on this machine, in the foreground or in the background. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { PlatformConfig } from "../config.ts";
+import { loadConfig } from "../load-config.ts";
+import { startPlatform } from "../platform.ts";
+import { writeClientSettings } from "./client-file.ts";
+import { flagsOf, type UpOptions } from "./flags.ts";
+import { CommandError, settle } from "./outcome.ts";
+import { claimDataDir, publishReady, readLiveState, releaseDataDir } from "./platform-state.ts";
+import { nextStop } from "./stop-signal.ts";
+
+const READY_MS_MAX = 120_000;
+const POLL_MS = 100;
+const LOG_LINES_SHOWN = 20;
+
+/** Runs `flotilla up` until it is told to stop, or until it is ready with `--detach`. */
+export async function runUp(options: UpOptions): Promise<void> {
+  await settle(async () => {
+    const config = loadConfig(flagsOf(options), process.env);
+    if (options.detach === true) await upDetached(config, options);
+    else await upForeground(config, options);
+  });
+}
+
+async function upForeground(config: PlatformConfig, options: UpOptions): Promise<void> {
+  const startedAtMs = Date.now();
+  const live = claimDataDir(config.dataDir, startedAtMs);
+  if (live !== undefined) {
+    say(options, { ...live, dataDir: config.dataDir, alreadyRunning: true });
+    return;
+  }
+  const stop = nextStop(() => releaseDataDir(config.dataDir));
+  try {
+    const platform = await startPlatform(config);
+    try {
+      writeClientSettings({ serverUrl: platform.url, token: platform.adminToken });
+      publishReady(config.dataDir, platform.url, startedAtMs);
+      const startMs = Date.now() - startedAtMs;
+      const { pid } = process;
+      const { dataDir } = config;
+      say(options, { pid, dataDir, url: platform.url, startMs, alreadyRunning: false });
+      await stop;
+      if (options.json !== true) console.error("Stopping (again to stop at once) ...");
+    } finally {
+      await platform.close();
+    }
+  } finally {
+    releaseDataDir(config.dataDir);
+  }
+}
+
+async function upDetached(config: PlatformConfig, options: UpOptions): Promise<void> {
+  const live = readLiveState(config.dataDir);
+  if (live !== undefined) {
+    say(options, { ...live, dataDir: config.dataDir, alreadyRunning: true });
+    return;
+  }
+  const startedAtMs = Date.now();
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const logFile = join(config.dataDir, "platform.log");
+  const log = { path: logFile, startByte: existsSync(logFile) ? statSync(logFile).size : 0 };
+  const child = spawnDetached(logFile);
+  const url = await readyUrl(child, config.dataDir, log);
+  const startMs = Date.now() - startedAtMs;
+  const { dataDir } = config;
+  say(options, { pid: child.pid, dataDir, url, startMs, logFile, alreadyRunning: false });
+  child.unref();
+}
+
+/** The same command without `--detach`, with its own session and its output in `logFile`. */
+function spawnDetached(logFile: string): ChildProcess {
+  const log = openSync(logFile, "a", 0o600);
+  try {
+    const own = process.argv.slice(1).filter((argument) => argument !== "--detach");
+    return spawn(process.execPath, [...process.execArgv, ...own], {
+      detached: true,
+      stdio: ["ignore", log, log],
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** @throws CommandError with the end of the log when the platform does not come up. */
+async function readyUrl(child: ChildProcess, dataDir: string, log: Log): Promise<string> {
+  const deadlineMs = Date.now() + READY_MS_MAX;
+  let startFailure: Error | undefined;
+  child.once("error", (error) => (startFailure = error));
+  while (Date.now() < deadlineMs && child.exitCode === null && child.signalCode === null) {
+    if (startFailure !== undefined) throw startFailure;
+    const state = readLiveState(dataDir);
+    if (state?.url !== undefined && (await isHealthy(state.url))) return state.url;
+    await sleep(POLL_MS);
+  }
+  child.kill("SIGTERM");
+  const ended = child.exitCode ?? child.signalCode;
+  const what = ended === null ? `was not ready after ${READY_MS_MAX / 1000} s` : `ended (${ended})`;
+  throw new CommandError("failed", `the platform ${what}. Its log ends:\n${tail(log)}`, {
+    nextStep: `read ${log.path}, and see what this machine lacks with \`flotilla doctor\``,
+  });
+}
+
+/** True when the platform at `url` answers; not answering yet is a normal outcome. */
+async function isHealthy(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(2_000) }).catch(
+    () => undefined,
+  );
+  return answer?.ok === true;
+}
+
+/** A log file, and where in it this start begins. */
+interface Log {
+  readonly path: string;
+  readonly startByte: number;
+}
+
+function tail({ path, startByte }: Log): string {
+  const text = readFileSync(path).subarray(startByte).toString("utf8");
+  return text.trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n");
+}
+
+interface UpReport {
+  readonly alreadyRunning: boolean;
+  readonly pid: number | undefined;
+  readonly dataDir: string;
+  /** Absent while another `up` is still starting. */
+  readonly url?: string;
+  readonly startMs?: number;
+  readonly logFile?: string;
+}
+
+function say(options: UpOptions, report: UpReport): void {
+  const { alreadyRunning, pid, url, dataDir, startMs, logFile } = report;
+  if (options.json === true) {
+    console.log(
+      JSON.stringify({ url: url ?? null, pid, dataDir, alreadyRunning, startMs, logFile }),
+    );
+    return;
+  }
+  const where = url === undefined ? "is starting" : `at ${url}`;
+  if (alreadyRunning) {
+    console.log(`Flotilla runs already ${where} (pid ${pid ?? "unknown"}, data in ${dataDir}).`);
+    return;
+  }
+  console.log(`✔ Flotilla is ready ${where} (${((startMs ?? 0) / 1000).toFixed(1)} s)`);
+  console.log(`  data   ${dataDir}`);
+  if (logFile !== undefined) console.log(`  log    ${logFile}`);
+  console.log(`  stop   ${options.detach === true ? "flotilla down" : "ctrl-C"}`);
+}

@@ -1,0 +1,33 @@
+/** Settings of the platform: the only place that reads the environment. */
+import type { Policy } from "../core/index.ts";
+
+export interface PlatformConfig {
+  /** Everything that must survive lives here. */
+  readonly dataDir: string;
+  /** Address to listen on; loopback by default. */
+  readonly host: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  /** Absent: an own redis-server child on a unix socket in `dataDir`. */
+  readonly redisUrl?: string;
+  readonly policy: Policy;
+  /** The node agent for this machine; absent means none. */
+  readonly localNode?: LocalNodeConfig;
+  /** An emulated EC2 whose instances are agents on this machine; absent means none. */
+  readonly emulatedEc2?: EmulatedEc2Config;
+  /** Rent from the real AWS with the machine's own credentials. */
+  readonly awsRegions: readonly string[];
+  readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+}
+
+export interface LocalNodeConfig {
+  /** `process` is no isolation and must be asked for. */
+  readonly isolation: "gvisor" | "process";
+  /** Emulated GPUs such as `H100:8`. */
+  readonly emulatedGpus?: string;
+}
+
+export interface EmulatedEc2Config {
+  /** From an accepted launch to the instance's agent starting. */
+  readonly bootMs: number;
+}

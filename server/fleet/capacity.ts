@@ -1,0 +1,178 @@
+/**
+ * The capacity loop: what is wanted becomes demand, demand becomes a plan, the pool makes the
+ * fleet equal to it.
+ *
+ * A plan is made when demand changes and every `REPLAN_MS`; the pool acts every tick.
+ */
+import {
+  demandClassKey,
+  type Clock,
+  type CloudName,
+  type DemandClass,
+  type IdSource,
+  type Offer,
+  type Policy,
+} from "../../core/index.ts";
+import type { FleetPlan, PlanInput } from "../../optimizer/index.ts";
+import type { PlanSummary } from "../../sdk/protocol/index.ts";
+import type { EventBus } from "../services.ts";
+import type { PlanLog } from "../store/record-store.ts";
+import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import type { NodeTable } from "./node-table.ts";
+import type { Planner, TimedPlan } from "./planner.ts";
+import { planSummaryOf } from "./plan-summary.ts";
+
+export interface CapacityOptions {
+  readonly containers: ContainerTable;
+  readonly nodes: NodeTable;
+  readonly planner: Pick<Planner, "plan">;
+  /** Offers of all configured clouds, without those refused a moment ago. */
+  readonly offers: () => Promise<readonly Offer[]>;
+  readonly plans: PlanLog;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly policy: Policy;
+}
+
+const REPLAN_MS = 30_000;
+const LOCAL: CloudName = "local";
+
+export class Capacity {
+  readonly #options: CapacityOptions;
+  #desired: FleetPlan["lines"] | undefined;
+  /** Every offer seen since the start: an offer that is refused for a while is not listed. */
+  readonly #knownOffers = new Map<string, Offer>();
+  #summary: PlanSummary | undefined;
+  #plannedFor = "";
+  #plannedAtMs = 0;
+
+  constructor(options: CapacityOptions) {
+    this.#options = options;
+  }
+
+  /** What the fleet should be by the latest plan; undefined until there is one. */
+  get desired(): FleetPlan["lines"] | undefined {
+    return this.#desired;
+  }
+
+  get latest(): PlanSummary | undefined {
+    return this.#summary;
+  }
+
+  /** Forgets what the last plan was made for: the market has changed. */
+  replan(): void {
+    this.#plannedFor = "";
+  }
+
+  /** Plans when demand has changed or the plan is old. */
+  async tick(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs();
+    const wanted = this.#wantedContainers();
+    const key = keyOf(wanted);
+    if (key === this.#plannedFor && nowMs - this.#plannedAtMs < REPLAN_MS) return;
+    const offers = await this.#options.offers();
+    for (const offer of offers) this.#knownOffers.set(offer.offerId, offer);
+    this.#plannedFor = key;
+    this.#plannedAtMs = nowMs;
+    if (wanted.length === 0 && this.#presentFleet(offers).length === 0) {
+      this.#desired = [];
+      return;
+    }
+    const input = this.#inputFor(wanted, offers);
+    const timed = await this.#options.planner.plan(input);
+    this.#desired = timed.plan.lines;
+    this.#explainPending(wanted, timed.plan);
+    await this.#publish(timed, input, wanted);
+  }
+
+  /** Containers that need rented nodes: those on them, and those that no node here can take. */
+  #wantedContainers(): readonly ContainerRecord[] {
+    return this.#options.containers.all().filter((container) => {
+      if (container.state === "stopping") return false;
+      if (container.nodeId === undefined) return container.pendingReason !== undefined;
+      return this.#options.nodes.get(container.nodeId)?.stored.node.cloud !== LOCAL;
+    });
+  }
+
+  #inputFor(wanted: readonly ContainerRecord[], offers: readonly Offer[]): PlanInput {
+    const classes = new Map<string, DemandClass>();
+    const quantity: Record<string, number> = {};
+    for (const { live } of wanted) {
+      const classId = demandClassKey(live.needs);
+      const unmetMicroUsdPerHour = this.#options.policy.optimizer.unmetMicroUsdPerHour;
+      classes.set(classId, { classId, needs: live.needs, unmetMicroUsdPerHour });
+      quantity[classId] = (quantity[classId] ?? 0) + 1;
+    }
+    return {
+      offers,
+      classes: [...classes.values()],
+      scenarios: [{ scenarioId: "now", probability: 1, quantity }],
+      fleet: this.#presentFleet(offers),
+      policy: this.#options.policy.optimizer,
+    };
+  }
+
+  /** Rented nodes by offer, each with the offer as it was rented should it not be open now. */
+  #presentFleet(offers: readonly Offer[]): PlanInput["fleet"] {
+    const listed = new Set(offers.map((offer) => offer.offerId));
+    const counts = new Map<string, number>();
+    for (const { stored } of this.#options.nodes.all()) {
+      const { offerId, state } = stored.node;
+      if (offerId === undefined || state === "draining" || state === "terminated") continue;
+      counts.set(offerId, (counts.get(offerId) ?? 0) + 1);
+    }
+    return [...counts].map(([offerId, count]) => {
+      const known = listed.has(offerId) ? undefined : this.#knownOffers.get(offerId);
+      return { offerId, count, ...(known === undefined ? {} : { offer: known }) };
+    });
+  }
+
+  /** Tells each waiting function what it waits for: a machine, or the constraint that binds. */
+  #explainPending(wanted: readonly ContainerRecord[], plan: FleetPlan): void {
+    const unmet = new Map(plan.unmet.map(({ classId, reason }) => [classId, reason]));
+    for (const container of wanted) {
+      const { live, nodeId, pendingReason } = container;
+      if (nodeId !== undefined) continue;
+      const why = unmet.get(demandClassKey(live.needs));
+      const reason =
+        why === undefined
+          ? `${pendingReason ?? "no node fits"}; a machine is being rented`
+          : `${pendingReason ?? "no node fits"}; none can be rented: ${why}`;
+      if (live.pendingReason === reason) continue;
+      live.pendingReason = reason;
+      this.#options.events.publish(
+        { appId: live.appId, functionId: live.functionId },
+        { kind: "call.pending", reason },
+      );
+    }
+  }
+
+  async #publish(
+    timed: TimedPlan,
+    input: PlanInput,
+    wanted: readonly ContainerRecord[],
+  ): Promise<void> {
+    const { plan } = timed;
+    const { ids, clock, plans, events } = this.#options;
+    const planId = ids.next("pl");
+    const atMs = clock.nowMs();
+    const summary = planSummaryOf(timed, input.offers, planId, atMs);
+    const changes = plan.lines.some((line) => line.delta !== 0) || plan.unmet.length > 0;
+    this.#summary = summary;
+    await plans.append({ planId, atMs, plan: summary });
+    if (!changes) return;
+    for (const [appId, functionId] of new Map(
+      wanted.map(({ live }) => [live.appId, live.functionId] as const),
+    )) {
+      events.publish({ appId, functionId }, { kind: "plan.made", plan: summary });
+    }
+  }
+}
+
+function keyOf(wanted: readonly ContainerRecord[]): string {
+  return wanted
+    .map(({ containerId, live }) => `${containerId}=${demandClassKey(live.needs)}`)
+    .sort()
+    .join(";");
+}

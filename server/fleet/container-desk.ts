@@ -1,0 +1,273 @@
+/**
+ * What agents say about containers, turned into the state of containers and functions.
+ *
+ * Inputs are never lost here: whatever a container had goes back to its dispatcher before the
+ * container is forgotten.
+ */
+import type { Clock } from "../../core/index.ts";
+import type {
+  AgentMessage,
+  AgentResult,
+  ContainerExit,
+  HeldContainer,
+} from "../../sandbox/index.ts";
+import { splitBody, type WireError } from "../../sdk/protocol/index.ts";
+import type { AgentHub, AgentLink } from "../agents/hub.ts";
+import type { FunctionTable } from "../calls/function-table.ts";
+import type { LocalInput } from "../calls/input.ts";
+import type { EventBus } from "../services.ts";
+import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import type { Placement } from "./placement.ts";
+
+export interface ContainerDeskOptions {
+  readonly containers: ContainerTable;
+  readonly functions: FunctionTable;
+  readonly hub: Pick<AgentHub, "link">;
+  readonly placement: Pick<Placement, "refused">;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  /** Reads inputs that an agent says it holds back from the ledger. */
+  readonly loadHeld: (inputIds: readonly string[]) => Promise<readonly LocalInput[]>;
+  readonly onColdStart: (startMs: number) => void;
+  readonly onLoadChanged: () => void;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+type Message = Exclude<AgentMessage, { type: "hello" }>;
+
+/** Weight of a new start time in the moving average. */
+const STARTUP_WEIGHT = 0.3;
+/** Starts that may fail in a row, for reasons other than the user's own code. */
+const FAILED_STARTS_MAX = 3;
+/** How long a container may take to end by itself before it is killed. */
+const STOP_GRACE_MS = 5_000;
+
+export class ContainerDesk {
+  readonly #options: ContainerDeskOptions;
+
+  constructor(options: ContainerDeskOptions) {
+    this.#options = options;
+  }
+
+  handle(link: AgentLink, message: Message, body: Uint8Array): void {
+    switch (message.type) {
+      case "refused":
+        return this.#refused(message.containerId, message.reason);
+      case "ready":
+        return this.#ready(message.containerId, message.startMs);
+      case "results":
+        return this.#results(link, message.containerId, message.results, body);
+      case "logs":
+        return this.#logs(message);
+      case "exited":
+        return this.#exited(message.exit);
+    }
+  }
+
+  /** Ends a container: it takes no more inputs, and its node is told. */
+  stop(container: ContainerRecord, reason: string): void {
+    const { containerId, nodeId, live } = container;
+    if (nodeId === undefined) {
+      this.#options.containers.remove(containerId);
+      return;
+    }
+    if (container.state === "stopping") return;
+    container.state = "stopping";
+    live.dispatcher.containerGone(containerId, true);
+    this.#options.hub.link(nodeId)?.send({ type: "stop", containerId, graceMs: STOP_GRACE_MS });
+    this.#options.events.publish(subjectOf(container), {
+      kind: "container.exited",
+      reason,
+    });
+  }
+
+  /** Brings our record of a node's containers in line with what its agent holds. */
+  async reconcile(nodeId: string, held: readonly HeldContainer[], link: AgentLink): Promise<void> {
+    const heldIds = new Set(held.map((container) => container.containerId));
+    for (const container of this.#options.containers.ofNode(nodeId)) {
+      if (!heldIds.has(container.containerId)) this.#gone(container, true);
+    }
+    for (const container of held) await this.#adopt(nodeId, container, link);
+    this.#options.onLoadChanged();
+  }
+
+  /** A node is to be given back: its containers end and their inputs run elsewhere. */
+  drainNode(nodeId: string, reason: string): void {
+    for (const container of this.#options.containers.ofNode(nodeId)) {
+      this.stop(container, `its node is given back: ${reason}`);
+    }
+  }
+
+  /** Ends all containers of an app that was stopped; `cancel` is for what still waits. */
+  stopApp(appId: string, reason: string): void {
+    for (const container of this.#options.containers.all()) {
+      if (container.live.appId === appId) this.stop(container, reason);
+    }
+  }
+
+  /** A node is lost: its containers are gone and their inputs wait again. */
+  nodeLost(nodeId: string): void {
+    for (const container of this.#options.containers.ofNode(nodeId)) {
+      this.#options.events.publish(subjectOf(container), {
+        kind: "container.exited",
+        reason: "its node was lost; its inputs run elsewhere",
+      });
+      this.#gone(container, true);
+    }
+    this.#options.onLoadChanged();
+  }
+
+  async #adopt(nodeId: string, held: HeldContainer, link: AgentLink): Promise<void> {
+    const { containers, functions, clock } = this.#options;
+    const live = await functions.get(held.functionId);
+    if (live === undefined) {
+      link.send({ type: "stop", containerId: held.containerId, graceMs: 0 });
+      return;
+    }
+    const known = containers.get(held.containerId);
+    if (known?.state === "stopping") {
+      link.send({ type: "stop", containerId: held.containerId, graceMs: STOP_GRACE_MS });
+      return;
+    }
+    const nowMs = clock.nowMs();
+    const container = known ?? containers.addPending(held.containerId, live, nowMs);
+    container.nodeId = nodeId;
+    container.startedAtMs ??= nowMs;
+    container.state = held.state === "ready" ? "ready" : "starting";
+    if (held.state !== "ready") return;
+    container.readyAtMs ??= nowMs;
+    const inputs = await this.#options.loadHeld(held.inputIds);
+    live.dispatcher.containerHolds(held.containerId, inputs);
+    const unknown = new Set(held.inputIds);
+    for (const input of inputs) unknown.delete(input.inputId);
+    // Finished already, by another container: the agent need not report them again.
+    if (unknown.size > 0) link.send({ type: "ack", inputIds: [...unknown] });
+    this.#noteIdle(container);
+  }
+
+  #refused(containerId: string, reason: string): void {
+    const container = this.#options.containers.get(containerId);
+    if (container?.state !== "starting") return;
+    this.#options.placement.refused(container, reason);
+    this.#options.onLoadChanged();
+  }
+
+  #ready(containerId: string, startMs: number): void {
+    const container = this.#options.containers.get(containerId);
+    if (container?.state !== "starting") return;
+    const { live, requestedAtMs } = container;
+    container.state = "ready";
+    container.readyAtMs = this.#options.clock.nowMs();
+    live.failedStarts = 0;
+    // From the wish to the readiness, a machine's boot included: what one more really takes.
+    const wholeMs = container.readyAtMs - requestedAtMs;
+    live.startupMs =
+      live.startupMs === undefined
+        ? wholeMs
+        : live.startupMs + STARTUP_WEIGHT * (wholeMs - live.startupMs);
+    this.#options.onColdStart(wholeMs);
+    this.#options.events.publish(subjectOf(container), { kind: "container.ready", startMs });
+    live.dispatcher.containerReady(containerId);
+    this.#noteIdle(container);
+    this.#options.onLoadChanged();
+  }
+
+  #results(
+    link: AgentLink,
+    containerId: string,
+    results: readonly AgentResult[],
+    body: Uint8Array,
+  ): void {
+    const container = this.#options.containers.get(containerId);
+    const payloads = splitBody(
+      body,
+      results.map((result) => result.bytes),
+    );
+    const inputIds = results.map((result) => result.inputId);
+    if (container === undefined) {
+      // Its container was given up and its inputs run elsewhere: nobody needs these.
+      link.send({ type: "ack", inputIds });
+      return;
+    }
+    container.inputsDone += results.length;
+    container.live.dispatcher
+      .results(containerId, results, payloads)
+      .then(() => link.send({ type: "ack", inputIds }))
+      .catch((error: unknown) => this.#options.onError(error, `recording for ${containerId}`));
+    this.#noteIdle(container);
+  }
+
+  #logs(message: Extract<Message, { type: "logs" }>): void {
+    const container = this.#options.containers.get(message.containerId);
+    if (container === undefined) return;
+    for (const { stream, text, sequence, inputId } of message.lines) {
+      const callId = inputId?.slice(0, inputId.lastIndexOf("."));
+      this.#options.events.publish(
+        { ...subjectOf(container), ...(callId === undefined ? {} : { callId }) },
+        { kind: "log", stream, text, sequence },
+      );
+    }
+  }
+
+  #exited(exit: ContainerExit): void {
+    const container = this.#options.containers.get(exit.containerId);
+    if (container === undefined) return;
+    const { live } = container;
+    if (container.state !== "stopping") {
+      this.#options.events.publish(subjectOf(container), {
+        kind: "container.exited",
+        reason: exit.message,
+        ...(exit.exitCode === undefined ? {} : { exitCode: exit.exitCode }),
+      });
+    }
+    this.#gone(container, exit.kind === "stopped");
+    if (exit.kind === "startup_failed") this.#startFailed(live, exit);
+    this.#options.onLoadChanged();
+  }
+
+  /** The user's own mistake fails what waits at once; anything else is tried a few times. */
+  #startFailed(live: ContainerRecord["live"], exit: ContainerExit): void {
+    live.failedStarts += 1;
+    if (exit.error === undefined && live.failedStarts < FAILED_STARTS_MAX) return;
+    live.failedStarts = 0;
+    const error: WireError = exit.error ?? {
+      name: "StartupFailed",
+      message: exit.message,
+      code: "startup_failed",
+    };
+    live.dispatcher
+      .failWaiting({ ...error, code: "startup_failed" })
+      .catch((thrown: unknown) => this.#options.onError(thrown, "failing inputs"));
+  }
+
+  #gone(container: ContainerRecord, blameless: boolean): void {
+    this.#options.containers.remove(container.containerId);
+    container.live.dispatcher.containerGone(container.containerId, blameless);
+  }
+
+  #noteIdle(container: ContainerRecord): void {
+    noteIdle(container, this.#options.clock.nowMs());
+  }
+}
+
+/** Sets since when a ready container has nothing to do. */
+export function noteIdle(container: ContainerRecord, nowMs: number): void {
+  const busy = container.live.dispatcher.inflightCount(container.containerId) > 0;
+  const idle = container.state === "ready" && !busy;
+  container.idleSinceMs = idle ? (container.idleSinceMs ?? nowMs) : undefined;
+}
+
+function subjectOf(container: ContainerRecord): {
+  appId: string;
+  functionId: string;
+  containerId: string;
+  nodeId?: string;
+} {
+  const { live, containerId, nodeId } = container;
+  return {
+    appId: live.appId,
+    functionId: live.functionId,
+    containerId,
+    ...(nodeId === undefined ? {} : { nodeId }),
+  };
+}

@@ -1,0 +1,291 @@
+/**
+ * The fleet: nodes, the containers on them, and the three rounds that keep both right.
+ *
+ * - place: load becomes wanted containers, wanted containers get nodes; runs on every change.
+ * - provision: what got no node becomes demand, a plan, and rented machines.
+ * - maintain: locks, silent nodes, usage, leases.
+ *
+ * The rounds observe, ask the deciding functions and apply; no decision is taken here.
+ */
+import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
+import { PoolController } from "../../pool/index.ts";
+import type { Provider } from "../../providers/index.ts";
+import { AgentHub } from "../agents/hub.ts";
+import type { CallDesk } from "../calls/call-desk.ts";
+import type { Settlement } from "../calls/function-dispatcher.ts";
+import type { LocalInput } from "../calls/input.ts";
+import type { Metrics } from "../http/metrics.ts";
+import type { EventBus, FleetService } from "../services.ts";
+import type { RecordStore } from "../store/record-store.ts";
+import { Autoscaling } from "./autoscaling.ts";
+import { Capacity } from "./capacity.ts";
+import { ContainerDesk, noteIdle } from "./container-desk.ts";
+import { ContainerTable } from "./container-table.ts";
+import { Market } from "./market.ts";
+import { NodeDesk } from "./node-desk.ts";
+import { NodeTable } from "./node-table.ts";
+import { Placement } from "./placement.ts";
+import { Planner } from "./planner.ts";
+import { listenToPool, poolLedgerOf } from "./pool-side.ts";
+import { Round } from "./round.ts";
+import { createFleetService } from "./views.ts";
+
+export interface FleetOptions {
+  readonly store: RecordStore;
+  readonly calls: CallDesk;
+  readonly events: EventBus;
+  readonly metrics: Metrics;
+  readonly providers: ReadonlyMap<CloudName, Provider>;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly rng: Rng;
+  readonly clusterId: string;
+  readonly version: string;
+  /** How often machines are looked at; shorter for emulated clouds. */
+  readonly listEveryMs: number;
+  readonly userDataFor: (nodeId: string) => Promise<string>;
+  /** Housekeeping of others, once a second. */
+  readonly onMaintain: (nowMs: number) => Promise<void>;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+const TICK_MS = 500;
+const MAINTAIN_MS = 1_000;
+const RENEW_MS = 4_000;
+
+export class Fleet {
+  readonly service: FleetService;
+  readonly hub: AgentHub;
+  readonly nodes: NodeTable;
+  readonly #options: FleetOptions;
+  readonly #containers = new ContainerTable();
+  readonly #desk: ContainerDesk;
+  readonly #nodeDesk: NodeDesk;
+  readonly #autoscaling: Autoscaling;
+  readonly #placement: Placement;
+  readonly #capacity: Capacity;
+  readonly #market: Market;
+  readonly #pool: PoolController;
+  readonly #planner: Planner;
+  readonly #place: Round;
+  readonly #provision: Round;
+  readonly #maintain: Round;
+  readonly #gpuMsUsed = new Map<string, number>();
+  #renewedAtMs = 0;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    const { store, calls, events, clock, ids, onError, policy, providers } = options;
+    const { functions } = calls;
+    const containers = this.#containers;
+    this.nodes = new NodeTable(store.nodes);
+    this.#planner = new Planner(onError);
+    this.#market = new Market({ providers, clock, onError });
+    const round = (doing: string, everyMs: number, step: () => Promise<void>): Round =>
+      new Round({ clock, doing, everyMs, step, onError });
+    this.#place = round("placing containers", TICK_MS, () => this.#placeStep());
+    this.#provision = round("provisioning machines", TICK_MS, () => this.#provisionStep());
+    this.#maintain = round("keeping house", MAINTAIN_MS, () => this.#maintainStep());
+    const kickPlace = (): void => this.#place.kick();
+    const placementHub = { link: (nodeId: string) => this.hub.link(nodeId) };
+    const shared = { containers, nodes: this.nodes, events, clock, hub: placementHub };
+    this.#placement = new Placement({ ...shared, rng: options.rng });
+    this.#desk = new ContainerDesk({
+      ...shared,
+      functions,
+      placement: this.#placement,
+      loadHeld: (inputIds) => calls.loadHeld(inputIds),
+      onColdStart: (startMs) => options.metrics.coldStarted(startMs),
+      onLoadChanged: kickPlace,
+      onError,
+    });
+    this.#nodeDesk = new NodeDesk({
+      store,
+      nodes: this.nodes,
+      containers: this.#desk,
+      events,
+      clock,
+      ids,
+      onArrived: () => this.kick(),
+    });
+    this.hub = new AgentHub({
+      events: this.#nodeDesk,
+      clock,
+      silenceMsMax: policy.pool.heartbeatTimeoutMs,
+      onError,
+    });
+    const stop = (container: Parameters<ContainerDesk["stop"]>[0], reason: string): void =>
+      this.#desk.stop(container, reason);
+    this.#autoscaling = new Autoscaling({ functions, containers, clock, ids, stop });
+    this.#pool = new PoolController({
+      providers,
+      ledger: poolLedgerOf(this.nodes, store.nodes, clock),
+      clock,
+      ids,
+      policy: policy.pool,
+      clusterId: options.clusterId,
+      listEveryMs: options.listEveryMs,
+      userDataFor: (node) => options.userDataFor(node.nodeId),
+      onEvent: listenToPool({
+        events,
+        containers: this.#desk,
+        onUsable: kickPlace,
+        onMarketChanged: () => this.#capacity.replan(),
+        onError,
+      }),
+    });
+    this.#capacity = new Capacity({
+      containers,
+      nodes: this.nodes,
+      planner: this.#planner,
+      offers: async () => this.#pool.openOffers(await this.#market.offers()),
+      plans: store.plans,
+      events,
+      clock,
+      ids,
+      policy,
+    });
+    this.service = createFleetService({
+      store,
+      functions,
+      containers,
+      nodes: this.nodes,
+      clock,
+      version: options.version,
+      startedAtMs: clock.nowMs(),
+      stop,
+      latestPlan: () => this.#capacity.latest,
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.nodes.load(this.#options.clock.nowMs());
+    this.#place.start();
+    this.#provision.start();
+    this.#maintain.start();
+  }
+
+  /** Something changed: look at once. */
+  kick(): void {
+    this.#place.kick();
+    this.#provision.kick();
+  }
+
+  /** Load changed: only placing needs to look. */
+  kickPlace(): void {
+    this.#place.kick();
+  }
+
+  sendInputs(containerId: string, inputs: readonly LocalInput[]): boolean {
+    const container = this.#containers.get(containerId);
+    const link = container?.nodeId === undefined ? undefined : this.hub.link(container.nodeId);
+    if (container === undefined || link === undefined) return false;
+    container.idleSinceMs = undefined;
+    link.send(
+      {
+        type: "inputs",
+        containerId,
+        inputs: inputs.map(({ inputId, payload }) => ({ inputId, bytes: payload.byteLength })),
+      },
+      inputs.map(({ payload }) => payload),
+    );
+    return true;
+  }
+
+  takeBack(containerId: string, inputIds: readonly string[], abortRunning: boolean): void {
+    const nodeId = this.#containers.get(containerId)?.nodeId;
+    const link = nodeId === undefined ? undefined : this.hub.link(nodeId);
+    link?.send({ type: "cancel", containerId, inputIds, abortRunning });
+  }
+
+  /** Counts the GPU time of a result to the node it ran on. */
+  noteUse({ containerId }: Settlement, gpuMs: number): void {
+    if (containerId === undefined || gpuMs === 0) return;
+    const nodeId = this.#containers.get(containerId)?.nodeId;
+    if (nodeId === undefined) return;
+    this.#gpuMsUsed.set(nodeId, (this.#gpuMsUsed.get(nodeId) ?? 0) + gpuMs);
+  }
+
+  stopApp(appId: string, reason: string): void {
+    this.#desk.stopApp(appId, reason);
+    this.kick();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#place.close(), this.#provision.close(), this.#maintain.close()]);
+    await this.#flushUse();
+    this.hub.close();
+    await this.#planner.close();
+  }
+
+  async #placeStep(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs();
+    for (const container of this.#containers.all()) noteIdle(container, nowMs);
+    await this.#autoscaling.tick();
+    const pendingBefore = this.#pendingReasons();
+    this.#placement.tick();
+    for (const live of this.#options.calls.functions.all()) live.dispatcher.pump();
+    if (this.#pendingReasons() !== pendingBefore) this.#provision.kick();
+  }
+
+  async #provisionStep(): Promise<void> {
+    const { nodes } = this;
+    const containers = this.#containers.placed();
+    nodes.noteOccupied(
+      new Set(containers.map(({ nodeId }) => nodeId)),
+      this.#options.clock.nowMs(),
+    );
+    await this.#capacity.tick();
+    await this.#pool.tick(this.#capacity.desired, {
+      offers: await this.#market.offers(),
+      containers,
+      agents: nodes.sightings(),
+      emptySinceMs: nodes.emptySince(),
+    });
+  }
+
+  async #maintainStep(): Promise<void> {
+    const { clock, policy, calls, onMaintain } = this.#options;
+    const nowMs = clock.nowMs();
+    this.#nodeDesk.noteSilence((nodeId) => this.hub.link(nodeId), policy.pool.heartbeatTimeoutMs);
+    await this.#flushUse();
+    this.#measure();
+    if (nowMs - this.#renewedAtMs >= RENEW_MS) {
+      this.#renewedAtMs = nowMs;
+      for (const live of calls.functions.all()) await live.dispatcher.renewLeases();
+    }
+    await onMaintain(nowMs);
+  }
+
+  async #flushUse(): Promise<void> {
+    const used = [...this.#gpuMsUsed];
+    this.#gpuMsUsed.clear();
+    await Promise.all(used.map(([nodeId, gpuMs]) => this.nodes.addGpuUse(nodeId, gpuMs)));
+  }
+
+  #measure(): void {
+    const { metrics, calls } = this.#options;
+    const open = calls.functions.all().reduce((sum, live) => sum + live.open.openCount, 0);
+    const running = calls.functions
+      .all()
+      .reduce((sum, live) => sum + live.dispatcher.runningCount, 0);
+    metrics.setQueueDepth(Math.max(0, open - running));
+    const states = ["pending", "starting", "ready", "stopping"] as const;
+    for (const state of states) {
+      const count = this.#containers.all().filter((one) => one.state === state).length;
+      metrics.setContainers(state, count);
+    }
+    const byState = Map.groupBy(this.nodes.all(), ({ stored }) => stored.node.state);
+    for (const [state, records] of byState) metrics.setNodes(state, records.length);
+  }
+
+  /** Changes when a container begins or ceases to wait, or waits for another reason. */
+  #pendingReasons(): string {
+    return this.#containers
+      .all()
+      .filter((container) => container.state === "pending")
+      .map(({ containerId, pendingReason }) => `${containerId}=${pendingReason ?? ""}`)
+      .join(";");
+  }
+}

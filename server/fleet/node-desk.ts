@@ -1,0 +1,129 @@
+/** What happens when node agents arrive and go: identity, registration, loss. */
+import type { Clock, IdSource, Node } from "../../core/index.ts";
+import type { AgentMessage } from "../../sandbox/index.ts";
+import type { AgentEvents, AgentIdentity, AgentLink } from "../agents/hub.ts";
+import type { EventBody } from "../../sdk/protocol/index.ts";
+import {
+  bearerTokenOf,
+  createAuthenticator,
+  createToken,
+  type Authenticator,
+} from "../auth/tokens.ts";
+import type { EventBus } from "../services.ts";
+import type { RecordStore, StoredToken } from "../store/record-store.ts";
+import type { ContainerDesk } from "./container-desk.ts";
+import type { NodeRecord, NodeTable } from "./node-table.ts";
+
+export interface NodeDeskOptions {
+  readonly store: RecordStore;
+  readonly nodes: NodeTable;
+  readonly containers: ContainerDesk;
+  readonly events: EventBus;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** A node can be used, or used again. */
+  readonly onArrived: () => void;
+}
+
+type Hello = Extract<AgentMessage, { type: "hello" }>;
+
+/** How long an agent's session token is good for without the node being rented anew. */
+const SESSION_MS = 30 * 24 * 3_600_000;
+
+export class NodeDesk implements AgentEvents {
+  readonly #options: NodeDeskOptions;
+  readonly #authenticator: Authenticator;
+
+  constructor(options: NodeDeskOptions) {
+    this.#options = options;
+    this.#authenticator = createAuthenticator(options.store.tokens, options.clock);
+  }
+
+  async identify(authorization: string | undefined): Promise<AgentIdentity | undefined> {
+    const stored = await this.#authenticator.authenticate(authorization);
+    if (stored?.nodeId === undefined) return undefined;
+    if (stored.kind === "join") return this.#join(stored, stored.nodeId);
+    const sessionToken = bearerTokenOf(authorization);
+    if (stored.kind !== "agent" || sessionToken === undefined) return undefined;
+    return { nodeId: stored.nodeId, sessionToken };
+  }
+
+  async arrived(link: AgentLink, hello: Hello): Promise<boolean> {
+    const record = this.#options.nodes.get(link.nodeId);
+    const { resources, isolation } = hello.node;
+    if (record === undefined) return false;
+    const nowMs = this.#options.clock.nowMs();
+    record.connected = true;
+    record.lastHeardAtMs = nowMs;
+    record.facts = { resources, isolation };
+    if (record.stored.node.cloud === "local") await this.#welcomeLocal(record, nowMs);
+    await this.#options.containers.reconcile(link.nodeId, hello.containers, link);
+    this.#options.onArrived();
+    return true;
+  }
+
+  message(...[link, message, body]: Parameters<AgentEvents["message"]>): void {
+    this.#options.containers.handle(link, message, body);
+  }
+
+  departed(link: AgentLink): void {
+    const record = this.#options.nodes.get(link.nodeId);
+    if (record === undefined) return;
+    record.connected = false;
+    record.lastHeardAtMs = this.#options.clock.nowMs();
+  }
+
+  /** Notes that connected agents are alive, and gives up containers of those away too long. */
+  noteSilence(linkOf: (nodeId: string) => AgentLink | undefined, timeoutMs: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const record of this.#options.nodes.all()) {
+      const { nodeId } = record.stored.node;
+      const link = linkOf(nodeId);
+      if (link !== undefined) record.lastHeardAtMs = link.lastSeenMs;
+      const silentMs = record.lastHeardAtMs === undefined ? 0 : nowMs - record.lastHeardAtMs;
+      if (!record.connected && silentMs > timeoutMs) this.#options.containers.nodeLost(nodeId);
+    }
+  }
+
+  /** Nobody rents this machine: it is healthy when its agent says so. */
+  async #welcomeLocal(record: NodeRecord, nowMs: number): Promise<void> {
+    const { node } = record.stored;
+    if (node.state === "healthy" || record.facts === undefined) return;
+    const change = { ...record.facts, state: "healthy", stateSinceMs: nowMs } as const;
+    await this.#options.nodes.update(node.nodeId, change, nowMs);
+    this.#options.events.publish({ nodeId: node.nodeId }, registeredEvent({ ...node, ...change }));
+  }
+
+  async #join(stored: StoredToken, nodeId: string): Promise<AgentIdentity | undefined> {
+    const { store, clock, ids } = this.#options;
+    const taken = await store.tokens.take(stored.tokenId);
+    if (taken === undefined) return undefined;
+    const { token } = await createToken(
+      store.tokens,
+      {
+        kind: "agent",
+        name: `agent of ${nodeId}`,
+        workspaceId: stored.workspaceId,
+        nodeId,
+        expiresAtMs: clock.nowMs() + SESSION_MS,
+      },
+      { clock, ids },
+    );
+    return { nodeId, sessionToken: token };
+  }
+}
+
+/** What is told when a node can take containers. */
+export function registeredEvent(node: Node): EventBody {
+  const gpus =
+    node.gpuType === undefined
+      ? "no GPU"
+      : `${node.resources.gpuCount} ${node.emulated ? "emulated " : ""}${node.gpuType}`;
+  const cores = node.resources.cpuMilli / 1000;
+  return {
+    kind: "node.registered",
+    description: `${node.cloud} ${node.region} ${node.instanceType}: ${gpus}, ${cores} cores`,
+    emulated: node.emulated,
+    isolation: node.isolation,
+  };
+}

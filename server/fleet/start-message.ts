@@ -1,0 +1,18 @@
+import { resourcesOf } from "../../core/index.ts";
+import type { StartContainer } from "../../sandbox/index.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
+
+/** What an agent needs to start a container of a function. */
+export function startMessageOf(live: LiveFunction, containerId: string): StartContainer {
+  return {
+    containerId,
+    functionId: live.functionId,
+    functionName: live.name,
+    appName: live.app,
+    codeSha256: live.codeSha256,
+    resources: resourcesOf(live.needs),
+    env: live.spec.env,
+    startupTimeoutMs: live.spec.startupTimeoutMs,
+    timeoutMs: live.spec.timeoutMs,
+  };
+}

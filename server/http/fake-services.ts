@@ -1,0 +1,283 @@
+/** The platform behind the routes, in memory, for tests of the HTTP server. */
+import { createHash } from "node:crypto";
+import { countingIds, PlatformError } from "../../core/index.ts";
+import type {
+  CallStatus,
+  CreateCallHeader,
+  PlanSummary,
+  PlatformEvent,
+} from "../../sdk/protocol/index.ts";
+import { createAppService } from "../apps/app-service.ts";
+import { createFakeRegistry } from "../apps/fake-registry.ts";
+import { createToken } from "../auth/tokens.ts";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { EventFilter, FleetService, ResultsPage, Services } from "../services.ts";
+import type { StoredToken, TokenStore } from "../store/record-store.ts";
+import { systemClock } from "../system-clock.ts";
+import type { HttpServerOptions } from "./server.ts";
+
+const PLAN: PlanSummary = {
+  planId: "pl_1",
+  atMs: 1,
+  status: "optimal",
+  solver: "highs",
+  solveMs: 2,
+  offersConsidered: 3,
+  objectiveUsdPerHour: 4,
+  boundUsdPerHour: 4,
+  gapFraction: 0,
+  terms: { rent: 4 },
+  lines: [],
+  unmet: [],
+};
+
+/** What a test may see and change of the fake platform. */
+export interface FakePlatform {
+  readonly options: HttpServerOptions;
+  readonly blobs: Map<string, Uint8Array>;
+  /** Events that every reader gets; a reader ends after them unless `holdEvents`. */
+  events: PlatformEvent[];
+  holdEvents: boolean;
+  /** Filters and resume points that readers asked with. */
+  readonly reads: { readonly filter: EventFilter; readonly after: string | undefined }[];
+  plan: PlanSummary | undefined;
+  /** Calls wait until their signal aborts. */
+  holdCalls: boolean;
+  /** Thrown by the next call of anything in `calls`. */
+  failure: Error | undefined;
+  /** Number of requests now waiting. */
+  waiting: number;
+  readonly userToken: string;
+  readonly agentToken: string;
+  readonly joinToken: string;
+  readonly strangerToken: string;
+}
+
+/** A fake platform with one token of each kind. */
+export async function createFakePlatform(): Promise<FakePlatform> {
+  const ids = countingIds();
+  const tokens = createFakeTokens();
+  const registry = createFakeRegistry();
+  const blobs = new Map<string, Uint8Array>();
+  const sources = { clock: systemClock, ids };
+  const tokenOf = async (kind: StoredToken["kind"], workspaceId = "main"): Promise<string> =>
+    (await createToken(tokens, { kind, workspaceId, name: kind }, sources)).token;
+  const state: Omit<FakePlatform, "options"> = {
+    blobs,
+    events: [],
+    holdEvents: false,
+    reads: [],
+    plan: PLAN,
+    holdCalls: false,
+    failure: undefined,
+    waiting: 0,
+    userToken: await tokenOf("user"),
+    agentToken: await tokenOf("agent"),
+    joinToken: await tokenOf("join"),
+    strangerToken: await tokenOf("user", "other"),
+  };
+  const blobStore = createFakeBlobs(blobs);
+  const services: Services = {
+    calls: createFakeCalls(state),
+    apps: createAppService({
+      store: { registry },
+      blobs: blobStore,
+      fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
+      clock: systemClock,
+      ids,
+      workspaceIds: [],
+      onDeployed: () => undefined,
+      onStopped: () => undefined,
+    }),
+    fleet: createFakeFleet(state),
+    events: createFakeEvents(state),
+    agents: {
+      handleUpgrade: (_request, socket) =>
+        socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
+    },
+  };
+  const store = { registry, tokens };
+  const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
+  return Object.assign(state, { options });
+}
+
+/** A call's status with nothing done. */
+export function statusOf(callId: string, changed: Partial<CallStatus> = {}): CallStatus {
+  return {
+    callId,
+    functionId: `fn_${"0".repeat(26)}`,
+    kind: "single",
+    state: "running",
+    inputCount: 1,
+    finishedCount: 0,
+    failedCount: 0,
+    final: true,
+    createdAtMs: 1,
+    ...changed,
+  };
+}
+
+function createFakeTokens(): TokenStore {
+  const rows = new Map<string, StoredToken>();
+  return {
+    put: async (token) => void rows.set(token.sha256, await Promise.resolve(token)),
+    find: (sha256) => Promise.resolve(rows.get(sha256)),
+    list: () => Promise.resolve([...rows.values()]),
+    take: (tokenId) => {
+      const token = [...rows.values()].find((each) => each.tokenId === tokenId);
+      if (token !== undefined) rows.delete(token.sha256);
+      return Promise.resolve(token);
+    },
+  };
+}
+
+function createFakeBlobs(blobs: Map<string, Uint8Array>): BlobStore {
+  return {
+    put: (bytes) => {
+      const sha256 = createHash("sha256").update(bytes).digest("hex");
+      blobs.set(sha256, bytes);
+      return Promise.resolve(sha256);
+    },
+    get: (sha256) => Promise.resolve(blobs.get(sha256)),
+    has: (sha256) => Promise.resolve(blobs.has(sha256)),
+  };
+}
+
+type State = Omit<FakePlatform, "options">;
+
+/** Calls whose every input finishes at once with itself as its result. */
+function createFakeCalls(state: State): Services["calls"] {
+  const known = new Map<string, string>();
+  const failIfTold = (): void => {
+    if (state.failure !== undefined) throw state.failure;
+  };
+  const check = (workspaceId: string, callId: string): void => {
+    failIfTold();
+    if (known.get(callId) === workspaceId) return;
+    throw new PlatformError(`no call ${callId}`, { code: "not_found", retryable: false });
+  };
+  const hold = async (signal: AbortSignal): Promise<void> => {
+    if (!state.holdCalls || signal.aborted) return;
+    state.waiting += 1;
+    await new Promise((resume) => signal.addEventListener("abort", resume, { once: true }));
+    state.waiting -= 1;
+  };
+  const empty = (callId: string, cursor: number): ResultsPage => ({
+    header: { callId, results: [], nextCursor: cursor, status: statusOf(callId) },
+    payloads: [],
+  });
+  return {
+    create: async (who, _functionId, header, payloads, signal) => {
+      failIfTold();
+      known.set(header.callId, who.workspaceId);
+      await hold(signal);
+      return state.holdCalls ? empty(header.callId, 0) : echo(header, payloads);
+    },
+    append: async (who, callId) => {
+      await Promise.resolve();
+      check(who.workspaceId, callId);
+      return statusOf(callId);
+    },
+    status: async (who, callId) => {
+      await Promise.resolve();
+      check(who.workspaceId, callId);
+      return statusOf(callId);
+    },
+    results: async (who, callId, query) => {
+      check(who.workspaceId, callId);
+      await hold(query.signal);
+      return empty(callId, query.cursor);
+    },
+    cancel: async (who, callId) => {
+      await Promise.resolve();
+      check(who.workspaceId, callId);
+      return statusOf(callId, { state: "cancelled" });
+    },
+  };
+}
+
+function echo({ callId, kind }: CreateCallHeader, payloads: readonly Uint8Array[]): ResultsPage {
+  const results = payloads.map((payload, index) => ({
+    index,
+    outcome: "succeeded" as const,
+    bytes: payload.byteLength,
+    attempts: 1,
+    runMs: 0.5,
+  }));
+  const done = payloads.length;
+  const counts = { inputCount: done, finishedCount: done };
+  const status = statusOf(callId, { kind, state: "finished", ...counts });
+  return { header: { callId, results, nextCursor: done, status }, payloads };
+}
+
+function createFakeFleet(state: State): FleetService {
+  return {
+    containers: () =>
+      Promise.resolve([
+        {
+          containerId: `co_${"0".repeat(26)}`,
+          app: "demo",
+          function: "square",
+          functionId: "fn_1",
+          nodeId: "no_1",
+          state: "idle",
+          gpu: "H100",
+          emulated: true,
+          isolation: "gvisor",
+          startedAtMs: 1,
+          inputsDone: 2,
+        },
+      ]),
+    stopContainer: (_who, containerId) =>
+      containerId.endsWith("0")
+        ? Promise.resolve()
+        : Promise.reject(new PlatformError("none", { code: "not_found", retryable: false })),
+    nodes: () =>
+      Promise.resolve([
+        {
+          nodeId: "no_1",
+          state: "healthy",
+          cloud: "local",
+          region: "here",
+          instanceType: "this",
+          purchase: "on-demand",
+          gpuCount: 8,
+          gpuUsed: 0.5,
+          cpuMilli: 1,
+          memoryMiB: 1,
+          containers: 1,
+          usdPerHour: 0,
+          emulated: true,
+          isolation: "gvisor",
+          sinceMs: 1,
+        },
+      ]),
+    plan: () => Promise.resolve(state.plan),
+    status: () =>
+      Promise.resolve({
+        version: "1.2.3",
+        startedAtMs: 1,
+        nodes: 1,
+        containers: 1,
+        callsRunning: 0,
+        gpuMsPaid: 1,
+        gpuMsUsed: 1,
+        costMicroUsd: 1,
+      }),
+    functionLoad: () => ({ backlog: 0, containers: 0 }),
+  };
+}
+
+function createFakeEvents(state: State): Services["events"] {
+  return {
+    publish: () => undefined,
+    async *read(filter, after, signal) {
+      state.reads.push({ filter, after });
+      yield* state.events;
+      if (!state.holdEvents || signal.aborted) return;
+      state.waiting += 1;
+      await new Promise((resume) => signal.addEventListener("abort", resume, { once: true }));
+      state.waiting -= 1;
+    },
+  };
+}

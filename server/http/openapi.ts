@@ -1,0 +1,81 @@
+/** The OpenAPI 3.1 document, made from the routes and schemas that answer the requests. */
+import swagger, { type SwaggerTransform, type SwaggerTransformObject } from "@fastify/swagger";
+import type { FastifyInstance } from "fastify";
+import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
+import { isBodyByMediaType } from "./compilers.ts";
+
+type OpenApiDocument = ReturnType<SwaggerTransformObject>;
+
+const DESCRIPTION = `Calls of functions, and the fleet under them.
+
+Errors are RFC 9457 problem details with a \`code\`, the \`requestId\` and \`retryable\`.
+JSON bodies may have 1 MiB, frames and blobs 64 MiB, one payload 16 MiB, one request 2,000 inputs;
+no request waits longer than 30 s. Payloads are opaque: what a client's SDK encoded.`;
+
+/** Collects the routes that are registered after it; the document is \`app.swagger()\`. */
+export function collectOpenApi(app: FastifyInstance, version: string): void {
+  app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Flotilla",
+        version,
+        description: DESCRIPTION,
+        license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      },
+      servers: [{ url: "/" }],
+      security: [{ token: [] }],
+      components: {
+        securitySchemes: {
+          token: {
+            type: "http",
+            scheme: "bearer",
+            description: "`Authorization: Bearer fl_…`",
+          },
+        },
+      },
+    },
+    exposeHeadRoutes: true,
+    transform,
+    transformObject: (document) => withoutUnused(jsonSchemaTransformObject(document)),
+  });
+}
+
+/** Also takes bodies with one schema per media type, which the library does not. */
+const transform: SwaggerTransform = (route) => {
+  const { body } = route.schema;
+  if (!isBodyByMediaType(body)) return jsonSchemaTransform(route);
+  const { schema, url } = jsonSchemaTransform({
+    ...route,
+    schema: { ...route.schema, body: undefined },
+  });
+  const content = Object.entries(body.content).map(([mediaType, { schema: each }]) => {
+    const alone = jsonSchemaTransform({ ...route, schema: { body: each } });
+    return [mediaType, { schema: alone.schema.body }] as const;
+  });
+  return { schema: { ...schema, body: { content: Object.fromEntries(content) } }, url };
+};
+
+/** The parts of a document that `withoutUnused` looks at. */
+interface Described {
+  readonly paths?: unknown;
+  readonly components?: { readonly schemas?: Readonly<Record<string, unknown>> };
+}
+
+/** Drops the shapes that no route mentions: each exists once for requests and once for answers. */
+function withoutUnused(document: OpenApiDocument): OpenApiDocument {
+  const { paths, components }: Described = document as Described;
+  const schemas = components?.schemas ?? {};
+  const used = new Set<string>();
+  const visit = (part: unknown): void => {
+    const text = JSON.stringify(part);
+    for (const [, name = ""] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      if (used.has(name)) continue;
+      used.add(name);
+      visit(schemas[name] ?? null);
+    }
+  };
+  visit(paths ?? {});
+  const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)));
+  return Object.assign({}, document, { components: { ...components, schemas: kept } });
+}

@@ -1,0 +1,110 @@
+/** `/v1/apps`: deploying, listing, looking up and stopping. */
+import { z } from "zod";
+import type { AppList, AppSummary, Deployment, FunctionInfo } from "../../../sdk/protocol/index.ts";
+import {
+  APP_ID,
+  appNameSchema,
+  deployRequestSchema,
+  functionNameSchema,
+} from "../../apps/deploy-schema.ts";
+import type { AppService } from "../../services.ts";
+import { principalOf } from "../authorize.ts";
+import { answers, json, nothing } from "../documented.ts";
+import type { ApiServer, RouteDeps } from "../route-deps.ts";
+import {
+  appListSchema,
+  appSummarySchema,
+  deploymentSchema,
+  functionInfoSchema,
+  idSchema,
+} from "../wire-schemas.ts";
+
+const tags = ["apps"];
+const appNameOrId = z.union([z.string().regex(APP_ID), appNameSchema], {
+  error: "must be the name or the id of an app",
+});
+
+export function appRoutes(app: ApiServer, { services }: RouteDeps): void {
+  deploymentRoutes(app, services.apps);
+  nameRoutes(app, services.apps);
+}
+
+function deploymentRoutes(app: ApiServer, apps: AppService): void {
+  app.post(
+    "/v1/apps/:app/deployments",
+    {
+      schema: {
+        operationId: "deploy",
+        summary: "Deploy an app; its code must be uploaded before",
+        description: "A deployed app replaces its running version. An ephemeral one needs beats.",
+        tags,
+        params: z.object({ app: appNameSchema }),
+        body: deployRequestSchema,
+        response: answers({ 200: json(deploymentSchema, "It is deployed.") }, 413, 415),
+      },
+    },
+    async (request): Promise<Deployment> =>
+      apps.deploy(principalOf(request), request.params.app, request.body),
+  );
+
+  app.post(
+    "/v1/deployments/:appId/heartbeat",
+    {
+      schema: {
+        operationId: "heartbeat",
+        summary: "Keep an ephemeral app alive for another lease",
+        tags,
+        params: z.object({ appId: idSchema("ap") }),
+        response: answers({ 204: nothing("It lives on.") }, 404, 409),
+      },
+    },
+    async (request, reply) => {
+      await apps.heartbeat(principalOf(request), request.params.appId);
+      return reply.code(204).send();
+    },
+  );
+}
+
+function nameRoutes(app: ApiServer, apps: AppService): void {
+  app.get(
+    "/v1/apps",
+    {
+      schema: {
+        operationId: "listApps",
+        summary: "What runs, and the last version of what was stopped; newest first",
+        tags,
+        response: answers({ 200: json(appListSchema, "The apps.") }),
+      },
+    },
+    async (request): Promise<AppList> => ({ apps: await apps.list(principalOf(request)) }),
+  );
+
+  app.post(
+    "/v1/apps/:app/stop",
+    {
+      schema: {
+        operationId: "stopApp",
+        summary: "Stop an app by name or id; stopping twice is no error",
+        tags,
+        params: z.object({ app: appNameOrId }),
+        response: answers({ 200: json(appSummarySchema, "It is stopped.") }, 404),
+      },
+    },
+    async (request): Promise<AppSummary> => apps.stop(principalOf(request), request.params.app),
+  );
+
+  app.get(
+    "/v1/apps/:app/functions/:function",
+    {
+      schema: {
+        operationId: "lookupFunction",
+        summary: "A function of the running version of an app, by names",
+        tags,
+        params: z.object({ app: appNameSchema, function: functionNameSchema }),
+        response: answers({ 200: json(functionInfoSchema, "The function.") }, 404),
+      },
+    },
+    async (request): Promise<FunctionInfo> =>
+      apps.lookup(principalOf(request), request.params.app, request.params.function),
+  );
+}

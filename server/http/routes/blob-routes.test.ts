@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createHash } from "node:crypto";
+import { CODE, CODE_SHA256, createFakeClient, refused, type FakeClient } from "../fake-client.ts";
+
+let client: FakeClient;
+
+beforeEach(async () => {
+  client = await createFakeClient();
+});
+afterEach(async () => {
+  await client.app.close();
+});
+
+describe("blobs", () => {
+  test("are stored under their hash and found again", async () => {
+    const url = `/v1/blobs/${CODE_SHA256}`;
+    expect((await client.send({ method: "HEAD", url })).statusCode).toBe(404);
+    expect((await client.putBlob(CODE_SHA256, CODE)).statusCode).toBe(204);
+    expect((await client.send({ method: "HEAD", url })).statusCode).toBe(200);
+    expect((await client.send({ url })).rawPayload).toEqual(CODE);
+  });
+
+  test("with another hash are not stored", async () => {
+    refused(await client.putBlob("0".repeat(64), CODE), 400, "invalid_request");
+    expect(client.platform.blobs.size).toBe(0);
+  });
+
+  test("above 64 MiB are refused", async () => {
+    const payload = Buffer.alloc(64 * 1024 * 1024 + 1);
+    refused(await client.putBlob("0".repeat(64), payload), 413, "payload_too_large");
+  });
+
+  test("of no bytes are bytes too", async () => {
+    const sha256 = createHash("sha256").digest("hex");
+    expect((await client.putBlob(sha256, Buffer.alloc(0))).statusCode).toBe(204);
+  });
+
+  test("must be raw bytes, under a hash", async () => {
+    const url = `/v1/blobs/${CODE_SHA256}`;
+    const asJson = await client.send({ method: "PUT", url, payload: { a: 1 } });
+    refused(asJson, 415, "invalid_request");
+    refused(await client.send({ url: "/v1/blobs/..%2f..%2fetc" }), 400, "invalid_request");
+  });
+});

@@ -1,0 +1,174 @@
+/**
+ * The HTTP server: fastify, the routes, and what holds for all of them.
+ *
+ * Every route but `/health` needs a token, which is checked before the body is read. All
+ * errors are problem details. Closing refuses new requests, ends streams and lets requests
+ * that wait for results answer with what they have.
+ */
+import fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { PlatformError, type Clock, type IdSource } from "../../core/index.ts";
+import { createAuthenticator } from "../auth/tokens.ts";
+import type { BlobStore } from "../blobs/blob-store.ts";
+import type { Services } from "../services.ts";
+import type { RecordStore } from "../store/record-store.ts";
+import { authorize } from "./authorize.ts";
+import { JSON_BYTES_MAX } from "./body-parsers.ts";
+import { checkBySchema, writeJson } from "./compilers.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import { collectOpenApi } from "./openapi.ts";
+import { OpenRequests } from "./open-requests.ts";
+import { RefusedError, sendProblem } from "./problem.ts";
+import type { ApiServer, RouteDeps } from "./route-deps.ts";
+import { appRoutes } from "./routes/app-routes.ts";
+import { blobRoutes } from "./routes/blob-routes.ts";
+import { callRoutes } from "./routes/call-routes.ts";
+import { eventRoutes } from "./routes/event-routes.ts";
+import { fleetRoutes } from "./routes/fleet-routes.ts";
+import { systemRoutes } from "./routes/system-routes.ts";
+import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
+
+/** Longest time a client may take to send one request. */
+const RECEIVE_TIMEOUT_MS = 120_000;
+const KEEP_ALIVE_MS = 75_000;
+/** While the server closes: how often idle connections are cut, and when all are. */
+const IDLE_CHECK_MS = 20;
+const LINGER_MS_MAX = 2_000;
+/** As long as a URL may be: a parameter that is too long is then refused as wrong, by its name. */
+const PATH_PARAMETER_CHARACTERS_MAX = 16 * 1024;
+
+export interface HttpServerOptions {
+  readonly services: Services;
+  readonly store: Pick<RecordStore, "registry" | "tokens">;
+  readonly blobs: BlobStore;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** Version of the platform, for `/health` and the OpenAPI document. */
+  readonly version: string;
+  /** A pino logger; nothing is logged without one. */
+  readonly logger?: FastifyBaseLogger;
+  /** A fresh registry unless given. */
+  readonly metrics?: Metrics;
+}
+
+/** The server, ready for `listen`; `close()` ends it gracefully. */
+export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { services, ids } = options;
+  const metrics = options.metrics ?? createMetrics();
+  const openRequests = new OpenRequests();
+  const app = newServer(options);
+  app.setValidatorCompiler(checkBySchema);
+  app.setSerializerCompiler(writeJson);
+  app.removeContentTypeParser("text/plain");
+  const cutUpgraded = handleUpgrades(app.server, services.agents, () => ids.next("re"));
+  app.addHook("preClose", async () => {
+    openRequests.close();
+    cutUpgraded();
+    hurryConnections(app.server);
+    await Promise.resolve();
+  });
+  guard(app, options, openRequests);
+  observe(app, metrics);
+  collectOpenApi(app, options.version);
+  const { store, blobs, clock, version } = options;
+  addRoutes(app, { services, store, blobs, clock, ids, metrics, openRequests, version });
+  return app;
+}
+
+/**
+ * Closes connections as they fall idle, and whatever is left after a while: a client that keeps
+ * one open, or reads its answer slowly, must not hold up the end of the server.
+ */
+function hurryConnections(server: FastifyInstance["server"]): void {
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+  const last = setTimeout(() => server.closeAllConnections(), LINGER_MS_MAX);
+  server.once("close", () => {
+    clearInterval(idle);
+    clearTimeout(last);
+  });
+}
+
+function newServer(options: HttpServerOptions): FastifyInstance {
+  const newId = (): string => options.ids.next("re");
+  const app: FastifyInstance = fastify({
+    ...(options.logger === undefined ? {} : { loggerInstance: options.logger }),
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: newId,
+    requestIdHeader: false,
+    bodyLimit: JSON_BYTES_MAX,
+    exposeHeadRoutes: false,
+    // Closing is answered by `guard`, as a problem like any other.
+    return503OnClosing: false,
+    forceCloseConnections: "idle",
+    requestTimeout: RECEIVE_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { shouldUpgradeCallback: isWebSocketUpgrade },
+    routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS_MAX },
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+    clientErrorHandler: (error, socket) => endWith(socket, refusalOf(error.code), newId()),
+  });
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const what = `${request.method} ${request.url.split("?")[0]?.slice(0, 200) ?? ""}`;
+    sendProblem(new RefusedError(404, "not_found", `there is no ${what}`), request, reply);
+  });
+  return app;
+}
+
+/** Refuses requests without a token, and all once the server closes. */
+function guard(app: FastifyInstance, options: HttpServerOptions, openRequests: OpenRequests): void {
+  const authenticator = createAuthenticator(options.store.tokens, options.clock);
+  app.decorateRequest("principal", undefined);
+  app.addHook("onRequest", async (request, reply) => {
+    if (openRequests.isClosing) {
+      reply.header("connection", "close");
+      throw new PlatformError("the server is stopping; try again", {
+        code: "unavailable",
+        retryable: true,
+      });
+    }
+    await authorize(request, authenticator);
+  });
+}
+
+function observe(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook("onResponse", (request: FastifyRequest, reply: FastifyReply, done) => {
+    const { method, routeOptions } = request;
+    const route = routeOptions.url ?? "none";
+    const { statusCode: status, elapsedTime: durationMs } = reply;
+    if (routeOptions.config.isStream !== true) {
+      metrics.httpAnswered({ method, route, status, durationMs });
+    }
+    request.log.debug({ method, route, status, durationMs }, "answered");
+    done();
+  });
+}
+
+function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  const parts = [blobRoutes, appRoutes, callRoutes, eventRoutes, fleetRoutes, systemRoutes];
+  for (const addPart of parts) {
+    // Each part has its own scope, so that a body is only taken where it belongs.
+    app.register((scope, _options, done) => {
+      const api: ApiServer = scope.withTypeProvider<ZodTypeProvider>();
+      addPart(api, deps);
+      done();
+    });
+  }
+}
+
+/** What to say to bytes that are no HTTP request. */
+function refusalOf(code: string): RefusedError {
+  if (code === "HPE_HEADER_OVERFLOW") {
+    return new RefusedError(431, "invalid_request", "the headers are too large");
+  }
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") {
+    return new RefusedError(408, "timed_out", "the request took too long to arrive");
+  }
+  return new RefusedError(400, "invalid_request", "this is no HTTP request");
+}

@@ -1,0 +1,291 @@
+/** The API's shapes (`sdk/protocol/api.ts`) as schemas: they check requests and make the docs. */
+import { z } from "zod";
+import {
+  INPUTS_PER_REQUEST_MAX,
+  WAIT_MS_MAX,
+  type AppendInputsHeader,
+  type AppList,
+  type AppSummary,
+  type CallStatus,
+  type ContainerSummary,
+  type CreateCallHeader,
+  type Deployment,
+  type FunctionInfo,
+  type JsonCallRequest,
+  type JsonCallResponse,
+  type NodeSummary,
+  type PlanSummary,
+  type PlatformEvent,
+  type PlatformStatus,
+  type Problem,
+  type ResultsHeader,
+  type WireError,
+} from "../../sdk/protocol/index.ts";
+import { deployRequestSchema } from "../apps/deploy-schema.ts";
+import { functionSpecSchema } from "../apps/spec-schema.ts";
+
+const count = z.int().min(0);
+const mode = z.enum(["deployed", "ephemeral"]);
+const isolation = z.enum(["gvisor", "process"]);
+const sizes = z.array(count).max(INPUTS_PER_REQUEST_MAX);
+const waitMs = z.int().min(0).max(WAIT_MS_MAX);
+
+/** An id such as `fn_…` with this prefix. */
+export const idSchema = (prefix: string) =>
+  z.string().regex(new RegExp(`^${prefix}_[a-z0-9]{26}$`), {
+    error: `must be ${prefix}_ and 26 characters of a-z and 0-9`,
+  });
+
+export const createCallHeaderSchema = z
+  .object({
+    callId: idSchema("ca"),
+    kind: z.enum(["single", "map"]),
+    sizes,
+    final: z.boolean(),
+    waitMs,
+  })
+  .refine((header) => header.kind === "map" || (header.final && header.sizes.length === 1), {
+    error: "a single call has exactly one input and is final",
+  }) satisfies z.ZodType<CreateCallHeader>;
+
+export const appendInputsHeaderSchema = z.object({
+  startIndex: count,
+  sizes,
+  final: z.boolean(),
+}) satisfies z.ZodType<AppendInputsHeader>;
+
+export const jsonCallRequestSchema = z.strictObject({
+  args: z.array(z.unknown()).max(1_000),
+  waitMs: waitMs.exactOptional(),
+}) satisfies z.ZodType<JsonCallRequest>;
+
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  requestId: z.string(),
+  retryable: z.boolean(),
+  details: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.undefined()]))
+    .exactOptional(),
+}) satisfies z.ZodType<Problem>;
+
+const callErrorCode = z.enum([
+  "container_exited",
+  "out_of_memory",
+  "timed_out",
+  "cancelled",
+  "not_serializable",
+  "startup_failed",
+  "payload_too_large",
+  "attempts_exhausted",
+]);
+
+export const wireErrorSchema: z.ZodType<WireError> = z.object({
+  name: z.string(),
+  message: z.string(),
+  stack: z.string().exactOptional(),
+  get cause() {
+    return wireErrorSchema.exactOptional();
+  },
+  code: callErrorCode.exactOptional(),
+});
+
+export const callStatusSchema = z.object({
+  callId: z.string(),
+  functionId: z.string(),
+  kind: z.enum(["single", "map"]),
+  state: z.enum(["running", "finished", "cancelled"]),
+  inputCount: count,
+  finishedCount: count,
+  failedCount: count,
+  final: z.boolean(),
+  createdAtMs: z.number(),
+  pendingReason: z.string().exactOptional(),
+}) satisfies z.ZodType<CallStatus>;
+
+export const resultsHeaderSchema = z.object({
+  callId: z.string(),
+  results: z.array(
+    z.object({
+      index: count,
+      outcome: z.enum(["succeeded", "failed", "cancelled"]),
+      bytes: count,
+      error: wireErrorSchema.exactOptional(),
+      attempts: count,
+      runMs: z.number(),
+    }),
+  ),
+  nextCursor: count,
+  status: callStatusSchema,
+}) satisfies z.ZodType<ResultsHeader>;
+
+export const jsonCallResponseSchema = z.object({
+  callId: z.string(),
+  state: callStatusSchema.shape.state,
+  result: z.unknown().optional(),
+  error: wireErrorSchema.exactOptional(),
+}) satisfies z.ZodType<JsonCallResponse>;
+
+export const deploymentSchema = z.object({
+  appId: z.string(),
+  app: z.string(),
+  mode,
+  version: count,
+  functions: z.array(z.object({ name: z.string(), functionId: z.string() })),
+  leaseMs: count,
+}) satisfies z.ZodType<Deployment>;
+
+export const appSummarySchema = z.object({
+  appId: z.string(),
+  app: z.string(),
+  mode,
+  state: z.enum(["running", "stopped"]),
+  version: count,
+  functions: z.array(z.string()),
+  containers: count,
+  createdAtMs: z.number(),
+}) satisfies z.ZodType<AppSummary>;
+
+export const appListSchema = z.object({
+  apps: z.array(appSummarySchema),
+}) satisfies z.ZodType<AppList>;
+
+export const functionInfoSchema = z.object({
+  functionId: z.string(),
+  app: z.string(),
+  appId: z.string(),
+  name: z.string(),
+  version: count,
+  spec: functionSpecSchema,
+  backlog: count,
+  containers: count,
+}) satisfies z.ZodType<FunctionInfo>;
+
+export const containerSummarySchema = z.object({
+  containerId: z.string(),
+  app: z.string(),
+  function: z.string(),
+  functionId: z.string(),
+  nodeId: z.string(),
+  state: z.enum(["starting", "idle", "busy", "stopping"]),
+  gpu: z.string().exactOptional(),
+  emulated: z.boolean(),
+  isolation,
+  startedAtMs: z.number(),
+  inputsDone: count,
+}) satisfies z.ZodType<ContainerSummary>;
+
+export const nodeSummarySchema = z.object({
+  nodeId: z.string(),
+  state: z.string(),
+  cloud: z.string(),
+  region: z.string(),
+  instanceType: z.string(),
+  purchase: z.string(),
+  gpu: z.string().exactOptional(),
+  gpuCount: z.number(),
+  gpuUsed: z.number(),
+  cpuMilli: z.number(),
+  memoryMiB: z.number(),
+  containers: count,
+  usdPerHour: z.number(),
+  emulated: z.boolean(),
+  isolation,
+  sinceMs: z.number(),
+}) satisfies z.ZodType<NodeSummary>;
+
+export const planSummarySchema = z.object({
+  planId: z.string(),
+  atMs: z.number(),
+  status: z.string(),
+  solver: z.string(),
+  solveMs: z.number(),
+  offersConsidered: count,
+  objectiveUsdPerHour: z.number(),
+  boundUsdPerHour: z.number(),
+  gapFraction: z.number(),
+  terms: z.record(z.string(), z.number()),
+  lines: z.array(
+    z.object({
+      offerId: z.string(),
+      cloud: z.string(),
+      region: z.string(),
+      zone: z.string().exactOptional(),
+      instanceType: z.string(),
+      purchase: z.string(),
+      count,
+      delta: z.int(),
+      usdPerHour: z.number(),
+      reason: z.string(),
+    }),
+  ),
+  unmet: z.array(z.object({ classId: z.string(), quantity: z.number(), reason: z.string() })),
+}) satisfies z.ZodType<PlanSummary>;
+
+export const platformStatusSchema = z.object({
+  version: z.string(),
+  startedAtMs: z.number(),
+  nodes: count,
+  containers: count,
+  callsRunning: count,
+  gpuMsPaid: z.number(),
+  gpuMsUsed: z.number(),
+  costMicroUsd: z.number(),
+}) satisfies z.ZodType<PlatformStatus>;
+
+const EVENT_KINDS = [
+  "call.queued",
+  "call.pending",
+  "call.finished",
+  "plan.made",
+  "node.requested",
+  "node.booting",
+  "node.refused",
+  "node.registered",
+  "node.draining",
+  "node.terminated",
+  "container.placed",
+  "container.starting",
+  "container.ready",
+  "container.exited",
+  "log",
+] as const satisfies readonly PlatformEvent["kind"][];
+
+/** What all events share; the fields of each kind are in `sdk/protocol/events.ts`. */
+export const platformEventSchema = z.looseObject({
+  eventId: z.string(),
+  atMs: z.number(),
+  kind: z.enum(EVENT_KINDS),
+  appId: z.string().exactOptional(),
+  functionId: z.string().exactOptional(),
+  callId: z.string().exactOptional(),
+  containerId: z.string().exactOptional(),
+  nodeId: z.string().exactOptional(),
+});
+
+/** The shapes under the names that they have in the OpenAPI document. */
+const NAMED: Readonly<Record<string, z.ZodType>> = {
+  AppendInputsHeader: appendInputsHeaderSchema,
+  AppList: appListSchema,
+  AppSummary: appSummarySchema,
+  CallStatus: callStatusSchema,
+  ContainerSummary: containerSummarySchema,
+  CreateCallHeader: createCallHeaderSchema,
+  Deployment: deploymentSchema,
+  DeployRequest: deployRequestSchema,
+  FunctionInfo: functionInfoSchema,
+  FunctionSpec: functionSpecSchema,
+  JsonCallRequest: jsonCallRequestSchema,
+  JsonCallResponse: jsonCallResponseSchema,
+  NodeSummary: nodeSummarySchema,
+  PlanSummary: planSummarySchema,
+  PlatformEvent: platformEventSchema,
+  PlatformStatus: platformStatusSchema,
+  Problem: problemSchema,
+  ResultsHeader: resultsHeaderSchema,
+  WireError: wireErrorSchema,
+};
+for (const [id, schema] of Object.entries(NAMED)) z.globalRegistry.add(schema, { id });

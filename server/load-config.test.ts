@@ -1,0 +1,105 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { DEFAULT_POLICY, PlatformError } from "../core/index.ts";
+import { loadConfig, type ConfigFlags } from "./load-config.ts";
+
+test("nothing given is an isolated node on this machine, reachable from this machine only", () => {
+  expect(loadConfig({}, {})).toEqual({
+    dataDir: join(homedir(), ".flotilla", "data"),
+    host: "127.0.0.1",
+    port: 7070,
+    policy: DEFAULT_POLICY,
+    localNode: { isolation: "gvisor" },
+    awsRegions: [],
+    logLevel: "info",
+  });
+});
+
+test("the command line comes before the environment, which comes before the default", () => {
+  const env = { FLOTILLA_PORT: "8000", FLOTILLA_DATA_DIR: "/from/env", FLOTILLA_LOG_LEVEL: "" };
+  const config = loadConfig({ port: 9000 }, env);
+  expect(config).toMatchObject({ port: 9000, dataDir: "/from/env", logLevel: "info" });
+});
+
+test("a data folder may be relative, and stands in FLOTILLA_HOME by default", () => {
+  expect(loadConfig({ dataDir: "here" }, {}).dataDir).toBe(resolve("here"));
+  expect(loadConfig({}, { FLOTILLA_HOME: "/h" }).dataDir).toBe("/h/data");
+});
+
+test("emulated clouds boot after what was said", () => {
+  expect(loadConfig({}, {}).emulatedEc2).toBeUndefined();
+  expect(loadConfig({ emulatedClouds: true }, {}).emulatedEc2).toEqual({ bootMs: 3_000 });
+  const flags = { emulatedClouds: true, emulatedBootMs: 0 };
+  expect(loadConfig(flags, {}).emulatedEc2).toEqual({ bootMs: 0 });
+});
+
+test("no isolation must be asked for; no local node may be", () => {
+  const env = { FLOTILLA_LOCAL_GPUS: "H100" };
+  const config = loadConfig({ unisolated: true }, env);
+  expect(config.localNode).toEqual({ isolation: "process", emulatedGpus: "H100:1" });
+  expect(loadConfig({}, { FLOTILLA_LOCAL_NODE: "off" }).localNode).toBeUndefined();
+});
+
+test("the policy takes a budget, clouds, regions, a solver and limits", () => {
+  const { policy } = loadConfig(
+    {},
+    {
+      FLOTILLA_BUDGET_USD_PER_HOUR: "12.50",
+      FLOTILLA_CLOUDS: "aws, gcp",
+      FLOTILLA_REGIONS: "us-east-1",
+      FLOTILLA_SOLVER: "glpk",
+      FLOTILLA_SPOT: "off",
+      FLOTILLA_IDLE_RELEASE_MS: "1000",
+      FLOTILLA_NODES_MAX: "5",
+    },
+  );
+  expect(policy.optimizer).toEqual({
+    ...DEFAULT_POLICY.optimizer,
+    budgetMicroUsdPerHourMax: 12_500_000,
+    clouds: ["aws", "gcp"],
+    regions: ["us-east-1"],
+    solver: "glpk",
+    spotAllowed: false,
+  });
+  expect(policy.pool).toEqual({ ...DEFAULT_POLICY.pool, idleReleaseMs: 1_000, nodeCountMax: 5 });
+});
+
+test.each<[ConfigFlags, Record<string, string>, RegExp]>([
+  [{ port: 65_536 }, {}, /^--port takes a whole number from 0 to 65535, not "65536"$/],
+  [{ port: 1.5 }, {}, /^--port takes/],
+  [{ dataDir: "" }, {}, /^--data takes the path of a folder/],
+  [{ localGpus: "H10O:8" }, {}, /^--local-gpus takes .*did you mean H100\?/],
+  [{ localGpus: "H100:0" }, {}, /^--local-gpus takes .*1 to 16/],
+  [{}, { FLOTILLA_PORT: "http" }, /^FLOTILLA_PORT takes a whole number/],
+  [{}, { FLOTILLA_LOG_LEVEL: "inof" }, /^FLOTILLA_LOG_LEVEL takes .*did you mean info\?/],
+  [{}, { FLOTILLA_HOST: "a b" }, /^FLOTILLA_HOST takes an address/],
+  [{}, { FLOTILLA_REDIS_URL: "localhost:6379" }, /^FLOTILLA_REDIS_URL takes a URL/],
+  [{}, { FLOTILLA_CLOUDS: "aws,gpc" }, /^FLOTILLA_CLOUDS takes a list .*did you mean gcp\?/],
+  [{}, { FLOTILLA_AWS_REGIONS: "us-east-1,," }, /^FLOTILLA_AWS_REGIONS takes a list/],
+  [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
+  [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
+  [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],
+])("%j with %j is refused by name", (flags, env, message) => {
+  expect(() => loadConfig(flags, env)).toThrow(message);
+  expect(() => loadConfig(flags, env)).toThrow(PlatformError);
+});
+
+test("a wrong Redis URL is not repeated, for it may hold a password", () => {
+  const env = { FLOTILLA_REDIS_URL: "http://user:secret@host" };
+  expect(() => loadConfig({}, env)).toThrow(/^((?!secret).)*$/);
+});
+
+test("any text in any setting is a value or a refusal, nothing else", () => {
+  const names = ["PORT", "HOST", "REDIS_URL", "LOCAL_GPUS", "CLOUDS", "BUDGET_USD_PER_HOUR"];
+  fc.assert(
+    fc.property(fc.constantFrom(...names), fc.string(), (name, text) => {
+      try {
+        loadConfig({}, { [`FLOTILLA_${name}`]: text });
+      } catch (error) {
+        expect(error).toBeInstanceOf(PlatformError);
+      }
+    }),
+  );
+});

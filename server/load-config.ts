@@ -1,0 +1,249 @@
+/**
+ * Where settings come from: the command line, else the environment, else the default.
+ *
+ * A setting that is given wrongly is never passed over: the error names it as the user wrote
+ * it. An empty environment variable counts as not given.
+ */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import {
+  CLOUD_NAMES,
+  DEFAULT_POLICY,
+  GPU_TYPES,
+  microUsdFromUsd,
+  PlatformError,
+  type Policy,
+} from "../core/index.ts";
+import { nearestWord } from "./apps/nearest-word.ts";
+import type { PlatformConfig } from "./config.ts";
+
+export const DEFAULT_PORT = 7070;
+const DEFAULT_HOST = "127.0.0.1";
+const DEFAULT_EMULATED_BOOT_MS = 3_000;
+const EMULATED_BOOT_MS_MAX = 3_600_000;
+const DAY_MS = 86_400_000;
+const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
+const SOLVERS = ["highs", "glpk", "javascript-lp"] as const;
+/** Most emulated GPUs of one machine. */
+const LOCAL_GPUS_MAX = 16;
+
+/** What the command line may say; everything else comes from the environment. */
+export interface ConfigFlags {
+  readonly dataDir?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly redisUrl?: string;
+  readonly logLevel?: string;
+  readonly emulatedClouds?: boolean;
+  readonly emulatedBootMs?: number;
+  /** Such as `H100:8`. */
+  readonly localGpus?: string;
+  readonly unisolated?: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The platform's settings. Reads nothing but its arguments and the user's home folder.
+ *
+ * @throws PlatformError `invalid_request` that names the wrong setting and what it takes.
+ */
+export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig {
+  refuseUnsupported(env);
+  const settings = new Settings(flags, env);
+  const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
+  const bootMs = settings.read(
+    "emulatedBootMs",
+    "FLOTILLA_EMULATED_BOOT_MS",
+    wholeNumber(0, EMULATED_BOOT_MS_MAX),
+  );
+  const isEmulated = settings.read("emulatedClouds", "FLOTILLA_EMULATED_CLOUDS", onOrOff) ?? false;
+  const localNode = localNodeOf(settings);
+  return {
+    dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
+    host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
+    port: settings.read("port", "FLOTILLA_PORT", wholeNumber(0, 65_535)) ?? DEFAULT_PORT,
+    ...(redisUrl === undefined ? {} : { redisUrl }),
+    policy: policyOf(settings),
+    ...(localNode === undefined ? {} : { localNode }),
+    ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
+    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
+  };
+}
+
+function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
+  const isWanted = settings.read(undefined, "FLOTILLA_LOCAL_NODE", onOrOff) ?? true;
+  const isUnisolated = settings.read("unisolated", "FLOTILLA_UNISOLATED", onOrOff) ?? false;
+  const emulatedGpus = settings.read("localGpus", "FLOTILLA_LOCAL_GPUS", emulatedGpusOf);
+  if (!isWanted) return undefined;
+  return {
+    isolation: isUnisolated ? "process" : "gvisor",
+    ...(emulatedGpus === undefined ? {} : { emulatedGpus }),
+  };
+}
+
+function policyOf(settings: Settings): Policy {
+  const { optimizer, pool } = DEFAULT_POLICY;
+  const budgetUsd = settings.read(undefined, "FLOTILLA_BUDGET_USD_PER_HOUR", usd);
+  const clouds = settings.read(undefined, "FLOTILLA_CLOUDS", listOf(oneOf(CLOUD_NAMES)));
+  const regions = settings.read(undefined, "FLOTILLA_REGIONS", listOf(region));
+  return {
+    optimizer: {
+      ...optimizer,
+      solver: settings.read(undefined, "FLOTILLA_SOLVER", oneOf(SOLVERS)) ?? optimizer.solver,
+      spotAllowed: settings.read(undefined, "FLOTILLA_SPOT", onOrOff) ?? optimizer.spotAllowed,
+      ...(budgetUsd === undefined ? {} : { budgetMicroUsdPerHourMax: microUsdFromUsd(budgetUsd) }),
+      ...(clouds === undefined ? {} : { clouds }),
+      ...(regions === undefined ? {} : { regions }),
+    },
+    pool: {
+      ...pool,
+      idleReleaseMs:
+        settings.read(undefined, "FLOTILLA_IDLE_RELEASE_MS", wholeNumber(0, DAY_MS)) ??
+        pool.idleReleaseMs,
+      nodeCountMax:
+        settings.read(undefined, "FLOTILLA_NODES_MAX", wholeNumber(0, 100_000)) ??
+        pool.nodeCountMax,
+    },
+  };
+}
+
+/** A text as a value; or, when it is none, what would be. */
+type Parse<Value> = (text: string) => { readonly value: Value } | { readonly expects: string };
+
+const FLAG_NAMES: Readonly<Record<keyof ConfigFlags, string>> = {
+  dataDir: "--data",
+  host: "--host",
+  port: "--port",
+  redisUrl: "--redis-url",
+  logLevel: "--log-level",
+  emulatedClouds: "--emulated-clouds",
+  emulatedBootMs: "--emulated-boot-ms",
+  localGpus: "--local-gpus",
+  unisolated: "--unisolated",
+};
+
+/** Finds settings, and names them as the user did when they are wrong. */
+class Settings {
+  readonly #flags: ConfigFlags;
+  readonly #env: Environment;
+
+  constructor(flags: ConfigFlags, env: Environment) {
+    this.#flags = flags;
+    this.#env = env;
+  }
+
+  /** The setting's value; undefined when nobody gave one. @throws PlatformError */
+  read<Value>(
+    flag: keyof ConfigFlags | undefined,
+    variable: string,
+    parse: Parse<Value>,
+  ): Value | undefined {
+    const flagged = flag === undefined ? undefined : this.#flags[flag];
+    if (flag !== undefined && flagged !== undefined) {
+      return parsed(FLAG_NAMES[flag], String(flagged), parse);
+    }
+    const text = this.#env[variable]?.trim() ?? "";
+    return text === "" ? undefined : parsed(variable, text, parse);
+  }
+}
+
+function parsed<Value>(name: string, text: string, parse: Parse<Value>): Value {
+  const result = parse(text);
+  if ("value" in result) return result.value;
+  // A wrong URL may hold a password: what was given is shown only where it cannot.
+  const given = text.includes("@") ? "" : `, not "${text.slice(0, 80)}"`;
+  throw refusal(`${name} takes ${result.expects}${given}`);
+}
+
+function wholeNumber(min: number, max: number): Parse<number> {
+  return (text) => {
+    const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return { value };
+    return { expects: `a whole number from ${min} to ${max}` };
+  };
+}
+
+function usd(text: string): ReturnType<Parse<number>> {
+  const value = /^[0-9]{1,9}(\.[0-9]{1,6})?$/.test(text) ? Number(text) : Number.NaN;
+  return value >= 0 ? { value } : { expects: "an amount of dollars such as 12.50" };
+}
+
+function onOrOff(text: string): ReturnType<Parse<boolean>> {
+  const word = text.toLowerCase();
+  if (["1", "true", "on", "yes"].includes(word)) return { value: true };
+  if (["0", "false", "off", "no"].includes(word)) return { value: false };
+  return { expects: "on or off" };
+}
+
+function oneOf<Word extends string>(words: readonly Word[]): Parse<Word> {
+  return (text) => {
+    const value = words.find((word) => word === text);
+    if (value !== undefined) return { value };
+    const near = nearestWord(text, words);
+    const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
+    return { expects: `one of ${words.join(", ")}${hint}` };
+  };
+}
+
+function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {
+  return (text) => {
+    const value: Item[] = [];
+    for (const part of text.split(",")) {
+      const item = parse(part.trim());
+      if (!("value" in item)) return { expects: `a list with commas, each ${item.expects}` };
+      value.push(item.value);
+    }
+    return { value };
+  };
+}
+
+function region(text: string): ReturnType<Parse<string>> {
+  const isRegion = /^[a-z]{2,}[a-z0-9-]{0,60}$/.test(text);
+  return isRegion ? { value: text } : { expects: "a region such as us-east-1" };
+}
+
+function folder(text: string): ReturnType<Parse<string>> {
+  const isPath = text.trim() !== "" && !text.includes("\0");
+  return isPath ? { value: resolve(text) } : { expects: "the path of a folder" };
+}
+
+function hostName(text: string): ReturnType<Parse<string>> {
+  const isHost = /^[A-Za-z0-9.:_-]{1,253}$/.test(text);
+  return isHost ? { value: text } : { expects: "an address to listen on such as 127.0.0.1" };
+}
+
+function redisUrlOf(text: string): ReturnType<Parse<string>> {
+  const url = URL.parse(text);
+  const isRedis = url !== null && /^rediss?:$/.test(url.protocol) && url.host !== "";
+  return isRedis ? { value: text } : { expects: "a URL such as redis://localhost:6379/0" };
+}
+
+function emulatedGpusOf(text: string): ReturnType<Parse<string>> {
+  const [name = "", count = "1", ...rest] = text.split(":");
+  const isType = GPU_TYPES.some((type) => type === name);
+  const isCount = /^[1-9][0-9]?$/.test(count) && Number(count) <= LOCAL_GPUS_MAX;
+  if (isType && isCount && rest.length === 0) return { value: `${name}:${count}` };
+  const near = isType ? undefined : nearestWord(name, GPU_TYPES);
+  const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
+  return { expects: `a GPU type and how many, 1 to ${LOCAL_GPUS_MAX}, such as H100:8${hint}` };
+}
+
+function defaultDataDir(env: Environment): string {
+  const home = env["FLOTILLA_HOME"];
+  const isGiven = home !== undefined && home !== "";
+  return join(isGiven ? resolve(home) : join(homedir(), ".flotilla"), "data");
+}
+
+/** Settings that would change where data goes must not be passed over in silence. */
+function refuseUnsupported(env: Environment): void {
+  for (const name of ["FLOTILLA_DATABASE_URL", "FLOTILLA_BLOB_STORE"]) {
+    if ((env[name] ?? "") === "") continue;
+    throw refusal(`${name} is not supported by this version; records and blobs live in --data`);
+  }
+}
+
+function refusal(message: string): PlatformError {
+  return new PlatformError(message, { code: "invalid_request", retryable: false });
+}

@@ -1,0 +1,204 @@
+/**
+ * The composition root: builds the platform from its parts and ties their ends together.
+ *
+ * What others stand on starts first and stops last: Redis, the record store, events, calls,
+ * fleet, HTTP, and at last the machines.
+ */
+import { pino, type Logger } from "pino";
+import { createRng, messageOf } from "../core/index.ts";
+import { createAppService, type ManagedApps } from "./apps/app-service.ts";
+import { Closers } from "./assembly/closers.ts";
+import { openFoundations, type Foundations } from "./assembly/foundations.ts";
+import {
+  DEFAULT_WORKSPACE,
+  joinToken,
+  openProviders,
+  startLocalNode,
+} from "./assembly/machines.ts";
+import { Upkeep } from "./assembly/upkeep.ts";
+import { createToken } from "./auth/tokens.ts";
+import { createCallDesk, type CallDesk } from "./calls/call-desk.ts";
+import { rebuildQueues } from "./calls/rebuild.ts";
+import type { PlatformConfig } from "./config.ts";
+import { Fleet } from "./fleet/fleet.ts";
+import { userDataOf } from "./fleet/user-data.ts";
+import { buildHttpServer } from "./http/server.ts";
+import type { StoredDeployment } from "./store/record-store.ts";
+
+export const VERSION = "0.1.0";
+
+export interface Platform {
+  readonly url: string;
+  /** A token with which its owner can do everything. */
+  readonly adminToken: string;
+  /** Stops everything in order; calls that are not finished stay in the ledger. */
+  close(): Promise<void>;
+}
+
+const QUEUE_PREFIX = "flotilla";
+const LIST_EVERY_MS = 5_000;
+const LIST_EMULATED_EVERY_MS = 1_000;
+
+/** Starts the whole platform. @throws PlatformError when a part does not come up */
+export async function startPlatform(config: PlatformConfig): Promise<Platform> {
+  const logger = pino({ level: config.logLevel, base: null }, pino.destination(2));
+  const closers = new Closers(
+    (what) => logger.debug(`closing ${what}`),
+    (error, doing) => logger.warn({ error: messageOf(error) }, doing),
+  );
+  try {
+    const foundations = await openFoundations(config, logger, closers);
+    return await assemble(config, { foundations, logger, closers });
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+interface Workshop {
+  readonly foundations: Foundations;
+  readonly logger: Logger;
+  readonly closers: Closers;
+}
+
+async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
+  const { foundations, logger, closers } = workshop;
+  const { store, blobs, events, clock, ids, metrics, onError } = foundations;
+  const whole: Whole = { serverUrl: "" };
+  const calls = createCallDesk({
+    ...foundations,
+    queuePrefix: QUEUE_PREFIX,
+    sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
+    takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
+    onLoadChanged: () => fleet.kickPlace(),
+    onRecorded: (settlement, gpuMs) => {
+      metrics.inputsFinished(settlement.outcome, 1);
+      fleet.noteUse(settlement, gpuMs);
+    },
+  });
+  closers.add("calls", () => calls.close());
+  const fleet = await createFleet(config, workshop, { calls, whole });
+  const apps = createApps(foundations, calls, fleet);
+  whole.upkeep = new Upkeep({ store, calls, apps });
+
+  const { token: adminToken } = await createToken(
+    store.tokens,
+    { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" },
+    { clock, ids },
+  );
+  const services = { calls: calls.service, apps, fleet: fleet.service, events, agents: fleet.hub };
+  const http = buildHttpServer({
+    services,
+    store,
+    blobs,
+    clock,
+    ids,
+    version: VERSION,
+    logger,
+    metrics,
+  });
+  await fleet.start();
+  closers.add("the fleet", () => fleet.close());
+  whole.serverUrl = await http.listen({ host: config.host, port: config.port });
+  closers.add("HTTP", () => http.close());
+  await resume(foundations, calls, fleet);
+  const { nodes } = fleet;
+  const { serverUrl } = whole;
+  const local = await startLocalNode(config, foundations, { nodes, serverUrl });
+  closers.add("the local node", async () => local?.close());
+  fleet.kick();
+  return { url: serverUrl, adminToken, close: () => closers.close() };
+}
+
+/** What is known only once everything is built. */
+interface Whole {
+  serverUrl: string;
+  upkeep?: Upkeep;
+}
+
+async function createFleet(
+  config: PlatformConfig,
+  { foundations, closers }: Workshop,
+  { calls, whole }: { readonly calls: CallDesk; readonly whole: Whole },
+): Promise<Fleet> {
+  const { policy } = config;
+  const providers = await openProviders(config, foundations, closers);
+  return new Fleet({
+    ...foundations,
+    calls,
+    providers,
+    policy,
+    rng: createRng(foundations.clusterId),
+    version: VERSION,
+    listEveryMs: config.emulatedEc2 === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
+    userDataFor: async (nodeId) => {
+      const token = await joinToken(nodeId, foundations, policy.pool.registrationTimeoutMs);
+      return userDataOf({ serverUrl: whole.serverUrl, nodeId, token });
+    },
+    onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
+  });
+}
+
+function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): ManagedApps {
+  const { onError } = foundations;
+  return createAppService({
+    ...foundations,
+    fleet: fleet.service,
+    workspaceIds: [DEFAULT_WORKSPACE],
+    onDeployed: (deployment) => {
+      keepWarm(deployment, calls, fleet).catch((error: unknown) => {
+        onError(error, `warming app ${deployment.appId}`);
+      });
+    },
+    onStopped: (appId) => {
+      calls.functions.retire(appId);
+      endApp(appId, foundations, { calls, fleet }).catch((error: unknown) => {
+        onError(error, `ending app ${appId}`);
+      });
+    },
+  });
+}
+
+/** Functions with a floor of containers get them without waiting for a call. */
+async function keepWarm(
+  deployment: StoredDeployment,
+  calls: CallDesk,
+  fleet: Fleet,
+): Promise<void> {
+  for (const { functionId, spec } of deployment.functions) {
+    if ((spec.minContainers ?? 0) > 0) await calls.functions.get(functionId);
+  }
+  fleet.kick();
+}
+
+/**
+ * A version that was replaced finishes what it has; one that was stopped is cut off: its calls
+ * are cancelled and its containers end.
+ */
+async function endApp(
+  appId: string,
+  { store }: Foundations,
+  { calls, fleet }: { readonly calls: CallDesk; readonly fleet: Fleet },
+): Promise<void> {
+  const own = calls.functions.all().filter((live) => live.appId === appId);
+  const isReplaced = await Promise.all(
+    own.map((live) => store.registry.findFunction(live.workspaceId, live.app, live.name)),
+  );
+  if (isReplaced.some((successor) => successor !== undefined)) {
+    fleet.kick();
+    return;
+  }
+  for (const live of own) {
+    const who = { workspaceId: live.workspaceId, tokenId: "platform" };
+    for (const callId of live.open.callIds()) await calls.service.cancel(who, callId);
+  }
+  fleet.stopApp(appId, "its app was stopped");
+}
+
+/** Takes up what an earlier run of the platform left: unfinished inputs, floors of containers. */
+async function resume({ store }: Foundations, calls: CallDesk, fleet: Fleet): Promise<void> {
+  await rebuildQueues(store, calls.functions, () => true);
+  for (const deployment of await store.registry.list(DEFAULT_WORKSPACE)) {
+    if (deployment.state === "running") await keepWarm(deployment, calls, fleet);
+  }
+}

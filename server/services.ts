@@ -1,0 +1,113 @@
+/** What the HTTP routes call; `platform.ts` wires the implementations. */
+import type { Duplex } from "node:stream";
+import type { IncomingMessage } from "node:http";
+import type {
+  AppendInputsHeader,
+  AppSummary,
+  CallStatus,
+  ContainerSummary,
+  CreateCallHeader,
+  Deployment,
+  DeployRequest,
+  EventBase,
+  EventBody,
+  FunctionInfo,
+  NodeSummary,
+  PlanSummary,
+  PlatformEvent,
+  PlatformStatus,
+  ResultsHeader,
+} from "../sdk/protocol/index.ts";
+
+/** Who is asking. */
+export interface Principal {
+  readonly workspaceId: string;
+  readonly tokenId: string;
+}
+
+/** A page of results: the header and one payload per result, in order. */
+export interface ResultsPage {
+  readonly header: ResultsHeader;
+  readonly payloads: readonly Uint8Array[];
+}
+
+export interface ResultsQuery {
+  readonly cursor: number;
+  readonly limit: number;
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Calls: accepted, queued, run, recorded. Throws `PlatformError` (`not_found`, `conflict`, …). */
+export interface CallService {
+  create(
+    who: Principal,
+    functionId: string,
+    header: CreateCallHeader,
+    payloads: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<ResultsPage>;
+  append(
+    who: Principal,
+    callId: string,
+    header: AppendInputsHeader,
+    payloads: readonly Uint8Array[],
+  ): Promise<CallStatus>;
+  status(who: Principal, callId: string): Promise<CallStatus>;
+  results(who: Principal, callId: string, query: ResultsQuery): Promise<ResultsPage>;
+  cancel(who: Principal, callId: string): Promise<CallStatus>;
+}
+
+/** Apps: deployed, looked up, stopped. */
+export interface AppService {
+  deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment>;
+  heartbeat(who: Principal, appId: string): Promise<void>;
+  list(who: Principal): Promise<readonly AppSummary[]>;
+  stop(who: Principal, app: string): Promise<AppSummary>;
+  lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo>;
+}
+
+/** The fleet as it is now. */
+export interface FleetService {
+  containers(who: Principal): Promise<readonly ContainerSummary[]>;
+  stopContainer(who: Principal, containerId: string): Promise<void>;
+  nodes(): Promise<readonly NodeSummary[]>;
+  plan(): Promise<PlanSummary | undefined>;
+  status(): Promise<PlatformStatus>;
+  /** How much one function has waiting and running, for `AppService`. */
+  functionLoad(functionId: string): { readonly backlog: number; readonly containers: number };
+}
+
+export interface EventFilter {
+  readonly appId?: string;
+  readonly callId?: string;
+  readonly containerId?: string;
+}
+
+/** The live stream of what happens; capped, so old events go. */
+export interface EventBus {
+  /** Never throws and never waits: a lost event is better than a stopped loop. */
+  publish(subject: Omit<EventBase, "eventId" | "atMs">, body: EventBody): void;
+  /**
+   * Events after `after` (an event id; absent means from now on, "0" from the oldest kept),
+   * in order, until `signal` aborts.
+   */
+  read(
+    filter: EventFilter,
+    after: string | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<PlatformEvent>;
+}
+
+/** Takes over the WebSocket upgrade of a node agent; it authenticates the token itself. */
+export interface AgentGateway {
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+}
+
+export interface Services {
+  readonly calls: CallService;
+  readonly apps: AppService;
+  readonly fleet: FleetService;
+  readonly events: EventBus;
+  readonly agents: AgentGateway;
+}

@@ -1,0 +1,243 @@
+/**
+ * The record store: the truth about everything that must survive.
+ *
+ * Small ports over one database. Adapters: `sqlite/` (embedded); PostgreSQL is to be a second.
+ * All pass `conformance.ts`. Writes that are asked for in one turn of the event loop may share
+ * one transaction; a promise resolves only after its own write is durable against a crash of
+ * this process. Methods reject with `PlatformError` (`unavailable`) when the database cannot
+ * be reached.
+ */
+import type { DeployedFunction, InputOutcome, WireError } from "../../sdk/protocol/index.ts";
+import type { MicroUsd, Node } from "../../core/index.ts";
+
+export interface RecordStore {
+  readonly registry: Registry;
+  readonly tokens: TokenStore;
+  readonly ledger: CallLedger;
+  readonly calls: CallReader;
+  readonly nodes: NodeLedger;
+  readonly plans: PlanLog;
+  close(): Promise<void>;
+}
+
+// ---------------------------------------------------------------- registry
+
+export interface NewDeployment {
+  readonly appId: string;
+  readonly workspaceId: string;
+  readonly app: string;
+  readonly mode: "deployed" | "ephemeral";
+  readonly codeSha256: string;
+  readonly functions: readonly (DeployedFunction & { readonly functionId: string })[];
+  readonly createdAtMs: number;
+}
+
+export interface StoredDeployment extends NewDeployment {
+  /** Counts up from 1 per (workspace, app) for deployed apps; 0 for ephemeral ones. */
+  readonly version: number;
+  readonly state: "running" | "stopped";
+  readonly leaseRenewedAtMs: number;
+}
+
+export interface StoredFunction extends DeployedFunction {
+  readonly functionId: string;
+  readonly deployment: Omit<StoredDeployment, "functions">;
+}
+
+/** Apps and their versions. At most one deployed version of an app is running. */
+export interface Registry {
+  /** Adds a deployment; a deployed one replaces (stops) the app's running deployed version. */
+  deploy(deployment: NewDeployment): Promise<StoredDeployment>;
+  /** The function of the running deployed version, by names. */
+  findFunction(workspaceId: string, app: string, name: string): Promise<StoredFunction | undefined>;
+  /** A function of any version, running or not. */
+  getFunction(functionId: string): Promise<StoredFunction | undefined>;
+  /** All deployments, newest first. */
+  list(workspaceId: string): Promise<readonly StoredDeployment[]>;
+  /** Ends a deployment; false when it was not running. */
+  stop(appId: string, nowMs: number): Promise<boolean>;
+  /** Keeps an ephemeral deployment alive; false when it is not running. */
+  renewLease(appId: string, nowMs: number): Promise<boolean>;
+}
+
+// ---------------------------------------------------------------- tokens
+
+/** An API token; only its SHA-256 is kept. */
+export interface StoredToken {
+  readonly tokenId: string;
+  readonly sha256: string;
+  readonly workspaceId: string;
+  readonly name: string;
+  /** `user`: the API. `join`: a node may join once. `agent`: a joined node's session. */
+  readonly kind: "user" | "join" | "agent";
+  /** The node a join or agent token is bound to. */
+  readonly nodeId?: string;
+  readonly createdAtMs: number;
+  readonly expiresAtMs?: number;
+}
+
+export interface TokenStore {
+  put(token: StoredToken): Promise<void>;
+  find(sha256: string): Promise<StoredToken | undefined>;
+  list(workspaceId: string): Promise<readonly StoredToken[]>;
+  /** Removes a token and gives it back; exactly one of several concurrent callers gets it. */
+  take(tokenId: string): Promise<StoredToken | undefined>;
+}
+
+// ---------------------------------------------------------------- calls
+
+/** Bytes kept beside their row, or in the blob store by hash when they are many. */
+export type StoredPayload =
+  | { readonly kind: "inline"; readonly bytes: Uint8Array }
+  | { readonly kind: "blob"; readonly sha256: string; readonly byteCount: number };
+
+export interface CallRecord {
+  readonly callId: string;
+  readonly workspaceId: string;
+  readonly functionId: string;
+  readonly appId: string;
+  readonly kind: "single" | "map";
+  readonly state: "running" | "finished" | "cancelled";
+  readonly inputCount: number;
+  readonly finishedCount: number;
+  readonly failedCount: number;
+  readonly final: boolean;
+  readonly createdAtMs: number;
+}
+
+export interface AcceptInputs {
+  readonly call: Pick<
+    CallRecord,
+    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs"
+  >;
+  /** `create` makes the call when it is new; `append` needs it to exist. */
+  readonly mode: "create" | "append";
+  readonly startIndex: number;
+  readonly payloads: readonly StoredPayload[];
+  readonly final: boolean;
+}
+
+export type AcceptOutcome =
+  /** `freshFrom`: inputs from this index on are new; earlier ones were known already. */
+  | { readonly kind: "accepted"; readonly call: CallRecord; readonly freshFrom: number }
+  | { readonly kind: "not_found" }
+  /** The call is another function's, closed for inputs, or the range leaves a hole. */
+  | { readonly kind: "conflict"; readonly reason: string };
+
+/** One input of a call; the pair is its identity. */
+export interface InputRef {
+  readonly callId: string;
+  readonly index: number;
+}
+
+export interface StoredInput extends InputRef {
+  readonly payload: StoredPayload;
+  readonly attempts: number;
+  readonly finished: boolean;
+}
+
+export interface OpenInput extends InputRef {
+  readonly functionId: string;
+  readonly attempts: number;
+}
+
+export interface NewResult extends InputRef {
+  readonly outcome: InputOutcome;
+  readonly payload?: StoredPayload;
+  readonly error?: WireError;
+  readonly runMs: number;
+  readonly containerId?: string;
+  readonly finishedAtMs: number;
+}
+
+export interface StoredResult extends NewResult {
+  readonly attempts: number;
+}
+
+export interface RecordOutcome {
+  /** Per result, in order: false when the input already had one (the first one stays). */
+  readonly recorded: readonly boolean[];
+  /** The calls touched, as they are now; each once. */
+  readonly calls: readonly CallRecord[];
+}
+
+/** The attempt ledger: what was accepted, what was tried, and the one result of each input. */
+export interface CallLedger {
+  /** Idempotent: sending a range again (same call, same indexes) changes nothing. */
+  acceptInputs(accept: AcceptInputs): Promise<AcceptOutcome>;
+  /** Notes that inputs are being handed to a container; counts their attempts. */
+  recordAttempts(
+    inputs: readonly InputRef[],
+    containerId: string,
+    startedAtMs: number,
+  ): Promise<void>;
+  /** Records results; the first one of an input wins for ever. */
+  recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
+  /** Gives every unfinished input of a call the outcome `cancelled` and closes the call. */
+  cancelCall(callId: string, nowMs: number): Promise<CallRecord | undefined>;
+  /** Payloads and attempts of inputs, in the order asked; unknown ones are left out. */
+  loadInputs(inputs: readonly InputRef[]): Promise<readonly StoredInput[]>;
+  /** Unfinished inputs after `after` in (callId, index) order: what a lost queue is rebuilt from. */
+  openInputs(after: InputRef | undefined, limit: number): Promise<readonly OpenInput[]>;
+}
+
+export interface CallReader {
+  get(callId: string): Promise<CallRecord | undefined>;
+  /**
+   * Results in the order recorded, after `cursor` (0 at first). Cursors are consecutive within
+   * a call: the result after cursor `c` has cursor `c + 1`.
+   */
+  results(
+    callId: string,
+    cursor: number,
+    limit: number,
+  ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }>;
+  /** Removes finished calls older than `beforeMs`, at most `limit`; gives how many. */
+  expire(beforeMs: number, limit: number): Promise<number>;
+}
+
+// ---------------------------------------------------------------- nodes and plans
+
+/** A node with its bill: paid from launch to release, used while containers held its GPUs. */
+export interface StoredNode {
+  readonly node: Node;
+  /** Idempotency token of its rent, written before the provider is called. */
+  readonly clientToken: string;
+  readonly reason: string;
+  readonly requestedAtMs: number;
+  /** Set once the provider says the machine runs; billing starts here. */
+  readonly launchedAtMs?: number;
+  /** Set once it is released; never billed after. */
+  readonly terminatedAtMs?: number;
+  readonly gpuMsUsed: number;
+}
+
+export interface UsageTotals {
+  readonly gpuMsPaid: number;
+  readonly gpuMsUsed: number;
+  readonly costMicroUsd: MicroUsd;
+}
+
+export interface NodeLedger {
+  /** Inserts or replaces by `nodeId`. */
+  put(node: StoredNode): Promise<void>;
+  get(nodeId: string): Promise<StoredNode | undefined>;
+  /** Nodes not yet terminated, oldest first. */
+  listOpen(): Promise<readonly StoredNode[]>;
+  /** Adds GPU time that containers used on a node. */
+  addGpuUse(nodeId: string, gpuMs: number): Promise<void>;
+  /** Sums over all nodes up to `nowMs`. */
+  totals(nowMs: number): Promise<UsageTotals>;
+}
+
+export interface StoredPlan {
+  readonly planId: string;
+  readonly atMs: number;
+  /** JSON of the plan with its reasons. */
+  readonly plan: unknown;
+}
+
+export interface PlanLog {
+  append(plan: StoredPlan): Promise<void>;
+  latest(): Promise<StoredPlan | undefined>;
+}

@@ -1,0 +1,115 @@
+/**
+ * The schema, as steps from an empty database. Forward only: a step that has landed is never
+ * edited; `PRAGMA user_version` counts the steps taken.
+ *
+ * An input's key is `call_key * 2^24 + idx` and a result's is `call_key * 2^24 + seq`: one
+ * B-tree look-up each, and pages of one call lie together. That bounds a call to 2^24 inputs
+ * and a database to 2^29 calls, within what a JavaScript number holds exactly.
+ */
+
+/** Inputs a call may have at most. */
+export const INPUTS_PER_CALL_MAX = 2 ** 24;
+
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE deployments (
+    app_id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL,
+    app TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    code_sha256 TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    lease_renewed_at_ms INTEGER NOT NULL
+  );
+  CREATE INDEX deployments_by_app ON deployments (workspace_id, app, created_at_ms);
+
+  CREATE TABLE functions (
+    function_id TEXT PRIMARY KEY,
+    app_id TEXT NOT NULL REFERENCES deployments (app_id),
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    UNIQUE (app_id, name)
+  );
+
+  CREATE TABLE tokens (
+    token_id TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL UNIQUE,
+    workspace_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    node_id TEXT,
+    created_at_ms INTEGER NOT NULL,
+    expires_at_ms INTEGER
+  );
+
+  CREATE TABLE calls (
+    call_key INTEGER PRIMARY KEY,
+    call_id TEXT NOT NULL UNIQUE,
+    workspace_id TEXT NOT NULL,
+    function_id TEXT NOT NULL,
+    app_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    input_count INTEGER NOT NULL,
+    finished_count INTEGER NOT NULL,
+    failed_count INTEGER NOT NULL,
+    final INTEGER NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    ended_at_ms INTEGER
+  );
+  CREATE INDEX calls_running ON calls (call_id) WHERE state = 'running';
+  CREATE INDEX calls_ended ON calls (ended_at_ms) WHERE ended_at_ms IS NOT NULL;
+
+  CREATE TABLE inputs (
+    input_key INTEGER PRIMARY KEY,
+    payload BLOB,
+    sha256 TEXT,
+    byte_count INTEGER NOT NULL,
+    finished INTEGER NOT NULL DEFAULT 0
+  );
+  CREATE TABLE attempts (
+    input_key INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    container_id TEXT NOT NULL,
+    started_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (input_key, attempt)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE results (
+    result_key INTEGER PRIMARY KEY,
+    idx INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    payload BLOB,
+    sha256 TEXT,
+    byte_count INTEGER,
+    error TEXT,
+    run_ms REAL NOT NULL,
+    container_id TEXT,
+    finished_at_ms INTEGER NOT NULL
+  );
+
+  CREATE TABLE nodes (
+    node_id TEXT PRIMARY KEY,
+    node TEXT NOT NULL,
+    client_token TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    gpu_count REAL NOT NULL,
+    price_micro_usd_per_hour INTEGER NOT NULL,
+    requested_at_ms INTEGER NOT NULL,
+    launched_at_ms INTEGER,
+    terminated_at_ms INTEGER,
+    gpu_ms_used REAL NOT NULL
+  );
+  CREATE INDEX nodes_open ON nodes (requested_at_ms) WHERE terminated_at_ms IS NULL;
+
+  CREATE TABLE plans (
+    position INTEGER PRIMARY KEY,
+    plan_id TEXT NOT NULL UNIQUE,
+    at_ms INTEGER NOT NULL,
+    plan TEXT NOT NULL
+  );
+  `,
+];

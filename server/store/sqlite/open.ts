@@ -1,0 +1,29 @@
+import type { RecordStore } from "../record-store.ts";
+import { Database } from "./database.ts";
+import { SqliteLedger } from "./sqlite-ledger.ts";
+import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
+import { SqliteRegistry } from "./sqlite-registry.ts";
+import { SqliteTokens } from "./sqlite-tokens.ts";
+
+/**
+ * The record store in one SQLite file, made when it is not there.
+ *
+ * @param path A file, or ":memory:".
+ * @throws PlatformError `unavailable` when it cannot be opened or a newer version wrote it.
+ */
+export function openRecordStore(path: string): RecordStore {
+  const db = new Database(path);
+  const ledger = new SqliteLedger(db);
+  return {
+    registry: new SqliteRegistry(db),
+    tokens: new SqliteTokens(db),
+    ledger,
+    calls: ledger,
+    nodes: new SqliteNodes(db),
+    plans: new SqlitePlans(db),
+    close: () => {
+      db.close();
+      return Promise.resolve();
+    },
+  };
+}

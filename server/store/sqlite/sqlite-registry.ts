@@ -1,0 +1,160 @@
+/** Apps and their versions in SQLite. */
+import type { DeployedFunction } from "../../../sdk/protocol/index.ts";
+import type { NewDeployment, Registry, StoredDeployment, StoredFunction } from "../record-store.ts";
+import type { Database } from "./database.ts";
+import { count, text, type Row } from "./row.ts";
+
+export class SqliteRegistry implements Registry {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async deploy(deployment: NewDeployment): Promise<StoredDeployment> {
+    return this.#db.write(() => {
+      const { appId, workspaceId, app, mode, codeSha256, createdAtMs } = deployment;
+      const version = mode === "deployed" ? this.#nextVersion(workspaceId, app) : 0;
+      if (mode === "deployed") {
+        this.#db.run(
+          `UPDATE deployments SET state = 'stopped'
+           WHERE workspace_id = ? AND app = ? AND mode = 'deployed' AND state = 'running'`,
+          workspaceId,
+          app,
+        );
+      }
+      this.#db.run(
+        "INSERT INTO deployments VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)",
+        appId,
+        workspaceId,
+        app,
+        mode,
+        codeSha256,
+        createdAtMs,
+        version,
+        createdAtMs,
+      );
+      for (const [position, { functionId, name, spec }] of deployment.functions.entries()) {
+        this.#db.run(
+          "INSERT INTO functions VALUES (?, ?, ?, ?, ?)",
+          functionId,
+          appId,
+          position,
+          name,
+          JSON.stringify(spec),
+        );
+      }
+      return { ...deployment, version, state: "running", leaseRenewedAtMs: createdAtMs };
+    });
+  }
+
+  async findFunction(
+    workspaceId: string,
+    app: string,
+    name: string,
+  ): Promise<StoredFunction | undefined> {
+    const row = this.#db.get(
+      `SELECT deployments.*, function_id, name, spec
+       FROM deployments JOIN functions USING (app_id)
+       WHERE workspace_id = ? AND app = ? AND name = ?
+         AND mode = 'deployed' AND state = 'running'`,
+      workspaceId,
+      app,
+      name,
+    );
+    return Promise.resolve(row === undefined ? undefined : functionOf(row));
+  }
+
+  async getFunction(functionId: string): Promise<StoredFunction | undefined> {
+    const row = this.#db.get(
+      `SELECT deployments.*, function_id, name, spec
+       FROM functions JOIN deployments USING (app_id) WHERE function_id = ?`,
+      functionId,
+    );
+    return Promise.resolve(row === undefined ? undefined : functionOf(row));
+  }
+
+  async list(workspaceId: string): Promise<readonly StoredDeployment[]> {
+    const rows = this.#db.all(
+      `SELECT * FROM deployments WHERE workspace_id = ?
+       ORDER BY created_at_ms DESC, rowid DESC`,
+      workspaceId,
+    );
+    return Promise.resolve(
+      rows.map((row) => ({
+        ...deploymentOf(row),
+        functions: this.#functionsOf(text(row, "app_id")),
+      })),
+    );
+  }
+
+  async stop(appId: string, _nowMs: number): Promise<boolean> {
+    return this.#db.write(
+      () =>
+        this.#db.run(
+          "UPDATE deployments SET state = 'stopped' WHERE app_id = ? AND state = 'running'",
+          appId,
+        ) === 1,
+    );
+  }
+
+  async renewLease(appId: string, nowMs: number): Promise<boolean> {
+    return this.#db.write(
+      () =>
+        this.#db.run(
+          "UPDATE deployments SET lease_renewed_at_ms = ? WHERE app_id = ? AND state = 'running'",
+          nowMs,
+          appId,
+        ) === 1,
+    );
+  }
+
+  #nextVersion(workspaceId: string, app: string): number {
+    const row = this.#db.get(
+      `SELECT COALESCE(MAX(version), 0) + 1 AS version FROM deployments
+       WHERE workspace_id = ? AND app = ?`,
+      workspaceId,
+      app,
+    );
+    return count(row ?? {}, "version");
+  }
+
+  #functionsOf(appId: string): StoredDeployment["functions"] {
+    const rows = this.#db.all(
+      "SELECT function_id, name, spec FROM functions WHERE app_id = ? ORDER BY position",
+      appId,
+    );
+    return rows.map((row) => ({
+      functionId: text(row, "function_id"),
+      name: text(row, "name"),
+      spec: specOf(row),
+    }));
+  }
+}
+
+function deploymentOf(row: Row): Omit<StoredDeployment, "functions"> {
+  return {
+    appId: text(row, "app_id"),
+    workspaceId: text(row, "workspace_id"),
+    app: text(row, "app"),
+    mode: text(row, "mode") === "ephemeral" ? "ephemeral" : "deployed",
+    codeSha256: text(row, "code_sha256"),
+    createdAtMs: count(row, "created_at_ms"),
+    version: count(row, "version"),
+    state: text(row, "state") === "running" ? "running" : "stopped",
+    leaseRenewedAtMs: count(row, "lease_renewed_at_ms"),
+  };
+}
+
+function functionOf(row: Row): StoredFunction {
+  return {
+    functionId: text(row, "function_id"),
+    name: text(row, "name"),
+    spec: specOf(row),
+    deployment: deploymentOf(row),
+  };
+}
+
+function specOf(row: Row): DeployedFunction["spec"] {
+  return JSON.parse(text(row, "spec")) as DeployedFunction["spec"];
+}
