@@ -73,6 +73,7 @@ export default tseslint.config(
       "scripts/**/*.ts",
       "benchmarks/**/*.ts",
       "examples/**/*.ts",
+      "tests/fixtures/**/*.ts",
     ],
     rules: { "no-console": "off" },
   },

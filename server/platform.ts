@@ -17,7 +17,7 @@ import {
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
 import { createToken } from "./auth/tokens.ts";
-import { createCallDesk, type CallDesk } from "./calls/call-desk.ts";
+import { CallDesk } from "./calls/call-desk.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import type { PlatformConfig } from "./config.ts";
 import { Fleet } from "./fleet/fleet.ts";
@@ -63,9 +63,9 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, blobs, events, clock, ids, metrics, onError } = foundations;
+  const { store, blobs, events, clock, ids, metrics } = foundations;
   const whole: Whole = { serverUrl: "" };
-  const calls = createCallDesk({
+  const calls = new CallDesk({
     ...foundations,
     queuePrefix: QUEUE_PREFIX,
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),

@@ -131,11 +131,14 @@ export class NodeAgent {
   #receive(message: ServerMessage, body: Uint8Array): void {
     switch (message.type) {
       case "welcome":
-        return this.#resend();
+        this.#resend();
+        return;
       case "goodbye":
-        return this.#options.onDismissed(message.reason);
+        this.#options.onDismissed(message.reason);
+        return;
       case "start":
-        return this.#start(message.container);
+        this.#start(message.container);
+        return;
       case "inputs":
         this.#containers.get(message.containerId)?.push(message.inputs, body);
         return;

@@ -1,7 +1,7 @@
 /** The log of one container: limited, numbered without gaps, sent in handfuls. */
 import type { Clock } from "../../core/index.ts";
 import type { RunnerLine } from "../runners/protocol.ts";
-import { DEFAULT_LOG_LIMITS, LogLimiter } from "./log-limiter.ts";
+import { DEFAULT_LOG_LIMITS, LogLimiter, MARKER_EVERY_MS } from "./log-limiter.ts";
 
 /** A line with its number in the container, from 1. */
 export interface LogLine extends RunnerLine {
@@ -38,11 +38,7 @@ export class ContainerLog {
     // The first line of a quiet container leaves at once: somebody may be waiting for it.
     if (this.#timer !== undefined) return;
     this.#flush();
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#mark(false);
-      this.#flush();
-    }, GATHER_MS);
+    this.#flushAfter(GATHER_MS);
   }
 
   /** Sends what is left, with a last word about what was dropped. */
@@ -50,6 +46,16 @@ export class ContainerLog {
     clearTimeout(this.#timer);
     this.#mark(true);
     this.#flush();
+  }
+
+  /** Flushes later, and again as long as something dropped is still to be told. */
+  #flushAfter(delayMs: number): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#mark(false);
+      this.#flush();
+      if (this.#limiter.hasUntold) this.#flushAfter(MARKER_EVERY_MS);
+    }, delayMs);
   }
 
   #mark(last: boolean): void {

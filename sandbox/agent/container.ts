@@ -14,7 +14,7 @@ import {
   type Frame,
   type WireError,
 } from "../../sdk/protocol/index.ts";
-import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
+import type { FromRunner, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
@@ -178,9 +178,11 @@ export class Container {
         this.#sandbox?.kill();
         return;
       case "results":
-        return this.#results(header.results, body);
+        this.#results(header.results, body);
+        return;
       case "logs":
-        return this.#logs(header.lines, header.droppedBytes);
+        this.#log.add(header.lines, header.droppedBytes);
+        return;
       case "exiting":
         this.#announced = header;
     }
@@ -201,10 +203,6 @@ export class Container {
       known.map(({ result }) => result),
       known.map(({ payload }) => payload),
     );
-  }
-
-  #logs(lines: readonly RunnerLine[], droppedBytes: number): void {
-    this.#log.add(lines, droppedBytes);
   }
 
   #send(message: ToRunner, body?: Uint8Array): void {

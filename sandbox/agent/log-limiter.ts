@@ -16,7 +16,7 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
 };
 
 /** A marker about dropped output comes at most this often while output keeps being dropped. */
-const MARKER_EVERY_MS = 1_000;
+export const MARKER_EVERY_MS = 1_000;
 const MIB = 1024 * 1024;
 
 export class LogLimiter {
@@ -47,6 +47,11 @@ export class LogLimiter {
   /** Counts bytes that were dropped before they came here. */
   addDropped(bytes: number): void {
     this.#droppedBytes += bytes;
+  }
+
+  /** Whether something was dropped that no line has told yet. */
+  get hasUntold(): boolean {
+    return this.#droppedBytes > 0;
   }
 
   /** The line that tells what was dropped since the last one; undefined when nothing was. */

@@ -70,7 +70,10 @@ export async function openFoundations(
   const events = createRedisEventBus({ endpoint: redis.endpoint, clock, onError: noteRedis });
   closers.add("events", () => events.close());
   const queues = connectRedis(redis.endpoint, "queues", noteRedis);
-  closers.add("the queues' connection", () => Promise.resolve(queues.disconnect()));
+  closers.add("the queues' connection", () => {
+    queues.disconnect();
+    return Promise.resolve();
+  });
   const key = keyIn(join(dataDir, "key"));
   return {
     clock,

@@ -42,39 +42,124 @@ const PAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** A page waits this long for more once it has one result, so that pages are handfuls. */
 const GATHER_MS = 4;
 
-export function createCallService(options: CallServiceOptions): CallService {
-  const { store, functions, watch } = options;
+/** Calls over the record store and the functions' queues. */
+export class LedgeredCalls implements CallService {
+  readonly #options: CallServiceOptions;
 
-  const findCall = async (who: Principal, callId: string): Promise<CallRecord> => {
-    const call = await store.calls.get(callId);
+  constructor(options: CallServiceOptions) {
+    this.#options = options;
+  }
+
+  async create(
+    who: Principal,
+    functionId: string,
+    header: CreateCallHeader,
+    payloads: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<ResultsPage> {
+    const { clock, watch, events } = this.#options;
+    const { callId, kind, final, waitMs } = header;
+    checkCallId(callId);
+    checkPayloads(payloads);
+    const live = await this.#functionFor(who, functionId, callId);
+    const createdAtMs = clock.nowMs();
+    const { workspaceId } = who;
+    const { appId } = live;
+    const fresh = { callId, workspaceId, functionId, appId, kind, createdAtMs };
+    const accept = { call: fresh, mode: "create", startIndex: 0, final } as const;
+    const { call, enqueue } = await this.#accept(live, accept, payloads);
+    const waits = kind === "single" && waitMs > 0 && call.state === "running";
+    // Whoever waits is there before the input can be answered.
+    const waiting = waits ? watch.next(callId, waitMs, signal) : undefined;
+    enqueue();
+    events.publish({ appId, functionId, callId }, { kind: "call.queued", inputs: payloads.length });
+    const result = await waiting;
+    if (result !== undefined) return freshPage(call, live, result);
+    return this.#page(await this.#find(who, callId), 0, INPUTS_PER_REQUEST_MAX);
+  }
+
+  async append(
+    who: Principal,
+    callId: string,
+    header: AppendInputsHeader,
+    payloads: readonly Uint8Array[],
+  ): Promise<CallStatus> {
+    checkPayloads(payloads);
+    const call = await this.#find(who, callId);
+    const live = await this.#options.functions.get(call.functionId);
+    if (live === undefined) throw noCall(callId);
+    const { startIndex, final } = header;
+    const accept = { call, mode: "append", startIndex, final } as const;
+    const accepted = await this.#accept(live, accept, payloads);
+    accepted.enqueue();
+    if (accepted.call.state !== "running") this.#options.watch.notify(callId);
+    return statusOf(accepted.call, live);
+  }
+
+  async status(who: Principal, callId: string): Promise<CallStatus> {
+    const call = await this.#find(who, callId);
+    return statusOf(call, this.#options.functions.peek(call.functionId));
+  }
+
+  async results(who: Principal, callId: string, query: ResultsQuery): Promise<ResultsPage> {
+    const { clock, watch } = this.#options;
+    const { cursor, limit, signal } = query;
+    const deadlineMs = clock.nowMs() + query.waitMs;
+    for (;;) {
+      const waitMs = Math.max(0, deadlineMs - clock.nowMs());
+      const change = watch.next(callId, waitMs, signal);
+      const call = await this.#find(who, callId);
+      const isReady = call.finishedCount > cursor;
+      const isLast = call.state !== "running" || waitMs === 0 || signal.aborted;
+      if (isReady || isLast) {
+        if (!isLast) await clock.sleep(GATHER_MS, signal);
+        return this.#page(isLast ? call : await this.#find(who, callId), cursor, limit);
+      }
+      await change;
+    }
+  }
+
+  async cancel(who: Principal, callId: string): Promise<CallStatus> {
+    const { store, clock, functions, watch } = this.#options;
+    await this.#find(who, callId);
+    const call = await store.ledger.cancelCall(callId, clock.nowMs());
+    if (call === undefined) throw noCall(callId);
+    functions.noteCall(call);
+    this.#options.onCancelled(callId);
+    const live = functions.peek(call.functionId);
+    live?.dispatcher.cancelCall(callId);
+    watch.notify(callId);
+    return statusOf(call, live);
+  }
+
+  async #find(who: Principal, callId: string): Promise<CallRecord> {
+    const call = await this.#options.store.calls.get(callId);
     if (call === undefined || call.workspaceId !== who.workspaceId) throw noCall(callId);
     return call;
-  };
+  }
 
-  const pageOf = async (call: CallRecord, cursor: number, limit: number): Promise<ResultsPage> => {
-    const page = await store.calls.results(call.callId, cursor, limit);
-    const results: ResultItem[] = [];
-    const payloads: Uint8Array[] = [];
-    let bytes = 0;
-    for (const result of page.results) {
-      const payload = await payloadOf(options.blobs, result);
-      if (results.length > 0 && bytes + payload.byteLength > PAGE_BYTES_MAX) break;
-      bytes += payload.byteLength;
-      results.push(itemOf(result, payload));
-      payloads.push(payload);
+  async #functionFor(who: Principal, functionId: string, callId: string): Promise<LiveFunction> {
+    const live = await this.#options.functions.get(functionId);
+    if (live === undefined || live.workspaceId !== who.workspaceId) {
+      throw new PlatformError(`there is no function ${functionId}`, {
+        code: "not_found",
+        retryable: false,
+      });
     }
-    const nextCursor = cursor + results.length;
-    const status = statusOf(call, functions.peek(call.functionId));
-    return { header: { callId: call.callId, results, nextCursor, status }, payloads };
-  };
+    if (live.retired) await refuseRetired(this.#options.store, live, callId);
+    return live;
+  }
 
-  const accept = async (
+  /** Writes inputs to the ledger; `enqueue` then puts the new ones in the queue. */
+  async #accept(
     live: LiveFunction,
-    accepting: AcceptInputs,
+    accepting: Omit<AcceptInputs, "payloads">,
     payloads: readonly Uint8Array[],
-  ): Promise<{ readonly call: CallRecord; readonly enqueue: () => void }> => {
-    const outcome = await store.ledger.acceptInputs(accepting);
+  ): Promise<{ readonly call: CallRecord; readonly enqueue: () => void }> {
+    const { store, blobs, cache, functions, onError, onLoadChanged } = this.#options;
     const { callId } = accepting.call;
+    const stored = await storeAll(blobs, payloads);
+    const outcome = await store.ledger.acceptInputs({ ...accepting, payloads: stored });
     if (outcome.kind === "not_found") throw noCall(callId);
     if (outcome.kind === "conflict") {
       throw new PlatformError(`call ${callId} cannot take these inputs: ${outcome.reason}`, {
@@ -86,115 +171,37 @@ export function createCallService(options: CallServiceOptions): CallService {
     const from = Math.max(outcome.freshFrom, accepting.startIndex);
     for (let index = from; index < end; index += 1) {
       const payload = payloads[index - accepting.startIndex];
-      if (payload !== undefined) options.cache.put({ callId, index }, payload);
+      if (payload !== undefined) cache.put({ callId, index }, payload);
     }
     functions.noteCall(outcome.call);
-    // A queue that is away loses nothing: the inputs are in the ledger and are enqueued later.
     const enqueue = (): void => {
       if (from >= end) return;
+      // A queue that is away loses nothing: the ledger has the inputs, they are enqueued later.
       live.dispatcher.enqueue(callId, from, end).catch((error: unknown) => {
-        options.onError(error, `enqueuing call ${callId}`);
+        onError(error, `enqueuing call ${callId}`);
       });
-      options.onLoadChanged();
+      onLoadChanged();
     };
     return { call: outcome.call, enqueue };
-  };
+  }
 
-  return {
-    async create(who, functionId, header, payloads, signal) {
-      if (!CALL_ID.test(header.callId)) {
-        throw invalid(`callId must be "ca_" and 26 of 0-9a-z, got ${header.callId.slice(0, 40)}`);
-      }
-      checkPayloads(payloads);
-      const live = await functions.get(functionId);
-      if (live === undefined || live.workspaceId !== who.workspaceId) {
-        throw new PlatformError(`there is no function ${functionId}`, {
-          code: "not_found",
-          retryable: false,
-        });
-      }
-      if (live.retired) await refuseRetired(store, live, header.callId);
-      const single = header.kind === "single" && payloads.length === 1;
-      const stored = await storeAll(options.blobs, payloads);
-      const { call, enqueue } = await accept(
-        live,
-        {
-          call: {
-            callId: header.callId,
-            workspaceId: who.workspaceId,
-            functionId,
-            appId: live.appId,
-            kind: header.kind,
-            createdAtMs: options.clock.nowMs(),
-          },
-          mode: "create",
-          startIndex: 0,
-          payloads: stored,
-          final: header.final,
-        },
-        payloads,
-      );
-      const waiting =
-        single && header.waitMs > 0 && call.state === "running"
-          ? watch.next(header.callId, header.waitMs, signal)
-          : undefined;
-      enqueue();
-      announce(options.events, live, call, payloads.length);
-      const fresh = await waiting;
-      if (fresh !== undefined) return freshPage(call, live, fresh);
-      return pageOf(await findCall(who, header.callId), 0, INPUTS_PER_REQUEST_MAX);
-    },
-
-    async append(who, callId, header, payloads) {
-      checkPayloads(payloads);
-      const call = await findCall(who, callId);
-      const live = await functions.get(call.functionId);
-      if (live === undefined) throw noCall(callId);
-      const { startIndex, final } = header;
-      const stored = await storeAll(options.blobs, payloads);
-      const accepted = await accept(
-        live,
-        { call, mode: "append", startIndex, payloads: stored, final },
-        payloads,
-      );
-      accepted.enqueue();
-      if (accepted.call.state !== "running") watch.notify(callId);
-      return statusOf(accepted.call, live);
-    },
-
-    async status(who, callId) {
-      const call = await findCall(who, callId);
-      return statusOf(call, functions.peek(call.functionId));
-    },
-
-    async results(who, callId, query) {
-      const deadlineMs = options.clock.nowMs() + query.waitMs;
-      for (;;) {
-        const waitMs = deadlineMs - options.clock.nowMs();
-        const change = watch.next(callId, Math.max(0, waitMs), query.signal);
-        const call = await findCall(who, callId);
-        const finished = call.state !== "running";
-        const ready = call.finishedCount > query.cursor;
-        if (ready || finished || waitMs <= 0 || query.signal.aborted) {
-          if (ready && !finished && waitMs > 0) await options.clock.sleep(GATHER_MS, query.signal);
-          return pageOf(await findCall(who, callId), query.cursor, query.limit);
-        }
-        await change;
-      }
-    },
-
-    async cancel(who, callId) {
-      await findCall(who, callId);
-      const call = await store.ledger.cancelCall(callId, options.clock.nowMs());
-      if (call === undefined) throw noCall(callId);
-      functions.noteCall(call);
-      options.onCancelled(callId);
-      const live = functions.peek(call.functionId);
-      await live?.dispatcher.cancelCall(callId);
-      watch.notify(callId);
-      return statusOf(call, live);
-    },
-  };
+  async #page(call: CallRecord, cursor: number, limit: number): Promise<ResultsPage> {
+    const { store, blobs, functions } = this.#options;
+    const page = await store.calls.results(call.callId, cursor, limit);
+    const results: ResultItem[] = [];
+    const payloads: Uint8Array[] = [];
+    let bytes = 0;
+    for (const result of page.results) {
+      const payload = await payloadOf(blobs, result);
+      if (results.length > 0 && bytes + payload.byteLength > PAGE_BYTES_MAX) break;
+      bytes += payload.byteLength;
+      results.push(itemOf(result, payload));
+      payloads.push(payload);
+    }
+    const nextCursor = cursor + results.length;
+    const status = statusOf(call, functions.peek(call.functionId));
+    return { header: { callId: call.callId, results, nextCursor, status }, payloads };
+  }
 }
 
 function noCall(callId: string): PlatformError {
@@ -220,6 +227,11 @@ async function refuseRetired(
       "look it up again, or deploy the app",
     { code: "not_found", retryable: false },
   );
+}
+
+function checkCallId(callId: string): void {
+  if (CALL_ID.test(callId)) return;
+  throw invalid(`callId must be "ca_" and 26 of 0-9a-z, got ${callId.slice(0, 40)}`);
 }
 
 function checkPayloads(payloads: readonly Uint8Array[]): void {
@@ -284,9 +296,4 @@ function freshPage(call: CallRecord, live: LiveFunction, fresh: FreshResult): Re
     header: { callId: call.callId, results: [item], nextCursor: 1, status },
     payloads: [fresh.payload],
   };
-}
-
-function announce(events: EventBus, live: LiveFunction, call: CallRecord, inputs: number): void {
-  const { appId, functionId } = live;
-  events.publish({ appId, functionId, callId: call.callId }, { kind: "call.queued", inputs });
 }

@@ -49,6 +49,10 @@ export interface DispatcherPort {
   nowMs(): number;
 }
 
+/** Runs, or time in them, after which their average tells something. */
+const RUNS_TELLING = 32;
+const RUN_MS_TELLING = 500;
+
 interface Slot {
   readonly containerId: string;
   readonly inflight: Map<string, LocalInput>;
@@ -68,6 +72,8 @@ export class FunctionDispatcher {
   /** Waiting inputs that must run alone. */
   #suspects: LocalInput[] = [];
   #serviceMs: number | undefined;
+  #ranCount = 0;
+  #ranMs = 0;
   #taking = false;
   /** Somebody asked to pump while inputs were being taken: look once more after it. */
   #askedAgain = false;
@@ -78,9 +84,13 @@ export class FunctionDispatcher {
     this.#port = port;
   }
 
-  /** Moving average of one input's run time; undefined until one is known. */
+  /**
+   * Moving average of one input's run time; undefined until enough have run to tell. The first
+   * inputs of a container run slower than the rest, and must not make a fleet.
+   */
   get serviceMs(): number | undefined {
-    return this.#serviceMs;
+    const isTelling = this.#ranCount >= RUNS_TELLING || this.#ranMs >= RUN_MS_TELLING;
+    return isTelling ? this.#serviceMs : undefined;
   }
 
   /** Inputs in containers now. */
@@ -169,6 +179,8 @@ export class FunctionDispatcher {
       }
       if (result.outcome === "succeeded") {
         this.#serviceMs = nextServiceMs(this.#serviceMs, result.runMs);
+        this.#ranCount += 1;
+        this.#ranMs += result.runMs;
       }
       settlements.push(settlementOf(input, containerId, result, payloads[position]));
     }
@@ -186,7 +198,7 @@ export class FunctionDispatcher {
   }
 
   /** Forgets the waiting inputs of a cancelled call and takes the others back where possible. */
-  async cancelCall(callId: string): Promise<void> {
+  cancelCall(callId: string): void {
     for (const input of this.#unwait((other) => other.callId === callId)) this.#release(input);
     for (const slot of this.#slots.values()) {
       const ids = [...slot.inflight.values()].filter((input) => input.callId === callId);

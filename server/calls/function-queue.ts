@@ -89,10 +89,12 @@ export class FunctionQueue implements RangeQueue {
   }
 
   async take(): Promise<LeasedRange | undefined> {
-    const job = await this.#worker.getNextJob(this.#lockToken, { block: false });
-    if (job?.id === undefined) return undefined;
-    this.#jobs.set(job.id, job);
-    return { ...job.data, leaseId: job.id };
+    const next = { block: false };
+    const job = (await this.#worker.getNextJob(this.#lockToken, next)) as Job<InputRange> | null;
+    const leaseId = job?.id;
+    if (job === null || leaseId === undefined) return undefined;
+    this.#jobs.set(leaseId, job);
+    return { ...job.data, leaseId };
   }
 
   async finish(lease: LeasedRange): Promise<void> {

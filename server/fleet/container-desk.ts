@@ -52,15 +52,19 @@ export class ContainerDesk {
   handle(link: AgentLink, message: Message, body: Uint8Array): void {
     switch (message.type) {
       case "refused":
-        return this.#refused(message.containerId, message.reason);
+        this.#refused(message.containerId, message.reason);
+        break;
       case "ready":
-        return this.#ready(message.containerId, message.startMs);
+        this.#ready(message.containerId, message.startMs);
+        break;
       case "results":
-        return this.#results(link, message.containerId, message.results, body);
+        this.#results(link, message.containerId, message.results, body);
+        break;
       case "logs":
-        return this.#logs(message);
+        this.#logs(message);
+        break;
       case "exited":
-        return this.#exited(message.exit);
+        this.#exited(message.exit);
     }
   }
 

@@ -101,12 +101,9 @@ export class Fleet {
       onError,
     });
     this.#nodeDesk = new NodeDesk({
-      store,
+      ...options,
       nodes: this.nodes,
       containers: this.#desk,
-      events,
-      clock,
-      ids,
       onArrived: () => this.kick(),
     });
     this.hub = new AgentHub({
@@ -118,41 +115,20 @@ export class Fleet {
     const stop = (container: Parameters<ContainerDesk["stop"]>[0], reason: string): void =>
       this.#desk.stop(container, reason);
     this.#autoscaling = new Autoscaling({ functions, containers, clock, ids, stop });
-    this.#pool = new PoolController({
-      providers,
-      ledger: poolLedgerOf(this.nodes, store.nodes, clock),
-      clock,
-      ids,
-      policy: policy.pool,
-      clusterId: options.clusterId,
-      listEveryMs: options.listEveryMs,
-      userDataFor: (node) => options.userDataFor(node.nodeId),
-      onEvent: listenToPool({
-        events,
-        containers: this.#desk,
-        onUsable: kickPlace,
-        onMarketChanged: () => this.#capacity.replan(),
-        onError,
-      }),
-    });
+    this.#pool = this.#openPool();
     this.#capacity = new Capacity({
+      ...options,
       containers,
       nodes: this.nodes,
       planner: this.#planner,
       offers: async () => this.#pool.openOffers(await this.#market.offers()),
       plans: store.plans,
-      events,
-      clock,
-      ids,
-      policy,
     });
     this.service = createFleetService({
-      store,
+      ...options,
       functions,
       containers,
       nodes: this.nodes,
-      clock,
-      version: options.version,
       startedAtMs: clock.nowMs(),
       stop,
       latestPlan: () => this.#capacity.latest,
@@ -217,6 +193,23 @@ export class Fleet {
     await this.#flushUse();
     this.hub.close();
     await this.#planner.close();
+  }
+
+  #openPool(): PoolController {
+    const { store, events, policy, userDataFor, onError } = this.#options;
+    return new PoolController({
+      ...this.#options,
+      ledger: poolLedgerOf(this.nodes, store.nodes, this.#options.clock),
+      policy: policy.pool,
+      userDataFor: (node) => userDataFor(node.nodeId),
+      onEvent: listenToPool({
+        events,
+        containers: this.#desk,
+        onUsable: () => this.#place.kick(),
+        onMarketChanged: () => this.#capacity.replan(),
+        onError,
+      }),
+    });
   }
 
   async #placeStep(): Promise<void> {

@@ -47,8 +47,6 @@ export class LocalNode {
       } catch (error) {
         onError(error, "running the local node agent");
       }
-      if (this.#closing.signal.aborted) return;
-      onError(new Error("the local node agent ended"), "running the local node; starting it again");
       await clock.sleep(RESTART_MS, this.#closing.signal);
     }
   }

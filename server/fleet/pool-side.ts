@@ -1,6 +1,7 @@
 /** Ties the pool to the server: its ledger, and what is told of its nodes. */
-import { usdFromMicroUsd, type Clock } from "../../core/index.ts";
+import { usdFromMicroUsd, type Clock, type Node } from "../../core/index.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "../../pool/index.ts";
+import type { EventBody } from "../../sdk/protocol/index.ts";
 import type { EventBus } from "../services.ts";
 import type { NodeLedger } from "../store/record-store.ts";
 import type { ContainerDesk } from "./container-desk.ts";
@@ -34,49 +35,47 @@ export interface PoolListenerOptions {
 /** Acts on what the pool tells: publishes it, and takes containers off nodes that go. */
 export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) => void {
   const { events, containers, onError } = options;
+  const act = ({ kind, node, reason }: NodePoolEvent): void => {
+    if (kind === "refused" || kind === "terminated") options.onMarketChanged();
+    if (kind === "healthy") options.onUsable();
+    if (kind === "draining") containers.drainNode(node.nodeId, reason);
+    if (kind === "terminated") containers.nodeLost(node.nodeId);
+  };
   return (event) => {
     if (event.kind === "provider_failed") {
       onError(new Error(event.reason), `${event.attempted} on ${event.cloud}`);
-      return;
-    }
-    if (event.kind === "orphan_released") {
+    } else if (event.kind === "orphan_released") {
       onError(new Error(event.reason), `released orphan ${event.providerNodeId}`);
-      return;
-    }
-    const { node, reason } = event;
-    const { nodeId } = node;
-    switch (event.kind) {
-      case "requested": {
-        const usdPerHour = usdFromMicroUsd(node.priceMicroUsdPerHour);
-        const offerId = node.offerId ?? "";
-        events.publish({ nodeId }, { kind: "node.requested", offerId, usdPerHour, reason });
-        return;
-      }
-      case "booting":
-        events.publish(
-          { nodeId },
-          { kind: "node.booting", providerNodeId: node.providerNodeId ?? "" },
-        );
-        return;
-      case "refused":
-        events.publish({ nodeId }, { kind: "node.refused", offerId: node.offerId ?? "", reason });
-        options.onMarketChanged();
-        return;
-      case "healthy":
-        events.publish({ nodeId }, registeredEvent(node));
-        options.onUsable();
-        return;
-      case "draining":
-        events.publish({ nodeId }, { kind: "node.draining", reason });
-        containers.drainNode(nodeId, reason);
-        return;
-      case "terminated":
-        events.publish({ nodeId }, { kind: "node.terminated", reason });
-        containers.nodeLost(nodeId);
-        options.onMarketChanged();
-        return;
-      case "registered":
-      case "releasing":
+    } else {
+      const body = bodyOf(event);
+      if (body !== undefined) events.publish({ nodeId: event.node.nodeId }, body);
+      act(event);
     }
   };
+}
+
+type NodePoolEvent = Extract<PoolEvent, { readonly node: Node }>;
+
+/** What is published of an event; some say nothing that another does not say better. */
+function bodyOf({ kind, node, reason }: NodePoolEvent): EventBody | undefined {
+  const offerId = node.offerId ?? "";
+  switch (kind) {
+    case "requested": {
+      const usdPerHour = usdFromMicroUsd(node.priceMicroUsdPerHour);
+      return { kind: "node.requested", offerId, usdPerHour, reason };
+    }
+    case "booting":
+      return { kind: "node.booting", providerNodeId: node.providerNodeId ?? "" };
+    case "refused":
+      return { kind: "node.refused", offerId, reason };
+    case "healthy":
+      return registeredEvent(node);
+    case "draining":
+      return { kind: "node.draining", reason };
+    case "terminated":
+      return { kind: "node.terminated", reason };
+    case "registered":
+    case "releasing":
+      return undefined;
+  }
 }

@@ -45,7 +45,7 @@ function contentOf(document: unknown): string | undefined {
     return undefined;
   }
   const files: unknown = document.write_files;
-  const [file]: unknown[] = Array.isArray(files) ? files : [];
+  const file: unknown = Array.isArray(files) ? files.at(0) : undefined;
   if (typeof file !== "object" || file === null || !("content" in file)) return undefined;
   return typeof file.content === "string" ? file.content : undefined;
 }

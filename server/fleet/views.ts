@@ -1,5 +1,5 @@
 /** The fleet as people read it. */
-import { PlatformError, usdFromMicroUsd, type Clock } from "../../core/index.ts";
+import { PlatformError, usdFromMicroUsd, type Clock, type Node } from "../../core/index.ts";
 import type {
   ContainerSummary,
   NodeSummary,
@@ -73,24 +73,29 @@ function statusOf(
 }
 
 function containerSummaryOf(container: ContainerRecord, nodes: NodeTable): ContainerSummary {
-  const { live, containerId, nodeId, startedAtMs, requestedAtMs, inputsDone } = container;
-  const node = nodeId === undefined ? undefined : nodes.get(nodeId)?.stored.node;
-  const gpuCount = live.needs.gpu?.count;
+  const { live, containerId, nodeId = "", startedAtMs, requestedAtMs, inputsDone } = container;
+  const node = nodes.get(nodeId)?.stored.node;
+  const gpu = gpuOf(container, node);
   return {
     containerId,
     app: live.app,
     function: live.name,
     functionId: live.functionId,
-    nodeId: nodeId ?? "",
+    nodeId,
     state: containerStateOf(container),
-    ...(gpuCount === undefined || node?.gpuType === undefined
-      ? {}
-      : { gpu: `${node.gpuType}:${gpuCount}` }),
+    ...(gpu === undefined ? {} : { gpu }),
     emulated: node?.emulated ?? false,
     isolation: node?.isolation ?? "gvisor",
     startedAtMs: startedAtMs ?? requestedAtMs,
     inputsDone,
   };
+}
+
+function gpuOf({ live }: ContainerRecord, node: Node | undefined): string | undefined {
+  const count = live.needs.gpu?.count;
+  return count === undefined || node?.gpuType === undefined
+    ? undefined
+    : `${node.gpuType}:${count}`;
 }
 
 function containerStateOf(container: ContainerRecord): ContainerSummary["state"] {

@@ -91,6 +91,7 @@ export const f = app.function({ scaledownWindowMs: 5 }, () => 1);
   });
 
   it("lists apps, containers and nodes as JSON, and names emulated GPUs as such", () => {
+    platform.cli("deploy", "tests/fixtures/misbehave.ts");
     const { apps } = JSON.parse(platform.cli("app", "list", "--json")) as {
       apps: { app: string }[];
     };
@@ -104,8 +105,10 @@ export const f = app.function({ scaledownWindowMs: 5 }, () => 1);
   });
 
   it("stops an app", () => {
-    platform.cli("app", "stop", "misbehave");
-    expect(platform.tryCli("call", "misbehave", "double", "1").status).toBe(4);
+    platform.cli("deploy", platform.write("greeter.ts", GREETER("hello")));
+    expect(platform.cli("call", "greeter", "greet", '"ada"')).toContain("hello ada");
+    platform.cli("app", "stop", "greeter");
+    expect(platform.tryCli("call", "greeter", "greet", '"ada"').status).toBe(4);
   });
 
   it("finds this machine fit", () => {

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CallStatus } from "../../sdk/protocol/index.ts";
 import { processesOf } from "../../scripts/platform/sweep.ts";
+import { streamEvents } from "../../sdk/commands/event-stream.ts";
+import { Client } from "../../sdk/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const INPUTS = 10_000;
@@ -39,8 +41,15 @@ describe("a map of 10,000 while a process is killed", () => {
 
   /** In the ledger, too, every input has exactly one result. */
   async function expectLedgerIsWhole(): Promise<void> {
-    const { calls } = await platform.get<{ calls: readonly CallStatus[] }>("/v1/calls?limit=10");
-    const map = calls.find((call) => call.kind === "map");
+    const { serverUrl, token } = platform.running;
+    const signal = AbortSignal.timeout(10_000);
+    let callId = "";
+    const client = new Client({ serverUrl, token });
+    for await (const event of streamEvents(client, { after: "0" }, { signal })) {
+      if (event.kind === "call.queued") callId = event.callId ?? "";
+      if (callId !== "") break;
+    }
+    const map = await platform.get<CallStatus>(`/v1/calls/${callId}`);
     expect(map).toMatchObject({
       state: "finished",
       inputCount: INPUTS,

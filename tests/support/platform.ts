@@ -90,19 +90,6 @@ export class TestPlatform {
   }
 }
 
-/** Tries again until `holds` gives true. @throws Error when it does not within `withinMs` */
-export async function eventually(
-  what: string,
-  holds: () => Promise<boolean> | boolean,
-  withinMs = 30_000,
-): Promise<void> {
-  const deadlineMs = Date.now() + withinMs;
-  while (!(await holds())) {
-    if (Date.now() > deadlineMs) throw new Error(`still not so after ${withinMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

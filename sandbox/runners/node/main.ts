@@ -17,6 +17,8 @@ import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = (...args: readonly unknown[]) => unknown;
 
+type ResolveHandler = (module: unknown, functionName: string, appName: string) => Handler;
+
 interface Queued {
   readonly inputId: string;
   readonly payload: Uint8Array;
@@ -106,9 +108,7 @@ function resolveHandler(module: unknown, functionName: string, appName: string):
   if (typeof runtime !== "object" || runtime === null || !("resolveHandler" in runtime)) {
     throw new Error(`the code does not import "flotilla", so it has no function ${functionName}`);
   }
-  const { resolveHandler: resolve } = runtime as {
-    resolveHandler(module: unknown, functionName: string, appName: string): Handler;
-  };
+  const { resolveHandler: resolve } = runtime as { resolveHandler: ResolveHandler };
   return resolve(module, functionName, appName);
 }
 

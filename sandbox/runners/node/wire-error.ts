@@ -11,8 +11,8 @@ export function wireErrorOf(thrown: unknown, depth = 0): WireError {
   }
   const { name, message, stack, cause } = thrown;
   return {
-    name: String(name),
-    message: String(message),
+    name,
+    message,
     ...(typeof stack === "string" ? { stack: userFrames(stack) } : {}),
     ...(cause === undefined || depth >= CAUSES_MAX ? {} : { cause: wireErrorOf(cause, depth + 1) }),
     ...(thrown instanceof SerializationError ? { code: "not_serializable" as const } : {}),
