@@ -50,10 +50,17 @@ test("the number wanted follows the work that waits", () => {
 });
 
 test("first inputs that run long are recognised by their age", () => {
-  const load = { backlog: 96, running: 4, startupMs: 1_000, oldestStartedAtMs: 0 };
+  const containers = ["a", "b", "c", "d"].map(busy);
+  const load = { containers, backlog: 96, running: 4, startupMs: 1_000, oldestStartedAtMs: 0 };
   expect(scale(state(load), 10).wanted).toBe(4);
   expect(scale(state(load), 500).wanted).toBe(50);
   expect(scale(state(load), 60_000).wanted).toBe(100);
+});
+
+test("a burst of unknown work does not make a fleet while one container learns its length", () => {
+  const load = { backlog: 9_999, running: 1, containers: [busy("a")], oldestStartedAtMs: 0 };
+  expect(scale(state(load), 100).wanted).toBe(1);
+  expect(scale(state({ ...load, backlog: 9 }), 500).wanted).toBe(5);
 });
 
 test("containers that start already are not started again", () => {

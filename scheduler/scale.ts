@@ -8,9 +8,11 @@
  *     wanted = clamp(max(needed, busy) + buffer while active, minContainers, maxContainers)
  *
  * with inputs = backlog + running. Ten thousand inputs of 0.1 ms thus ask for four containers
- * at most, and ten inputs of a minute for ten. While no input has finished its run time is
- * unknown: then one container per input up to four, or more once the oldest input has run so
- * long that the formula, with its age as the run time, asks for more.
+ * at most, and ten inputs of a minute for ten. Until enough inputs have run to tell, their run
+ * time is unknown. Then a function that has no container yet starts one per input up to four.
+ * One that has keeps what it has, and once its oldest input has run for 250 ms the formula asks
+ * for more, with that age as the run time: a machine that a short burst rented for nothing
+ * costs more than a quarter of a second.
  *
  * Containers above what is wanted end only after idling for the whole scale-down window, the
  * longest idle first: the window is the hysteresis that keeps a noisy load from flapping. Only
@@ -60,8 +62,11 @@ export interface ScaleDecision {
   readonly reason: string;
 }
 
-/** Containers for work of unknown length: enough to learn from, too few to regret. */
-export const UNKNOWN_SERVICE_CONTAINERS_MAX = 4;
+/** Containers to begin with for work of unknown length: enough to learn from, few to regret. */
+const FIRST_CONTAINERS_MAX = 4;
+
+/** An input that has run this long says something about the others. */
+const TELLING_AGE_MS = 250;
 
 /** Work is never spread thinner than this, however fast containers start. */
 export const DRAIN_TARGET_MS_MIN = 250;
@@ -105,8 +110,9 @@ function estimate(state: FunctionState, nowMs: number): Estimate {
     return { needed, reason: `${work} inputs of ${each}: ${needed} ${within}` };
   }
   const ageMs = Math.max(0, nowMs - (state.oldestStartedAtMs ?? nowMs));
-  const byAge = Math.floor((inputs * ageMs) / targetMs);
-  const needed = Math.min(inputs, Math.max(UNKNOWN_SERVICE_CONTAINERS_MAX, byAge));
+  const ready = state.containers.filter((container) => container.state !== "starting").length;
+  const first = Math.min(inputs, ready === 0 ? FIRST_CONTAINERS_MAX : ready);
+  const needed = ageMs < TELLING_AGE_MS ? first : Math.max(first, forRunTime(ageMs));
   return { needed, reason: `${work} inputs of unknown length: ${needed} for now` };
 }
 

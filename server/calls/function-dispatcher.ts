@@ -50,7 +50,7 @@ export interface DispatcherPort {
 }
 
 /** Runs, or time in them, after which their average tells something. */
-const RUNS_TELLING = 32;
+const RUNS_TELLING = 128;
 const RUN_MS_TELLING = 500;
 
 interface Slot {
