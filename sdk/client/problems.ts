@@ -7,6 +7,9 @@ import {
   type FlotillaError,
 } from "../errors.ts";
 import type { Problem } from "../protocol/api.ts";
+import type { HttpAnswer } from "./http.ts";
+
+type AnswerHead = Pick<HttpAnswer, "status" | "header">;
 
 /** A refused request: what to throw, and whether the same request may succeed later. */
 export interface Refusal {
@@ -20,17 +23,17 @@ const RETRY_AFTER_MS_MAX = 30_000;
 const QUOTA_CODES: readonly string[] = ["capacity_unavailable", "quota_exceeded", "rate_limited"];
 
 /** What an answer other than 2xx means. `body` is its whole text. */
-export function refusalOf(response: Response, body: string): Refusal {
+export function refusalOf(answer: AnswerHead, body: string): Refusal {
   const problem = parseProblem(body);
-  const isServersFault = response.status >= 500 || response.status === 429;
+  const isServersFault = answer.status >= 500 || answer.status === 429;
   return {
-    error: errorOf(response, problem),
+    error: errorOf(answer.status, problem),
     retryable: problem.retryable ?? isServersFault,
-    retryAfterMs: retryAfterMs(response),
+    retryAfterMs: retryAfterMs(answer),
   };
 }
 
-function errorOf({ status }: Response, problem: Partial<Problem>): FlotillaError {
+function errorOf(status: number, problem: Partial<Problem>): FlotillaError {
   const message = messageOf(status, problem);
   const code = problem.code ?? `http_${status}`;
   if (status === 401 || status === 403) return new AuthError(message);
@@ -56,8 +59,8 @@ function parseProblem(body: string): Partial<Problem> {
   }
 }
 
-function retryAfterMs(response: Response): number | undefined {
-  const seconds = Number(response.headers.get("retry-after") ?? NaN);
+function retryAfterMs(answer: AnswerHead): number | undefined {
+  const seconds = Number(answer.header("retry-after") ?? NaN);
   if (!(seconds >= 0)) return undefined;
   return Math.min(RETRY_AFTER_MS_MAX, seconds * 1_000);
 }

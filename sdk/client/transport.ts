@@ -9,6 +9,7 @@
  */
 import { ServerUnreachableError, type FlotillaError } from "../errors.ts";
 import { resolveConnection, type Connection, type ConnectionOptions } from "./connection.ts";
+import { exchange, type HttpAnswer, type HttpRequest } from "./http.ts";
 import { backoffMs, pause } from "./pause.ts";
 import { refusalOf, strangeAnswer } from "./problems.ts";
 
@@ -28,7 +29,7 @@ export interface ApiRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT";
   /** From `/v1` on, with its query. */
   readonly path: string;
-  readonly body?: Uint8Array<ArrayBuffer> | string;
+  readonly body?: Uint8Array | string;
   readonly contentType?: string;
   /** How long the server was asked to wait before it answers; Infinity for an endless answer. */
   readonly waitMs?: number;
@@ -62,7 +63,7 @@ export class Transport {
   async send(request: ApiRequest): Promise<Uint8Array> {
     const startedAtMs = performance.now();
     for (let attempt = 1; ; attempt++) {
-      const outcome = await this.#attempt(request, readBytes);
+      const outcome = await this.#attempt(request, (answer) => answer.bytes());
       if (!isFailure(outcome)) return outcome;
       request.signal?.throwIfAborted();
       const delayMs = outcome.retryAfterMs ?? backoffMs(attempt);
@@ -84,8 +85,8 @@ export class Transport {
   }
 
   /** One attempt at an answer to be read as it comes, such as events. @throws as `send`. */
-  async open(request: ApiRequest): Promise<Response> {
-    const outcome = await this.#attempt(request, (response) => Promise.resolve(response));
+  async open(request: ApiRequest): Promise<HttpAnswer> {
+    const outcome = await this.#attempt(request, (answer) => Promise.resolve(answer));
     if (isFailure(outcome)) throw outcome.error;
     return outcome;
   }
@@ -97,18 +98,15 @@ export class Transport {
 
   async #attempt<T>(
     request: ApiRequest,
-    read: (response: Response) => Promise<T>,
+    read: (answer: HttpAnswer) => Promise<T>,
   ): Promise<T | Failure> {
     const connection = await this.connection();
-    let response: Response;
     try {
-      response = await fetch(
-        connection.serverUrl + request.path,
-        fetchOptions(connection, request),
-      );
+      const url = connection.serverUrl + request.path;
+      const answer = await exchange(url, httpRequestOf(connection, request));
       this.#hasAnswered = true;
-      if (response.ok) return await read(response);
-      return { ...FAILED, ...refusalOf(response, await response.text()) };
+      if (answer.status >= 200 && answer.status < 300) return await read(answer);
+      return { ...FAILED, ...refusalOf(answer, new TextDecoder().decode(await answer.bytes())) };
     } catch (cause) {
       request.signal?.throwIfAborted();
       // The server may come back at another address, which the file then names.
@@ -133,17 +131,16 @@ function isFailure(outcome: unknown): outcome is Failure {
   return typeof outcome === "object" && outcome !== null && FAILURE in outcome;
 }
 
-function fetchOptions({ token }: Connection, request: ApiRequest): RequestInit {
+function httpRequestOf({ token }: Connection, request: ApiRequest): HttpRequest {
   const { method, body, contentType } = request;
-  const signal = signalOf(request);
   return {
     method,
     headers: {
       authorization: `Bearer ${token}`,
       ...(contentType === undefined ? {} : { "content-type": contentType }),
     },
-    ...(body === undefined ? {} : { body }),
-    ...(signal === undefined ? {} : { signal }),
+    body,
+    signal: signalOf(request),
   };
 }
 
@@ -153,15 +150,11 @@ function signalOf({ waitMs = 0, signal }: ApiRequest): AbortSignal | undefined {
   return signal === undefined ? limit : AbortSignal.any([signal, limit]);
 }
 
-async function readBytes(response: Response): Promise<Uint8Array> {
-  return new Uint8Array(await response.arrayBuffer());
-}
-
 /** What broke, in the words of the system: `connect ECONNREFUSED 127.0.0.1:7070`. */
 function reasonOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  if (thrown.name === "TimeoutError") return "it gave no answer in time";
-  const { cause } = thrown;
-  if (!(cause instanceof Error)) return thrown.message;
-  return cause.message !== "" ? cause.message : cause.name;
+  // An aborted exchange has the abort as its cause.
+  const { cause = thrown } = thrown;
+  if (cause instanceof Error && cause.name === "TimeoutError") return "it gave no answer in time";
+  return thrown.message !== "" ? thrown.message : thrown.name;
 }

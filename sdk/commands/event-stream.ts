@@ -65,15 +65,19 @@ async function* openStream(
   { signal, onOpen }: StreamOptions,
 ): AsyncGenerator<PlatformEvent, void, undefined> {
   const parameters = new URLSearchParams({ ...query });
-  const response = await client.transport.open({
+  const answer = await client.transport.open({
     method: "GET",
     path: `/v1/events?${parameters.toString()}`,
     waitMs: Infinity,
     signal,
   });
-  if (response.body === null) return;
   onOpen?.();
-  yield* parseEvents(response.body.pipeThrough(new TextDecoderStream()));
+  yield* parseEvents(textOf(answer.stream()));
+}
+
+async function* textOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  for await (const chunk of bytes) yield decoder.decode(chunk, { stream: true });
 }
 
 /**

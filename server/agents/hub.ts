@@ -34,11 +34,15 @@ export interface AgentEvents {
   departed(link: AgentLink): void;
 }
 
+/** Acknowledgements wait this long for others: an agent only keeps a copy meanwhile. */
+const GATHER_ACKS_MS = 20;
+
 /** One connected agent. */
 export class AgentLink {
   readonly nodeId: string;
   readonly #socket: WebSocket;
   lastSeenMs: number;
+  #acknowledged: string[] = [];
 
   constructor(nodeId: string, socket: WebSocket, nowMs: number) {
     this.nodeId = nodeId;
@@ -50,6 +54,12 @@ export class AgentLink {
   send(message: ServerMessage, bodies: readonly Uint8Array[] = []): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(encodeFrame(message, bodies));
+  }
+
+  /** Tells the agent that it may forget these results; soon, with others. */
+  acknowledge(inputIds: readonly string[]): void {
+    if (this.#acknowledged.length === 0) setTimeout(() => this.#sendAcks(), GATHER_ACKS_MS);
+    this.#acknowledged.push(...inputIds);
   }
 
   ping(): void {
@@ -64,6 +74,12 @@ export class AgentLink {
   /** Ends the link politely. */
   close(): void {
     this.#socket.close();
+  }
+
+  #sendAcks(): void {
+    const inputIds = this.#acknowledged;
+    this.#acknowledged = [];
+    this.send({ type: "ack", inputIds });
   }
 }
 

@@ -66,7 +66,8 @@ export class LedgeredCalls implements CallService {
     const { workspaceId } = who;
     const { appId } = live;
     const fresh = { callId, workspaceId, functionId, appId, kind, createdAtMs };
-    const accept = { call: fresh, mode: "create", startIndex: 0, final } as const;
+    const acceptedAtMs = createdAtMs;
+    const accept = { call: fresh, mode: "create", startIndex: 0, final, acceptedAtMs } as const;
     const { call, enqueue } = await this.#accept(live, accept, payloads);
     const waits = kind === "single" && waitMs > 0 && call.state === "running";
     // Whoever waits is there before the input can be answered.
@@ -89,7 +90,8 @@ export class LedgeredCalls implements CallService {
     const live = await this.#options.functions.get(call.functionId);
     if (live === undefined) throw noCall(callId);
     const { startIndex, final } = header;
-    const accept = { call, mode: "append", startIndex, final } as const;
+    const acceptedAtMs = this.#options.clock.nowMs();
+    const accept = { call, mode: "append", startIndex, final, acceptedAtMs } as const;
     const accepted = await this.#accept(live, accept, payloads);
     accepted.enqueue();
     if (accepted.call.state !== "running") this.#options.watch.notify(callId);

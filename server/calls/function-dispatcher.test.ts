@@ -19,12 +19,15 @@ const NOTHING = new Uint8Array(0);
 class MemoryQueue implements RangeQueue {
   waiting: InputRange[] = [];
   readonly held = new Map<string, InputRange>();
+  /** Times somebody asked for a range. */
+  asked = 0;
   #taken = 0;
 
   async add(ranges: readonly InputRange[]): Promise<void> {
     this.waiting.push(...ranges);
   }
   async take(): Promise<LeasedRange | undefined> {
+    this.asked += 1;
     const range = this.waiting.shift();
     if (range === undefined) return undefined;
     this.#taken += 1;
@@ -120,9 +123,11 @@ class Bench {
   }
 }
 
-/** Lets promises that are ready run to their end. */
+/** Lets promises that are ready, and what waits for the end of this turn, run to their end. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
 }
 
 describe("a function's dispatcher", () => {
@@ -224,10 +229,35 @@ describe("a function's dispatcher", () => {
     const bench = new Bench();
     await bench.dispatcher.enqueue(CALL, 0, 3);
     await bench.dispatcher.failWaiting({ name: "SyntaxError", message: "no" });
+    await settled();
     expect([...bench.results.values()].map(({ outcome }) => outcome)).toEqual(
       Array.from({ length: 3 }, () => "failed"),
     );
     expect(await bench.queue.depth()).toBe(0);
+  });
+
+  it("asks an empty queue again only when it put something in, or after a while", async () => {
+    const bench = new Bench();
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    expect(bench.queue.asked).toBe(1);
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.queue.asked).toBe(1);
+    await bench.dispatcher.enqueue(CALL, 0, 1);
+    await settled();
+    const sent = bench.takeSent().get("co_a") ?? [];
+    expect(sent).toHaveLength(1);
+    await bench.answer("co_a", sent);
+    // Another server's inputs are found by asking.
+    bench.queue.waiting.push({ callId: CALL, from: 1, to: 2 });
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().size).toBe(0);
+    bench.nowMs += 250;
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().get("co_a")).toHaveLength(1);
   });
 
   it("gives back what is unfinished when it closes", async () => {

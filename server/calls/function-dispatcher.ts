@@ -11,7 +11,7 @@ import type { AgentResult } from "../../sandbox/index.ts";
 import type { InputOutcome, WireError } from "../../sdk/protocol/index.ts";
 import type { InputRef } from "../store/record-store.ts";
 import { assignInputs } from "./assign.ts";
-import type { InputRange, RangeQueue } from "./function-queue.ts";
+import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
 import { nextServiceMs, windowFor } from "./window.ts";
 
@@ -19,6 +19,8 @@ import { nextServiceMs, windowFor } from "./window.ts";
 export const RANGE_INPUTS_MAX = 200;
 /** Times an input may be lost with its container before it fails. */
 export const ATTEMPTS_MAX = 10;
+/** An empty queue is asked again this often: others fill it too. */
+const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
 
@@ -77,6 +79,12 @@ export class FunctionDispatcher {
   #taking = false;
   /** Somebody asked to pump while inputs were being taken: look once more after it. */
   #askedAgain = false;
+  /** Ranges that were put in the queue here and not taken yet, as far as is known. */
+  #expectedCount = 0;
+  /** Ranges on their way into the queue. */
+  #addingCount = 0;
+  /** Nothing is known to be in the queue: no need to look before this. */
+  #askAgainAtMs = 0;
   #closed = false;
 
   constructor(queue: RangeQueue, port: DispatcherPort) {
@@ -121,7 +129,16 @@ export class FunctionDispatcher {
     for (let start = from; start < to; start += RANGE_INPUTS_MAX) {
       ranges.push({ callId, from: start, to: Math.min(to, start + RANGE_INPUTS_MAX) });
     }
-    await this.#queue.add(ranges);
+    this.#addingCount += ranges.length;
+    const added = this.#queue.add(ranges);
+    this.#expectedCount += ranges.length;
+    // Asked for at once: Redis answers in order.
+    this.pump();
+    try {
+      await added;
+    } finally {
+      this.#addingCount -= ranges.length;
+    }
     this.pump();
   }
 
@@ -251,6 +268,11 @@ export class FunctionDispatcher {
   }
 
   #wantsMore(): boolean {
+    const isDry = this.#expectedCount === 0 && this.#port.nowMs() < this.#askAgainAtMs;
+    return !isDry && this.#hasRoom();
+  }
+
+  #hasRoom(): boolean {
     const window = this.#window();
     let room = 0;
     for (const slot of this.#slots.values()) room += Math.max(0, window - slot.inflight.size);
@@ -261,7 +283,7 @@ export class FunctionDispatcher {
 
   async #takeWhile(wanted: () => boolean): Promise<void> {
     while (!this.#closed && wanted()) {
-      const range = await this.#queue.take();
+      const range = await this.#take();
       if (range === undefined) return;
       const lease: LocalLease = { range, openCount: 0 };
       this.#leases.add(lease);
@@ -277,6 +299,18 @@ export class FunctionDispatcher {
       if (lease.openCount === 0) this.#finishLease(lease);
       this.#handOut();
     }
+  }
+
+  async #take(): Promise<LeasedRange | undefined> {
+    const range = await this.#queue.take();
+    if (range !== undefined) {
+      this.#expectedCount = Math.max(0, this.#expectedCount - 1);
+      return range;
+    }
+    // What is on its way may have come after the question.
+    this.#expectedCount = this.#addingCount;
+    this.#askAgainAtMs = this.#port.nowMs() + ASK_AGAIN_MS;
+    return undefined;
   }
 
   #handOut(): void {
@@ -409,11 +443,17 @@ export class FunctionDispatcher {
     if (lease.openCount === 0) this.#finishLease(lease);
   }
 
-  /** Nobody waits for it: a range that stays behind is found finished later and dropped. */
+  /**
+   * Nobody waits for it, so it comes after those who wait have their answer. A range that stays
+   * behind is found finished later and dropped.
+   */
   #finishLease(lease: LocalLease): void {
     if (!this.#leases.delete(lease)) return;
-    this.#queue.finish(lease.range).catch((error: unknown) => {
-      this.#port.onError(error, `finishing a range of call ${lease.range.callId}`);
+    setImmediate(() => {
+      if (this.#closed) return;
+      this.#queue.finish(lease.range).catch((error: unknown) => {
+        this.#port.onError(error, `finishing a range of call ${lease.range.callId}`);
+      });
     });
   }
 }

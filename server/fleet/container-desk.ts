@@ -145,7 +145,7 @@ export class ContainerDesk {
     const unknown = new Set(held.inputIds);
     for (const input of inputs) unknown.delete(input.inputId);
     // Finished already, by another container: the agent need not report them again.
-    if (unknown.size > 0) link.send({ type: "ack", inputIds: [...unknown] });
+    if (unknown.size > 0) link.acknowledge([...unknown]);
     this.#noteIdle(container);
   }
 
@@ -190,13 +190,13 @@ export class ContainerDesk {
     const inputIds = results.map((result) => result.inputId);
     if (container === undefined) {
       // Its container was given up and its inputs run elsewhere: nobody needs these.
-      link.send({ type: "ack", inputIds });
+      link.acknowledge(inputIds);
       return;
     }
     container.inputsDone += results.length;
     container.live.dispatcher
       .results(containerId, results, payloads)
-      .then(() => link.send({ type: "ack", inputIds }))
+      .then(() => link.acknowledge(inputIds))
       .catch((error: unknown) => this.#options.onError(error, `recording for ${containerId}`));
     this.#noteIdle(container);
   }

@@ -15,6 +15,9 @@ export interface RoundOptions {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
+/** Why a pause ended; a reason of its own spares the making of an error at every kick. */
+const KICKED = "kicked";
+
 export class Round {
   readonly #options: RoundOptions;
   readonly #closing = new AbortController();
@@ -36,7 +39,7 @@ export class Round {
     this.#kicked = true;
     setImmediate(() => {
       this.#kicked = false;
-      this.#pause.abort();
+      this.#pause.abort(KICKED);
     });
   }
 
