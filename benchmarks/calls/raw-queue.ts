@@ -30,9 +30,9 @@ export class RawQueue {
 
   /** One job, from `add` to its result. */
   async roundTrip(value: number): Promise<number> {
-    const options = { removeOnComplete: true };
-    const job = await this.#queue.add("raw", value, options);
-    return job.waitUntilFinished(this.#events) as Promise<number>;
+    // Kept: a job that is removed at once can end before its end is waited for.
+    const job = await this.#queue.add("raw", value);
+    return job.waitUntilFinished(this.#events);
   }
 
   /** Adds `count` jobs and resolves when all are processed. */
@@ -59,6 +59,7 @@ export class RawQueue {
   async close(): Promise<void> {
     await this.#worker.close();
     await this.#events.close();
+    await this.#queue.obliterate();
     await this.#queue.close();
     for (const connection of this.#connections) connection.disconnect();
   }
