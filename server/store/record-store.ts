@@ -115,6 +115,8 @@ export interface AcceptInputs {
   readonly startIndex: number;
   readonly payloads: readonly StoredPayload[];
   readonly final: boolean;
+  /** Now; also when the call ended, if all its inputs had their results already. */
+  readonly acceptedAtMs: number;
 }
 
 export type AcceptOutcome =

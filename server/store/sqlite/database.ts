@@ -3,7 +3,8 @@
  *
  * Writes asked for in one turn of the event loop share a transaction (group commit), so a burst
  * costs one commit. When one of them fails the transaction is rolled back and each is tried in
- * one of its own: a bad write fails alone. WAL with `synchronous = NORMAL` survives the death of
+ * one of its own: a bad write fails alone. When the file itself cannot be written, all of the
+ * group fail at once. WAL with `synchronous = NORMAL` survives the death of
  * this process at any moment; a power cut may lose the last commits but never corrupts.
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
@@ -18,8 +19,14 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
-/** How long a write waits for another process that holds the file. */
 const BUSY_MS = 5_000;
+/** SQLite's primary result code of a broken constraint; extended ones have it in their low byte. */
+const SQLITE_CONSTRAINT = 19;
+
+/** A write of a group failed by itself: the others may still succeed. */
+class WriteFailure extends Error {
+  override readonly name = "WriteFailure";
+}
 
 export class Database {
   readonly #db: DatabaseSync;
@@ -28,20 +35,20 @@ export class Database {
   #flush: NodeJS.Immediate | undefined;
   #closed = false;
 
-  /** @throws PlatformError `unavailable` when the file cannot be opened or is too new. */
-  constructor(path: string) {
+  /**
+   * @param busyMs How long a write waits for another process that holds the file.
+   * @throws PlatformError `unavailable` when the file cannot be opened or is too new.
+   */
+  constructor(path: string, busyMs = BUSY_MS) {
+    this.#db = openFile(path, busyMs);
     try {
-      this.#db = new DatabaseSync(path, { timeout: BUSY_MS });
       this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;");
       this.#db.exec("PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;");
+      this.#migrate(path);
     } catch (error) {
-      throw new PlatformError(`cannot open the record store ${path}: ${messageOf(error)}`, {
-        code: "unavailable",
-        retryable: false,
-        cause: error,
-      });
+      this.#db.close();
+      throw error instanceof PlatformError ? error : cannotOpen(path, error);
     }
-    this.#migrate(path);
   }
 
   /**
@@ -67,13 +74,11 @@ export class Database {
   }
 
   get(sql: string, ...values: readonly SQLInputValue[]): Row | undefined {
-    this.#assertOpen();
-    return this.#statement(sql).get(...values);
+    return this.#read(() => this.#statement(sql).get(...values));
   }
 
   all(sql: string, ...values: readonly SQLInputValue[]): readonly Row[] {
-    this.#assertOpen();
-    return this.#statement(sql).all(...values);
+    return this.#read(() => this.#statement(sql).all(...values));
   }
 
   /** Commits what is asked for and closes the file. */
@@ -83,6 +88,16 @@ export class Database {
     this.#closed = true;
     this.#statements.clear();
     this.#db.close();
+  }
+
+  /** Reads inside a write fail as they are: `#commit` says what becomes of them. */
+  #read<Value>(read: () => Value): Value {
+    this.#assertOpen();
+    try {
+      return read();
+    } catch (error) {
+      throw this.#db.isTransaction ? error : failureOf(error, "read");
+    }
   }
 
   #assertOpen(): void {
@@ -105,11 +120,12 @@ export class Database {
     this.#writes = [];
     if (writes.length === 0) return;
     try {
-      const values = this.#transaction(() => writes.map((write) => write.run()));
+      const values = this.#transaction(() => writes.map(runOne));
       for (const [position, write] of writes.entries()) write.resolve(values[position]);
     } catch (error) {
-      if (writes.length === 1) writes[0]?.reject(failureOf(error));
-      else for (const write of writes) this.#commitAlone(write);
+      const failedAlone = error instanceof WriteFailure;
+      if (failedAlone && writes.length > 1) for (const write of writes) this.#commitAlone(write);
+      else for (const write of writes) write.reject(failureOf(failedAlone ? error.cause : error));
     }
   }
 
@@ -133,28 +149,56 @@ export class Database {
     }
   }
 
+  /** The version is read under the lock: of several processes that open a new file, one migrates. */
   #migrate(path: string): void {
-    const version = Number(this.get("PRAGMA user_version")?.["user_version"] ?? 0);
-    if (version > MIGRATIONS.length) {
-      this.#db.close();
-      throw new PlatformError(
-        `the record store ${path} was written by a newer Flotilla (schema ${version}, this one ` +
-          `knows ${MIGRATIONS.length}): use that version, or another data folder`,
-        { code: "unavailable", retryable: false, details: { version } },
-      );
-    }
-    for (const [step, sql] of MIGRATIONS.entries()) {
-      if (step < version) continue;
-      this.#transaction(() => this.#db.exec(`${sql}; PRAGMA user_version = ${step + 1};`));
-    }
+    this.#transaction(() => {
+      const version = Number(this.get("PRAGMA user_version")?.["user_version"] ?? 0);
+      if (version > MIGRATIONS.length) {
+        throw new PlatformError(
+          `the record store ${path} was written by a newer Flotilla (schema ${version}, this one ` +
+            `knows ${MIGRATIONS.length}): use that version, or another data folder`,
+          { code: "unavailable", retryable: false, details: { version } },
+        );
+      }
+      if (version === MIGRATIONS.length) return;
+      for (const sql of MIGRATIONS.slice(version)) this.#db.exec(sql);
+      this.#db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    });
   }
 }
 
-function failureOf(error: unknown): unknown {
-  if (!(error instanceof Error) || !("errcode" in error)) return error;
-  return new PlatformError(`the record store refused a write: ${error.message}`, {
+function openFile(path: string, busyMs: number): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: busyMs });
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
+}
+
+function cannotOpen(path: string, cause: unknown): PlatformError {
+  return new PlatformError(`cannot open the record store ${path}: ${messageOf(cause)}`, {
     code: "unavailable",
-    retryable: true,
+    retryable: false,
+    cause,
+  });
+}
+
+function runOne(write: Write): unknown {
+  try {
+    return write.run();
+  } catch (error) {
+    throw new WriteFailure("a write of a group failed", { cause: error });
+  }
+}
+
+/** SQLite's errors in our words; anything else is a bug and stays what it is. */
+function failureOf(error: unknown, attempted: "read" | "write" = "write"): unknown {
+  if (!(error instanceof Error) || !("errcode" in error)) return error;
+  // A key that is taken stays taken, however often the write is tried again.
+  const isConflict = (Number(error.errcode) & 0xff) === SQLITE_CONSTRAINT;
+  return new PlatformError(`the record store refused a ${attempted}: ${error.message}`, {
+    code: isConflict ? "conflict" : "unavailable",
+    retryable: !isConflict,
     cause: error,
   });
 }

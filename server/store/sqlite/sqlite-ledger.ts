@@ -1,4 +1,5 @@
 /** Calls, their inputs, attempts and results in SQLite. */
+import { assert } from "../../../core/index.ts";
 import type { WireError } from "../../../sdk/protocol/index.ts";
 import type {
   AcceptInputs,
@@ -40,12 +41,12 @@ export class SqliteLedger implements CallLedger, CallReader {
       for (const { callId, index } of inputs) {
         const callKey = keys(callId);
         if (callKey === undefined) continue;
-        const inputKey = keyOf(callKey, index);
         this.#db.run(
           `INSERT INTO attempts (input_key, attempt, container_id, started_at_ms)
            SELECT ?1, 1 + COALESCE((SELECT MAX(attempt) FROM attempts WHERE input_key = ?1), 0),
-                  ?2, ?3`,
-          inputKey,
+                  ?2, ?3
+           WHERE EXISTS (SELECT 1 FROM inputs WHERE input_key = ?1)`,
+          keyOf(callKey, index),
           containerId,
           startedAtMs,
         );
@@ -64,7 +65,8 @@ export class SqliteLedger implements CallLedger, CallReader {
       if (text(row, "state") !== "running") return callOf(row);
       const callKey = count(row, "call_key");
       const open = this.#db.all(
-        "SELECT input_key FROM inputs WHERE input_key BETWEEN ? AND ? AND finished = 0",
+        `SELECT input_key FROM inputs WHERE input_key BETWEEN ? AND ? AND finished = 0
+         ORDER BY input_key`,
         keyOf(callKey, 0),
         keyOf(callKey, INPUTS_PER_CALL_MAX - 1),
       );
@@ -110,16 +112,12 @@ export class SqliteLedger implements CallLedger, CallReader {
 
   async openInputs(after: InputRef | undefined, limit: number): Promise<readonly OpenInput[]> {
     const found: OpenInput[] = [];
-    const calls = this.#db.all(
-      `SELECT call_key, call_id, function_id FROM calls
-       WHERE state = 'running' AND call_id >= ? ORDER BY call_id`,
-      after?.callId ?? "",
-    );
-    for (const call of calls) {
-      if (found.length >= limit) break;
+    let call = this.#runningCall(after?.callId ?? "", ">=");
+    while (call !== undefined && found.length < limit) {
       const callId = text(call, "call_id");
       const from = callId === after?.callId ? after.index + 1 : 0;
       found.push(...this.#openOf(call, from, limit - found.length));
+      call = this.#runningCall(callId, ">");
     }
     return Promise.resolve(found);
   }
@@ -163,7 +161,7 @@ export class SqliteLedger implements CallLedger, CallReader {
   }
 
   #accept(accept: AcceptInputs): AcceptOutcome {
-    const { call, mode, startIndex, payloads, final } = accept;
+    const { call, mode, startIndex, payloads, final, acceptedAtMs } = accept;
     const known = this.#db.get(SELECT_CALL, call.callId);
     if (known === undefined && mode === "append") return { kind: "not_found" };
     const conflict = conflictOf(accept, known);
@@ -188,7 +186,7 @@ export class SqliteLedger implements CallLedger, CallReader {
         final ? 1 : 0,
         callKey,
       );
-      this.#finishWhenDone(callKey, call.createdAtMs);
+      this.#finishWhenDone(callKey, acceptedAtMs);
     }
     return { kind: "accepted", call: this.#callByKey(callKey), freshFrom: present };
   }
@@ -250,7 +248,8 @@ export class SqliteLedger implements CallLedger, CallReader {
     };
   }
 
-  #insertResult(resultKey: number, result: NewResult): void {
+  #insertResult(resultKey: number | null, result: NewResult): void {
+    assert(resultKey !== null, "a call has at most one result for each of its inputs");
     const [bytes, sha256, byteCount] = payloadColumns(result.payload);
     this.#db.run(
       `INSERT INTO results (result_key, idx, outcome, payload, sha256, byte_count, error, run_ms,
@@ -275,6 +274,15 @@ export class SqliteLedger implements CallLedger, CallReader {
        WHERE call_key = ? AND state = 'running' AND final = 1 AND finished_count = input_count`,
       nowMs,
       callKey,
+    );
+  }
+
+  /** The first running call whose id is past `callId`, or is it. */
+  #runningCall(callId: string, past: ">" | ">="): Row | undefined {
+    return this.#db.get(
+      `SELECT call_key, call_id, function_id FROM calls INDEXED BY calls_running
+       WHERE state = 'running' AND call_id ${past} ? ORDER BY call_id LIMIT 1`,
+      callId,
     );
   }
 
@@ -321,8 +329,10 @@ export class SqliteLedger implements CallLedger, CallReader {
   }
 }
 
-function keyOf(callKey: number, index: number): number {
-  return callKey * INPUTS_PER_CALL_MAX + index;
+/** The key of an index of a call; null, which no row has, when no call can have such an index. */
+function keyOf(callKey: number, index: number): number | null {
+  const isIndex = Number.isInteger(index) && index >= 0 && index < INPUTS_PER_CALL_MAX;
+  return isIndex ? callKey * INPUTS_PER_CALL_MAX + index : null;
 }
 
 function indexOf(inputKey: number): number {
@@ -333,6 +343,7 @@ function indexOf(inputKey: number): number {
 function conflictOf(accept: AcceptInputs, known: Row | undefined): string | undefined {
   const { call, mode, startIndex, payloads } = accept;
   const end = startIndex + payloads.length;
+  if (startIndex < 0) return "the first index of a call is 0";
   if (end > INPUTS_PER_CALL_MAX) return `a call has at most ${INPUTS_PER_CALL_MAX} inputs`;
   const present = known === undefined ? 0 : count(known, "input_count");
   if (startIndex > present) return `inputs ${present} to ${startIndex - 1} are missing`;

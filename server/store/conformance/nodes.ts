@@ -1,0 +1,127 @@
+/** Nodes with their bills, and the plans. */
+import { expect, it } from "vitest";
+import { aNode, type OpenBench } from "./samples.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Declares the suite of `RecordStore.nodes`. */
+export function testNodes(bench: OpenBench): void {
+  testRecords(bench);
+  testBills(bench);
+}
+
+function testRecords({ store, reopen }: OpenBench): void {
+  it("gives a node back as it was put, also after it was opened again", async () => {
+    const wanted = aNode("no_1");
+    const ended = aNode("no_2", { launchedAtMs: 2_000, terminatedAtMs: 3_000, gpuMsUsed: 0.5 });
+    for (const node of [wanted, ended]) await store().nodes.put(node);
+    for (const open of [store, reopen]) {
+      const { nodes } = await open();
+      expect(await nodes.get("no_1")).toEqual(wanted);
+      expect(await nodes.get("no_2")).toEqual(ended);
+      expect(await nodes.get("no_none")).toBeUndefined();
+    }
+  });
+
+  it("replaces a node that is put again, and never takes back what was used", async () => {
+    const { nodes } = store();
+    await nodes.put(aNode("no_1"));
+    await nodes.addGpuUse("no_1", 500);
+    const launched = aNode("no_1", { launchedAtMs: 2_000 }, { state: "healthy" });
+    await nodes.put(launched);
+    expect(await nodes.get("no_1")).toEqual({ ...launched, gpuMsUsed: 500 });
+  });
+
+  it("lists the nodes that are not terminated, oldest first", async () => {
+    const { nodes } = store();
+    await nodes.put(aNode("no_a", { requestedAtMs: 3_000 }));
+    await nodes.put(aNode("no_c", { requestedAtMs: 2_000 }));
+    await nodes.put(aNode("no_b", { requestedAtMs: 2_000, launchedAtMs: 2_500 }));
+    await nodes.put(aNode("no_d", { terminatedAtMs: 2_500 }));
+    const open = await nodes.listOpen();
+    expect(open.map(({ node }) => node.nodeId)).toEqual(["no_b", "no_c", "no_a"]);
+  });
+}
+
+function testBills({ store, reopen }: OpenBench): void {
+  it("adds nothing up at first", async () => {
+    expect(await store().nodes.totals(9_000)).toEqual({
+      gpuMsPaid: 0,
+      gpuMsUsed: 0,
+      costMicroUsd: 0,
+    });
+  });
+
+  it("bills a node from its launch to its release and not a moment longer", async () => {
+    const { nodes } = store();
+    await nodes.put(aNode("no_1"));
+    expect(await nodes.totals(5_000)).toMatchObject({ gpuMsPaid: 0, costMicroUsd: 0 });
+    await nodes.put(aNode("no_1", { launchedAtMs: 2_000 }));
+    expect(await nodes.totals(5_000)).toMatchObject({ gpuMsPaid: 6_000, costMicroUsd: 3_000 });
+    await nodes.put(aNode("no_1", { launchedAtMs: 2_000, terminatedAtMs: 6_000 }));
+    for (const nowMs of [6_000, 60_000]) {
+      expect(await nodes.totals(nowMs)).toMatchObject({ gpuMsPaid: 8_000, costMicroUsd: 4_000 });
+    }
+  });
+
+  it("bills nothing for a launch that lies in the future", async () => {
+    const { nodes } = store();
+    await nodes.put(aNode("no_1", { launchedAtMs: 8_000 }));
+    expect(await nodes.totals(5_000)).toMatchObject({ gpuMsPaid: 0, costMicroUsd: 0 });
+  });
+
+  it("sums whole micro-dollars, each node rounded for itself", async () => {
+    const { nodes } = store();
+    // 1 ms at 0.6 micro-dollars a millisecond: 0.6, which is 1 for each.
+    for (const nodeId of ["no_1", "no_2", "no_3"]) {
+      const bill = { launchedAtMs: 2_000, terminatedAtMs: 2_001 };
+      await nodes.put(aNode(nodeId, bill, { priceMicroUsdPerHour: 0.6 * HOUR_MS }));
+    }
+    expect(await nodes.totals(9_000)).toMatchObject({ costMicroUsd: 3 });
+  });
+
+  it("stays exact for a dear node over a year", async () => {
+    const { nodes } = store();
+    const yearMs = 365 * 24 * HOUR_MS;
+    await nodes.put(aNode("no_1", { launchedAtMs: 0 }, { priceMicroUsdPerHour: 98_765_431 }));
+    expect(await nodes.totals(yearMs)).toEqual({
+      gpuMsPaid: 2 * yearMs,
+      gpuMsUsed: 0,
+      costMicroUsd: 365 * 24 * 98_765_431,
+    });
+  });
+
+  it("adds up all GPU time used, also when it is told at the same time", async () => {
+    await store().nodes.put(aNode("no_1", { launchedAtMs: 2_000 }));
+    const { nodes } = store();
+    await Promise.all([
+      ...[1, 2, 3, 4].map((gpuMs) => nodes.addGpuUse("no_1", gpuMs)),
+      nodes.addGpuUse("no_none", 100),
+    ]);
+    const reopened = await reopen();
+    expect(await reopened.nodes.totals(3_000)).toMatchObject({ gpuMsPaid: 2_000, gpuMsUsed: 10 });
+  });
+}
+
+/** Declares the suite of `RecordStore.plans`. */
+export function testPlans({ store, reopen }: OpenBench): void {
+  it("gives the plan that was appended last, with its reasons", async () => {
+    expect(await store().plans.latest()).toBeUndefined();
+    await store().plans.append({ planId: "pl_1", atMs: 2_000, plan: { lines: [] } });
+    const second = { planId: "pl_2", atMs: 1_000, plan: { lines: [{ reason: "cheapest" }] } };
+    await store().plans.append(second);
+    for (const open of [store, reopen]) {
+      const { plans } = await open();
+      expect(await plans.latest()).toEqual(second);
+    }
+  });
+
+  it("keeps the plan of an id once", async () => {
+    const { plans } = store();
+    await plans.append({ planId: "pl_1", atMs: 1_000, plan: 1 });
+    await expect(plans.append({ planId: "pl_1", atMs: 2_000, plan: 2 })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    expect(await plans.latest()).toMatchObject({ plan: 1 });
+  });
+}
