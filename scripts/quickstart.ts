@@ -31,6 +31,13 @@ const WARM_UP_CALLS = 3;
 /** Nothing in the quick start takes this long; past it, something is wrong. */
 const WHOLE_MS_MAX = 180_000;
 const INTERRUPTED_EXIT_CODE = 130;
+const NEXT_COMMANDS = [
+  ["up --emulated-clouds --detach", "a platform that stays"],
+  [`run ${EXAMPLE}`, "run it, edit it, run it again"],
+  ["plan", "which machines, and why"],
+  ["down", "stop it"],
+] as const;
+const NEXT_COMMAND_WIDTH = Math.max(...NEXT_COMMANDS.map(([command]) => command.length));
 
 const screen = createScreen(() => performance.now(), process.stdout.isTTY);
 const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-quickstart-"));
@@ -80,6 +87,7 @@ async function quickstart(): Promise<void> {
   });
   screen.story("platform", `ready at ${platform.serverUrl}`);
   const watch = watchEvents(platform);
+  await watch.begun();
 
   screen.heading(`flotilla deploy ${EXAMPLE}`);
   const deployed = flotilla(scratchDir, ["deploy", EXAMPLE, "--json"]);
@@ -139,6 +147,8 @@ async function mapAll(square: Square): Promise<void> {
 }
 
 interface Watch {
+  /** Resolves when the first event has been told: this machine has joined. */
+  begun(): Promise<void>;
   readonly containerIds: ReadonlySet<string>;
   readonly startsMs: readonly number[];
   /** Resolves when the events of the finished call have been told. */
@@ -152,6 +162,7 @@ function watchEvents({ serverUrl, token }: RunningPlatform): Watch {
   const narrate = createNarrator();
   const containerIds = new Set<string>();
   const startsMs: number[] = [];
+  const begun = Promise.withResolvers<undefined>();
   const finished = Promise.withResolvers<undefined>();
   let muted = false;
   const tell = (event: PlatformEvent): void => {
@@ -159,6 +170,7 @@ function watchEvents({ serverUrl, token }: RunningPlatform): Watch {
     if (event.containerId !== undefined) containerIds.add(event.containerId);
     const hidden = muted && (event.kind === "log" || event.kind.startsWith("call."));
     if (!hidden) for (const { subject, text } of narrate(event)) screen.story(subject, text);
+    begun.resolve(undefined);
     if (event.kind === "call.finished") finished.resolve(undefined);
   };
   const follow = async (): Promise<void> => {
@@ -168,7 +180,13 @@ function watchEvents({ serverUrl, token }: RunningPlatform): Watch {
   follow().catch((error: unknown) => {
     if (!interrupted.signal.aborted) interrupted.abort(error);
   });
-  return { containerIds, startsMs, settled: () => finished.promise, mute: () => (muted = true) };
+  return {
+    begun: () => begun.promise,
+    containerIds,
+    startsMs,
+    settled: () => finished.promise,
+    mute: () => (muted = true),
+  };
 }
 
 interface Measured {
@@ -213,10 +231,9 @@ async function summarize({ platform: at, watch, coldMs, mapMs, warmMs }: Measure
   screen.heading("Summary");
   for (const [label, text] of rows) screen.plain(`  ${label.padEnd(18)} ${text}`);
   screen.heading("Go on");
-  screen.plain("  npm run flotilla -- up --emulated-clouds --detach   a platform that stays");
-  screen.plain(`  npm run flotilla -- run ${EXAMPLE}         run it, edit it, run it again`);
-  screen.plain("  npm run flotilla -- plan                            which machines, and why");
-  screen.plain("  npm run flotilla -- down                            stop it");
+  for (const [command, text] of NEXT_COMMANDS) {
+    screen.plain(`  npm run flotilla -- ${command.padEnd(NEXT_COMMAND_WIDTH)}  ${text}`);
+  }
 }
 
 /** Ends waiting as soon as the run is interrupted; the cleaning up then ends the rest. */

@@ -5,12 +5,14 @@
  * fleet, HTTP, and at last the machines.
  */
 import { pino, type Logger } from "pino";
-import { createRng, messageOf } from "../core/index.ts";
+import { createRng, messageOf, PlatformError } from "../core/index.ts";
 import { createAppService, type ManagedApps } from "./apps/app-service.ts";
 import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import {
   DEFAULT_WORKSPACE,
+  checkIsolation,
+  closeOwnNodes,
   joinToken,
   openProviders,
   startLocalNode,
@@ -46,6 +48,7 @@ export async function startPlatform(config: PlatformConfig): Promise<Platform> {
     (what) => logger.debug(`closing ${what}`),
     (error, doing) => logger.warn({ error: messageOf(error) }, doing),
   );
+  await checkIsolation(config);
   try {
     const foundations = await openFoundations(config, logger, closers);
     return await assemble(config, { foundations, logger, closers });
@@ -97,17 +100,35 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     logger,
     metrics,
   });
-  await fleet.start();
-  closers.add("the fleet", () => fleet.close());
-  whole.serverUrl = await http.listen({ host: config.host, port: config.port });
-  closers.add("HTTP", () => http.close());
-  await resume(foundations, calls, fleet);
   const { nodes } = fleet;
-  const { serverUrl } = whole;
-  const local = await startLocalNode(config, foundations, { nodes, serverUrl });
-  closers.add("the local node", async () => local?.close());
-  fleet.kick();
+  await fleet.open();
+  closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
+  closers.add("the fleet", () => fleet.close());
+  const serverUrl = await listen(http, config);
+  whole.serverUrl = serverUrl;
+  closers.add("HTTP", () => http.close());
+  await closeOwnNodes(nodes, clock.nowMs());
+  await resume(foundations, calls, fleet);
+  // Nothing is rented for what this machine can take: it joins before the fleet looks.
+  await startLocalNode(config, foundations, { nodes, serverUrl, closers });
+  fleet.start();
   return { url: serverUrl, adminToken, close: () => closers.close() };
+}
+
+/** @throws PlatformError `conflict` when the address is taken or not this machine's. */
+async function listen(
+  http: ReturnType<typeof buildHttpServer>,
+  { host, port }: PlatformConfig,
+): Promise<string> {
+  try {
+    return await http.listen({ host, port });
+  } catch (error) {
+    throw new PlatformError(
+      `cannot listen on ${host}:${port} (${messageOf(error)}); ` +
+        "stop what uses it, or choose another with --port and --host",
+      { code: "conflict", retryable: false, cause: error },
+    );
+  }
 }
 
 /** What is known only once everything is built. */

@@ -73,7 +73,8 @@ function nodeText(event: NodeEvent): string {
   switch (event.kind) {
     case "node.requested": {
       const price = `$${event.usdPerHour.toFixed(2)}/h`;
-      return `launch of ${event.offerId} at ${price}: ${event.reason}`;
+      // Why this one: that is the plan's, which is told before.
+      return `launch of ${event.offerId} at ${price}`;
     }
     case "node.booting":
       return `the provider accepted it as ${event.providerNodeId}; booting`;

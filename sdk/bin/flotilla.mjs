@@ -15,6 +15,9 @@ else handOver();
 
 async function start() {
   module.enableCompileCache?.();
+  // A reader that has seen enough, such as `| head`, ends the command; progress may go unread.
+  process.stdout.on("error", (error) => endOfReader(error, () => process.exit(0)));
+  process.stderr.on("error", (error) => endOfReader(error, () => undefined));
   const sources = join(here, "../commands/main.ts");
   const operator = join(here, "../../server/commands/index.ts");
   const isCheckout = existsSync(operator) && existsSync(sources);
@@ -23,6 +26,11 @@ async function start() {
   const extraCommands = isCheckout ? (await load(operator)).registerOperatorCommands : undefined;
   // Some code of users leaves timers or sockets open: the command's end is the process's.
   process.exit(await main(process.argv, { extraCommands }));
+}
+
+function endOfReader(error, act) {
+  if (error.code !== "EPIPE") throw error;
+  act();
 }
 
 function handOver() {

@@ -32,7 +32,7 @@ export async function printAppLogs(nameOrId: string, options: LogsOptions): Prom
 /** The apps as a table, in the order given. */
 export function appTable(apps: readonly AppSummary[], nowMs: number): string {
   return tableOf(
-    ["app", "id", "mode", "state", "version", "functions", "containers", "age"],
+    ["APP", "ID", "MODE", "STATE", "VERSION", "FUNCTIONS", "CONTAINERS", "AGE"],
     apps.map((app) => [
       app.app,
       app.appId,

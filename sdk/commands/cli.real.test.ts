@@ -24,6 +24,7 @@ let answer: NonNullable<FakeServerOptions["answer"]>;
 let blobs: Map<string, Buffer>;
 let deploys: DeployRequest[];
 let stops: string[];
+let pendingReason: string | undefined;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "flotilla-cli-"));
@@ -54,7 +55,12 @@ beforeEach(async () => {
   deploys = [];
   stops = [];
   answer = ([x]) => ({ value: Number(x) * 2 });
-  server = new FakeServer({ answer: (...input) => answer(...input), others: platform });
+  pendingReason = undefined;
+  server = new FakeServer({
+    answer: (...input) => answer(...input),
+    others: platform,
+    pendingReason: () => pendingReason,
+  });
   await server.listen();
 });
 afterEach(() => server.close());
@@ -181,6 +187,37 @@ test("deploy prints how to call what it deployed", async () => {
 test("call prints the result and nothing else", async () => {
   const { code, out, err } = await flotilla(["call", "shop", "price", "21"]);
   expect({ code, out, err }).toEqual({ code: 0, out: "42\n", err: "" });
+});
+
+test("call says what it waits for once that takes longer, and ctrl-C cancels it", async () => {
+  answer = () => "never";
+  pendingReason = "no node has an H100";
+  const { child, ended } = start(["call", "shop", "price", "21"]);
+  let err = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    err += chunk.toString();
+    if (err.includes("waiting: no node has an H100")) child.kill("SIGINT");
+  });
+  const { code, out } = await ended;
+  expect({ code, out }).toEqual({ code: 130, out: "" });
+  expect(server.requests.filter((request) => request.endsWith("/cancel"))).toHaveLength(1);
+});
+
+test.each(["stdout", "stderr"] as const)("a closed %s is no crash", async (stream) => {
+  const { child, ended } = start(["deploy", "shop.ts"]);
+  child[stream]?.destroy();
+  const { code, err } = await ended;
+  expect(code).toBe(0);
+  expect(err).not.toContain("EPIPE");
+  if (stream === "stderr") expect(deploys).toHaveLength(1);
+});
+
+test("what cannot be a container is not found, whatever the command", async () => {
+  for (const command of ["stop", "logs"]) {
+    const { code, err } = await flotilla(["container", command, "shop"]);
+    expect(code).toBe(4);
+    expect(err).toContain("flotilla container list");
+  }
 });
 
 test("logs without -f end by themselves", async () => {

@@ -1,10 +1,13 @@
 /** `flotilla container`: what runs now. */
 import { Client } from "../client/client.ts";
+import { NotFoundError } from "../errors.ts";
 import type { ContainerSummary } from "../protocol/index.ts";
 import { AdminClient } from "./admin-client.ts";
 import { printLogs, type LogsOptions } from "./logs.ts";
 import { ageOf, tableOf } from "./table.ts";
 import { printData, printJson, printProgress } from "./terminal.ts";
+
+const CONTAINER_ID = /^co_[0-9a-z]{26}$/;
 
 export async function listContainers(options: { json?: boolean }): Promise<void> {
   const containers = await new AdminClient(new Client()).containers();
@@ -14,19 +17,33 @@ export async function listContainers(options: { json?: boolean }): Promise<void>
 }
 
 export async function stopContainer(id: string, options: { json?: boolean }): Promise<void> {
-  await new AdminClient(new Client()).stopContainer(id);
+  checkId(id);
+  await new AdminClient(new Client()).stopContainer(id).catch((error: unknown) => {
+    throw error instanceof NotFoundError ? noContainer(id) : error;
+  });
   if (options.json === true) printJson({ containerId: id, state: "stopping" });
   else printProgress(`Stopping ${id}; its inputs go to other containers`);
 }
 
 export async function printContainerLogs(id: string, options: LogsOptions): Promise<void> {
+  checkId(id);
   await printLogs({ container: id }, options);
+}
+
+/** @throws NotFoundError for what cannot be the id of a container */
+function checkId(id: string): void {
+  if (!CONTAINER_ID.test(id)) throw noContainer(id);
+}
+
+function noContainer(id: string): NotFoundError {
+  const nextStep = "see those that run with `flotilla container list`";
+  return new NotFoundError(`there is no container "${id}"`, nextStep);
 }
 
 /** The containers as a table; emulated GPUs and missing isolation are named. */
 export function containerTable(containers: readonly ContainerSummary[], nowMs: number): string {
   return tableOf(
-    ["container", "app", "function", "state", "gpu", "isolation", "node", "inputs", "age"],
+    ["CONTAINER", "APP", "FUNCTION", "STATE", "GPU", "ISOLATION", "NODE", "INPUTS", "AGE"],
     containers.map((each) => [
       each.containerId,
       each.app,

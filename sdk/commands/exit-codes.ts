@@ -25,5 +25,6 @@ const BY_NAME: Readonly<Record<string, number>> = {
 /** The exit code for what a command threw; everything that is no error of ours is the user's. */
 export function exitCodeOf(thrown: unknown): number {
   if (!isFlotillaError(thrown)) return EXIT.userCodeFailed;
+  if (thrown.code === "invalid_request") return EXIT.usage;
   return BY_NAME[thrown.name] ?? EXIT.userCodeFailed;
 }

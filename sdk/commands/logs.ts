@@ -2,7 +2,7 @@
 import { Client } from "../client/client.ts";
 import { streamEvents, type EventQuery } from "./event-stream.ts";
 import { printLog } from "./follow-app.ts";
-import { printJson } from "./terminal.ts";
+import { printJson, printProgress } from "./terminal.ts";
 
 export interface LogsOptions {
   /** Go on with what is printed from now on, until ctrl-C. */
@@ -21,13 +21,17 @@ export async function printLogs(
 ): Promise<void> {
   const ending = new AbortController();
   let caughtUp: NodeJS.Timeout | undefined;
+  let lineCount = 0;
   const onOpen = (): void => {
     if (options.follow !== true) caughtUp = setTimeout(() => ending.abort(), CAUGHT_UP_MS);
   };
   const stream = { signal: ending.signal, onOpen };
   for await (const event of streamEvents(new Client(), { ...query, after: "0" }, stream)) {
-    if (event.kind === "log" && options.json === true) printJson(event);
-    else if (event.kind === "log") printLog(event, { raw: options.raw === true });
     caughtUp?.refresh();
+    if (event.kind !== "log") continue;
+    lineCount += 1;
+    if (options.json === true) printJson(event);
+    else printLog(event, { raw: options.raw === true });
   }
+  if (lineCount === 0) printProgress("It has printed nothing, or nothing that is still kept.");
 }

@@ -1,13 +1,14 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   AuthError,
   CallError,
   NotFoundError,
   QuotaError,
+  RequestError,
   ServerUnreachableError,
   UsageError,
 } from "../errors.ts";
-import type { PlatformEvent } from "../protocol/index.ts";
+import type { PlanSummary, PlatformEvent } from "../protocol/index.ts";
 import { rebuildError } from "../remote-error.ts";
 import { parseEvents } from "./event-stream.ts";
 import { exitCodeOf } from "./exit-codes.ts";
@@ -20,7 +21,30 @@ import { showEvent } from "./show-event.ts";
 import { ageOf, tableOf } from "./table.ts";
 import { withoutControls } from "./terminal.ts";
 
-afterEach(() => vi.restoreAllMocks());
+beforeEach(() => {
+  vi.stubEnv("FORCE_COLOR", undefined);
+  vi.stubEnv("NO_COLOR", "1");
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+const PLAN: PlanSummary = {
+  planId: "pl_1",
+  atMs: 0,
+  status: "optimal",
+  solver: "highs",
+  solveMs: 12,
+  offersConsidered: 120,
+  objectiveUsdPerHour: 0,
+  boundUsdPerHour: 0,
+  gapFraction: 0,
+  terms: {},
+  lines: [],
+  unmet: [],
+};
 
 describe("text of others", () => {
   test.each([
@@ -46,6 +70,8 @@ describe("exit codes", () => {
     [new QuotaError("x", { code: "quota_exceeded" }), 5],
     [new ServerUnreachableError("x"), 6],
     [new InterruptedError("x"), 130],
+    [new RequestError("x", { code: "invalid_request" }), 2],
+    [new RequestError("x", { code: "unavailable" }), 1],
     [new CallError("x", { code: "out_of_memory" }), 1],
     [rebuildError(wire), 1],
     [new Error("the user's own"), 1],
@@ -60,6 +86,15 @@ describe("an error report", () => {
     const report = errorReport(new ServerUnreachableError("no server"));
     expect(report).toMatch(/^error\[unreachable\]: no server\n {2}next: start a server/);
     expect(report).not.toMatch(/^\s+at /m);
+  });
+
+  test("of a wrong file names the user's line, and none of the packages in between", () => {
+    const error = new UsageError("gpu is wrong");
+    const between = "    at async parse (file:///app/node_modules/commander/lib/command.js:1:5)";
+    error.stack = `UsageError: gpu is wrong\n    at file:///app/shop.ts:4:22\n${between}`;
+    expect(errorReport(error)).toBe("error[usage]: gpu is wrong\n    at file:///app/shop.ts:4:22");
+    error.stack = `UsageError: gpu is wrong\n${between}`;
+    expect(errorReport(error)).toBe("error[usage]: gpu is wrong");
   });
 
   test("of the user's code is its stack and causes, without control characters", () => {
@@ -90,6 +125,28 @@ describe("events", () => {
     );
     const later = { ...base, kind: "of.a.later.version" } as unknown as PlatformEvent;
     expect(showEvent(later)).toBeUndefined();
+  });
+
+  test("tell a plan by what it changes, and not at all when it changes nothing", () => {
+    const line = {
+      offerId: "aws/us-east-1/*/p5.4xlarge/spot",
+      cloud: "aws",
+      region: "us-east-1",
+      instanceType: "p5.4xlarge",
+      purchase: "spot",
+      count: 1,
+      delta: 1,
+      usdPerHour: 3.5,
+      reason: "cheapest H100",
+    };
+    const made = (lines: PlanSummary["lines"]): PlatformEvent => ({
+      ...base,
+      kind: "plan.made",
+      plan: { ...PLAN, lines },
+    });
+    expect(showEvent(made([line]))).toContain("+1 × aws/us-east-1/*/p5.4xlarge/spot at $3.50/h");
+    expect(showEvent(made([{ ...line, delta: 0 }]))).toBeUndefined();
+    expect(showEvent(made([]))).toBeUndefined();
   });
 
   test("a log line goes to the stream it was written to, and to stderr beside JSON", () => {

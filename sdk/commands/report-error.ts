@@ -1,10 +1,9 @@
 /** How a command says what went wrong: what happened, then what to do; a stack only of user code. */
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
-import pc from "picocolors";
 import { isFlotillaError } from "../errors.ts";
 import { exitCodeOf } from "./exit-codes.ts";
-import { printProgress, withoutControls } from "./terminal.ts";
+import { printProgress, styled, withoutControls } from "./terminal.ts";
 
 const CAUSES_MAX = 8;
 
@@ -17,29 +16,27 @@ export function reportError(thrown: unknown): number {
 /** The lines for an error, without control characters of others. */
 export function errorReport(thrown: unknown): string {
   if (!isFlotillaError(thrown)) {
-    return `${pc.red("error:")} ${withoutControls(stackOf(thrown))}`;
+    return `${styled("red", "error:")} ${withoutControls(stackOf(thrown))}`;
   }
-  const lines = [`${pc.red(`error[${thrown.code}]:`)} ${withoutControls(thrown.message)}`];
+  const lines = [`${styled("red", `error[${thrown.code}]:`)} ${withoutControls(thrown.message)}`];
   if (thrown.name === "UsageError") lines.push(...userFrames(thrown).slice(0, 1));
-  if (thrown.nextStep !== undefined) lines.push(`  ${pc.bold("next:")} ${thrown.nextStep}`);
+  if (thrown.nextStep !== undefined) lines.push(`  ${styled("bold", "next:")} ${thrown.nextStep}`);
   if (thrown.cause instanceof Error && thrown.code === "startup_failed") {
     lines.push(withoutControls(stackOf(thrown.cause)));
   }
   return lines.join("\n");
 }
 
-/** Where this package is; frames from here are not the user's. */
+/** Where this package is; frames from here, from other packages and from Node are not the user's. */
 const PACKAGE_URL = new URL("..", import.meta.url).href;
 const PACKAGE_PATH = fileURLToPath(PACKAGE_URL);
 const FRAME = /^\s+at /;
 
 /** The lines of a stack that are in the user's files. */
 function userFrames(error: Error): string[] {
+  const others = [PACKAGE_URL, PACKAGE_PATH, "/node_modules/", "node:"];
   const lines = (error.stack ?? "").split("\n").filter((line) => FRAME.test(line));
-  return lines.filter(
-    (line) =>
-      !line.includes(PACKAGE_URL) && !line.includes(PACKAGE_PATH) && !line.includes("node:"),
-  );
+  return lines.filter((line) => !others.some((other) => line.includes(other)));
 }
 
 function stackOf(thrown: unknown): string {

@@ -11,7 +11,7 @@ import type { Deployment } from "../protocol/index.ts";
 import { AdminClient } from "./admin-client.ts";
 import { prepareFile, sendApps } from "./deploy-code.ts";
 import { followApp } from "./follow-app.ts";
-import { InterruptedError } from "./interrupted-error.ts";
+import { interruption } from "./interruption.ts";
 import { chooseRunnable, type LoadedApp } from "./load-apps.ts";
 import { parseArgument } from "./parse-argument.ts";
 import { printResult } from "./print-result.ts";
@@ -50,7 +50,7 @@ export async function runFile(
   try {
     result = await Promise.race([
       runnable.run(...args.map(parseArgument)),
-      interruption(),
+      interruption({ doing: "Stopping the app", done: "the app was stopped" }),
       ...deployments.map((deployment) => lostLease(admin, deployment, ending.signal)),
     ]);
   } finally {
@@ -89,21 +89,6 @@ function bindFunctions(apps: readonly LoadedApp[], deployments: readonly Deploym
       if (record !== undefined) record.binding.functionId = functionId;
     }
   }
-}
-
-/** Rejects on ctrl-C; a second one ends the process at once. */
-function interruption(): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    let count = 0;
-    const onSignal = (): void => {
-      count += 1;
-      if (count > 1) process.exit(130);
-      printProgress("Stopping the app; ctrl-C again to leave at once");
-      reject(new InterruptedError("interrupted: the app was stopped"));
-    };
-    process.on("SIGINT", onSignal);
-    process.on("SIGTERM", onSignal);
-  });
 }
 
 /** Keeps the app alive; rejects when the server says that it is gone. */

@@ -1,7 +1,6 @@
 /** Events as lines for people. */
-import pc from "picocolors";
-import type { EventBody, PlatformEvent } from "../protocol/index.ts";
-import { withoutControls } from "./terminal.ts";
+import type { EventBody, PlanLineSummary, PlanSummary, PlatformEvent } from "../protocol/index.ts";
+import { progressLine } from "./terminal.ts";
 
 type Show<Kind extends EventBody["kind"]> = (
   event: PlatformEvent & Extract<EventBody, { readonly kind: Kind }>,
@@ -14,17 +13,10 @@ const LINES: Lines = {
   "call.pending": ({ reason }) => `waiting: ${reason}`,
   "call.finished": ({ succeeded, failed }) =>
     `call finished: ${succeeded} succeeded${failed === 0 ? "" : `, ${failed} failed`}`,
-  "plan.made": ({ plan }) =>
-    `plan: ${plan.offersConsidered} offers considered in ${Math.round(plan.solveMs)} ms by ${plan.solver}` +
-    plan.lines
-      .filter(({ delta }) => delta !== 0)
-      .map(
-        (line) =>
-          `\n    ${signed(line.delta)} × ${line.offerId} at ${dollars(line.usdPerHour)}: ${line.reason}`,
-      )
-      .join(""),
-  "node.requested": ({ offerId, usdPerHour, reason }) =>
-    `node requested: ${offerId} at ${dollars(usdPerHour)}: ${reason}`,
+  "plan.made": ({ plan }) => planLine(plan),
+  // Why this one: that is the plan's, which is told before.
+  "node.requested": ({ offerId, usdPerHour }) =>
+    `node requested: ${offerId} at ${dollars(usdPerHour)}`,
   "node.booting": ({ nodeId }) => `node booting${idOf(nodeId)}`,
   "node.refused": ({ offerId, reason }) => `node refused: ${offerId}: ${reason}`,
   "node.registered": ({ description, emulated, isolation }) =>
@@ -43,7 +35,19 @@ const LINES: Lines = {
 export function showEvent(event: PlatformEvent): string | undefined {
   const show = LINES[event.kind] as Show<EventBody["kind"]> | undefined;
   const line = show?.(event);
-  return line === undefined ? undefined : pc.dim(`• ${withoutControls(line)}`);
+  return line === undefined ? undefined : progressLine(line);
+}
+
+/** A plan that changes nothing is no news: why a call still waits comes as an event of its own. */
+function planLine({ lines, offersConsidered, solveMs, solver }: PlanSummary): string | undefined {
+  const changes = lines.filter(({ delta }) => delta !== 0);
+  if (changes.length === 0) return undefined;
+  const head = `plan: ${offersConsidered} offers considered in ${Math.round(solveMs)} ms by ${solver}`;
+  return [head, ...changes.map(changeLine)].join("\n");
+}
+
+function changeLine({ delta, offerId, usdPerHour, reason }: PlanLineSummary): string {
+  return `    ${signed(delta)} × ${offerId} at ${dollars(usdPerHour)}: ${reason}`;
 }
 
 function counted(count: number, noun: string): string {

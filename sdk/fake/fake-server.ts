@@ -35,6 +35,8 @@ export interface FakeServerOptions {
   readonly pageSize?: number;
   /** Reorders results of one batch of inputs before they are recorded. */
   readonly shuffle?: (results: FakeResult[]) => FakeResult[];
+  /** Why calls without a result say that they wait. */
+  readonly pendingReason?: () => string | undefined;
 }
 
 export interface FakeResult {
@@ -121,7 +123,12 @@ export class FakeServer {
     if (what === "inputs") this.#append(id, body, response);
     else if (what === "results") await this.#results(id, url, response);
     else if (what === "cancel") this.#cancel(id, response);
-    else this.#withCall(id, response, (call) => json(response, statusOf(call)));
+    else this.#withCall(id, response, (call) => json(response, this.#waitingStatusOf(call)));
+  }
+
+  #waitingStatusOf(call: FakeCall): CallStatus {
+    const pendingReason = this.#options.pendingReason?.();
+    return { ...statusOf(call), ...(pendingReason === undefined ? {} : { pendingReason }) };
   }
 
   #lookup(url: URL, response: ServerResponse): void {

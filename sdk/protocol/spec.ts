@@ -29,9 +29,12 @@ export interface NetworkPolicy {
 export interface FunctionSpec {
   /** Name under which the function is deployed; by default the name of its export. */
   readonly name?: string;
-  /** GPU type, count, or a list in order of preference (all with the same count). */
+  /**
+   * GPU type, count, or a list in order of preference (all with the same count). A later choice
+   * is taken when the earlier ones are not to be had or cost more than a little more: 2 % a step.
+   */
   readonly gpu?: GpuChoice | readonly GpuChoice[];
-  /** Virtual cores, 0.1 to 64. Default 0.125. */
+  /** Virtual cores reserved, 0.1 to 64; idle ones may be used too, up to 2. Default 0.125. */
   readonly cpu?: number;
   /** MiB of memory, 64 to 524,288. Default 256. */
   readonly memoryMiB?: number;

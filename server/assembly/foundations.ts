@@ -19,6 +19,7 @@ import type { RecordStore } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
 import { systemClock } from "../system-clock.ts";
 import type { Closers } from "./closers.ts";
+import { agentsDirOf } from "./leftovers.ts";
 
 export interface Foundations {
   readonly clock: Clock;
@@ -50,7 +51,7 @@ export async function openFoundations(
 ): Promise<Foundations> {
   const { dataDir } = config;
   const clock = systemClock;
-  const agentsDir = join(dataDir, "agents");
+  const agentsDir = agentsDirOf(dataDir);
   mkdirSync(agentsDir, { recursive: true });
   const [redis] = await Promise.all([
     openRedis({

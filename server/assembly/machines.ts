@@ -1,5 +1,7 @@
 /** The machines of a platform: rented ones, emulated ones, and this one. */
-import type { CloudName, Node } from "../../core/index.ts";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
 import { catalogRegions, type Provider } from "../../providers/index.ts";
 import { createProviders } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
@@ -10,6 +12,28 @@ import { LocalNode } from "../fleet/local-node.ts";
 import type { NodeTable } from "../fleet/node-table.ts";
 import type { Closers } from "./closers.ts";
 import type { Foundations } from "./foundations.ts";
+
+const run = promisify(execFile);
+const VERSION_MS_MAX = 10_000;
+
+/**
+ * Makes sure that the machines which the platform starts itself can isolate their containers.
+ *
+ * @throws PlatformError `unavailable` when gVisor is wanted and missing.
+ */
+export async function checkIsolation(config: PlatformConfig): Promise<void> {
+  const isolation = config.localNode?.isolation ?? (config.emulatedEc2 ? "gvisor" : undefined);
+  if (isolation !== "gvisor") return;
+  try {
+    await run("runsc", ["--version"], { timeout: VERSION_MS_MAX });
+  } catch (error) {
+    throw new PlatformError(
+      `cannot start runsc (${messageOf(error)}), the gVisor that isolates containers; install it, ` +
+        "e.g. `apt-get install runsc`, or run containers unisolated: `flotilla up --unisolated`",
+      { code: "unavailable", retryable: false, cause: error },
+    );
+  }
+}
 
 /** The workspace of an embedded platform. */
 export const DEFAULT_WORKSPACE = "default";
@@ -23,7 +47,8 @@ export async function openProviders(
   const { clock, clusterId, agentsDir, cacheDir } = foundations;
   if (config.emulatedEc2 !== undefined) {
     const { bootMs } = config.emulatedEc2;
-    const emulator = await startEmulatedCloud({ agentsDir, cacheDir, bootMs, clock });
+    const isolation = config.localNode?.isolation ?? "gvisor";
+    const emulator = await startEmulatedCloud({ agentsDir, cacheDir, bootMs, isolation, clock });
     closers.add("the emulated EC2", () => emulator.close());
     return createProviders({
       aws: {
@@ -58,15 +83,15 @@ export async function joinToken(
   });
 }
 
-/** Takes this machine into the fleet, when the settings say so, and starts its agent. */
+/** Takes this machine into the fleet, when the settings say so; resolves once its agent is there. */
 export async function startLocalNode(
   config: PlatformConfig,
   foundations: Foundations,
-  place: { readonly nodes: NodeTable; readonly serverUrl: string },
-): Promise<LocalNode | undefined> {
+  place: { readonly nodes: NodeTable; readonly serverUrl: string; readonly closers: Closers },
+): Promise<void> {
+  const { closers } = place;
   const { clock, ids, agentsDir, cacheDir, onError } = foundations;
-  await closeFormerLocalNodes(place.nodes, clock.nowMs());
-  if (config.localNode === undefined) return undefined;
+  if (config.localNode === undefined) return;
   const { isolation, emulatedGpus } = config.localNode;
   const gpus = emulatedGpus === undefined ? undefined : parseEmulatedGpus(emulatedGpus);
   const resources = { ...machineResources(), gpuCount: gpus?.gpuCount ?? 0 };
@@ -103,13 +128,17 @@ export async function startLocalNode(
     onError,
   });
   local.start();
-  return local;
+  closers.add("the local node", () => local.close());
+  await local.untilJoined(() => place.nodes.get(node.nodeId)?.connected === true);
 }
 
-/** This machine is a new node on every start; the one of the last start has ended. */
-async function closeFormerLocalNodes(nodes: NodeTable, nowMs: number): Promise<void> {
+/**
+ * Closes the records of nodes that were processes of this machine, itself and the emulated
+ * clouds' instances: they end with the platform, and are new ones on every start.
+ */
+export async function closeOwnNodes(nodes: NodeTable, nowMs: number): Promise<void> {
   for (const { stored } of nodes.all()) {
-    if (stored.node.cloud !== "local") continue;
+    if (stored.node.cloud !== "local" && !stored.node.emulated) continue;
     const node: Node = { ...stored.node, state: "terminated", stateSinceMs: nowMs };
     await nodes.put({ ...stored, node, terminatedAtMs: nowMs }, nowMs);
   }

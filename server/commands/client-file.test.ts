@@ -18,14 +18,31 @@ test("what was written is read back, and only the owner may read it", () => {
 
 test("the environment goes before the file", () => {
   writeClientSettings(SETTINGS, env);
-  expect(readClientSettings({ ...env, FLOTILLA_SERVER_URL: "http://other" })).toEqual({
-    ...SETTINGS,
+  const given = { FLOTILLA_SERVER_URL: "http://other", FLOTILLA_TOKEN: "fl_given" };
+  expect(readClientSettings({ ...env, ...given })).toEqual({
     serverUrl: "http://other",
+    token: "fl_given",
   });
 });
 
-test("no file, or one without both fields, gives no settings", () => {
-  expect(readClientSettings(env)).toBeUndefined();
+test("the file's token goes to the file's server and to no other", () => {
+  writeClientSettings(SETTINGS, env);
+  const of = (serverUrl: string) =>
+    readClientSettings({ ...env, FLOTILLA_SERVER_URL: serverUrl }).token;
+  expect(of(`${SETTINGS.serverUrl}/`)).toBe(SETTINGS.token);
+  expect(of("http://other")).toBeUndefined();
+});
+
+test("what is no server address is refused as such", () => {
+  for (const text of ["junk", "ftp://127.0.0.1"]) {
+    expect(() => readClientSettings({ ...env, FLOTILLA_SERVER_URL: text })).toThrow(
+      `"${text}" is no server address`,
+    );
+  }
+});
+
+test("no file gives no settings, and a broken field is left out", () => {
+  expect(readClientSettings(env)).toEqual({});
   writeFileSync(clientFilePath(env), '{"serverUrl":"http://x","token":1}');
-  expect(readClientSettings(env)).toBeUndefined();
+  expect(readClientSettings(env)).toEqual({ serverUrl: "http://x" });
 });

@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { PlatformError } from "../../core/index.ts";
 
 /** Where a server is and what opens it. */
 export interface ClientSettings {
@@ -24,16 +25,20 @@ export function clientFilePath(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * Settings of the environment (`FLOTILLA_SERVER_URL`, `FLOTILLA_TOKEN`) over those of the
- * file; absent when neither names both.
+ * Settings of the environment (`FLOTILLA_SERVER_URL`, `FLOTILLA_TOKEN`) over those of the file;
+ * what neither names is absent. The file's token is for the file's server only.
+ *
+ * @throws PlatformError `invalid_request` when the server's address is none.
  */
-export function readClientSettings(
-  env: NodeJS.ProcessEnv = process.env,
-): ClientSettings | undefined {
+export function readClientSettings(env: NodeJS.ProcessEnv = process.env): Partial<ClientSettings> {
   const stored = readStored(clientFilePath(env));
-  const serverUrl = env["FLOTILLA_SERVER_URL"] ?? stored.serverUrl;
-  const token = env["FLOTILLA_TOKEN"] ?? stored.token;
-  return serverUrl === undefined || token === undefined ? undefined : { serverUrl, token };
+  const serverUrl = addressOf(env["FLOTILLA_SERVER_URL"] ?? stored.serverUrl);
+  const isStoredServer = serverUrl !== undefined && serverUrl === addressOf(stored.serverUrl);
+  const token = env["FLOTILLA_TOKEN"] ?? (isStoredServer ? stored.token : undefined);
+  return {
+    ...(serverUrl === undefined ? {} : { serverUrl }),
+    ...(token === undefined ? {} : { token }),
+  };
 }
 
 /** Writes the file in one step, readable by its owner only. */
@@ -47,6 +52,17 @@ export function writeClientSettings(
   writeFileSync(draft, `${JSON.stringify(settings, undefined, 2)}\n`, { mode: 0o600 });
   chmodSync(draft, 0o600);
   renameSync(draft, path);
+}
+
+/** The address without a slash at its end. */
+function addressOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol)) return url.href.replace(/\/+$/, "");
+  throw new PlatformError(
+    `"${text}" is no server address: write it as http://127.0.0.1:7070, in FLOTILLA_SERVER_URL`,
+    { code: "invalid_request", retryable: false },
+  );
 }
 
 function readStored(path: string): Partial<ClientSettings> {

@@ -179,18 +179,18 @@ async function checkDisk(dataDir: string): Promise<Finding> {
 
 async function checkServer(): Promise<Finding> {
   const name = "platform";
-  const settings = readClientSettings();
+  const { serverUrl } = readClientSettings();
   const mend = "flotilla up --detach";
-  if (settings === undefined) return { name, state: "absent", detail: "none started yet", mend };
-  const answer = await fetch(`${settings.serverUrl}/health`, {
+  if (serverUrl === undefined) return { name, state: "absent", detail: "none started yet", mend };
+  const answer = await fetch(`${serverUrl}/health`, {
     signal: AbortSignal.timeout(COMMAND_MS_MAX),
   }).catch((error: unknown) => messageOf(error));
   if (typeof answer === "string" || !answer.ok) {
     const reason = typeof answer === "string" ? answer : `status ${answer.status}`;
-    const detail = `no answer at ${settings.serverUrl} (${reason})`;
+    const detail = `no answer at ${serverUrl} (${reason})`;
     return { name, state: "absent", detail, mend };
   }
-  return { name, state: "good", detail: `answers at ${settings.serverUrl}` };
+  return { name, state: "good", detail: `answers at ${serverUrl}` };
 }
 
 /** What a program prints; absent when it is missing or fails, which is a finding, not an error. */

@@ -61,6 +61,21 @@ test("emulated GPUs and missing isolation are named in the node listing", () => 
   );
 });
 
+test("a machine of an emulated cloud is named as such, also without GPUs", () => {
+  const text = nodeTable([{ ...NODE, gpuCount: 0, gpuUsed: 0 }], 0);
+  expect(text).toContain("aws us-east-1 EMULATED");
+  const local = nodeTable([{ ...NODE, cloud: "local", region: "local" }], 0);
+  expect(local).not.toContain("local local EMULATED");
+  expect(local).toContain("1/1 H100 EMULATED");
+});
+
+test("a plan that leaves demand unmet does not pass its penalty off as a price", () => {
+  const terms = { rent: 10.5, unmet: 1_000 };
+  const text = planText({ ...PLAN, terms, objectiveUsdPerHour: 1_010.5 });
+  expect(text).toContain("machines $10.50/h;");
+  expect(text).toContain("$10.50 rent + $1000.00 unmet = $1010.50/h");
+});
+
 test("a plan is shown with what changes, what it costs, why, and what it leaves unmet", () => {
   const text = planText(PLAN);
   expect(text).toContain("from 120 offers");

@@ -19,7 +19,7 @@ export function nodeTable(nodes: readonly NodeSummary[], nowMs: number): string 
   const rows = nodes.map((node) => [
     node.nodeId,
     node.state,
-    `${node.cloud} ${node.region}`,
+    `${node.cloud} ${node.region}${isEmulatedMachine(node) ? " EMULATED" : ""}`,
     `${node.instanceType} ${node.purchase}`,
     gpusOf(node),
     String(node.cpuMilli / 1000),
@@ -36,6 +36,11 @@ const HEAD = [
   ...["NODE", "STATE", "WHERE", "MACHINE", "GPUS USED", "CPU", "MEMORY"],
   ...["CONTAINERS", "$/H", "ISOLATION", "FOR"],
 ];
+
+/** A machine of an emulated cloud; one that only declares emulated GPUs is real. */
+function isEmulatedMachine({ cloud, emulated }: NodeSummary): boolean {
+  return emulated && cloud !== "local";
+}
 
 function gpusOf(node: NodeSummary): string {
   if (node.gpu === undefined) return "-";

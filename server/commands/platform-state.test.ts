@@ -30,6 +30,14 @@ test("a claimed folder names its URL once the platform is ready", () => {
   expect(readLiveState(dataDir)?.url).toBe("http://127.0.0.1:1");
 });
 
+test("a data folder that cannot be one is refused with what to do", () => {
+  const file = join(dataDir, "file");
+  writeFileSync(file, "");
+  for (const path of [file, join(file, "below")]) {
+    expect(() => claimDataDir(path, 5)).toThrow(/cannot keep data in .*--data/);
+  }
+});
+
 test("a folder whose process has died is free", () => {
   leave({ pid: 2 ** 22 + 1, startedAtMs: 1 });
   expect(readLiveState(dataDir)).toBeUndefined();

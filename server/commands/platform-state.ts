@@ -7,6 +7,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf, PlatformError } from "../../core/index.ts";
 
 /** A platform as its state file describes it. */
 export interface PlatformState {
@@ -23,6 +24,18 @@ export function stateFilePath(dataDir: string): string {
   return join(dataDir, "platform.json");
 }
 
+/** Makes the data folder unless it is there. @throws PlatformError when that is impossible */
+export function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new PlatformError(
+      `cannot keep data in ${dataDir} (${messageOf(error)}); choose another folder with --data`,
+      { code: "invalid_request", retryable: false, cause: error },
+    );
+  }
+}
+
 /** The state of the live platform of `dataDir`; absent when none runs there. */
 export function readLiveState(dataDir: string): PlatformState | undefined {
   const path = stateFilePath(dataDir);
@@ -37,7 +50,7 @@ export function readLiveState(dataDir: string): PlatformState | undefined {
  * @returns Absent when claimed, or the live state of the platform that has it.
  */
 export function claimDataDir(dataDir: string, nowMs: number): PlatformState | undefined {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeDataDir(dataDir);
   const path = stateFilePath(dataDir);
   const own = { ...identityOf(process.pid), startedAtMs: nowMs };
   for (;;) {

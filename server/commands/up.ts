@@ -1,6 +1,6 @@
 /** `flotilla up`: the platform on this machine, in the foreground or in the background. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PlatformConfig } from "../config.ts";
@@ -9,7 +9,13 @@ import { startPlatform } from "../platform.ts";
 import { writeClientSettings } from "./client-file.ts";
 import { flagsOf, type UpOptions } from "./flags.ts";
 import { CommandError, settle } from "./outcome.ts";
-import { claimDataDir, publishReady, readLiveState, releaseDataDir } from "./platform-state.ts";
+import {
+  claimDataDir,
+  makeDataDir,
+  publishReady,
+  readLiveState,
+  releaseDataDir,
+} from "./platform-state.ts";
 import { nextStop } from "./stop-signal.ts";
 
 const READY_MS_MAX = 120_000;
@@ -32,6 +38,7 @@ async function upForeground(config: PlatformConfig, options: UpOptions): Promise
     say(options, { ...live, dataDir: config.dataDir, alreadyRunning: true });
     return;
   }
+  if (options.json !== true) console.error(`Starting a platform on ${config.dataDir} ...`);
   const stop = nextStop(() => releaseDataDir(config.dataDir));
   try {
     const platform = await startPlatform(config);
@@ -50,6 +57,7 @@ async function upForeground(config: PlatformConfig, options: UpOptions): Promise
   } finally {
     releaseDataDir(config.dataDir);
   }
+  if (options.json !== true) console.error("Stopped; what is in its data folder stays.");
 }
 
 async function upDetached(config: PlatformConfig, options: UpOptions): Promise<void> {
@@ -59,14 +67,15 @@ async function upDetached(config: PlatformConfig, options: UpOptions): Promise<v
     return;
   }
   const startedAtMs = Date.now();
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  makeDataDir(config.dataDir);
   const logFile = join(config.dataDir, "platform.log");
   const log = { path: logFile, startByte: existsSync(logFile) ? statSync(logFile).size : 0 };
+  if (options.json !== true) console.error(`Starting a platform on ${config.dataDir} ...`);
   const child = spawnDetached(logFile);
-  const url = await readyUrl(child, config.dataDir, log);
+  const ready = await untilReady(child, config.dataDir, log);
   const startMs = Date.now() - startedAtMs;
-  const { dataDir } = config;
-  say(options, { pid: child.pid, dataDir, url, startMs, logFile, alreadyRunning: false });
+  const alreadyRunning = ready.pid !== child.pid;
+  say(options, { ...ready, dataDir: config.dataDir, startMs, logFile, alreadyRunning });
   child.unref();
 }
 
@@ -84,15 +93,29 @@ function spawnDetached(logFile: string): ChildProcess {
   }
 }
 
-/** @throws CommandError with the end of the log when the platform does not come up. */
-async function readyUrl(child: ChildProcess, dataDir: string, log: Log): Promise<string> {
+interface Ready {
+  readonly pid: number;
+  readonly url: string;
+}
+
+/**
+ * The platform of the folder once it answers: the child's, or that of an `up` which was faster,
+ * in whose favour the child has ended.
+ *
+ * @throws CommandError with the end of the log when the platform does not come up.
+ */
+async function untilReady(child: ChildProcess, dataDir: string, log: Log): Promise<Ready> {
   const deadlineMs = Date.now() + READY_MS_MAX;
   let startFailure: Error | undefined;
   child.once("error", (error) => (startFailure = error));
-  while (Date.now() < deadlineMs && child.exitCode === null && child.signalCode === null) {
+  while (Date.now() < deadlineMs) {
     if (startFailure !== undefined) throw startFailure;
+    const hasEnded = child.exitCode !== null || child.signalCode !== null;
     const state = readLiveState(dataDir);
-    if (state?.url !== undefined && (await isHealthy(state.url))) return state.url;
+    if (hasEnded && state === undefined) break;
+    if (state?.url !== undefined && (await isHealthy(state.url))) {
+      return { pid: state.pid, url: state.url };
+    }
     await sleep(POLL_MS);
   }
   child.kill("SIGTERM");
@@ -140,12 +163,14 @@ function say(options: UpOptions, report: UpReport): void {
     );
     return;
   }
-  const where = url === undefined ? "is starting" : `at ${url}`;
   if (alreadyRunning) {
-    console.log(`Flotilla runs already ${where} (pid ${pid ?? "unknown"}, data in ${dataDir}).`);
+    const what = url === undefined ? "is starting already" : `runs already at ${url}`;
+    console.log(`Flotilla ${what} (pid ${pid ?? "unknown"}, data in ${dataDir}).`);
     return;
   }
-  console.log(`✔ Flotilla is ready ${where} (${((startMs ?? 0) / 1000).toFixed(1)} s)`);
+  console.log(
+    `✔ Flotilla is ready at ${url ?? "no address"} (${((startMs ?? 0) / 1000).toFixed(1)} s)`,
+  );
   console.log(`  data   ${dataDir}`);
   if (logFile !== undefined) console.log(`  log    ${logFile}`);
   console.log(`  stop   ${options.detach === true ? "flotilla down" : "ctrl-C"}`);

@@ -14,6 +14,8 @@ import { reap, type AgentConfig } from "../../sandbox/index.ts";
 
 const AGENT_MAIN = fileURLToPath(new URL("../../sandbox/agent/main.ts", import.meta.url));
 const PID_FILE = "agent.pid";
+const LOG_FILE = "agent.log";
+const LOG_LINES_SHOWN = 20;
 /** How long an agent may take to stop its containers before it is killed. */
 const STOP_MS = 10_000;
 const POLL_MS = 25;
@@ -41,7 +43,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const configFile = join(dataDir, "agent.json");
   await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
-  const log = openSync(join(dataDir, "agent.log"), "a", 0o600);
+  const log = openSync(join(dataDir, LOG_FILE), "a", 0o600);
   const child = spawn(process.execPath, [AGENT_MAIN, "--config", configFile, "--cache", cacheDir], {
     stdio: ["ignore", log, log],
   });
@@ -67,14 +69,29 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   };
 }
 
-/** Ends the agents under `root` that a killed platform left, with all that they ran. */
-export async function endLeftoverAgents(root: string, clock: Clock): Promise<void> {
-  if (!existsSync(root)) return;
+/**
+ * Ends the agents under `root` that a killed platform left, with all that they ran, and removes
+ * their folders: no agent of this machine outlives its platform.
+ *
+ * @returns how many agents still ran.
+ */
+export async function endLeftoverAgents(root: string, clock: Clock): Promise<number> {
+  if (!existsSync(root)) return 0;
+  let endedCount = 0;
   for (const name of readdirSync(root)) {
     const dataDir = join(root, name);
-    await killAgentOf(dataDir, clock);
+    if (await killAgentOf(dataDir, clock)) endedCount += 1;
     await reap(dataDir);
+    await removeAgentDir(dataDir);
   }
+  return endedCount;
+}
+
+/** The end of what the agent of a folder has written. */
+export function agentLogTail(dataDir: string): string {
+  const path = join(dataDir, LOG_FILE);
+  if (!existsSync(path)) return "";
+  return readFileSync(path, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN).join("\n");
 }
 
 /** Removes the folder of an agent that has ended. */
@@ -82,14 +99,17 @@ export async function removeAgentDir(dataDir: string): Promise<void> {
   await rm(dataDir, { recursive: true, force: true });
 }
 
-async function killAgentOf(dataDir: string, clock: Clock): Promise<void> {
+/** Gives whether there was one to kill. */
+async function killAgentOf(dataDir: string, clock: Clock): Promise<boolean> {
   const pidFile = join(dataDir, PID_FILE);
-  if (!existsSync(pidFile)) return;
+  if (!existsSync(pidFile)) return false;
   const pid = Number(readFileSync(pidFile, "utf8"));
+  if (!runsAgentOf(pid, dataDir)) return false;
   while (runsAgentOf(pid, dataDir)) {
     process.kill(pid, "SIGKILL");
     await clock.sleep(POLL_MS);
   }
+  return true;
 }
 
 /** Whether `pid` is, this moment, the agent of that very folder and not a stranger. */

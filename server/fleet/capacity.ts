@@ -15,6 +15,7 @@ import {
 } from "../../core/index.ts";
 import type { FleetPlan, PlanInput } from "../../optimizer/index.ts";
 import type { PlanSummary } from "../../sdk/protocol/index.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import type { PlanLog } from "../store/record-store.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
@@ -26,7 +27,9 @@ export interface CapacityOptions {
   readonly containers: ContainerTable;
   readonly nodes: NodeTable;
   readonly planner: Pick<Planner, "plan">;
-  /** Offers of all configured clouds, without those refused a moment ago. */
+  /** The configured clouds. */
+  readonly providers: ReadonlyMap<CloudName, unknown>;
+  /** Their offers, without those refused a moment ago. */
   readonly offers: () => Promise<readonly Offer[]>;
   readonly plans: PlanLog;
   readonly events: EventBus;
@@ -37,6 +40,9 @@ export interface CapacityOptions {
 
 const REPLAN_MS = 30_000;
 const LOCAL: CloudName = "local";
+const NO_CLOUD =
+  "none can be rented: no cloud is set up (FLOTILLA_AWS_REGIONS=us-east-1,… for AWS with this " +
+  "machine's credentials, `flotilla up --emulated-clouds` to try things out)";
 
 export class Capacity {
   readonly #options: CapacityOptions;
@@ -56,6 +62,7 @@ export class Capacity {
     return this.#desired;
   }
 
+  /** The plan in force; undefined while nothing is wanted and nothing is there. */
   get latest(): PlanSummary | undefined {
     return this.#summary;
   }
@@ -77,6 +84,7 @@ export class Capacity {
     this.#plannedAtMs = nowMs;
     if (wanted.length === 0 && this.#presentFleet(offers).length === 0) {
       this.#desired = [];
+      this.#summary = undefined;
       return;
     }
     const input = this.#inputFor(wanted, offers);
@@ -134,11 +142,7 @@ export class Capacity {
     for (const container of wanted) {
       const { live, nodeId, pendingReason } = container;
       if (nodeId !== undefined) continue;
-      const why = unmet.get(demandClassKey(live.needs));
-      const reason =
-        why === undefined
-          ? `${pendingReason ?? "no node fits"}; a machine is being rented`
-          : `${pendingReason ?? "no node fits"}; none can be rented: ${why}`;
+      const reason = `${pendingReason ?? "no node fits"}; ${this.#rentingText(live, unmet)}`;
       if (live.pendingReason === reason) continue;
       live.pendingReason = reason;
       this.#options.events.publish(
@@ -146,6 +150,12 @@ export class Capacity {
         { kind: "call.pending", reason },
       );
     }
+  }
+
+  #rentingText({ needs }: LiveFunction, unmet: ReadonlyMap<string, string>): string {
+    if (this.#options.providers.size === 0) return NO_CLOUD;
+    const why = unmet.get(demandClassKey(needs));
+    return why === undefined ? "a machine is being rented" : `none can be rented: ${why}`;
   }
 
   async #publish(

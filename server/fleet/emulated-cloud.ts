@@ -1,6 +1,6 @@
 /** The emulated EC2 of an embedded platform: its instances are node agents of this machine. */
 import { join } from "node:path";
-import type { Clock } from "../../core/index.ts";
+import type { Clock, Isolation } from "../../core/index.ts";
 import {
   startEc2Emulator,
   type Ec2Emulator,
@@ -14,6 +14,8 @@ export interface EmulatedCloudOptions {
   readonly agentsDir: string;
   readonly cacheDir: string;
   readonly bootMs: number;
+  /** How the instances separate their containers. */
+  readonly isolation: Isolation;
   readonly clock: Clock;
 }
 
@@ -23,7 +25,8 @@ export async function startEmulatedCloud(options: EmulatedCloudOptions): Promise
   return startEc2Emulator({ clock, launcher: launcherOf(options), settings: { bootMs } });
 }
 
-function launcherOf({ agentsDir, cacheDir, clock }: EmulatedCloudOptions): InstanceLauncher {
+function launcherOf(options: EmulatedCloudOptions): InstanceLauncher {
+  const { agentsDir, cacheDir, isolation, clock } = options;
   return {
     async launch(instance: InstanceLaunch) {
       const { serverUrl, nodeId, token } = firstBootOf(instance.userData);
@@ -34,7 +37,7 @@ function launcherOf({ agentsDir, cacheDir, clock }: EmulatedCloudOptions): Insta
           nodeId,
           token,
           dataDir,
-          isolation: "gvisor",
+          isolation,
           resources: instance.resources,
           ...(instance.gpuType === undefined ? {} : { gpuType: instance.gpuType }),
           emulatedGpus: instance.gpuType !== undefined,

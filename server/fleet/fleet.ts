@@ -135,8 +135,13 @@ export class Fleet {
     });
   }
 
-  async start(): Promise<void> {
+  /** Reads the nodes of an earlier run; from then on agents may connect. */
+  async open(): Promise<void> {
     await this.nodes.load(this.#options.clock.nowMs());
+  }
+
+  /** Begins to place containers and to rent machines. */
+  start(): void {
     this.#place.start();
     this.#provision.start();
     this.#maintain.start();

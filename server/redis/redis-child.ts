@@ -59,26 +59,38 @@ export interface RedisChild {
  *   last output), `conflict` when another platform runs on the folder.
  */
 export async function startRedisChild(options: RedisChildOptions): Promise<RedisChild> {
-  const folder = join(resolve(options.dataDir), "redis");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const pidFile = join(folder, "redis.pid");
-  const socketPath = await socketPathFor(folder, "redis.sock");
-  await endOrphan({ pidFile, socketPath, folder, graceMs: STOP_GRACE_MS });
-  const supervisor = new RedisSupervisor({
-    command: options.command ?? "redis-server",
-    folder,
-    pidFile,
-    socketPath,
-  });
+  const files = await filesOf(options.dataDir);
+  await mkdir(files.folder, { recursive: true, mode: 0o700 });
+  await endOrphan({ ...files, graceMs: STOP_GRACE_MS });
+  const supervisor = new RedisSupervisor({ command: options.command ?? "redis-server", ...files });
   await supervisor.start();
   return supervisor;
 }
 
-interface SupervisorOptions {
-  readonly command: string;
+/**
+ * Ends the redis-server that a killed platform left on the data folder, and starts none.
+ *
+ * @returns Its pid when there was one.
+ * @throws PlatformError `conflict` when another platform runs on the folder.
+ */
+export async function endLeftoverRedis(dataDir: string): Promise<number | undefined> {
+  return endOrphan({ ...(await filesOf(dataDir)), graceMs: STOP_GRACE_MS });
+}
+
+interface RedisFiles {
   readonly folder: string;
   readonly pidFile: string;
   readonly socketPath: string;
+}
+
+async function filesOf(dataDir: string): Promise<RedisFiles> {
+  const folder = join(resolve(dataDir), "redis");
+  const socketPath = await socketPathFor(folder, "redis.sock");
+  return { folder, pidFile: join(folder, "redis.pid"), socketPath };
+}
+
+interface SupervisorOptions extends RedisFiles {
+  readonly command: string;
 }
 
 /** One run of the program. */

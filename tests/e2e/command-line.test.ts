@@ -1,5 +1,3 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runFlotilla } from "../../scripts/platform/platform-process.ts";
@@ -75,12 +73,18 @@ export const f = app.function({ scaledownWindowMs: 5 }, () => 1);
   });
 
   it("says how to start a server when none runs, with exit code 6", () => {
-    const result = runFlotilla(mkdtempSync(join(tmpdir(), "flotilla-nowhere-")), ["app", "list"], {
+    const result = runFlotilla(join(platform.scratchDir, "elsewhere"), ["app", "list"], {
       FLOTILLA_SERVER_URL: "http://127.0.0.1:9",
       FLOTILLA_TOKEN: "fl_x",
     });
     expect(result.status).toBe(6);
     expect(result.stderr).toMatch(/flotilla up/);
+  });
+
+  it("prints no colours where nobody sees them, also on a build server", () => {
+    const env = { CI: "true", FLOTILLA_SERVER_URL: "http://127.0.0.1:9", FLOTILLA_TOKEN: "fl_x" };
+    const { stderr } = runFlotilla(platform.scratchDir, ["app", "list"], env);
+    expect(stderr).toMatch(/^error\[unreachable\]/);
   });
 
   it("exits with 3 when the token is wrong", () => {
