@@ -23,6 +23,7 @@ import type {
   ServerMessage,
   StartContainer,
 } from "./link.ts";
+import { refusalOf } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
@@ -180,14 +181,8 @@ export class NodeAgent {
   /** Why this node cannot take a container; undefined when it can. */
   #refusal({ resources: wanted }: StartContainer): string | undefined {
     if (this.#closing) return "the node is shutting down";
-    for (const resource of ["gpuCount", "cpuMilli", "memoryMiB"] as const) {
-      const total = this.#options.resources[resource];
-      let used = 0;
-      for (const { spec } of this.#containers.values()) used += spec.resources[resource];
-      if (used + wanted[resource] <= total + Number.EPSILON * 1e6) continue;
-      return `${resource}: ${wanted[resource]} wanted, ${total - used} of ${total} free`;
-    }
-    return undefined;
+    const held = [...this.#containers.values()].map(({ spec }) => spec.resources);
+    return refusalOf(wanted, held, this.#options.resources);
   }
 
   #report(

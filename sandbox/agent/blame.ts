@@ -20,7 +20,14 @@ export interface EndOfContainer {
   readonly memoryMiB: number;
   /** The last that it wrote to its standard error. */
   readonly lastWords: string;
+  /** It wrote there that its heap was exhausted. */
+  readonly heapExhausted: boolean;
+  /** Why we had to give it up: it could not start, or its runner broke the protocol. */
+  readonly fault: string | undefined;
 }
+
+/** How a program ends that aborts, as Node does without heap: by the signal, or 128 + 6. */
+const ABORTED = { signal: "SIGABRT", exitCode: 134 } as const;
 
 export interface Verdict {
   readonly kind: ContainerExit["kind"];
@@ -33,7 +40,7 @@ export interface Verdict {
  * Judges the end of a container.
  *
  * An input is blamed only when it is certain: it ran past its limit, the runner named it, or it
- * was alone. All others run again.
+ * was alone and the runner did not say that none ran. All others run again.
  */
 export function judge(end: EndOfContainer): Verdict {
   const kind = kindOf(end);
@@ -47,14 +54,22 @@ export function judge(end: EndOfContainer): Verdict {
 function kindOf(end: EndOfContainer): ContainerExit["kind"] {
   if (end.ordered === "stop") return "stopped";
   if (end.ordered === "timeout") return "timed_out";
-  if (!end.wasReady) return "startup_failed";
-  if (end.exit.outOfMemory || /heap out of memory/i.test(end.lastWords)) return "out_of_memory";
-  return "exited";
+  if (end.ordered === "startup_timeout" || !end.wasReady) return "startup_failed";
+  return ranOutOfMemory(end) ? "out_of_memory" : "exited";
+}
+
+function ranOutOfMemory({ exit, announced, fault, heapExhausted }: EndOfContainer): boolean {
+  // Its own wish, or ours: whatever the exit code looks like.
+  if (announced !== undefined || fault !== undefined) return false;
+  const aborted = exit.signal === ABORTED.signal || exit.exitCode === ABORTED.exitCode;
+  return exit.outOfMemory || (heapExhausted && aborted);
 }
 
 function culpritOf(kind: ContainerExit["kind"], end: EndOfContainer): string | undefined {
   if (kind === "timed_out") return end.inputIds[0];
-  if (end.announced?.inputId !== undefined) return end.announced.inputId;
+  if (end.announced !== undefined) {
+    return end.inputIds.find((inputId) => inputId === end.announced?.inputId);
+  }
   return end.inputIds.length === 1 ? end.inputIds[0] : undefined;
 }
 
@@ -82,19 +97,15 @@ function messageFor(kind: ContainerExit["kind"], end: EndOfContainer): string {
     case "stopped":
       return "the container was stopped";
     case "timed_out":
-      return (
-        `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended; ` +
-        "raise `timeoutMs` if it needs longer"
-      );
+      return `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended`;
     case "out_of_memory":
-      return (
-        `the container ran out of its ${end.memoryMiB} MiB of memory; ` +
-        "raise `memoryMiB` in the function's spec"
-      );
+      return `the container ran out of its ${end.memoryMiB} MiB of memory`;
     case "startup_failed":
       return startupMessage(end);
     case "exited":
-      return `the container ended with ${describeExit(end)} while the function ran`;
+      return end.fault === undefined
+        ? `the container ended with ${describeExit(end)} while the function ran`
+        : `the container was ended: ${end.fault}`;
   }
 }
 
@@ -104,7 +115,8 @@ function startupMessage(end: EndOfContainer): string {
   if (end.ordered === "startup_timeout") {
     return `the function's code did not load within ${end.startupTimeoutMs} ms`;
   }
-  if (end.exit.outOfMemory) {
+  if (end.fault !== undefined) return `the container could not start: ${end.fault}`;
+  if (ranOutOfMemory(end)) {
     return `the container ran out of its ${end.memoryMiB} MiB of memory while starting`;
   }
   const words = end.lastWords === "" ? "" : `: ${end.lastWords}`;

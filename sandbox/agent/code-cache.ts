@@ -1,8 +1,8 @@
 /** Code bundles by hash: in memory, on disk, and fetched from the server once. */
-import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError } from "../../core/index.ts";
 
 export interface CodeCacheOptions {
   readonly dir: string;
@@ -33,7 +33,7 @@ export class CodeCache {
     try {
       return await loading;
     } catch (error) {
-      this.#held.delete(sha256);
+      if (this.#held.get(sha256) === loading) this.#held.delete(sha256);
       throw error;
     }
   }
@@ -43,14 +43,35 @@ export class CodeCache {
     const known = await readFile(path).catch(() => undefined);
     if (known !== undefined && hashOf(known) === sha256) return known;
     const bytes = await this.#fetch(sha256);
-    await mkdir(this.#options.dir, { recursive: true });
-    const temporary = `${path}.${process.pid}`;
-    await writeFile(temporary, bytes);
-    await rename(temporary, path);
+    // A disk that is full costs the next start a fetch, and this one nothing.
+    await this.#keep(path, bytes).catch(() => undefined);
     return bytes;
   }
 
+  async #keep(path: string, bytes: Uint8Array): Promise<void> {
+    await mkdir(this.#options.dir, { recursive: true });
+    const temporary = `${path}.${randomUUID()}`;
+    try {
+      await writeFile(temporary, bytes);
+      await rename(temporary, path);
+    } finally {
+      await rm(temporary, { force: true });
+    }
+  }
+
   async #fetch(sha256: string): Promise<Uint8Array> {
+    try {
+      return await this.#download(sha256);
+    } catch (error) {
+      if (error instanceof PlatformError) throw error;
+      throw new PlatformError(
+        `fetching code ${sha256} from ${this.#options.serverUrl} failed: ${messageOf(error)}`,
+        { code: "unavailable", retryable: true, cause: error },
+      );
+    }
+  }
+
+  async #download(sha256: string): Promise<Uint8Array> {
     const { serverUrl, token } = this.#options;
     const response = await fetch(`${serverUrl}/v1/blobs/${sha256}`, {
       headers: { authorization: `Bearer ${token()}` },

@@ -29,13 +29,40 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
     throw invalid(`cannot read the agent's settings in ${path}: ${messageOf(error)}`);
   }
   if (typeof value !== "object" || value === null) throw invalid(`${path} holds no settings`);
-  for (const field of ["serverUrl", "token", "nodeId"] as const) {
-    if (typeof Reflect.get(value, field) !== "string") {
-      throw invalid(`${path}: "${field}" must be a text`);
-    }
+  const given = { dataDir: DEFAULT_DATA_DIR, isolation: "gvisor", ...value };
+  const wrong = faultOf(given);
+  if (wrong !== undefined) throw invalid(`${path}: ${wrong}`);
+  return given as AgentConfig;
+}
+
+const TEXTS = ["serverUrl", "token", "nodeId", "dataDir"] as const;
+const FLAGS = ["emulatedGpus", "endsWithParent"] as const;
+const AMOUNTS = ["gpuCount", "cpuMilli", "memoryMiB"] as const;
+const ISOLATIONS: readonly unknown[] = ["gvisor", "process"] satisfies readonly Isolation[];
+
+/** What is wrong with settings; undefined when nothing is. */
+function faultOf(settings: Readonly<Record<string, unknown>>): string | undefined {
+  const text = TEXTS.find((field) => typeof settings[field] !== "string" || settings[field] === "");
+  if (text !== undefined) return `"${text}" must be a text`;
+  if (!ISOLATIONS.includes(settings["isolation"])) {
+    return '"isolation" must be "gvisor" or "process"';
   }
-  const given = value as Partial<AgentConfig> & Pick<AgentConfig, "serverUrl" | "token" | "nodeId">;
-  return { dataDir: DEFAULT_DATA_DIR, isolation: "gvisor", ...given };
+  const flag = FLAGS.find((field) => !["undefined", "boolean"].includes(typeof settings[field]));
+  if (flag !== undefined) return `"${flag}" must be true or false`;
+  const { gpuType, resources } = settings;
+  if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
+  return resources === undefined ? undefined : resourceFaultOf(resources);
+}
+
+function resourceFaultOf(resources: unknown): string | undefined {
+  if (typeof resources !== "object" || resources === null) return '"resources" must be an object';
+  const amounts: Readonly<Record<string, unknown>> = { ...resources };
+  const wrong = AMOUNTS.find((field) => !isAmount(amounts[field]));
+  return wrong === undefined ? undefined : `"resources.${wrong}" must be a number of at least 0`;
+}
+
+function isAmount(value: unknown): boolean {
+  return typeof value === "number" && value >= 0;
 }
 
 function invalid(message: string): PlatformError {

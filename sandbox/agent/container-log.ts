@@ -10,7 +10,8 @@ export interface LogLine extends RunnerLine {
 
 /** Lines wait this long for others. */
 const GATHER_MS = 10;
-const LINE_CHARACTERS_MAX = 16 * 1024;
+/** Longest line; longer ones are cut. */
+export const LINE_CHARACTERS_MAX = 16 * 1024;
 
 export class ContainerLog {
   readonly #clock: Clock;
@@ -31,7 +32,7 @@ export class ContainerLog {
     const nowMs = this.#clock.nowMs();
     for (const line of lines) {
       const text = line.text.slice(0, LINE_CHARACTERS_MAX);
-      if (this.#limiter.admit(text.length + 1, nowMs)) this.#push({ ...line, text });
+      if (this.#limiter.admit(Buffer.byteLength(text) + 1, nowMs)) this.#push({ ...line, text });
     }
     this.#limiter.addDropped(droppedBytes);
     this.#mark(false);

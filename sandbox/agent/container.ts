@@ -4,21 +4,22 @@
  * Inputs are forwarded to the runner as they come and run there in order, so the oldest without
  * a result is the one that runs. Each ends as a result or is named in the container's exit.
  */
-import { createInterface } from "node:readline";
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
   encodeFrame,
   FrameDecoder,
-  PAYLOAD_BYTES_MAX,
   splitBody,
   type Frame,
   type WireError,
 } from "../../sdk/protocol/index.ts";
-import type { FromRunner, RunnerResult, ToRunner } from "../runners/protocol.ts";
+import { checkMessage } from "../runners/check-message.ts";
+import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
+import { tooLargeError } from "../runners/too-large.ts";
 import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
-import { ContainerLog, type LogLine } from "./container-log.ts";
+import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
+import { LineSplitter } from "./line-splitter.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
@@ -42,6 +43,8 @@ export interface ContainerOptions {
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
+const LAST_WORDS_CHARACTERS_MAX = 500;
+const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, outOfMemory: false };
 
 export class Container {
   readonly #options: ContainerOptions;
@@ -56,6 +59,8 @@ export class Container {
   #loadError: WireError | undefined;
   #announced: EndOfContainer["announced"];
   #lastWords = "";
+  #heapExhausted = false;
+  #fault: string | undefined;
   #ended = false;
 
   constructor(options: ContainerOptions) {
@@ -79,26 +84,35 @@ export class Container {
 
   /** Starts the sandbox and runs it to its end; resolves when it is gone and reported. */
   async run(): Promise<void> {
-    const { start, runtime, loadCode } = this.#options;
-    let exit: SandboxExit;
+    const { start, loadCode } = this.#options;
+    // Handled at once: the sandbox may fail first, and then nobody waits for the code.
+    const loading = loadCode(start.codeSha256).then(
+      (code) => ({ code }),
+      (error: unknown) => ({ error }),
+    );
+    this.#end(await this.#runSandbox(loading));
+  }
+
+  async #runSandbox(
+    loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
+  ): Promise<SandboxExit> {
+    const { start, runtime } = this.#options;
+    const { containerId, resources } = start;
+    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp" };
     try {
-      const { containerId, resources } = start;
-      const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp" };
-      const [code, sandbox] = await Promise.all([
-        loadCode(start.codeSha256),
-        runtime.start({ containerId, resources, env }),
-      ]);
-      this.#sandbox = sandbox;
-      if (this.#ordered !== undefined) sandbox.kill();
-      this.#connect(sandbox, code);
-      exit = await sandbox.exited;
+      this.#sandbox = await runtime.start({ containerId, resources, env });
     } catch (error) {
-      this.#lastWords = messageOf(error);
-      this.#sandbox?.kill();
-      await this.#sandbox?.exited;
-      exit = { exitCode: undefined, signal: undefined, outOfMemory: false };
+      this.#fault = messageOf(error);
+      return NEVER_STARTED;
     }
-    this.#end(exit);
+    const sandbox = this.#sandbox;
+    this.#connect(sandbox);
+    if (this.#ordered !== undefined) sandbox.kill();
+    void loading.then((loaded) => {
+      if ("code" in loaded) this.#boot(loaded.code);
+      else this.#giveUp(sandbox, messageOf(loaded.error));
+    });
+    return sandbox.exited;
   }
 
   /** Hands inputs to the runner, in order. `body` holds their payloads. */
@@ -135,21 +149,34 @@ export class Container {
     this.#sandbox?.kill();
   }
 
-  #connect(sandbox: RunningSandbox, code: Uint8Array): void {
-    const decoder = new FrameDecoder<FromRunner>();
-    sandbox.channel.on("data", (chunk) => {
+  #giveUp(sandbox: RunningSandbox, fault: string): void {
+    this.#fault ??= fault;
+    sandbox.kill();
+  }
+
+  #connect(sandbox: RunningSandbox): void {
+    const decoder = new FrameDecoder();
+    const { channel } = sandbox;
+    const onData = (chunk: Uint8Array): void => {
       try {
-        for (const frame of decoder.push(chunk)) this.#receive(frame);
+        for (const { header, body } of decoder.push(chunk)) {
+          this.#receive({ header: checkMessage(header), body });
+        }
       } catch (error) {
-        // A broken runner harms nobody but itself.
-        this.#lastWords = `its runner broke the protocol: ${messageOf(error)}`;
-        sandbox.kill();
+        // A broken runner harms nobody but itself, and is not listened to any more.
+        channel.off("data", onData);
+        channel.resume();
+        this.#giveUp(sandbox, `its runner broke the protocol: ${messageOf(error)}`);
       }
-    });
+    };
+    channel.on("data", onData);
     // The end of the channel is the end of the container, which `exited` tells.
-    sandbox.channel.on("error", () => undefined);
+    channel.on("error", () => undefined);
     this.#follow(sandbox, "stdout");
     this.#follow(sandbox, "stderr");
+  }
+
+  #boot(code: Uint8Array): void {
     const { functionName, appName, env, containerId } = this.#options.start;
     const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
     this.#send({ type: "boot", functionName, appName, env: { ...own, ...env } }, code);
@@ -157,15 +184,29 @@ export class Container {
 
   /** What is printed past the runner: by child processes, or by Node when it dies. */
   #follow(sandbox: RunningSandbox, stream: "stdout" | "stderr"): void {
-    createInterface({ input: sandbox[stream] }).on("line", (text) => {
-      if (stream === "stderr" && text !== "") this.#lastWords = text.slice(0, 500);
-      this.#log.add([{ stream, text }]);
+    const splitter = new LineSplitter(LINE_CHARACTERS_MAX);
+    const output = sandbox[stream];
+    output.on("data", (chunk: Uint8Array) => this.#printed(stream, splitter.push(chunk)));
+    output.on("end", () => {
+      const last = splitter.end();
+      if (last !== undefined) this.#printed(stream, [last]);
     });
+    // Output that cannot be read is output that has ended.
+    output.on("error", () => undefined);
+  }
+
+  #printed(stream: "stdout" | "stderr", texts: readonly string[]): void {
+    for (const text of stream === "stderr" ? texts : []) {
+      if (text !== "") this.#lastWords = text.slice(0, LAST_WORDS_CHARACTERS_MAX);
+      this.#heapExhausted ||= text.includes("JavaScript heap out of memory");
+    }
+    if (texts.length > 0) this.#log.add(texts.map((text) => ({ stream, text })));
   }
 
   #receive({ header, body }: Frame<FromRunner>): void {
     switch (header.type) {
       case "ready":
+        if (this.#ready) return;
         this.#ready = true;
         this.#headSinceMs = this.#options.clock.nowMs();
         this.#options.reports.ready(
@@ -181,11 +222,20 @@ export class Container {
         this.#results(header.results, body);
         return;
       case "logs":
-        this.#log.add(header.lines, header.droppedBytes);
+        this.#log.add(
+          header.lines.map((line) => this.#ownLine(line)),
+          header.droppedBytes,
+        );
         return;
       case "exiting":
         this.#announced = header;
     }
+  }
+
+  /** A line may name an input only while this container has it. */
+  #ownLine({ stream, text, inputId }: RunnerLine): RunnerLine {
+    const isOwn = inputId !== undefined && this.#inputIds.has(inputId);
+    return { stream, text, ...(isOwn ? { inputId } : {}) };
   }
 
   #results(results: readonly RunnerResult[], body: Uint8Array): void {
@@ -193,11 +243,15 @@ export class Container {
       body,
       results.map((result) => result.bytes),
     );
+    const [head] = this.#inputIds;
     const known = results.flatMap((result, position) => {
       if (!this.#inputIds.delete(result.inputId)) return [];
       return [checkSize(result, payloads[position] ?? new Uint8Array(0))];
     });
-    this.#headSinceMs = this.#options.clock.nowMs();
+    // What is given back from behind the running input changes nothing about that one.
+    const [nextHead] = this.#inputIds;
+    if (nextHead !== head) this.#headSinceMs = this.#options.clock.nowMs();
+    if (known.length === 0) return;
     this.#options.reports.results(
       this.#options.start.containerId,
       known.map(({ result }) => result),
@@ -226,6 +280,8 @@ export class Container {
       startupTimeoutMs: start.startupTimeoutMs,
       memoryMiB: start.resources.memoryMiB,
       lastWords: this.#lastWords,
+      heapExhausted: this.#heapExhausted,
+      fault: this.#fault,
     });
     this.#log.end();
     if (blamed !== undefined && this.#inputIds.delete(blamed.inputId)) {
@@ -249,14 +305,8 @@ function checkSize(
   result: RunnerResult,
   payload: Uint8Array,
 ): { readonly result: AgentResult; readonly payload: Uint8Array } {
-  if (result.bytes <= PAYLOAD_BYTES_MAX) return { result, payload };
-  const error: WireError = {
-    name: "PayloadTooLargeError",
-    message:
-      `the result has ${result.bytes} bytes, more than the ${PAYLOAD_BYTES_MAX} that one may ` +
-      "have; give large data back by reference",
-    code: "payload_too_large",
-  };
+  const error = tooLargeError(result.bytes);
+  if (error === undefined) return { result, payload };
   return {
     result: { ...result, outcome: "failed", bytes: 0, error },
     payload: new Uint8Array(0),

@@ -51,7 +51,7 @@ export function parseEmulatedGpus(declared: string): MachineGpus | undefined {
   const [name = "", count = "1", ...rest] = declared.split(":");
   const gpuType = GPU_TYPES.find((type) => type === name);
   const gpuCount = Number(count);
-  const valid = rest.length === 0 && Number.isInteger(gpuCount) && gpuCount >= 1 && gpuCount <= 16;
+  const valid = rest.length === 0 && /^\d+$/.test(count) && gpuCount >= 1 && gpuCount <= 16;
   return gpuType === undefined || !valid ? undefined : { gpuType, gpuCount };
 }
 
@@ -60,6 +60,6 @@ const BY_LENGTH = [...GPU_TYPES].sort((a, b) => b.length - a.length);
 
 function gpuTypeOf(name: string): GpuType | undefined {
   const words = name.toUpperCase().replaceAll(/[\s-]+/g, "-");
-  if (words.includes("A100")) return words.includes("80GB") ? "A100-80GB" : "A100-40GB";
+  if (/(^|-)A100X?(-|$)/.test(words)) return words.includes("80GB") ? "A100-80GB" : "A100-40GB";
   return BY_LENGTH.find((type) => new RegExp(`(^|-)${type}(G)?(-|$)`).test(words));
 }

@@ -1,24 +1,31 @@
 /** Ends everything that a killed agent left: sandbox processes, state, bundles, control groups. */
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { endProcess, removeCgroup } from "../runtime/cgroups.ts";
 import { runscRoot } from "../runtime/gvisor.ts";
 
-const CGROUP_ROOT = "/sys/fs/cgroup";
 const TRIES_MAX = 40;
 const RETRY_MS = 25;
+const DIGEST_CHARACTERS = 12;
+/** A folder's name may have 255 bytes. */
+const WORDS_CHARACTERS_MAX = 100;
 
-/** The control group under which the containers of an agent's folder live. */
+/** The control group under which the containers of an agent's folder live, and no others. */
 export function cgroupParentOf(dataDir: string): string {
-  const name = dataDir.replaceAll(/[^A-Za-z0-9]+/g, "-").replace(/^-/, "");
-  return `/flotilla/${name}`;
+  const path = resolve(dataDir);
+  const words = path.replaceAll(/[^A-Za-z0-9]+/g, "-").replace(/^-/, "");
+  const digest = createHash("sha256").update(path).digest("hex").slice(0, DIGEST_CHARACTERS);
+  return `/flotilla/${words.slice(-WORDS_CHARACTERS_MAX)}-${digest}`;
 }
 
 /**
  * Makes an agent's folder as if its containers had never been; code and image caches stay.
  *
- * Only processes with the folder's own path in their command line are ended.
+ * Only processes with the folder's own path in their command line, or with their working
+ * directory in the bundle of one of its containers, are ended.
  */
 export async function reap(dataDir: string): Promise<void> {
   const marks = [`--root=${runscRoot(dataDir)}`, join(dataDir, "bundles")];
@@ -27,7 +34,7 @@ export async function reap(dataDir: string): Promise<void> {
   }
   await rm(runscRoot(dataDir), { recursive: true, force: true });
   await rm(join(dataDir, "bundles"), { recursive: true, force: true });
-  removeCgroups(cgroupParentOf(dataDir));
+  await removeCgroup(cgroupParentOf(dataDir));
 }
 
 /** Kills what carries one of `marks`; gives how many there were. */
@@ -37,12 +44,12 @@ function endProcesses(marks: readonly string[]): number {
   for (const name of readdirSync("/proc")) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
-    const words = commandOf(pid);
-    if (!words.some((word) => marks.some((mark) => word === mark || word.startsWith(`${mark}/`)))) {
-      continue;
-    }
+    const isOurs = [...commandOf(pid), folderOf(pid)].some((word) =>
+      marks.some((mark) => word === mark || word.startsWith(`${mark}/`)),
+    );
+    if (!isOurs) continue;
     ended += 1;
-    kill(pid);
+    endProcess(pid);
   }
   return ended;
 }
@@ -56,29 +63,12 @@ function commandOf(pid: number): readonly string[] {
   }
 }
 
-function kill(pid: number): void {
+/** The working directory of a process. */
+function folderOf(pid: number): string {
   try {
-    process.kill(pid, "SIGKILL");
+    return readlinkSync(`/proc/${pid}/cwd`);
   } catch {
-    // It has just ended.
-  }
-}
-
-/** Removes a control group and those below it, in every hierarchy that is mounted. */
-function removeCgroups(path: string): void {
-  if (!existsSync(CGROUP_ROOT)) return;
-  const hierarchies = ["", ...readdirSync(CGROUP_ROOT)];
-  for (const hierarchy of hierarchies) removeTree(join(CGROUP_ROOT, hierarchy, path));
-}
-
-function removeTree(dir: string): void {
-  if (!existsSync(dir)) return;
-  for (const entry of readdirSync(dir, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeTree(join(dir, entry.name));
-  }
-  try {
-    rmdirSync(dir);
-  } catch {
-    // Still in use for a moment: an empty group costs nothing, and the next reap removes it.
+    // It has just ended, or is none of ours.
+    return "";
   }
 }

@@ -8,11 +8,12 @@
 import { spawn } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PlatformError } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
+import { removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import type { Runtime, SandboxExit } from "./runtime.ts";
+import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
   /** Folder of all that this runtime keeps. */
@@ -29,6 +30,9 @@ export interface GvisorOptions {
 /** Exit code of `runsc run` when its container was killed (128 + SIGKILL). */
 const KILLED = 137;
 
+/** How every sandbox is run: no network, and the platform that needs no device. */
+export const GVISOR_FLAGS = ["--platform=ptrace", "--network=none"] as const;
+
 /** Where runsc keeps the state of the containers of `dir`. */
 export function runscRoot(dir: string): string {
   return join(dir, "runsc");
@@ -36,72 +40,73 @@ export function runscRoot(dir: string): string {
 
 export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const { dir, rootfs, runnerDir, cgroupParent, runsc = "runsc" } = options;
-  const globalFlags = [`--root=${runscRoot(dir)}`, "--platform=ptrace", "--network=none"];
+  const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS];
 
   return {
     isolation: "gvisor",
     async start(spec) {
-      const bundle = join(dir, "bundles", spec.containerId);
-      await mkdir(bundle, { recursive: true });
-      const args = runnerArguments("/bin/node", `/runner/${RUNNER_FILE}`, spec.resources.memoryMiB);
-      const cgroupsPath = `${cgroupParent}/${spec.containerId}`;
+      const { containerId, resources } = spec;
+      const bundle = join(dir, "bundles", containerId);
+      const cgroupsPath = `${cgroupParent}/${containerId}`;
+      const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
+      const args = runnerArguments("/bin/node", `/runner/${RUNNER_FILE}`, resources.memoryMiB);
       const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
-      const [{ ours, theirs }] = await Promise.all([
-        createChannelPair(),
-        writeFile(join(bundle, "config.json"), JSON.stringify(config)),
-      ]);
-      const child = spawn(runsc, [...globalFlags, "run", `--bundle=${bundle}`, spec.containerId], {
+      await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
+      const { ours, theirs } = await createChannelPair();
+      const child = spawn(runsc, [...globalFlags, "run", `--bundle=${bundle}`, containerId], {
         stdio: [theirs, "pipe", "pipe"],
         env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
       });
       theirs.destroy();
-      let killed = false;
+      let killing: Promise<void> | undefined;
       const exited = new Promise<SandboxExit>((resolve) => {
-        const end = (exit: SandboxExit): void => {
-          ours.destroy();
-          rm(bundle, { recursive: true, force: true }).then(
-            () => resolve(exit),
-            () => resolve(exit),
-          );
-        };
-        child.once("error", () => {
-          end({ exitCode: undefined, signal: undefined, outOfMemory: false });
-        });
         child.once("close", (code, signal) => {
-          const outOfMemory = code === KILLED && !killed;
-          end({ exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory });
+          ours.destroy();
+          const outOfMemory = code === KILLED && killing === undefined;
+          const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
+          const end = (): void => resolve(exit);
+          Promise.resolve(killing).then(clear).then(end, end);
         });
       });
-      await spawned(child, runsc);
-      const kill = (): void => {
-        killed = true;
+      await spawned(child).catch((error: unknown) => {
         ours.destroy();
-        const killer = spawn(runsc, [...globalFlags, "kill", spec.containerId, "KILL"], {
+        return cannotStart(runsc, error, clear);
+      });
+      const kill = (): void => {
+        const isGone = child.exitCode !== null || child.signalCode !== null;
+        if (isGone || killing !== undefined) return;
+        ours.destroy();
+        const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], {
           stdio: "ignore",
         });
-        // Too early for runsc to know the container, or too late: its own process still ends it.
-        killer.once("close", (code) => {
-          if (code !== 0 && child.exitCode === null) child.kill("SIGKILL");
+        killing = new Promise<void>((resolve) => {
+          killer.once("error", () => resolve());
+          killer.once("close", () => resolve());
+        }).then(() => {
+          // Too early for runsc to know the container: its own process still ends it.
+          if (killer.exitCode !== 0) child.kill("SIGKILL");
         });
-        killer.once("error", () => child.kill("SIGKILL"));
       };
       return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
     },
   };
 }
 
-async function spawned(child: ReturnType<typeof spawn>, program: string): Promise<void> {
-  if (child.pid !== undefined) return;
-  await new Promise<void>((resolve, reject) => {
-    child.once("spawn", resolve);
-    child.once("error", (error) => {
-      reject(
-        new PlatformError(`cannot start ${program}: ${messageOf(error)}; see \`flotilla doctor\``, {
-          code: "unavailable",
-          retryable: false,
-          cause: error,
-        }),
-      );
-    });
-  });
+async function writeBundle(bundle: string, config: object): Promise<void> {
+  await mkdir(bundle, { recursive: true });
+  await writeFile(join(bundle, "config.json"), JSON.stringify(config));
+}
+
+/** Removes what is left of a container; a runsc that was killed removes nothing itself. */
+async function clearAway(container: {
+  readonly containerId: string;
+  readonly dir: string;
+  readonly bundle: string;
+  readonly cgroupsPath: string;
+}): Promise<void> {
+  const { containerId, dir, bundle, cgroupsPath } = container;
+  await removeCgroup(cgroupsPath);
+  const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
+  const paths = [bundle, `${state}.state`, `${state}.lock`];
+  await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));
 }

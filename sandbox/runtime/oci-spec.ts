@@ -7,7 +7,8 @@ const USER_ID = 65_534;
 /** gVisor counts its own threads too. */
 const PIDS_MAX = 512;
 const FILES_MAX = 4_096;
-const TMP_MIB = 256;
+/** Most that a container may keep in its temporary folder. */
+export const TMP_MIB = 256;
 const CPU_PERIOD_US = 100_000;
 /** A container may use this much of idle cores, however little it reserved. */
 export const CPU_BURST_MILLI = 2_000;

@@ -7,11 +7,11 @@
 import { spawn } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PlatformError } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { createChannelPair } from "./channel.ts";
 import { runnerArguments } from "./oci-spec.ts";
 import type { Runtime, SandboxExit } from "./runtime.ts";
+import { cannotStart, spawned } from "./spawned.ts";
 
 export interface ProcessOptions {
   readonly dir: string;
@@ -23,6 +23,7 @@ export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtim
     isolation: "process",
     async start(spec) {
       const home = join(dir, "bundles", spec.containerId);
+      const clear = (): Promise<void> => rm(home, { recursive: true, force: true });
       await mkdir(home, { recursive: true });
       const { ours, theirs } = await createChannelPair();
       const runner = join(runnerDir, RUNNER_FILE);
@@ -39,19 +40,10 @@ export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtim
         detached: true,
       });
       theirs.destroy();
-      if (child.pid === undefined) {
-        await new Promise<void>((_, reject) => {
-          child.once("error", (error) => {
-            reject(
-              new PlatformError(`cannot start a process: ${messageOf(error)}`, {
-                code: "unavailable",
-                retryable: true,
-                cause: error,
-              }),
-            );
-          });
-        });
-      }
+      await spawned(child).catch((error: unknown) => {
+        ours.destroy();
+        return cannotStart(program, error, clear);
+      });
       const killGroup = (): void => {
         try {
           if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -61,15 +53,14 @@ export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtim
       };
       let killed = false;
       const exited = new Promise<SandboxExit>((resolve) => {
+        // What it started may hold its output open: nothing closes before that has ended too.
+        child.once("exit", killGroup);
         child.once("close", (code, signal) => {
-          killGroup();
           ours.destroy();
           const outOfMemory = signal === "SIGKILL" && !killed;
           const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
-          rm(home, { recursive: true, force: true }).then(
-            () => resolve(exit),
-            () => resolve(exit),
-          );
+          const end = (): void => resolve(exit);
+          clear().then(end, end);
         });
       });
       const kill = (): void => {

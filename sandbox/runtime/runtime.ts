@@ -1,6 +1,5 @@
 /** The runtime port: starts one isolated process and gives its ends. */
-import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { Isolation, Resources } from "../../core/index.ts";
 
 export interface SandboxSpec {
@@ -19,7 +18,7 @@ export interface SandboxExit {
 /** A started sandbox. */
 export interface RunningSandbox {
   /** Full-duplex; the process has it as its standard input. */
-  readonly channel: Socket;
+  readonly channel: Duplex;
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** Resolves once, when the sandbox and all in it are gone. */

@@ -6,11 +6,11 @@
  * network and no file but its own; when the channel ends, it ends.
  */
 import { writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/protocol/index.ts";
 import type { RunnerResult, ToRunner } from "../protocol.ts";
+import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { Output } from "./output.ts";
 import { wireErrorOf } from "./wire-error.ts";
@@ -89,7 +89,7 @@ async function boot(
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
   try {
-    const file = join(tmpdir(), `app-${process.pid}.mjs`);
+    const file = join(process.cwd(), `app-${process.pid}.mjs`);
     writeFileSync(file, code);
     const module: unknown = await import(pathToFileURL(file).href);
     handler = resolveHandler(module, functionName, appName);
@@ -135,6 +135,11 @@ async function runOne(run: Handler, { inputId, payload }: Queued): Promise<void>
     const answered = invoke(run, payload);
     const value = answered instanceof Promise ? await orUncaught(answered) : answered;
     const encoded = encodeValue(value, "result");
+    const error = tooLargeError(encoded.byteLength);
+    if (error !== undefined) {
+      addResult({ inputId, outcome: "failed", bytes: 0, error, ...took(beganAtMs) });
+      return;
+    }
     addResult({ inputId, outcome: "succeeded", bytes: encoded.byteLength, ...took(beganAtMs) });
     payloads.push(encoded);
   } catch (error) {

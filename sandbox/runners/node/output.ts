@@ -23,12 +23,22 @@ export class Output {
   #lines: RunnerLine[] = [];
   #heldBytes = 0;
   #droppedBytes = 0;
-  /** The input that runs now; lines printed meanwhile are its. */
-  inputId: string | undefined;
+  #inputId: string | undefined;
 
   /** @param onLine Called when there is something to send. */
   constructor(onLine: () => void) {
     this.#onLine = onLine;
+  }
+
+  /** The input that runs now; lines printed meanwhile are its. */
+  get inputId(): string | undefined {
+    return this.#inputId;
+  }
+
+  /** A line that was not finished ends with the input that printed it. */
+  set inputId(inputId: string | undefined) {
+    if (inputId !== this.#inputId) this.#endPartialLines();
+    this.#inputId = inputId;
   }
 
   /** Takes the place of the process's own stdout and stderr writing. */
@@ -83,7 +93,7 @@ export class Output {
 
   #push(stream: Stream, text: string): void {
     const line = text.slice(0, LINE_CHARACTERS_MAX);
-    const { inputId } = this;
+    const inputId = this.#inputId;
     this.#lines.push({ stream, text: line, ...(inputId === undefined ? {} : { inputId }) });
     this.#heldBytes += line.length + 32;
   }

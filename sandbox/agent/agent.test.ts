@@ -1,0 +1,295 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Resources } from "../../core/index.ts";
+import { FakeClock, settled, until } from "../fake/clock.ts";
+import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
+import { FakeServer, type FakeLink } from "../fake/server.ts";
+import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
+import { START } from "./test-container.ts";
+
+const CODE = Buffer.from("code");
+const SHA256 = createHash("sha256").update(CODE).digest("hex");
+const RESOURCES = { gpuCount: 2, cpuMilli: 4_000, memoryMiB: 8_192 };
+
+let dir: string;
+let server: FakeServer;
+let runtime: FakeRuntime;
+let clock: FakeClock;
+let agent: NodeAgent;
+let running: Promise<void>;
+let dismissals: string[];
+let errors: string[];
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "flotilla-agent-"));
+  await writeFile(join(dir, SHA256), CODE);
+  server = await FakeServer.open();
+  runtime = new FakeRuntime();
+  clock = new FakeClock();
+  dismissals = [];
+  errors = [];
+});
+
+afterEach(async () => {
+  await agent.close();
+  await running;
+  server.close();
+  await rm(dir, { recursive: true });
+});
+
+const run = (changes: Partial<NodeAgentOptions> = {}): void => {
+  agent = new NodeAgent({
+    serverUrl: server.url,
+    token: "join",
+    nodeId: "no_1",
+    codeDir: dir,
+    resources: RESOURCES,
+    emulatedGpus: false,
+    isolation: "gvisor",
+    runtime,
+    clock,
+    onError: (_, doing) => errors.push(doing),
+    onDismissed: (reason) => dismissals.push(reason),
+    ...changes,
+  });
+  running = agent.run();
+};
+
+/** The `position`-th link, welcomed. */
+const welcome = async (position = 0): Promise<FakeLink> => {
+  const link = await server.link(position);
+  link.say({ type: "welcome", nodeId: "no_1", sessionToken: `session-${position}` });
+  await link.hear("hello");
+  return link;
+};
+
+const startOn = (link: FakeLink, containerId: string, resources: Partial<Resources> = {}): void => {
+  const container = { ...START, containerId, codeSha256: SHA256 };
+  const wanted = { gpuCount: 0, cpuMilli: 100, memoryMiB: 128, ...resources };
+  link.say({ type: "start", container: { ...container, resources: wanted } });
+};
+
+/** Starts a container, makes it ready and hands it inputs of no bytes. */
+const serve = async (link: FakeLink, ...inputIds: readonly string[]): Promise<FakeSandbox> => {
+  const before = runtime.started.length;
+  const containerId = `co_${before + 1}`;
+  startOn(link, containerId);
+  await until(() => runtime.started.length > before, "the sandbox starts");
+  const sandbox = runtime.last;
+  sandbox.say({ type: "ready" });
+  await link.hear("ready", before + 1);
+  const inputs = inputIds.map((inputId) => ({ inputId, bytes: 0 }));
+  link.say({ type: "inputs", containerId, inputs });
+  await until(
+    () => sandbox.told.some(({ header }) => header.type === "inputs"),
+    "the inputs reach the runner",
+  );
+  return sandbox;
+};
+
+const answer = (sandbox: FakeSandbox, inputId: string, payload: Uint8Array): void => {
+  const result = { inputId, outcome: "succeeded", bytes: payload.byteLength, runMs: 1 } as const;
+  sandbox.say({ type: "results", results: [result] }, [payload]);
+};
+
+describe("the link", () => {
+  test("the agent says what its machine is, and comes back with its session's token", async () => {
+    run({ gpuType: "H100", emulatedGpus: true });
+    const link = await welcome();
+    expect(link.token).toBe("join");
+    expect(link.all("hello")).toMatchObject([
+      {
+        containers: [],
+        node: {
+          nodeId: "no_1",
+          resources: RESOURCES,
+          gpuType: "H100",
+          emulatedGpus: true,
+          isolation: "gvisor",
+        },
+      },
+    ]);
+    link.cut();
+    expect((await welcome(1)).token).toBe("session-0");
+  });
+
+  test("a server that sends no frames is left, and asked again", async () => {
+    run();
+    (await server.link(0)).sayBytes(Buffer.from("hello there, agent"));
+    await welcome(1);
+    expect(errors).toContain("reading from the server");
+  });
+
+  test("a token that is refused again and again makes the agent give up", async () => {
+    server.accepts = false;
+    run();
+    await running;
+    expect(dismissals).toEqual(["the server refuses this agent's token"]);
+    expect(server.refusals).toBe(5);
+  });
+
+  test("a goodbye dismisses the agent with its reason", async () => {
+    run();
+    (await welcome()).say({ type: "goodbye", reason: "this node is released" });
+    await until(() => dismissals.length > 0, "the dismissal");
+    expect(dismissals).toEqual(["this node is released"]);
+  });
+});
+
+describe("what fits", () => {
+  const refused = async (link: FakeLink, containerId: string, reason: RegExp): Promise<void> => {
+    await until(
+      () => link.all("refused").some((message) => message.containerId === containerId),
+      `${containerId} is refused`,
+    );
+    const message = link.all("refused").find((one) => one.containerId === containerId);
+    expect(message?.reason).toMatch(reason);
+  };
+
+  test.each([
+    ["gpuCount", { gpuCount: 1 }],
+    ["cpuMilli", { cpuMilli: 2_000 }],
+    ["memoryMiB", { memoryMiB: 4_096 }],
+  ] as const)("a node without enough %s left refuses, and takes it later", async (name, half) => {
+    run();
+    const link = await welcome();
+    startOn(link, "co_1", half);
+    startOn(link, "co_2", half);
+    startOn(link, "co_3", half);
+    await refused(link, "co_3", new RegExp(`^${name}: .* wanted`));
+    expect(runtime.started).toHaveLength(2);
+    link.say({ type: "stop", containerId: "co_1", graceMs: 0 });
+    await link.hear("exited");
+    startOn(link, "co_4", half);
+    await until(() => runtime.started.length === 3, "it fits");
+  });
+
+  test("shares of GPUs fit on cards, not on their sum", async () => {
+    run();
+    const link = await welcome();
+    for (const containerId of ["co_1", "co_2"]) startOn(link, containerId, { gpuCount: 0.6 });
+    startOn(link, "co_3", { gpuCount: 0.8 });
+    await refused(link, "co_3", /0\.8 wanted/);
+    startOn(link, "co_4", { gpuCount: 0.4 });
+    await until(() => runtime.started.length === 3, "the small share fits");
+  });
+
+  test("a container that it has is not started twice", async () => {
+    run();
+    const link = await welcome();
+    startOn(link, "co_1");
+    startOn(link, "co_1");
+    startOn(link, "co_2");
+    await until(() => runtime.started.length === 2, "both have started");
+    expect(runtime.started.map(({ spec }) => spec.containerId)).toEqual(["co_1", "co_2"]);
+    expect(link.all("refused")).toEqual([]);
+  });
+
+  test("a container that cannot start leaves its room to the next", async () => {
+    run();
+    const link = await welcome();
+    runtime.failure = new Error("no runsc");
+    startOn(link, "co_1", { gpuCount: 2 });
+    const [exited] = await link.hear("exited");
+    expect(exited?.exit).toMatchObject({ containerId: "co_1", kind: "startup_failed" });
+    runtime.failure = undefined;
+    startOn(link, "co_2", { gpuCount: 2 });
+    await until(() => runtime.started.length === 1, "it fits");
+  });
+});
+
+describe("results", () => {
+  test("a result that was not acknowledged is told and sent again, until it is", async () => {
+    run();
+    const first = await welcome(0);
+    const sandbox = await serve(first, "a", "b");
+    answer(sandbox, "a", Uint8Array.of(7));
+    await first.hear("results");
+    first.cut();
+    const second = await welcome(1);
+    expect(second.all("hello")).toMatchObject([
+      { containers: [{ containerId: "co_1", state: "ready", inputIds: ["b", "a"] }] },
+    ]);
+    expect(await second.hear("results")).toMatchObject([
+      { containerId: "co_1", results: [{ inputId: "a", outcome: "succeeded", bytes: 1 }] },
+    ]);
+    const { body } = second.heard.find(({ message }) => message.type === "results") ?? {};
+    expect(body).toEqual(Buffer.from([7]));
+    second.say({ type: "ack", inputIds: ["a"] });
+    answer(sandbox, "b", Uint8Array.of(8));
+    await second.hear("results", 2);
+    second.cut();
+    const third = await welcome(2);
+    const sent = (await third.hear("results")).flatMap(({ results }) => results);
+    expect(sent.map(({ inputId }) => inputId)).toEqual(["b"]);
+  });
+
+  test("a result that came while the link was down is sent on the next one", async () => {
+    run();
+    const first = await welcome(0);
+    const sandbox = await serve(first, "a");
+    first.cut();
+    const second = await server.link(1);
+    answer(sandbox, "a", Uint8Array.of(7));
+    await settled();
+    await welcome(1);
+    expect(await second.hear("results")).toMatchObject([{ results: [{ inputId: "a" }] }]);
+  });
+
+  test("the result of a container that has ended meanwhile is sent too", async () => {
+    run();
+    const first = await welcome(0);
+    const sandbox = await serve(first, "a");
+    first.cut();
+    const second = await server.link(1);
+    answer(sandbox, "a", Uint8Array.of(7));
+    await settled();
+    sandbox.end({ exitCode: 0 });
+    await settled();
+    await welcome(1);
+    expect(second.all("hello")).toMatchObject([{ containers: [] }]);
+    expect(await second.hear("results")).toMatchObject([{ containerId: "co_1" }]);
+  });
+});
+
+describe("containers", () => {
+  test("an exit is told, with what has no result", async () => {
+    run();
+    const link = await welcome();
+    const sandbox = await serve(link, "a", "b");
+    sandbox.end({ exitCode: 1 });
+    expect(await link.hear("exited")).toMatchObject([
+      { exit: { containerId: "co_1", kind: "exited", inputIds: ["a", "b"] } },
+    ]);
+  });
+
+  test("cancelling and stopping reach the container that is named, and no other", async () => {
+    run();
+    const link = await welcome();
+    const one = await serve(link, "a");
+    const two = await serve(link, "b");
+    link.say({ type: "cancel", containerId: "co_1", inputIds: ["a"], abortRunning: false });
+    link.say({ type: "cancel", containerId: "co_none", inputIds: ["a"], abortRunning: true });
+    link.say({ type: "stop", containerId: "co_2", graceMs: 0 });
+    expect(await link.hear("exited")).toMatchObject([
+      { exit: { containerId: "co_2", kind: "stopped", inputIds: ["b"] } },
+    ]);
+    expect(one.told.at(-1)?.header).toEqual({ type: "cancel", inputIds: ["a"] });
+    expect([one.kills, two.kills]).toEqual([0, 1]);
+  });
+
+  test("closing ends every container and starts none", async () => {
+    run();
+    const link = await welcome();
+    const sandboxes = [await serve(link, "a"), await serve(link, "b")];
+    const closing = agent.close();
+    startOn(link, "co_9");
+    await closing;
+    await running;
+    expect(sandboxes.map(({ kills }) => kills)).toEqual([1, 1]);
+    expect(runtime.started).toHaveLength(2);
+  });
+});

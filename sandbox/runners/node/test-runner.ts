@@ -1,0 +1,139 @@
+/** The runner as a process of its own, with the agent's end of it in a test's hands. */
+import type { Duplex } from "node:stream";
+import { encodeFrame, encodeValue, FrameDecoder, splitBody } from "../../../sdk/protocol/index.ts";
+import type { RunningSandbox, SandboxExit } from "../../runtime/runtime.ts";
+import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../protocol.ts";
+
+/** What the SDK in a user's bundle does for the runner, at its least. */
+const HOOK = `globalThis[Symbol.for("flotilla.runtime")] = {
+  resolveHandler: (module, name) => {
+    if (module[name] === undefined) throw new Error("there is no function " + name);
+    return module[name];
+  },
+};
+`;
+
+export interface Answer extends RunnerResult {
+  readonly payload: Uint8Array;
+}
+
+export class TestRunner {
+  readonly messages: FromRunner[] = [];
+  readonly answers: Answer[] = [];
+  readonly exited: Promise<SandboxExit>;
+  stdout = "";
+  stderr = "";
+  readonly #sandbox: RunningSandbox;
+  readonly #waiting = new Set<() => void>();
+  #isGone = false;
+
+  constructor(sandbox: RunningSandbox) {
+    this.#sandbox = sandbox;
+    this.exited = sandbox.exited;
+    const decoder = new FrameDecoder<FromRunner>();
+    sandbox.channel.on("data", (chunk: Uint8Array) => {
+      for (const { header, body } of decoder.push(chunk)) this.#take(header, body);
+      this.#wake();
+    });
+    // The end of the channel is the end of the process.
+    sandbox.channel.on("error", () => undefined);
+    sandbox.stdout.on("data", (chunk: Buffer) => (this.stdout += chunk.toString()));
+    sandbox.stderr.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
+    void sandbox.exited.then(() => {
+      this.#isGone = true;
+      this.#wake();
+    });
+  }
+
+  /** The agent's end of the channel. */
+  get channel(): Duplex {
+    return this.#sandbox.channel;
+  }
+
+  /** Lines that came over the channel, in order. */
+  get lines(): readonly RunnerLine[] {
+    return this.messages.flatMap((message) => (message.type === "logs" ? message.lines : []));
+  }
+
+  say(message: ToRunner, bodies: readonly Uint8Array[] = []): void {
+    this.#sandbox.channel.write(encodeFrame(message, bodies));
+  }
+
+  /** Boots a module that exports `functionName`, and waits until it is loaded or is not. */
+  async boot(
+    functionName: string,
+    source: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<FromRunner> {
+    this.bootWithout(functionName, HOOK + source, env);
+    return this.hear((message) => message.type === "ready" || message.type === "load_failed");
+  }
+
+  /** Boots a module as it is. */
+  bootWithout(
+    functionName: string,
+    source: string,
+    env: Readonly<Record<string, string>> = {},
+  ): void {
+    this.say({ type: "boot", functionName, appName: "app", env }, [Buffer.from(source)]);
+  }
+
+  /** Hands it inputs, each with its one argument. */
+  give(inputs: Readonly<Record<string, unknown>>): void {
+    const payloads = Object.values(inputs).map((argument) => encodeValue([argument]));
+    const named = Object.keys(inputs).map((inputId, position) => {
+      return { inputId, bytes: payloads[position]?.byteLength ?? 0 };
+    });
+    this.say({ type: "inputs", inputs: named }, payloads);
+  }
+
+  /** The answer of an input, once it is there. */
+  async answer(inputId: string): Promise<Answer> {
+    const find = (): Answer | undefined => this.answers.find((one) => one.inputId === inputId);
+    await this.#until(() => find() !== undefined, `an answer of ${inputId}`);
+    const answer = find();
+    if (answer === undefined) throw new Error(`the answer of ${inputId} is gone`);
+    return answer;
+  }
+
+  /** The first message that is as wanted, once it is there. */
+  async hear(wanted: (message: FromRunner) => boolean): Promise<FromRunner> {
+    await this.#until(() => this.messages.some(wanted), "a message");
+    const message = this.messages.find(wanted);
+    if (message === undefined) throw new Error("the message is gone");
+    return message;
+  }
+
+  async end(): Promise<void> {
+    if (!this.#isGone) this.#sandbox.kill();
+    await this.exited;
+  }
+
+  #take(message: FromRunner, body: Uint8Array): void {
+    this.messages.push(message);
+    if (message.type !== "results") return;
+    const { results } = message;
+    const payloads = splitBody(
+      body,
+      results.map(({ bytes }) => bytes),
+    );
+    for (const [position, result] of results.entries()) {
+      this.answers.push({ ...result, payload: payloads[position] ?? new Uint8Array(0) });
+    }
+  }
+
+  async #until(isSo: () => boolean, what: string): Promise<void> {
+    while (!isSo()) {
+      if (this.#isGone) throw new Error(`the runner ended before ${what}: ${this.stderr}`);
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      const wake = (): void => resolve(undefined);
+      this.#waiting.add(wake);
+      await promise;
+      this.#waiting.delete(wake);
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+}
