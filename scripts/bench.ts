@@ -1,30 +1,65 @@
 /**
- * `npm run bench -- NAME [--json]`: runs `benchmarks/NAME.ts`. Figures go to stdout, as JSON
- * lines or as a table; progress goes to stderr.
+ * `npm run bench -- NAME [--json] [its options]`: runs `benchmarks/NAME.ts`. Figures go to
+ * stdout, as JSON lines or as a table; progress goes to stderr. `--help` lists the benchmarks,
+ * or the options of one.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseArgs } from "node:util";
-import { figureLine, type Benchmark, type FigureLine } from "../benchmarks/harness.ts";
+import {
+  figureLine,
+  readArguments,
+  usageOf,
+  type Benchmark,
+  type BenchmarkArguments,
+  type BenchmarkOptions,
+  type FigureLine,
+} from "../benchmarks/harness.ts";
+import { messageOf } from "../core/index.ts";
 import { ROOT } from "./steps.ts";
+
+interface BenchmarkFile {
+  readonly run: Benchmark;
+  readonly options: BenchmarkOptions;
+}
 
 const BENCH_DIR = join(ROOT, "benchmarks");
 const USAGE_EXIT_CODE = 2;
 
-const { values, positionals } = parseArgs({
-  options: { json: { type: "boolean", default: false } },
-  allowPositionals: true,
-});
-const [name] = positionals;
-const names = benchmarkNames();
-if (name === undefined || positionals.length > 1 || !names.includes(name)) {
-  if (name !== undefined && !names.includes(name)) console.error(`No benchmark called ${name}.`);
-  console.error("usage: npm run bench -- NAME [--json]");
-  console.error(`names: ${names.length > 0 ? names.join(", ") : "none yet"}`);
-  process.exitCode = USAGE_EXIT_CODE;
-} else {
-  await bench(name, values.json);
+await main(process.argv.slice(2));
+
+async function main([name, ...rest]: readonly string[]): Promise<void> {
+  const names = benchmarkNames();
+  if (name === "--help") {
+    for (const each of names) await printUsage(each);
+  } else if (name === undefined || !names.includes(name)) {
+    if (name !== undefined) console.error(`No benchmark called ${name}.`);
+    console.error("usage: npm run bench -- NAME [--json] [its options; --help lists them]");
+    console.error(`names: ${names.length > 0 ? names.join(", ") : "none yet"}`);
+    process.exitCode = USAGE_EXIT_CODE;
+  } else {
+    await start(name, rest);
+  }
+}
+
+async function start(name: string, given: readonly string[]): Promise<void> {
+  const file = await load(name);
+  let chosen: BenchmarkArguments;
+  try {
+    chosen = readArguments(given, file.options);
+  } catch (error) {
+    console.error(messageOf(error));
+    console.error(`usage: ${usageOf(name, file.options).join("\n")}`);
+    process.exitCode = USAGE_EXIT_CODE;
+    return;
+  }
+  if (chosen.help) await printUsage(name);
+  else await bench(name, file.run, chosen);
+}
+
+async function printUsage(name: string): Promise<void> {
+  const { options } = await load(name);
+  console.log(usageOf(name, options).join("\n"));
 }
 
 function benchmarkNames(): readonly string[] {
@@ -34,30 +69,40 @@ function benchmarkNames(): readonly string[] {
     .sort();
 }
 
-async function bench(chosen: string, json: boolean): Promise<void> {
-  const run = await load(chosen);
+async function bench(name: string, run: Benchmark, chosen: BenchmarkArguments): Promise<void> {
+  const { json, values } = chosen;
   const lines: FigureLine[] = [];
-  await run({
-    figure: (figure) => {
-      const line = figureLine(chosen, figure);
-      lines.push(line);
-      if (json) console.log(JSON.stringify(line));
-      else console.error(`  ${line.metric}: ${line.value} ${line.unit}`);
+  const skips: string[] = [];
+  await run(
+    {
+      figure: (figure) => {
+        const line = figureLine(name, figure);
+        lines.push(line);
+        if (json) console.log(JSON.stringify(line));
+        else console.error(`  ${line.metric}: ${line.value} ${line.unit}`);
+      },
+      note: (text) => console.error(`  ${text}`),
+      skip: (reason) => {
+        skips.push(reason);
+        if (json) console.log(JSON.stringify({ bench: name, skipped: reason }));
+        console.error(`SKIPPED: ${name}: ${reason}`);
+      },
     },
-    note: (text) => console.error(`  ${text}`),
-  });
-  if (!json) console.log(table(lines));
-  if (lines.length === 0) {
-    console.error(`Benchmark ${chosen} reported no figure.`);
+    values,
+  );
+  if (!json && lines.length > 0) console.log(table(lines));
+  if (lines.length === 0 && skips.length === 0) {
+    console.error(`Benchmark ${name} reported no figure.`);
     process.exitCode = 1;
   }
 }
 
-async function load(chosen: string): Promise<Benchmark> {
-  const path = join(BENCH_DIR, `${chosen}.ts`);
-  const module = (await import(pathToFileURL(path).href)) as { readonly run?: Benchmark };
-  if (typeof module.run === "function") return module.run;
-  throw new Error(`${path} must export a function \`run(report)\` (see benchmarks/harness.ts)`);
+async function load(name: string): Promise<BenchmarkFile> {
+  const path = join(BENCH_DIR, `${name}.ts`);
+  const module = (await import(pathToFileURL(path).href)) as Partial<BenchmarkFile>;
+  const { run, options = {} } = module;
+  if (typeof run === "function") return { run, options };
+  throw new Error(`${path} must export a function \`run(report, options)\` (see harness.ts)`);
 }
 
 function table(lines: readonly FigureLine[]): string {

@@ -1,4 +1,5 @@
-import { homedir } from "node:os";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -102,4 +103,27 @@ test("any text in any setting is a value or a refusal, nothing else", () => {
       }
     }),
   );
+});
+
+test("a policy file replaces the default policy; single settings go before it", () => {
+  const folder = mkdtempSync(join(tmpdir(), "flotilla-policy-"));
+  try {
+    const path = join(folder, "policy.yaml");
+    const text = "optimizer: { spotAllowed: false, churnUsd: 0.2 }\npool: { nodeCountMax: 3 }\n";
+    writeFileSync(path, text);
+    const { policy } = loadConfig({ policyFile: path }, { FLOTILLA_NODES_MAX: "9" });
+    expect(policy.optimizer).toMatchObject({ spotAllowed: false, churnMicroUsd: 200_000 });
+    expect(policy.pool.nodeCountMax).toBe(9);
+    const byEnvironment = loadConfig({}, { FLOTILLA_POLICY: path, FLOTILLA_SPOT: "on" });
+    expect(byEnvironment.policy.optimizer).toMatchObject({ spotAllowed: true });
+    expect(byEnvironment.policy.pool.nodeCountMax).toBe(3);
+    writeFileSync(path, "optimizer:\n  spotAlowed: no\n");
+    expect(() => loadConfig({ policyFile: path }, {})).toThrow(/line 2, column 3: .*spotAllowed/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("a policy file that is not there is named", () => {
+  expect(() => loadConfig({ policyFile: "/no/such.yaml" }, {})).toThrow(/policy \/no\/such.yaml/);
 });

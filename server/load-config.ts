@@ -4,18 +4,21 @@
  * A setting that is given wrongly is never passed over: the error names it as the user wrote
  * it. An empty environment variable counts as not given.
  */
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import {
   CLOUD_NAMES,
   DEFAULT_POLICY,
   GPU_TYPES,
+  messageOf,
   microUsdFromUsd,
   PlatformError,
   type Policy,
 } from "../core/index.ts";
 import { nearestWord } from "./apps/nearest-word.ts";
 import type { PlatformConfig } from "./config.ts";
+import { parsePolicy } from "./policy/parse-policy.ts";
 
 export const DEFAULT_PORT = 7070;
 const DEFAULT_HOST = "127.0.0.1";
@@ -33,6 +36,8 @@ export interface ConfigFlags {
   readonly host?: string;
   readonly port?: number;
   readonly redisUrl?: string;
+  /** Path of a YAML policy. */
+  readonly policyFile?: string;
   readonly logLevel?: string;
   readonly emulatedClouds?: boolean;
   readonly emulatedBootMs?: number;
@@ -44,7 +49,8 @@ export interface ConfigFlags {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The platform's settings. Reads nothing but its arguments and the user's home folder.
+ * The platform's settings. Reads nothing but its arguments, the user's home folder and the
+ * policy file if one is named.
  *
  * @throws PlatformError `invalid_request` that names the wrong setting and what it takes.
  */
@@ -83,8 +89,10 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
   };
 }
 
+/** The policy file's, or the default; single settings of the environment go before it. */
 function policyOf(settings: Settings): Policy {
-  const { optimizer, pool } = DEFAULT_POLICY;
+  const path = settings.read("policyFile", "FLOTILLA_POLICY", filePath);
+  const { optimizer, pool } = path === undefined ? DEFAULT_POLICY : policyIn(path);
   const budgetUsd = settings.read(undefined, "FLOTILLA_BUDGET_USD_PER_HOUR", usd);
   const clouds = settings.read(undefined, "FLOTILLA_CLOUDS", listOf(oneOf(CLOUD_NAMES)));
   const regions = settings.read(undefined, "FLOTILLA_REGIONS", listOf(region));
@@ -109,6 +117,16 @@ function policyOf(settings: Settings): Policy {
   };
 }
 
+function policyIn(path: string): Policy {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw refusal(`cannot read the policy ${path}: ${messageOf(error)}`);
+  }
+  return parsePolicy(text, path).policy;
+}
+
 /** A text as a value; or, when it is none, what would be. */
 type Parse<Value> = (text: string) => { readonly value: Value } | { readonly expects: string };
 
@@ -117,6 +135,7 @@ const FLAG_NAMES: Readonly<Record<keyof ConfigFlags, string>> = {
   host: "--host",
   port: "--port",
   redisUrl: "--redis-url",
+  policyFile: "--policy",
   logLevel: "--log-level",
   emulatedClouds: "--emulated-clouds",
   emulatedBootMs: "--emulated-boot-ms",
@@ -205,8 +224,16 @@ function region(text: string): ReturnType<Parse<string>> {
 }
 
 function folder(text: string): ReturnType<Parse<string>> {
+  return pathOf(text, "the path of a folder");
+}
+
+function filePath(text: string): ReturnType<Parse<string>> {
+  return pathOf(text, "the path of a file");
+}
+
+function pathOf(text: string, expects: string): ReturnType<Parse<string>> {
   const isPath = text.trim() !== "" && !text.includes("\0");
-  return isPath ? { value: resolve(text) } : { expects: "the path of a folder" };
+  return isPath ? { value: resolve(text) } : { expects };
 }
 
 function hostName(text: string): ReturnType<Parse<string>> {

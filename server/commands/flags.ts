@@ -12,6 +12,7 @@ export interface UpOptions {
   readonly localGpus?: string;
   readonly host?: string;
   readonly redisUrl?: string;
+  readonly policy?: string;
   readonly logLevel?: string;
   readonly unisolated?: boolean;
   readonly json?: boolean;
@@ -29,6 +30,7 @@ export function flagsOf(options: UpOptions): ConfigFlags {
     ...(options.localGpus === undefined ? {} : { localGpus: options.localGpus }),
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.redisUrl === undefined ? {} : { redisUrl: options.redisUrl }),
+    ...(options.policy === undefined ? {} : { policyFile: options.policy }),
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     ...(options.unisolated === true ? { unisolated: true } : {}),
   };

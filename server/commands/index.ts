@@ -5,6 +5,7 @@
  */
 import type { Command } from "commander";
 import type { UpOptions } from "./flags.ts";
+import type { PlanOptions } from "./plan/options.ts";
 
 /** Adds `up`, `down`, `agent`, `node`, `plan` and `doctor` to the command line. */
 export function registerOperatorCommands(program: Command): void {
@@ -26,7 +27,8 @@ export function registerOperatorCommands(program: Command): void {
       const { runAgentCommand } = await import("./agent.ts");
       await runAgentCommand(options);
     });
-  registerListings(program);
+  registerNodeList(program);
+  registerPlan(program);
   program
     .command("doctor")
     .description("check what this machine has and say how to mend the rest")
@@ -47,6 +49,7 @@ function registerUp(program: Command): void {
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <number>", "port to listen on; 0 picks a free one (default: 7070)")
     .option("--redis-url <url>", "a Redis to use instead of an own one")
+    .option("--policy <file>", "YAML policy for planning and the pool (docs/planning.md)")
     .option("--log-level <level>", "debug, info, warn, error or silent (default: info)")
     .option("--emulated-clouds", "rent from an emulated EC2 whose machines run here")
     .option("--emulated-boot-ms <ms>", "time from a launch to the emulated machine's agent")
@@ -59,7 +62,7 @@ function registerUp(program: Command): void {
     });
 }
 
-function registerListings(program: Command): void {
+function registerNodeList(program: Command): void {
   program
     .command("node")
     .description("look at the machines of the platform")
@@ -70,12 +73,41 @@ function registerListings(program: Command): void {
       const { runNodeList } = await import("./node-list.ts");
       await runNodeList(options);
     });
+}
+
+const PLAN_EXAMPLES = `
+Examples:
+  $ flotilla plan                                          the running platform's plan
+  $ flotilla plan --offers offers.csv --demand demand.json --policy policy.yaml
+  $ flotilla plan --offers offers.csv --demand demand.json \\
+      --what-if 'price:*/p5.48xlarge/spot=x1.5' --what-if region:us-east-1=gone
+
+Changes for --what-if: price:OFFERS=x0.8 or =1.23, capacity:OFFERS=N, quota:GROUP=N,
+region:NAME=gone, cloud:NAME=gone, demand:CLASS=x1.5 or =N, policy:PATH=VALUE.
+The files are described in docs/planning.md.
+
+Exit codes: 0 a plan (unmet demand is named in it), 2 wrong input, 5 nothing of the demand can
+be served, 130 interrupted.`;
+
+function registerPlan(program: Command): void {
   program
     .command("plan")
-    .description("show the plan in force: which machines, and why")
+    .description("show the plan in force; or, with files, plan without a platform")
+    .option("--offers <file>", "CSV of offers: a public price list or our own columns")
+    .option("--demand <file>", "JSON of demand classes and scenarios")
+    .option("--policy <file>", "YAML policy (default: the default policy)")
+    .option("--fleet <file>", "JSON list of what is rented now (default: nothing)")
+    .option("--quotas <file>", "JSON map of most nodes by quota group (default: no limits)")
+    .option("--time-limit-s <seconds>", "overrules the policy's limit for the solver")
+    .option("--what-if <change>", "compare with the plan under a change (repeatable)", listed)
     .option("--json", "print one JSON object")
-    .action(async (options: { json?: boolean }) => {
+    .addHelpText("after", PLAN_EXAMPLES)
+    .action(async (options: PlanOptions) => {
       const { runPlan } = await import("./plan.ts");
       await runPlan(options);
     });
+}
+
+function listed(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }

@@ -7,6 +7,7 @@ export const EXIT = {
   usage: 2,
   auth_failed: 3,
   not_found: 4,
+  capacity: 5,
   unreachable: 6,
   interrupted: 130,
 } as const;

@@ -3,13 +3,22 @@ import type { PlanSummary } from "../../sdk/protocol/index.ts";
 import { getJson } from "./api-client.ts";
 import { columns } from "./columns.ts";
 import { CommandError, settle } from "./outcome.ts";
+import { asksForFiles, type PlanOptions } from "./plan/options.ts";
 
-/** Prints the plan in force, or says that there is none yet. */
-export async function runPlan(options: { readonly json?: boolean }): Promise<void> {
+/**
+ * Prints the plan in force, or says that there is none yet. With files it makes a plan of its
+ * own, without a platform.
+ */
+export async function runPlan(options: PlanOptions): Promise<void> {
+  if (asksForFiles(options)) {
+    const { runPlanFromFiles } = await import("./plan/run.ts");
+    await runPlanFromFiles(options);
+    return;
+  }
   await settle(async () => {
     const plan = await currentPlan();
     if (options.json === true) console.log(JSON.stringify({ plan: plan ?? null }));
-    else if (plan === undefined) console.log("No plan yet: nothing has asked for capacity.");
+    else if (plan === undefined) console.log("No plan: nothing asks for a rented machine.");
     else console.log(planText(plan));
   });
 }
@@ -19,15 +28,29 @@ export function planText(plan: PlanSummary): string {
   const head =
     `Plan ${plan.planId} (${plan.status}) by ${plan.solver} in ${Math.round(plan.solveMs)} ms ` +
     `from ${plan.offersConsidered} offers`;
-  const gapPercent = (plan.gapFraction * 100).toFixed(2);
-  const cost =
-    `objective $${plan.objectiveUsdPerHour.toFixed(2)}/h, no plan can be below ` +
-    `$${plan.boundUsdPerHour.toFixed(2)}/h (gap ${gapPercent} %)`;
   const unmet = plan.unmet.map(
     ({ classId, quantity, reason }) => `✖ unmet: ${quantity} of ${classId}: ${reason}`,
   );
   const lines = plan.lines.length === 0 ? "No machines are wanted." : lineTable(plan);
-  return [head, cost, lines, ...unmet].join("\n");
+  return [head, costText(plan), lines, ...unmet].join("\n");
+}
+
+/** What the machines cost, and what the plan was measured by: rent and penalties together. */
+function costText(plan: PlanSummary): string {
+  const rent = plan.lines.reduce((sum, line) => sum + line.usdPerHour * line.count, 0);
+  const penalties = Object.entries(plan.terms)
+    .filter(([term, usd]) => term !== "rent" && usd >= 0.005)
+    .map(([term, usd]) => ` + ${dollars(usd)} ${term}`);
+  const gapPercent = (plan.gapFraction * 100).toFixed(2);
+  return (
+    `machines ${dollars(rent)}/h; weighed as ${dollars(plan.terms["rent"] ?? rent)} rent` +
+    `${penalties.join("")} = ${dollars(plan.objectiveUsdPerHour)}/h, ` +
+    `where no plan is below ${dollars(plan.boundUsdPerHour)}/h (gap ${gapPercent} %)`
+  );
+}
+
+function dollars(usd: number): string {
+  return `$${usd.toFixed(2)}`;
 }
 
 function lineTable(plan: PlanSummary): string {
