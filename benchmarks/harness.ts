@@ -1,8 +1,9 @@
 /**
- * What a benchmark is: a file of this folder that exports `run`. Figures are reported as they
- * are taken; a figure with a baseline is a ratio of two things measured in one run, so that
- * the speed of the machine cancels out.
+ * What a benchmark is: a file of this folder that exports `run`, and `options` if it takes any.
+ * Figures are reported as they are taken; a figure with a baseline is a ratio of two things
+ * measured in one run, so that the speed of the machine cancels out.
  */
+import { parseArgs } from "node:util";
 
 /** One measured figure. */
 export interface Figure {
@@ -28,10 +29,71 @@ export interface Report {
   figure(figure: Figure): void;
   /** Progress for people; never on stdout. */
   note(text: string): void;
+  /** Nothing is measured, or no more, and that is no failure; says so where nobody overlooks it. */
+  skip(reason: string): void;
 }
 
 /** What every benchmark file exports as `run`. */
-export type Benchmark = (report: Report) => Promise<void>;
+export type Benchmark = (report: Report, options: OptionValues) => Promise<void>;
+
+/** An option that a benchmark takes after its name, as `--name VALUE`. */
+export interface BenchmarkOption {
+  /** What stands for the value in the usage, such as `DIR`. */
+  readonly placeholder: string;
+  readonly default: string;
+  readonly description: string;
+}
+
+/** What a benchmark file may export as `options`, by name. */
+export type BenchmarkOptions = Readonly<Record<string, BenchmarkOption>>;
+
+/** The value of each declared option: what was given, or its default. */
+export type OptionValues = Readonly<Record<string, string>>;
+
+/** Options that every benchmark takes. */
+const FLAGS = { json: { type: "boolean" }, help: { type: "boolean" } } as const;
+
+/** What stands after the name of a benchmark. */
+export interface BenchmarkArguments {
+  readonly json: boolean;
+  readonly help: boolean;
+  readonly values: OptionValues;
+}
+
+/**
+ * Reads what stands after the name of a benchmark: `--json`, `--help` and its own options.
+ *
+ * @throws TypeError for anything else; its message is for people.
+ */
+export function readArguments(
+  given: readonly string[],
+  declared: BenchmarkOptions,
+): BenchmarkArguments {
+  const own = Object.entries(declared).map(
+    ([name, option]) => [name, { type: "string", default: option.default }] as const,
+  );
+  const { json, help, ...values } = parseArgs({
+    args: [...given],
+    options: { ...Object.fromEntries(own), ...FLAGS },
+  }).values;
+  const texts = Object.entries(values).filter((entry): entry is [string, string] => {
+    return typeof entry[1] === "string";
+  });
+  return { json: json === true, help: help === true, values: Object.fromEntries(texts) };
+}
+
+/** How a benchmark is called: one line, and one for each of its options. */
+export function usageOf(name: string, declared: BenchmarkOptions): readonly string[] {
+  const own = Object.entries(declared);
+  const short = own.map(([option, { placeholder }]) => ` [--${option} ${placeholder}]`).join("");
+  return [
+    `npm run bench -- ${name} [--json]${short}`,
+    ...own.map(
+      ([option, { placeholder, description, default: usual }]) =>
+        `    --${option} ${placeholder}  ${description} (default ${usual})`,
+    ),
+  ];
+}
 
 /** The line of `figure`; absent or zero baselines give no ratio. */
 export function figureLine(bench: string, figure: Figure): FigureLine {

@@ -1,0 +1,260 @@
+/**
+ * How far demand moves within one lead time: the errors of past forecasts, scaled by how much
+ * demand swings at the moment.
+ *
+ *     demand_q = level × exp(w × season) + z_q × volatility
+ *
+ * Every so often the present becomes an *origin*. When the lead time has passed its error is
+ * known. Divided by the volatility of its time it goes into a decaying histogram; z_q is a
+ * quantile of that. So the shape of errors is learnt over days and their size over an hour.
+ * Volatility is the mean absolute error, half of it lately and half of it over a day, and a
+ * little of what is believed before anything is measured, in proportion to the level.
+ *
+ * The same is done for each weight w of `SEASON_WEIGHTS`. Each keeps its measured pinball loss:
+ * the season is used with the weight that lost least, and not at all unless that pays.
+ *
+ * Why so: with errors assumed normal the 90 % quantile is too high and the 99 % too low; with
+ * errors not scaled, quiet hours are served like wild ones. Of errors of demand, of its root and
+ * of its log, those of demand itself lost least (`benchmarks/forecast.ts` has the series).
+ * Source: quantiles of normalised errors, Papadopoulos, Vovk & Gammerman 2011, "Regression
+ * conformal prediction with nearest neighbours"; pinball loss, Koenker & Bassett 1978.
+ */
+import { MS_PER_HOUR, MS_PER_MINUTE } from "../../core/index.ts";
+import { addToMean, keptAfter, NO_MEAN, type DecayedMean } from "./decayed-mean.ts";
+import { addError, errorQuantile, priorHistogram, type Histogram } from "./histogram.ts";
+import { seasonDrift, type Season } from "./season.ts";
+
+/** What a quantile is of: demand at the end of the lead time, or the most until then. */
+export type ForecastTarget = "end" | "peak";
+
+/** A moment whose forecast cannot be judged yet. */
+interface Origin {
+  readonly atMs: number;
+  readonly level: number;
+  /** What the season said of the lead time. */
+  readonly drift: number;
+  /** By season weight. */
+  readonly volatilities: readonly number[];
+  /** The most demand since. */
+  readonly peak: number;
+  /** Share of a lead time that this origin adds to those before it. */
+  readonly weight: number;
+}
+
+/** Errors of forecasts that use the season with one weight. Weights are in lead times. */
+interface Learner {
+  /** Absolute errors, lately and over a day. */
+  readonly lately: DecayedMean;
+  readonly daily: DecayedMean;
+  /** Errors in volatilities. */
+  readonly histogram: Histogram;
+  /** Pinball losses of its quantiles. */
+  readonly loss: DecayedMean;
+}
+
+/** What is known about one lead time. */
+export interface LeadErrors {
+  readonly leadMs: number;
+  readonly target: ForecastTarget;
+  /** Oldest first; about `ORIGINS_PER_LEAD` at most. */
+  readonly origins: readonly Origin[];
+  readonly maturedAtMs?: number;
+  /** One for each of `SEASON_WEIGHTS`. */
+  readonly learners: readonly Learner[];
+}
+
+/** A moment, as the learner takes it. */
+export interface Moment {
+  readonly atMs: number;
+  readonly quantity: number;
+  /** The quantity, smoothed. */
+  readonly level: number;
+  readonly season: Season;
+}
+
+/** 0 must come first: it is what the others have to beat. */
+const SEASON_WEIGHTS = [0, 0.5, 1] as const;
+/** A season must lower the loss by this much to be used. */
+const LOSS_GAIN_MIN = 0.02;
+const LOSS_QUANTILES = [0.5, 0.9, 0.99] as const;
+const LOSS_HALF_LIFE_MS = 72 * MS_PER_HOUR;
+
+const ORIGINS_PER_LEAD = 32;
+const HISTOGRAM_HALF_LIFE_MS = 24 * MS_PER_HOUR;
+const LATELY_HALF_LIFE_MS = 45 * MS_PER_MINUTE;
+const DAILY_HALF_LIFE_MS = 24 * MS_PER_HOUR;
+
+/** Lead times that the prior counts for; fewer in the volatility of the last hour. */
+const PRIOR_LEADS = 8;
+const PRIOR_LEADS_LATELY = 0.5;
+/**
+ * Volatility believed at first, as a fraction of the level: that of the M-mid traffic of
+ * ServeGen (arXiv 2505.09999) at 10 minutes, and how it grows with the lead time.
+ */
+const PRIOR_VOLATILITY_FRACTION = 0.1;
+const PRIOR_VOLATILITY_LEAD_MS = 10 * MS_PER_MINUTE;
+const PRIOR_VOLATILITY_EXPONENT = 0.36;
+
+/** Nothing measured: errors spread like a Laplace distribution of the prior volatility. */
+export function newLeadErrors(leadMs: number, target: ForecastTarget): LeadErrors {
+  const histogram = priorHistogram(target === "peak" ? exponential : laplace, PRIOR_LEADS);
+  const learner = { lately: NO_MEAN, daily: NO_MEAN, histogram, loss: NO_MEAN };
+  return { leadMs, target, origins: [], learners: SEASON_WEIGHTS.map(() => learner) };
+}
+
+/** The errors after one more moment; moments come in order of time. O(1). */
+export function observeErrors(errors: LeadErrors, moment: Moment): LeadErrors {
+  const { atMs, quantity } = moment;
+  const seen = errors.origins.map((origin) =>
+    quantity > origin.peak ? { ...origin, peak: quantity } : origin,
+  );
+  const youngest = atMs - errors.leadMs;
+  const mature = seen.filter((origin) => origin.atMs <= youngest);
+  const learnt = mature.reduce((next, origin) => learnOrigin(next, origin, moment), errors);
+  const origins = seen.slice(mature.length);
+  const last = errors.origins.at(-1);
+  const sinceMs = last === undefined ? errors.leadMs : atMs - last.atMs;
+  if (sinceMs < errors.leadMs / ORIGINS_PER_LEAD) return { ...learnt, origins };
+  const weight = Math.min(1, sinceMs / errors.leadMs);
+  return { ...learnt, origins: [...origins, originAt(learnt, moment, weight)] };
+}
+
+/** The errors after a hole in the samples: forecasts that it touches are never judged. */
+export function interruptErrors(errors: LeadErrors): LeadErrors {
+  return { ...errors, origins: [] };
+}
+
+/** The errors of a series that swings alike at `scale` times the level. */
+export function scaleErrors(errors: LeadErrors, scale: number): LeadErrors {
+  const scaled = ({ sum, weight }: DecayedMean): DecayedMean => ({ sum: sum * scale, weight });
+  const learners = errors.learners.map((learner) => ({
+    ...learner,
+    lately: scaled(learner.lately),
+    daily: scaled(learner.daily),
+    loss: scaled(learner.loss),
+  }));
+  return { ...errors, learners };
+}
+
+/**
+ * Demand that the share `quantile` of outcomes does not exceed. Rises with `quantile`; may be
+ * below 0.
+ *
+ * @param query.gain Multiplies the error's part; 1 is what was measured.
+ */
+export function quantityQuantile(
+  errors: LeadErrors,
+  moment: Omit<Moment, "quantity">,
+  query: { readonly quantile: number; readonly gain: number },
+): number {
+  const chosen = chosenLearner(errors);
+  const learner = errors.learners[chosen];
+  if (learner === undefined) return moment.level;
+  const error = errorQuantile(learner.histogram, query.quantile);
+  const volatility = volatilityOf(learner, errors.leadMs, moment.level);
+  const drift = driftOver(errors, moment);
+  return expected(moment.level, drift, chosen) + query.gain * error * volatility;
+}
+
+/** How much of the season is used, 0..1: 0 unless the measured loss says that it pays. */
+export function seasonWeight(errors: LeadErrors): number {
+  return SEASON_WEIGHTS[chosenLearner(errors)] ?? 0;
+}
+
+function chosenLearner(errors: LeadErrors): number {
+  const losses = errors.learners.map(({ loss }) =>
+    loss.weight > 0 ? loss.sum / loss.weight : Infinity,
+  );
+  const best = losses.indexOf(Math.min(...losses));
+  const pays = (losses[best] ?? 0) < (1 - LOSS_GAIN_MIN) * (losses[0] ?? 0);
+  return pays ? best : 0;
+}
+
+/** Demand that the season expects at the end of the lead time, by index of its weight. */
+function expected(level: number, drift: number, weightIndex: number): number {
+  return level * Math.exp((SEASON_WEIGHTS[weightIndex] ?? 0) * drift);
+}
+
+/** What the season says of the lead time from now on; a peak is not lower than the present. */
+function driftOver(errors: LeadErrors, { atMs, season }: Omit<Moment, "quantity">): number {
+  const drift = seasonDrift(season, atMs, atMs + errors.leadMs);
+  return errors.target === "peak" ? Math.max(0, drift) : drift;
+}
+
+function volatilityOf(learner: Learner, leadMs: number, level: number): number {
+  const growth = (leadMs / PRIOR_VOLATILITY_LEAD_MS) ** PRIOR_VOLATILITY_EXPONENT;
+  const prior = PRIOR_VOLATILITY_FRACTION * growth * (level + 1);
+  const meanOf = ({ sum, weight }: DecayedMean, priorLeads: number): number =>
+    (sum + priorLeads * prior) / (weight + priorLeads);
+  const lately = meanOf(learner.lately, PRIOR_LEADS_LATELY);
+  return (lately + meanOf(learner.daily, PRIOR_LEADS)) / 2;
+}
+
+function originAt(errors: LeadErrors, moment: Moment, weight: number): Origin {
+  const { atMs, level, quantity } = moment;
+  const { leadMs, learners } = errors;
+  return {
+    atMs,
+    level,
+    drift: driftOver(errors, moment),
+    volatilities: learners.map((learner) => volatilityOf(learner, leadMs, level)),
+    peak: quantity,
+    weight,
+  };
+}
+
+function learnOrigin(errors: LeadErrors, origin: Origin, { atMs, quantity }: Moment): LeadErrors {
+  const elapsedMs = atMs - (errors.maturedAtMs ?? origin.atMs);
+  const outcome = errors.target === "peak" ? origin.peak : quantity;
+  const learners = errors.learners.map((learner, index) => {
+    const center = expected(origin.level, origin.drift, index);
+    return learnError(learner, {
+      error: outcome - center,
+      swing: Math.abs(quantity - center),
+      volatility: origin.volatilities[index] ?? 1,
+      weight: origin.weight,
+      elapsedMs,
+    });
+  });
+  return { ...errors, learners, maturedAtMs: atMs };
+}
+
+interface MeasuredError {
+  readonly error: number;
+  /** The absolute error at the end of the lead time. */
+  readonly swing: number;
+  /** As it was at the origin. */
+  readonly volatility: number;
+  readonly weight: number;
+  readonly elapsedMs: number;
+}
+
+/** Counts the loss of what the learner would have said, then learns the error. */
+function learnError(learner: Learner, measured: MeasuredError): Learner {
+  const { swing, volatility, weight, elapsedMs } = measured;
+  const error = measured.error / volatility;
+  const loss = LOSS_QUANTILES.reduce((sum, quantile) => {
+    const missed = error - errorQuantile(learner.histogram, quantile);
+    return sum + Math.max(quantile * missed, (quantile - 1) * missed);
+  }, 0);
+  const kept = (halfLifeMs: number): number => keptAfter(elapsedMs, halfLifeMs);
+  const add = (mean: DecayedMean, value: number, halfLifeMs: number): DecayedMean =>
+    addToMean(mean, { value, weight, keptFraction: kept(halfLifeMs) });
+  const keptFraction = kept(HISTOGRAM_HALF_LIFE_MS);
+  return {
+    lately: add(learner.lately, swing, LATELY_HALF_LIFE_MS),
+    daily: add(learner.daily, swing, DAILY_HALF_LIFE_MS),
+    histogram: addError(learner.histogram, { error, weight, keptFraction }),
+    loss: add(learner.loss, loss * volatility, LOSS_HALF_LIFE_MS),
+  };
+}
+
+/** Of errors to either side, mean absolute error 1. */
+function laplace(error: number): number {
+  return error < 0 ? Math.exp(error) / 2 : 1 - Math.exp(-error) / 2;
+}
+
+/** Of errors upwards only, mean 1: of the most in a lead time. */
+function exponential(error: number): number {
+  return error < 0 ? 0 : 1 - Math.exp(-error);
+}
