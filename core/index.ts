@@ -6,6 +6,7 @@ export { countingIds, type IdPrefix, type IdSource } from "./ids.ts";
 export {
   NODE_STATES,
   type Isolation,
+  type MoveMeans,
   type Node,
   type NodeState,
   type PlacedContainer,
@@ -16,20 +17,34 @@ export {
   isGpuType,
   offerIdOf,
   type CloudName,
+  type CpuArchitecture,
+  type GpuInterconnect,
   type GpuType,
   type Offer,
   type PurchaseOption,
   type Resources,
 } from "./offer.ts";
 export {
+  DEFAULT_BUFFER_POLICY,
   DEFAULT_OPTIMIZER_POLICY,
-  DEFAULT_POLICY,
-  DEFAULT_POOL_POLICY,
+  OBJECTIVE_TERMS,
+  type BufferBounds,
+  type BufferPolicy,
+  type ConcentrationRule,
+  type ObjectiveTerm,
   type OptimizerPolicy,
-  type Policy,
-  type PoolPolicy,
+  type OptionalTerm,
+  type ShareRule,
   type SolverName,
-} from "./policy.ts";
+} from "./optimizer-policy.ts";
+export { DEFAULT_POLICY, DEFAULT_POOL_POLICY, type Policy, type PoolPolicy } from "./policy.ts";
+export {
+  DEFAULT_SCHEDULER_POLICY,
+  STRATEGY_NAMES,
+  type SchedulerPolicy,
+  type StrategyName,
+  type WorkspaceQuota,
+} from "./scheduler-policy.ts";
 export { createRng, type Rng } from "./rng.ts";
 export {
   microUsdFromUsd,
@@ -42,8 +57,11 @@ export {
 export {
   demandClassKey,
   resourcesOf,
+  type Artifact,
   type ContainerNeeds,
   type ContainerRequest,
   type DemandClass,
+  type GangRule,
   type GpuRequest,
+  type SpreadRule,
 } from "./workload.ts";

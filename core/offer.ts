@@ -21,11 +21,17 @@ export function isGpuType(text: string): text is GpuType {
   return GPU_TYPES.some((type) => type === text);
 }
 
-export const CLOUD_NAMES = ["aws", "gcp", "azure", "local", "fake"] as const;
+/** Clouds that offers may name; the platform rents from those that have a provider. */
+export const CLOUD_NAMES = ["aws", "gcp", "azure", "lambda", "vast", "local", "fake"] as const;
 export type CloudName = (typeof CLOUD_NAMES)[number];
 
 export const PURCHASE_OPTIONS = ["on-demand", "spot", "reserved"] as const;
 export type PurchaseOption = (typeof PURCHASE_OPTIONS)[number];
+
+export type CpuArchitecture = "x64" | "arm64";
+
+/** How the GPUs of one machine reach each other. */
+export type GpuInterconnect = "pcie" | "nvlink";
 
 /** Amounts of what a node has or a container takes. All are >= 0. */
 export interface Resources {
@@ -34,6 +40,8 @@ export interface Resources {
   /** Thousandths of a virtual core. */
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  /** Local disk; absent on a node means that it is not counted, in needs that none is asked. */
+  readonly diskMiB?: number;
 }
 
 /** Something a provider will rent now. */
@@ -55,7 +63,12 @@ export interface Offer {
   readonly reclaimFractionPerHour: number;
   /** From an accepted rent to a registered agent. */
   readonly bootMs: number;
-  /** Most nodes of this offer that can be had now, as far as is known. */
+  /** Share of launches that failed lately, 0..1 and below 1; absent means none was seen. */
+  readonly launchFailureFraction?: number;
+  /**
+   * Most nodes of this offer that can be had now, as far as is known; for `reserved` the nodes
+   * that are committed and paid for, used or not.
+   */
   readonly nodeCountMax: number;
   /** Quota groups whose limits this offer counts against (cloud, region, family, market). */
   readonly quotaGroups: readonly string[];

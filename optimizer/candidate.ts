@@ -2,11 +2,12 @@
  * Candidates: nodes per offer with a packing for every scenario, and what they cost.
  *
  * A candidate is safe by construction: containers sit on whole nodes, and nodes are added only
- * within capacity, quotas and budget. What finds no room is unmet.
+ * within capacity, quotas, budget and shares. What finds no room is unmet.
  */
-import type { PlanTerm } from "./plan.ts";
+import type { ObjectiveTerm } from "../core/index.ts";
+import { Headroom, withinShares } from "./headroom.ts";
 import { placeFirstFit, roomOf, type NodeStack } from "./packing.ts";
-import type { Problem, ProblemOffer } from "./presolve.ts";
+import type { Problem, ProblemClass } from "./presolve.ts";
 
 export interface Candidate {
   /** Nodes per offer. */
@@ -37,7 +38,7 @@ export function emptyStack(problem: Problem, offerIndex: number, nodeCount: numb
 
 /** Places what a draft has not placed on the nodes that it has. */
 export function fillDraft(problem: Problem, draft: Draft): Candidate {
-  return placeOpen(problem, draft, false);
+  return placeOpen(problem, draft, undefined);
 }
 
 /**
@@ -45,225 +46,264 @@ export function fillDraft(problem: Problem, draft: Draft): Candidate {
  * still be had and that cost less than leaving the demand unmet. Greedy, so it can be beaten.
  */
 export function coverDraft(problem: Problem, draft: Draft): Candidate {
-  const { counts } = placeOpen(problem, draft, true);
+  const headroom = new Headroom(problem, draft.counts, false);
+  placeOpen(problem, draft, headroom);
+  const counts = withinShares(problem, headroom.counts);
+  const isWhole = draft.counts.every((count, index) => (counts[index] ?? 0) >= count);
   // Nodes added for a later scenario serve the earlier ones too.
-  return fillDraft(problem, { ...draft, counts });
+  return fillDraft(problem, isWhole ? { ...draft, counts } : { counts });
 }
 
-function placeOpen(problem: Problem, draft: Draft, mayAdd: boolean): Candidate {
-  const counts = [...draft.counts];
-  const stacks: (readonly NodeStack[])[] = [];
-  const unmet = problem.classes.map((demand) => [...demand.excess]);
-  for (const scenarioIndex of problem.probabilities.keys()) {
-    let placed: readonly NodeStack[] = withAllNodes(problem, counts, draft.stacks?.[scenarioIndex]);
-    for (const classIndex of hardestFirst(problem)) {
-      const open = openQuantity(problem, classIndex, scenarioIndex, placed);
-      const filled = fillClass(
-        problem,
-        { classIndex, scenarioIndex, open, counts, mayAdd },
-        placed,
-      );
-      placed = filled.stacks;
-      const row = unmet[classIndex];
-      if (row) row[scenarioIndex] = (row[scenarioIndex] ?? 0) + filled.leftover;
+/** Gives up nodes that no scenario uses, the dearest first, where that saves and rules allow. */
+export function withoutIdle(problem: Problem, candidate: Candidate): Candidate {
+  const used = candidate.counts.map(() => 0);
+  for (const stacks of candidate.stacks) {
+    const inScenario = new Map<number, number>();
+    for (const { offerIndex, nodeCount } of stacks) {
+      inScenario.set(offerIndex, (inScenario.get(offerIndex) ?? 0) + nodeCount);
     }
-    stacks.push(placed.filter((stack) => stack.containers.size > 0));
+    for (const [offerIndex, nodes] of inScenario) {
+      used[offerIndex] = Math.max(used[offerIndex] ?? 0, nodes);
+    }
   }
-  return { counts, stacks, unmet };
-}
-
-/** How many more nodes of an offer fit under its capacity, its quotas and the budget. */
-export function nodesToSpare(
-  problem: Problem,
-  counts: readonly number[],
-  offerIndex: number,
-): number {
-  const offer = problem.offers[offerIndex];
-  if (!offer) return 0;
-  let spare = offer.countMax - (counts[offerIndex] ?? 0);
-  for (const { limit, offerIndexes } of problem.quotas) {
-    if (!offerIndexes.includes(offerIndex)) continue;
-    spare = Math.min(spare, limit - sumOf(offerIndexes, (index) => counts[index] ?? 0));
+  const headroom = new Headroom(problem, candidate.counts);
+  const savedBy = (index: number): number => {
+    const offer = problem.offers[index];
+    if (!offer) return 0;
+    const isLaunched = (headroom.counts[index] ?? 0) > offer.present;
+    return offer.rentUsd + offer.reclaimUsd + (isLaunched ? offer.launchUsd : -offer.releaseUsd);
+  };
+  const idle = candidate.counts
+    .flatMap((count, index) => (count > (used[index] ?? 0) ? [index] : []))
+    .sort((a, b) => savedBy(b) - savedBy(a) || a - b);
+  for (const index of idle) {
+    const least = used[index] ?? 0;
+    while ((headroom.counts[index] ?? 0) > least && savedBy(index) > 0) {
+      if (!headroom.mayRemove(index)) break;
+      headroom.add(index, -1);
+    }
   }
-  if (problem.budgetUsd !== undefined && offer.rentUsd > 0) {
-    const left = problem.budgetUsd - rentOf(problem, counts);
-    spare = Math.min(spare, Math.floor(left / offer.rentUsd + 1e-9));
-  }
-  return Math.max(0, spare);
+  return { ...candidate, counts: [...headroom.counts] };
 }
 
 /** The terms of the objective, USD/h, exact up to float addition. */
-export function termsOf(problem: Problem, candidate: Candidate): Record<PlanTerm, number> {
-  const { counts } = candidate;
-  const perNode = (costOf: (offer: ProblemOffer) => number): number =>
-    sumOf([...problem.offers.keys()], (index) => {
-      const offer = problem.offers[index];
-      return offer ? costOf(offer) * (counts[index] ?? 0) : 0;
-    });
-  const moves = sumOf([...problem.offers.keys()], (index) =>
-    Math.abs((counts[index] ?? 0) - (problem.offers[index]?.present ?? 0)),
-  );
-  return {
-    rent: rentOf(problem, counts),
-    reclaim: perNode((offer) => offer.reclaimUsd),
-    churn: moves * problem.churnUsd + problem.ruledOutUsd,
-    preference: preferenceOf(problem, candidate),
-    unmet: unmetOf(problem, candidate),
+export function termsOf(problem: Problem, candidate: Candidate): Record<ObjectiveTerm, number> {
+  const terms: Record<ObjectiveTerm, number> = {
+    rent: 0,
+    committed: problem.fixed.committedUsd,
+    reclaim: 0,
+    churn: problem.fixed.ruledOutUsd,
+    egress: 0,
+    region: 0,
+    preference: 0,
+    concentration: concentrationUsd(problem, candidate.counts),
+    unmet: unmetUsd(problem, candidate),
   };
+  for (const [index, entry] of problem.offers.entries()) {
+    const count = candidate.counts[index] ?? 0;
+    terms.rent += entry.rentUsd * count;
+    terms.reclaim += entry.reclaimUsd * count;
+    terms.churn += entry.launchUsd * Math.max(0, count - entry.present);
+    terms.churn += entry.releaseUsd * Math.max(0, entry.present - count);
+  }
+  addContainerCosts(problem, candidate, terms);
+  return terms;
+}
+
+/** The sum of the terms. */
+export function totalOf(terms: Readonly<Record<ObjectiveTerm, number>>): number {
+  return Object.values(terms).reduce((sum, usd) => sum + usd, 0);
+}
+
+/** What a candidate costs, USD/h. */
+export function costOf(problem: Problem, candidate: Candidate): number {
+  return totalOf(termsOf(problem, candidate));
 }
 
 /** The cheaper of two candidates, the first when they cost the same. */
 export function cheaperOf(problem: Problem, first: Candidate, second: Candidate): Candidate {
-  const usdOf = (candidate: Candidate): number => totalOf(termsOf(problem, candidate));
-  return usdOf(second) < usdOf(first) ? second : first;
+  return costOf(problem, second) < costOf(problem, first) ? second : first;
 }
 
-/** The sum of the terms. */
-export function totalOf(terms: Readonly<Record<PlanTerm, number>>): number {
-  return terms.rent + terms.reclaim + terms.churn + terms.preference + terms.unmet;
-}
-
-/** The present fleet, made smaller where a quota or the budget no longer allows it. */
+/** The present fleet, made smaller where a quota, the budget or a share no longer allows it. */
 export function presentWithinLimits(problem: Problem): readonly number[] {
   const counts = problem.offers.map((offer) => offer.present);
-  const dearestFirst = [...counts.keys()].sort(
-    (a, b) => (problem.offers[b]?.rentUsd ?? 0) - (problem.offers[a]?.rentUsd ?? 0) || a - b,
+  const headroom = new Headroom(
+    problem,
+    counts.map(() => 0),
+    false,
   );
-  for (const { limit, offerIndexes } of problem.quotas) {
-    let over = sumOf(offerIndexes, (index) => counts[index] ?? 0) - limit;
-    for (const index of dearestFirst.filter((each) => offerIndexes.includes(each))) {
-      const released = Math.max(0, Math.min(over, counts[index] ?? 0));
-      counts[index] = (counts[index] ?? 0) - released;
-      over -= released;
+  const cheapestFirst = [...counts.keys()].sort(
+    (a, b) => (problem.offers[a]?.rentUsd ?? 0) - (problem.offers[b]?.rentUsd ?? 0) || a - b,
+  );
+  for (const index of cheapestFirst) {
+    const missing = counts[index] ?? 0;
+    if (missing > 0) headroom.add(index, Math.min(missing, headroom.spare(index)));
+  }
+  return withinShares(problem, headroom.counts);
+}
+
+/** Places every class in every scenario; adds nodes to `headroom` if there is one. */
+function placeOpen(problem: Problem, draft: Draft, headroom: Headroom | undefined): Candidate {
+  const stacks: (readonly NodeStack[])[] = [];
+  const unmet = problem.classes.map(({ excess }) => [...excess]);
+  const order = hardestFirst(problem);
+  for (const scenarioIndex of problem.probabilities.keys()) {
+    const yard = new Yard(problem, headroom?.counts ?? draft.counts, draft.stacks?.[scenarioIndex]);
+    for (const classIndex of order) {
+      const demand = problem.classes[classIndex];
+      if (!demand) continue;
+      const wanted = (demand.wanted[scenarioIndex] ?? 0) - (yard.placed.get(classIndex) ?? 0);
+      let open = yard.place(classIndex, wanted);
+      if (headroom) open = addNodes(problem, { headroom, yard, classIndex, scenarioIndex }, open);
+      const row = unmet[classIndex];
+      if (row) row[scenarioIndex] = (row[scenarioIndex] ?? 0) + open;
+    }
+    stacks.push(yard.stacks());
+  }
+  return { counts: headroom ? [...headroom.counts] : draft.counts, stacks, unmet };
+}
+
+/** The nodes of one scenario while containers are placed on them. */
+class Yard {
+  readonly placed = new Map<number, number>();
+  readonly #problem: Problem;
+  readonly #byOffer = new Map<number, readonly NodeStack[]>();
+
+  constructor(problem: Problem, counts: readonly number[], drafted: readonly NodeStack[] = []) {
+    this.#problem = problem;
+    for (const [offerIndex, stacks] of Map.groupBy(drafted, (stack) => stack.offerIndex)) {
+      this.#byOffer.set(offerIndex, stacks);
+    }
+    for (const { nodeCount, containers } of drafted) {
+      for (const [classIndex, quantity] of containers) {
+        const before = this.placed.get(classIndex) ?? 0;
+        this.placed.set(classIndex, before + nodeCount * quantity);
+      }
+    }
+    for (const [offerIndex, count] of counts.entries()) {
+      const listed = this.#byOffer.get(offerIndex) ?? [];
+      const idle = count - listed.reduce((sum, { nodeCount }) => sum + nodeCount, 0);
+      if (idle > 0) this.add(offerIndex, idle);
     }
   }
-  for (const index of dearestFirst) {
-    const over = problem.budgetUsd === undefined ? 0 : rentOf(problem, counts) - problem.budgetUsd;
-    const rentUsd = problem.offers[index]?.rentUsd ?? 0;
-    if (over <= 1e-9 || rentUsd === 0) continue;
-    counts[index] = Math.max(0, (counts[index] ?? 0) - Math.ceil(over / rentUsd - 1e-9));
+
+  /** Brings empty nodes in. */
+  add(offerIndex: number, nodeCount: number): void {
+    const before = this.#byOffer.get(offerIndex) ?? [];
+    this.#byOffer.set(offerIndex, [...before, emptyStack(this.#problem, offerIndex, nodeCount)]);
   }
-  return counts;
+
+  /** Places containers where they cost least; gives how many found no room. */
+  place(classIndex: number, quantity: number): number {
+    const demand = this.#problem.classes[classIndex];
+    let open = Math.max(0, quantity);
+    if (!demand || open === 0) return open;
+    for (const groupIndex of cheapestPlaces(this.#problem, demand)) {
+      for (const offerIndex of this.#problem.groups[groupIndex]?.offerIndexes ?? []) {
+        if (open === 0) return 0;
+        open = this.placeOn(offerIndex, classIndex, open);
+      }
+    }
+    return open;
+  }
+
+  /** Places containers on the nodes of one offer. */
+  placeOn(offerIndex: number, classIndex: number, quantity: number): number {
+    const stacks = this.#byOffer.get(offerIndex);
+    const needs = this.#problem.classes[classIndex]?.needs;
+    if (!stacks || !needs) return quantity;
+    const { stacks: after, leftover } = placeFirstFit(stacks, { classIndex, needs, quantity });
+    this.#byOffer.set(offerIndex, after);
+    return leftover;
+  }
+
+  /** Nodes that hold something. */
+  stacks(): readonly NodeStack[] {
+    return [...this.#byOffer]
+      .sort(([a], [b]) => a - b)
+      .flatMap(([, stacks]) => stacks.filter(({ containers }) => containers.size > 0));
+  }
 }
 
-function withAllNodes(
-  problem: Problem,
-  counts: readonly number[],
-  stacks: readonly NodeStack[] = [],
-): readonly NodeStack[] {
-  const idle = counts.flatMap((count, offerIndex) => {
-    const listed = sumOf(stacks, (stack) =>
-      stack.offerIndex === offerIndex ? stack.nodeCount : 0,
-    );
-    return count > listed ? [emptyStack(problem, offerIndex, count - listed)] : [];
-  });
-  return [...stacks, ...idle];
+/** Groups of a class, those first where its containers cost least. */
+function cheapestPlaces(problem: Problem, { places }: ProblemClass): readonly number[] {
+  const usd = ({ groupIndex, position }: ProblemClass["places"][number]): number =>
+    problem.groups[groupIndex]?.costs[position]?.usd ?? 0;
+  return [...places]
+    .sort((a, b) => usd(a) - usd(b) || a.groupIndex - b.groupIndex)
+    .map(({ groupIndex }) => groupIndex);
 }
 
-/** Classes with the fewest offers first, then the largest: the ones that fit nowhere else. */
+/** Classes with the fewest places first, then the largest: the ones that fit nowhere else. */
 function hardestFirst(problem: Problem): readonly number[] {
   const size = (index: number): number => {
     const needs = problem.classes[index]?.needs;
     return needs ? needs.gpuCount * 1e9 + needs.cpuMilli + needs.memoryMiB : 0;
   };
-  const choices = (index: number): number => problem.classes[index]?.groupIndexes.length ?? 0;
+  const choices = (index: number): number => problem.classes[index]?.places.length ?? 0;
   return [...problem.classes.keys()].sort(
-    (a, b) => choices(a) - choices(b) || size(b) - size(a) || a - b,
+    (a, b) => size(b) - size(a) || choices(a) - choices(b) || a - b,
   );
 }
 
-function openQuantity(
-  problem: Problem,
-  classIndex: number,
-  scenarioIndex: number,
-  placed: readonly NodeStack[],
-): number {
-  const wanted = problem.classes[classIndex]?.wanted[scenarioIndex] ?? 0;
-  return (
-    wanted - sumOf(placed, (stack) => stack.nodeCount * (stack.containers.get(classIndex) ?? 0))
-  );
-}
-
-interface Filling {
+interface Adding {
+  readonly headroom: Headroom;
+  readonly yard: Yard;
   readonly classIndex: number;
   readonly scenarioIndex: number;
-  readonly open: number;
-  /** Grows when nodes are added. */
-  readonly counts: number[];
-  readonly mayAdd: boolean;
 }
 
-function fillClass(
-  problem: Problem,
-  filling: Filling,
-  placed: readonly NodeStack[],
-): { readonly stacks: readonly NodeStack[]; readonly leftover: number } {
-  const { classIndex, counts, open } = filling;
-  const demand = problem.classes[classIndex];
-  if (!demand || open <= 0) return { stacks: placed, leftover: 0 };
-  const mayUse = (offerIndex: number): boolean =>
-    demand.groupIndexes.includes(problem.offers[offerIndex]?.groupIndex ?? -1);
-  const what = { classIndex, needs: demand.needs, mayUse };
-  let { stacks, leftover } = placeFirstFit(placed, { ...what, quantity: open });
-  while (filling.mayAdd && leftover > 0) {
-    const addition = cheapestAddition(problem, filling, leftover);
+/** Adds the cheapest nodes for a class as long as that beats leaving it unmet. */
+function addNodes(problem: Problem, adding: Adding, open: number): number {
+  const { headroom, yard, classIndex } = adding;
+  let left = open;
+  while (left > 0) {
+    const addition = cheapestAddition(problem, adding, left);
     if (!addition) break;
-    counts[addition.offerIndex] = (counts[addition.offerIndex] ?? 0) + addition.nodeCount;
-    const fresh = emptyStack(problem, addition.offerIndex, addition.nodeCount);
-    const added = placeFirstFit([fresh], { ...what, quantity: leftover });
-    stacks = [...stacks, ...added.stacks];
-    leftover = added.leftover;
+    headroom.add(addition.offerIndex, addition.nodeCount);
+    yard.add(addition.offerIndex, addition.nodeCount);
+    const after = yard.placeOn(addition.offerIndex, classIndex, left);
+    if (after === left) break;
+    left = after;
   }
-  return { stacks, leftover };
+  return left;
 }
 
 interface Addition {
   readonly offerIndex: number;
   readonly nodeCount: number;
+  readonly usdPerContainer: number;
 }
 
 /** Nodes of the offer with the least cost per container, if that beats leaving them unmet. */
 function cheapestAddition(
   problem: Problem,
-  filling: Filling,
+  { headroom, classIndex, scenarioIndex }: Adding,
   leftover: number,
 ): Addition | undefined {
-  let best: PricedAddition | undefined;
-  for (const groupIndex of problem.classes[filling.classIndex]?.groupIndexes ?? []) {
+  let best: Addition | undefined;
+  for (const { groupIndex, position } of problem.classes[classIndex]?.places ?? []) {
     const group = problem.groups[groupIndex];
-    const fit = group?.fits[group.classIndexes.indexOf(filling.classIndex)] ?? 0;
+    const fit = group?.fits[position] ?? 0;
+    const extraUsd = group?.costs[position]?.usd ?? 0;
     for (const offerIndex of group?.offerIndexes ?? []) {
-      best = cheaperAddition(problem, filling.counts, { offerIndex, fit, leftover }, best);
+      const offer = problem.offers[offerIndex];
+      if (!offer || fit === 0) continue;
+      const nodeUsd = offer.rentUsd + offer.reclaimUsd + offer.launchUsd;
+      const usdPerContainer = nodeUsd / Math.min(fit, leftover) + extraUsd;
+      if (best && usdPerContainer >= best.usdPerContainer) continue;
+      const spare = headroom.spare(offerIndex);
+      if (spare === 0) continue;
+      const nodeCount = Math.min(spare, Math.max(1, Math.floor(leftover / fit)));
+      best = { offerIndex, nodeCount, usdPerContainer };
     }
   }
-  const { classIndex, scenarioIndex } = filling;
   const worthUsd = missedUsd(problem, classIndex, scenarioIndex, leftover);
   return best && best.usdPerContainer < worthUsd ? best : undefined;
 }
 
-interface PricedAddition extends Addition {
-  readonly usdPerContainer: number;
-}
-
-function cheaperAddition(
-  problem: Problem,
-  counts: readonly number[],
-  from: { readonly offerIndex: number; readonly fit: number; readonly leftover: number },
-  best: PricedAddition | undefined,
-): PricedAddition | undefined {
-  const { offerIndex, fit, leftover } = from;
-  const offer = problem.offers[offerIndex];
-  if (!offer || fit === 0) return best;
-  const nodeUsd = offer.rentUsd + offer.reclaimUsd + problem.churnUsd;
-  const usdPerContainer = nodeUsd / Math.min(fit, leftover);
-  if (best && usdPerContainer >= best.usdPerContainer) return best;
-  const spare = nodesToSpare(problem, counts, offerIndex);
-  if (spare === 0) return best;
-  const nodeCount = Math.min(spare, Math.max(1, Math.floor(leftover / fit)));
-  return { offerIndex, nodeCount, usdPerContainer };
-}
-
-/** Expected price of one more unmet container: it is missed in every scenario that wants as many. */
+/** Expected price of one more unmet container: missed in every scenario that wants as many. */
 function missedUsd(
   problem: Problem,
   classIndex: number,
@@ -273,45 +313,66 @@ function missedUsd(
   const demand = problem.classes[classIndex];
   if (!demand) return 0;
   const level = (demand.wanted[scenarioIndex] ?? 0) - leftover;
-  const probability = sumOf([...problem.probabilities.keys()], (index) =>
-    (demand.wanted[index] ?? 0) > level ? (problem.probabilities[index] ?? 0) : 0,
-  );
+  let probability = 0;
+  for (const [index, share] of problem.probabilities.entries()) {
+    if ((demand.wanted[index] ?? 0) > level) probability += share;
+  }
   return probability * demand.unmetUsd;
 }
 
-function rentOf(problem: Problem, counts: readonly number[]): number {
-  return sumOf(
-    [...problem.offers.keys()],
-    (index) => (problem.offers[index]?.rentUsd ?? 0) * (counts[index] ?? 0),
-  );
+function concentrationUsd(problem: Problem, counts: readonly number[]): number {
+  if (problem.concentrations.length === 0) return 0;
+  const gpusOf = (index: number): number =>
+    (counts[index] ?? 0) * (problem.offers[index]?.offer.resources.gpuCount ?? 0);
+  let all = 0;
+  for (const index of counts.keys()) all += gpusOf(index);
+  let usd = 0;
+  for (const { freeFraction, usdPerGpu, offerIndexes } of problem.concentrations) {
+    const held = offerIndexes.reduce((sum, index) => sum + gpusOf(index), 0);
+    usd += usdPerGpu * Math.max(0, held - freeFraction * all);
+  }
+  return usd;
 }
 
-function preferenceOf(problem: Problem, candidate: Candidate): number {
-  let sum = 0;
+function addContainerCosts(
+  problem: Problem,
+  candidate: Candidate,
+  terms: Record<ObjectiveTerm, number>,
+): void {
+  const positions = new Map<number, ReadonlyMap<number, number>>();
+  const positionIn = (groupIndex: number, classIndex: number): number => {
+    let known = positions.get(groupIndex);
+    if (!known) {
+      const list = problem.groups[groupIndex]?.classIndexes ?? [];
+      known = new Map(list.map((index, position) => [index, position]));
+      positions.set(groupIndex, known);
+    }
+    return known.get(classIndex) ?? -1;
+  };
   for (const [scenarioIndex, stacks] of candidate.stacks.entries()) {
     const probability = problem.probabilities[scenarioIndex] ?? 0;
     for (const { offerIndex, nodeCount, containers } of stacks) {
-      const group = problem.groups[problem.offers[offerIndex]?.groupIndex ?? -1];
+      const groupIndex = problem.offers[offerIndex]?.groupIndex ?? -1;
       for (const [classIndex, quantity] of containers) {
-        const usd = group?.preferenceUsd[group.classIndexes.indexOf(classIndex)] ?? 0;
-        sum += probability * nodeCount * quantity * usd;
+        const position = positionIn(groupIndex, classIndex);
+        const costs = problem.groups[groupIndex]?.costs[position];
+        if (!costs || costs.usd === 0) continue;
+        const expected = probability * nodeCount * quantity;
+        terms.preference += expected * costs.preferenceUsd;
+        terms.region += expected * costs.regionUsd;
+        terms.egress += expected * costs.egressUsd;
       }
     }
   }
-  return sum;
 }
 
-function unmetOf(problem: Problem, candidate: Candidate): number {
+function unmetUsd(problem: Problem, candidate: Candidate): number {
   let sum = 0;
   for (const [classIndex, quantities] of candidate.unmet.entries()) {
-    const unmetUsd = problem.classes[classIndex]?.unmetUsd ?? 0;
+    const usd = problem.classes[classIndex]?.unmetUsd ?? 0;
     for (const [scenarioIndex, quantity] of quantities.entries()) {
-      sum += (problem.probabilities[scenarioIndex] ?? 0) * quantity * unmetUsd;
+      sum += (problem.probabilities[scenarioIndex] ?? 0) * quantity * usd;
     }
   }
   return sum;
-}
-
-function sumOf<T>(items: readonly T[], valueOf: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + valueOf(item), 0);
 }

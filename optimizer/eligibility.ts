@@ -10,7 +10,7 @@ import {
   type Offer,
   type OptimizerPolicy,
 } from "../core/index.ts";
-import { fitCount, roomOf } from "./packing.ts";
+import { fitCount, roomOf, type NodeRoom } from "./packing.ts";
 import { describeNeeds } from "./wording.ts";
 
 /** Why policy forbids an offer to everybody; undefined when it is allowed. */
@@ -27,7 +27,21 @@ export function policyObstacle(offer: Offer, policy: OptimizerPolicy): string | 
 
 /** Whether containers with these needs may run on nodes of this offer. */
 export function mayServe(offer: Offer, needs: ContainerNeeds, policy: OptimizerPolicy): boolean {
-  return RULES.every((rule) => rule.admits(offer, needs, policy));
+  return mayServeThere(offer, needs, policy) && fitsOnNode(roomOf(offer.resources), needs);
+}
+
+/** The same but for the size of the node: only its GPU type, place and purchase option matter. */
+export function mayServeThere(
+  offer: Offer,
+  needs: ContainerNeeds,
+  policy: OptimizerPolicy,
+): boolean {
+  return PLACE_RULES.every((rule) => rule.admits(offer, needs, policy));
+}
+
+/** Whether one container fits on an empty node. */
+export function fitsOnNode(room: NodeRoom, needs: ContainerNeeds): boolean {
+  return fitCount(room, resourcesOf(needs)) >= 1;
 }
 
 /**
@@ -59,19 +73,21 @@ interface Rule {
   ) => string;
 }
 
-const RULES: readonly Rule[] = [
-  {
-    admits: (offer, needs) =>
-      needs.gpu === undefined ||
-      (offer.gpuType !== undefined && needs.gpu.types.includes(offer.gpuType)),
-    emptied: (needs) => `no offer has GPU ${needs.gpu?.types.join(" or ") ?? ""}`,
-  },
-  {
-    admits: (offer, needs) => fitCount(roomOf(offer.resources), resourcesOf(needs)) >= 1,
-    emptied: (needs, _policy, before) =>
-      `too small: no single machine among ${before.length} offers holds ${describeNeeds(needs)} ` +
-      `with ${needs.cpuMilli / 1_000} vCPU and ${needs.memoryMiB} MiB`,
-  },
+const GPU_RULE: Rule = {
+  admits: (offer, needs) =>
+    needs.gpu === undefined ||
+    (offer.gpuType !== undefined && needs.gpu.types.includes(offer.gpuType)),
+  emptied: (needs) => `no offer has GPU ${needs.gpu?.types.join(" or ") ?? ""}`,
+};
+
+const SIZE_RULE: Rule = {
+  admits: (offer, needs) => fitsOnNode(roomOf(offer.resources), needs),
+  emptied: (needs, _policy, before) =>
+    `too small: no single machine among ${before.length} offers holds ${describeNeeds(needs)} ` +
+    `with ${needs.cpuMilli / 1_000} vCPU and ${needs.memoryMiB} MiB`,
+};
+
+const MARKET_RULES: readonly Rule[] = [
   {
     admits: (offer, _needs, policy) => policy.clouds?.includes(offer.cloud) ?? true,
     emptied: (_needs, policy, before) =>
@@ -101,6 +117,9 @@ const RULES: readonly Rule[] = [
         : "spot rule: only spot is offered and policy allows none",
   },
 ];
+
+const PLACE_RULES: readonly Rule[] = [GPU_RULE, ...MARKET_RULES];
+const RULES: readonly Rule[] = [GPU_RULE, SIZE_RULE, ...MARKET_RULES];
 
 const LISTED_MAX = 5;
 

@@ -1,11 +1,13 @@
 /** Says in words why a line is as it is, and which constraint leaves demand unmet. */
-import { assert, resourcesOf, usdFromMicroUsd, type Offer } from "../core/index.ts";
-import { nodesToSpare, type Candidate } from "./candidate.ts";
+import { assert, type Offer } from "../core/index.ts";
+import type { Candidate } from "./candidate.ts";
+import { nodeCosts } from "./costs.ts";
 import { mayServe, missingSupply } from "./eligibility.ts";
+import { Headroom } from "./headroom.ts";
 import { fitCount, roomOf } from "./packing.ts";
 import type { NextBest, UnmetDemand } from "./plan.ts";
 import type { Problem } from "./presolve.ts";
-import { counted, describeNeeds, describeOffer, usdPerHour } from "./wording.ts";
+import { counted, describeNeeds, usdPerHour } from "./wording.ts";
 
 /** Why an offer has its nodes, and the best offer that was passed over. */
 export interface LineExplanation {
@@ -13,65 +15,122 @@ export interface LineExplanation {
   readonly nextBest?: NextBest;
 }
 
-/**
- * Explains one line of a plan.
- *
- * @param keptFraction Set when the fleet was kept because moving saved only this share.
- */
-export function explainLine(
-  problem: Problem,
-  candidate: Candidate,
-  offerIndex: number,
-  keptFraction: number | undefined,
-): LineExplanation {
-  const entry = problem.offers[offerIndex];
-  assert(entry !== undefined, `no offer ${offerIndex}`);
-  const released = entry.present - (candidate.counts[offerIndex] ?? 0);
-  const kept =
-    keptFraction !== undefined && entry.present > 0 ? [keptText(problem, keptFraction)] : [];
-  const served = mainClass(problem, candidate, offerIndex);
-  if (served) {
-    const choice = explainChoice(problem, entry.offer, served);
-    const partly = released > 0 ? [`${released} of ${entry.present} released`] : [];
-    return { ...choice, reason: [choice.reason, ...partly, ...kept].join("; ") };
-  }
-  return released > 0
-    ? { reason: `released: no demand needs ${counted(released, "node")} of it` }
-    : { reason: ["idle: no demand needs it now", ...kept].join("; ") };
-}
+/** Explains the lines of one plan. Cost: a ranking of all offers for each class that is served. */
+export class LineExplainer {
+  readonly #problem: Problem;
+  readonly #candidate: Candidate;
+  readonly #keptFraction: number | undefined;
+  readonly #headroom: Headroom;
+  readonly #served: ReadonlyMap<number, ServedClass>;
+  readonly #suitable = new Map<number, readonly Offer[]>();
 
-/** Why this offer serves that class: its rank among all that could, and the next one. */
-function explainChoice(problem: Problem, offer: Offer, served: ServedClass): LineExplanation {
-  const ranking = rankOffers(problem, served.classIndex);
-  const rank = ranking.findIndex((ranked) => ranked.offer.offerId === offer.offerId);
-  const next = ranking[rank === 0 ? 1 : 0]?.offer;
-  const reason =
-    `${rankText(rank)} of ${counted(ranking.length, "offer")} with ${served.needsText}` +
-    ` for ${counted(served.quantity, "container")}: ${priceText(offer)}`;
-  if (!next) return { reason };
-  return {
-    reason: `${reason}; ${nextText(rank, next, offer)}`,
-    nextBest: { offerId: next.offerId, priceMicroUsdPerHour: next.priceMicroUsdPerHour },
-  };
+  /** @param keptFraction Set when the fleet was kept because moving saved only this share. */
+  constructor(problem: Problem, candidate: Candidate, keptFraction: number | undefined) {
+    this.#problem = problem;
+    this.#candidate = candidate;
+    this.#keptFraction = keptFraction;
+    this.#headroom = new Headroom(problem, candidate.counts);
+    this.#served = mainClasses(problem, candidate);
+  }
+
+  /** Why an offer has its nodes, or loses them. */
+  explain(offerIndex: number): LineExplanation {
+    const entry = this.#problem.offers[offerIndex];
+    assert(entry !== undefined, `no offer ${offerIndex}`);
+    const released = entry.present - (this.#candidate.counts[offerIndex] ?? 0);
+    const kept = entry.present > 0 ? this.#keptText() : [];
+    const served = this.#served.get(offerIndex);
+    if (served) {
+      const choice = this.#explainChoice(entry.offer, served);
+      const partly = released > 0 ? [`${released} of ${entry.present} released`] : [];
+      return { ...choice, reason: [choice.reason, ...partly, ...kept].join("; ") };
+    }
+    return released > 0
+      ? { reason: `released: no demand needs ${counted(released, "node")} of it` }
+      : { reason: ["idle: no demand needs it now", ...kept].join("; ") };
+  }
+
+  /** Why this offer serves that class: its rank among all that could, and the next one. */
+  #explainChoice(offer: Offer, served: ServedClass): LineExplanation {
+    const { quantity, needsText } = served;
+    const ranking = this.#rank(served);
+    const rank = ranking.findIndex((ranked) => ranked.offerId === offer.offerId);
+    const next = ranking.find(({ offerId }) => this.#isOpen(offerId));
+    const reason =
+      `${rankText(rank)} of ${counted(ranking.length, "offer")} for ` +
+      `${counted(quantity, "container")} with ${needsText}: ${priceText(offer)}`;
+    if (!next) return { reason };
+    const { offerId, priceMicroUsdPerHour } = next;
+    return { reason, nextBest: { offerId, priceMicroUsdPerHour } };
+  }
+
+  /** Whether nodes of an offer that the plan does not use could be had. */
+  #isOpen(offerId: string): boolean {
+    const index = this.#indexOf.get(offerId);
+    if (index === undefined) return true;
+    return (this.#candidate.counts[index] ?? 0) === 0 && this.#headroom.spare(index) > 0;
+  }
+
+  get #indexOf(): ReadonlyMap<string, number> {
+    this.#indexes ??= new Map(
+      this.#problem.offers.map(({ offer }, index) => [offer.offerId, index]),
+    );
+    return this.#indexes;
+  }
+  #indexes: ReadonlyMap<string, number> | undefined;
+
+  /** Offers that may serve a class, those first that hold its containers at the least price. */
+  #rank({ classIndex, quantity }: ServedClass): readonly Offer[] {
+    const needs = this.#problem.classes[classIndex]?.needs;
+    if (!needs) return [];
+    const { policy } = this.#problem.input;
+    const priced = this.#suitableFor(classIndex).map((offer) => {
+      const { rentUsd, reclaimUsd } = nodeCosts(offer, policy);
+      const fit = fitCount(roomOf(offer.resources), needs);
+      return { offer, usd: (rentUsd + reclaimUsd) * Math.ceil(quantity / fit) };
+    });
+    return priced.sort((a, b) => a.usd - b.usd).map(({ offer }) => offer);
+  }
+
+  #suitableFor(classIndex: number): readonly Offer[] {
+    const known = this.#suitable.get(classIndex);
+    if (known) return known;
+    const { input, offers } = this.#problem;
+    const needs = this.#problem.classes[classIndex]?.demand.needs;
+    const listed = new Set(input.offers.map((offer) => offer.offerId));
+    const unlisted = offers.flatMap(({ offer }) => (listed.has(offer.offerId) ? [] : [offer]));
+    const suitable = [...input.offers, ...unlisted].filter(
+      (offer) => needs !== undefined && mayServe(offer, needs, input.policy),
+    );
+    this.#suitable.set(classIndex, suitable);
+    return suitable;
+  }
+
+  #keptText(): readonly string[] {
+    if (this.#keptFraction === undefined) return [];
+    const saved = (this.#keptFraction * 100).toFixed(1);
+    const least = (this.#problem.input.policy.hysteresisFraction * 100).toFixed(1);
+    return [`kept: moving would save only ${saved} %, less than ${least} %`];
+  }
 }
 
 /** Every class and scenario that is left unserved, with the binding constraint; in id order. */
 export function explainUnmet(problem: Problem, candidate: Candidate): readonly UnmetDemand[] {
   const { scenarios } = problem.input;
+  const headroom = new Headroom(problem, candidate.counts);
+  const reasons = new Map<number, string>();
+  const reasonOf = (classIndex: number): string => {
+    const reason = reasons.get(classIndex) ?? bindingConstraint(problem, headroom, classIndex);
+    reasons.set(classIndex, reason);
+    return reason;
+  };
   return problem.classes.flatMap(({ demand }, classIndex) =>
     scenarios.flatMap(({ scenarioId }, scenarioIndex) => {
       const quantity = candidate.unmet[classIndex]?.[scenarioIndex] ?? 0;
       if (quantity === 0) return [];
-      const reason = bindingConstraint(problem, candidate, classIndex);
-      return [{ classId: demand.classId, scenarioId, quantity, reason }];
+      return [{ classId: demand.classId, scenarioId, quantity, reason: reasonOf(classIndex) }];
     }),
   );
-}
-
-function keptText(problem: Problem, savedFraction: number): string {
-  const saved = (savedFraction * 100).toFixed(1);
-  const least = (problem.input.policy.hysteresisFraction * 100).toFixed(1);
-  return `kept: moving would save only ${saved} %, less than ${least} %`;
 }
 
 interface ServedClass {
@@ -81,62 +140,39 @@ interface ServedClass {
   readonly needsText: string;
 }
 
-/** The class of which an offer's nodes hold most. */
-function mainClass(
-  problem: Problem,
-  { stacks }: Candidate,
-  offerIndex: number,
-): ServedClass | undefined {
-  const most = new Map<number, number>();
+/** By offer, the class of which its nodes hold most in any scenario. */
+function mainClasses(problem: Problem, { stacks }: Candidate): ReadonlyMap<number, ServedClass> {
+  const most = new Map<number, Map<number, number>>();
   for (const scenario of stacks) {
-    const held = new Map<number, number>();
-    for (const stack of scenario) {
-      if (stack.offerIndex !== offerIndex) continue;
-      for (const [classIndex, quantity] of stack.containers) {
-        held.set(classIndex, (held.get(classIndex) ?? 0) + quantity * stack.nodeCount);
+    const held = new Map<number, Map<number, number>>();
+    for (const { offerIndex, nodeCount, containers } of scenario) {
+      const own = held.get(offerIndex) ?? new Map<number, number>();
+      for (const [classIndex, quantity] of containers) {
+        own.set(classIndex, (own.get(classIndex) ?? 0) + quantity * nodeCount);
       }
+      held.set(offerIndex, own);
     }
-    for (const [classIndex, quantity] of held) {
-      most.set(classIndex, Math.max(quantity, most.get(classIndex) ?? 0));
+    for (const [offerIndex, own] of held) {
+      const before = most.get(offerIndex) ?? new Map<number, number>();
+      for (const [classIndex, quantity] of own) {
+        before.set(classIndex, Math.max(quantity, before.get(classIndex) ?? 0));
+      }
+      most.set(offerIndex, before);
     }
   }
-  const [largest] = [...most].sort(([a, x], [b, y]) => y - x || a - b);
-  const needs = largest ? problem.classes[largest[0]]?.demand.needs : undefined;
-  if (!largest || !needs) return undefined;
-  return { classIndex: largest[0], quantity: largest[1], needsText: describeNeeds(needs) };
-}
-
-interface RankedOffer {
-  readonly offer: Offer;
-  readonly usdPerContainer: number;
-}
-
-/** All listed offers that may serve a class, cheapest per container on a full node first. */
-function rankOffers(problem: Problem, classIndex: number): readonly RankedOffer[] {
-  const { input } = problem;
-  const needs = problem.classes[classIndex]?.demand.needs;
-  if (!needs) return [];
-  const interruptionUsd = usdFromMicroUsd(input.policy.interruptionMicroUsd);
-  const listed = new Set(input.offers.map((offer) => offer.offerId));
-  const unlisted = problem.offers.flatMap(({ offer }) =>
-    listed.has(offer.offerId) ? [] : [offer],
-  );
-  return [...input.offers, ...unlisted]
-    .filter((offer) => mayServe(offer, needs, input.policy))
-    .map((offer) => {
-      const usd =
-        usdFromMicroUsd(offer.priceMicroUsdPerHour) +
-        offer.reclaimFractionPerHour * interruptionUsd;
-      return {
-        offer,
-        usdPerContainer: usd / fitCount(roomOf(offer.resources), resourcesOf(needs)),
-      };
-    })
-    .sort((a, b) => a.usdPerContainer - b.usdPerContainer);
+  const main = new Map<number, ServedClass>();
+  for (const [offerIndex, own] of most) {
+    const [largest] = [...own].sort(([a, x], [b, y]) => y - x || a - b);
+    const needs = largest ? problem.classes[largest[0]]?.demand.needs : undefined;
+    if (!largest || !needs) continue;
+    const [classIndex, quantity] = largest;
+    main.set(offerIndex, { classIndex, quantity, needsText: describeNeeds(needs) });
+  }
+  return main;
 }
 
 function rankText(rank: number): string {
-  return rank <= 0 ? "cheapest" : `number ${rank + 1} by price per container`;
+  return rank <= 0 ? "cheapest" : `number ${rank + 1} by price`;
 }
 
 function priceText(offer: Offer): string {
@@ -146,27 +182,20 @@ function priceText(offer: Offer): string {
     : usdPerHour(offer.priceMicroUsdPerHour);
 }
 
-function nextText(rank: number, next: Offer, own: Offer): string {
-  const what = rank <= 0 ? "next best" : "cheaper per container when full";
-  const single = next.resources.gpuCount <= 1 && own.resources.gpuCount <= 1;
-  const price = single ? usdPerHour(next.priceMicroUsdPerHour) : priceText(next);
-  return `${what} ${describeOffer(next)} at ${price}`;
-}
-
 /** The constraint without which at least one more container of the class would be served. */
-function bindingConstraint(problem: Problem, candidate: Candidate, classIndex: number): string {
+function bindingConstraint(problem: Problem, headroom: Headroom, classIndex: number): string {
   const demandClass = problem.classes[classIndex];
   assert(demandClass !== undefined, `no class ${classIndex}`);
   const { input } = problem;
   const known = [...input.offers, ...input.fleet.flatMap(({ offer }) => (offer ? [offer] : []))];
   const missing = missingSupply(known, demandClass.demand.needs, input.policy);
   if (missing !== undefined) return missing;
-  const offerIndexes = demandClass.groupIndexes.flatMap(
-    (groupIndex) => problem.groups[groupIndex]?.offerIndexes ?? [],
+  const offerIndexes = demandClass.places.flatMap(
+    ({ groupIndex }) => problem.groups[groupIndex]?.offerIndexes ?? [],
   );
-  const open = offerIndexes.filter((index) => nodesToSpare(problem, candidate.counts, index) > 0);
+  const open = offerIndexes.filter((index) => headroom.spare(index) > 0);
   if (open.length > 0) return priceReason(problem, classIndex, open);
-  return limitReason(problem, candidate.counts, offerIndexes);
+  return limitReason(problem, headroom, offerIndexes);
 }
 
 function priceReason(problem: Problem, classIndex: number, open: readonly number[]): string {
@@ -177,29 +206,31 @@ function priceReason(problem: Problem, classIndex: number, open: readonly number
     const fit = group?.fits[group.classIndexes.indexOf(classIndex)] ?? 1;
     return entry ? (entry.rentUsd + entry.reclaimUsd) / Math.max(1, fit) : Infinity;
   });
-  const least = `$${Math.min(...costs).toFixed(2)}/h`;
-  const unmet = `$${(demandClass?.unmetUsd ?? 0).toFixed(2)}/h`;
+  const least = dollarsPerHour(costs.reduce((a, b) => Math.min(a, b), Infinity));
+  const unmet = dollarsPerHour(demandClass?.unmetUsd ?? 0);
   return `price: serving one more costs at least ${least} a container, leaving it unmet ${unmet} times its probability`;
 }
 
 function limitReason(
   problem: Problem,
-  counts: readonly number[],
+  headroom: Headroom,
   offerIndexes: readonly number[],
 ): string {
+  const suited = offerIndexes.filter((index) => hasCapacity(problem, headroom.counts, index));
   const full = problem.quotas.filter(
     ({ limit, offerIndexes: under }) =>
-      under.reduce((sum, index) => sum + (counts[index] ?? 0), 0) >= limit &&
-      under.some((index) => offerIndexes.includes(index) && hasCapacity(problem, counts, index)),
+      under.reduce((sum, index) => sum + (headroom.counts[index] ?? 0), 0) >= limit &&
+      under.some((index) => suited.includes(index)),
   );
-  const underFull = (index: number): boolean =>
-    full.some((quota) => quota.offerIndexes.includes(index));
-  const stopped = offerIndexes.some(
-    (index) => hasCapacity(problem, counts, index) && !underFull(index),
+  const stopped = suited.filter(
+    (index) => !full.some((quota) => quota.offerIndexes.includes(index)),
   );
+  const isDear = stopped.some((index) => !headroom.affords(index));
+  const shares = new Set(stopped.flatMap((index) => headroom.sharesAgainst(index)));
   const reasons = [
     ...full.map(({ quotaGroup, limit }) => `quota ${quotaGroup} (${counted(limit, "node")})`),
-    ...(stopped ? [`budget of $${(problem.budgetUsd ?? 0).toFixed(2)}/h`] : []),
+    ...(isDear ? [`budget of ${dollarsPerHour(budgetUsdOf(problem))}`] : []),
+    ...[...shares].map((name) => `share rule for ${name}`),
   ];
   if (reasons.length > 0) return reasons.join("; ");
   const nodes = offerIndexes.reduce(
@@ -207,6 +238,14 @@ function limitReason(
     0,
   );
   return `offer capacity: the offers that suit it have ${counted(nodes, "node")} in all`;
+}
+
+function budgetUsdOf(problem: Problem): number {
+  return (problem.budgetUsd ?? 0) + problem.fixed.committedUsd;
+}
+
+function dollarsPerHour(usd: number): string {
+  return `$${usd.toFixed(2)}/h`;
 }
 
 function hasCapacity(problem: Problem, counts: readonly number[], index: number): boolean {

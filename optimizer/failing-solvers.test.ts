@@ -73,8 +73,15 @@ describe("solvers that fail", () => {
 
   it.each(bad)("one that %s is replaced by the next solver", async (_, solver) => {
     const next = { ...input, policy: { ...input.policy, solver: "glpk" as const } };
-    const { highs } = solvers;
-    const plan = await planFleet(next, { glpk: solver, highs }, onceThenNever());
+    const waits = impatientUntil();
+    const highs: MipSolver = {
+      name: "highs",
+      solve: (model, options) => {
+        waits.end();
+        return solvers.highs.solve(model, options);
+      },
+    };
+    const plan = await planFleet(next, { glpk: solver, highs }, waits.clock);
     expect(verifyPlan(next, plan)).toEqual([]);
     expect(plan).toMatchObject({ status: "optimal", solver: "highs" });
     expect(plan.solverFailures).toHaveLength(1);
@@ -119,13 +126,14 @@ describe("solvers that fail", () => {
   });
 });
 
-/** A clock on which the first wait is over at once and no other ever is. */
-function onceThenNever(): { sleep: () => Promise<void> } {
-  let waits = 0;
+/** A clock on which every wait is over at once until `end` is called, and none is afterwards. */
+function impatientUntil(): {
+  readonly clock: { readonly sleep: () => Promise<void> };
+  readonly end: () => void;
+} {
+  let ended = false;
   return {
-    sleep: () => {
-      waits += 1;
-      return waits === 1 ? Promise.resolve() : new Promise(() => undefined);
-    },
+    clock: { sleep: () => (ended ? new Promise(() => undefined) : Promise.resolve()) },
+    end: () => (ended = true),
   };
 }

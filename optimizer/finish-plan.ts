@@ -1,9 +1,10 @@
 /** Turns a candidate into the plan that others read: lines, reasons, terms, gap. */
-import { totalOf, termsOf, type Candidate } from "./candidate.ts";
-import { explainLine, explainUnmet } from "./explain.ts";
+import { OBJECTIVE_TERMS } from "../core/index.ts";
+import { termsOf, totalOf, type Candidate } from "./candidate.ts";
+import { explainUnmet, LineExplainer } from "./explain.ts";
 import type { NodeStack } from "./packing.ts";
 import type { FleetPlan, NodeLayout, PlanLine, ShadowPrice } from "./plan.ts";
-import type { Problem } from "./presolve.ts";
+import { fixedUsdOf, type Problem } from "./presolve.ts";
 import { compareText } from "./read-input.ts";
 
 /** What is known about a candidate besides its content. */
@@ -19,17 +20,10 @@ export interface Verdict {
 
 /** The finished plan; money rounded to micro-dollars. */
 export function finishPlan(problem: Problem, candidate: Candidate, verdict: Verdict): FleetPlan {
-  const exact = termsOf(problem, candidate);
-  const terms = {
-    rent: rounded(exact.rent),
-    reclaim: rounded(exact.reclaim),
-    churn: rounded(exact.churn),
-    preference: rounded(exact.preference),
-    unmet: rounded(exact.unmet),
-  };
+  const terms = { ...termsOf(problem, candidate) };
+  for (const term of OBJECTIVE_TERMS) terms[term] = rounded(terms[term]);
   const objective = rounded(totalOf(terms));
-  const fixed = problem.excessUsd + problem.ruledOutUsd;
-  const bound = Math.min(objective, rounded(Math.max(0, verdict.boundUsd) + fixed));
+  const bound = Math.min(objective, rounded(Math.max(0, verdict.boundUsd) + fixedUsdOf(problem)));
   const gapFraction = objective > 0 ? rounded((objective - bound) / objective) : 0;
   const optimal = gapFraction <= problem.input.policy.gapFraction;
   return {
@@ -57,6 +51,8 @@ function linesOf(
   candidate: Candidate,
   keptFraction: number | undefined,
 ): readonly PlanLine[] {
+  const explainer = new LineExplainer(problem, candidate, keptFraction);
+  const layouts = layoutsByOffer(problem, candidate);
   const planned = problem.offers.flatMap(({ offer, present }, index) => {
     const count = candidate.counts[index] ?? 0;
     if (count === 0 && present === 0) return [];
@@ -65,8 +61,8 @@ function linesOf(
       count,
       delta: count - present,
       priceMicroUsdPerHour: offer.priceMicroUsdPerHour,
-      ...explainLine(problem, candidate, index, keptFraction),
-      layouts: layoutsOf(problem, candidate, index),
+      ...explainer.explain(index),
+      layouts: layouts.get(index) ?? [],
     };
     return [line];
   });
@@ -89,23 +85,25 @@ function linesOf(
   return [...planned, ...ruledOut, ...unknown].sort((a, b) => compareText(a.offerId, b.offerId));
 }
 
-function layoutsOf(
+function layoutsByOffer(
   problem: Problem,
   candidate: Candidate,
-  offerIndex: number,
-): readonly NodeLayout[] {
-  return candidate.stacks.flatMap((stacks, scenarioIndex) => {
+): ReadonlyMap<number, readonly NodeLayout[]> {
+  const byOffer = new Map<number, NodeLayout[]>();
+  for (const [scenarioIndex, stacks] of candidate.stacks.entries()) {
     const scenarioId = problem.input.scenarios[scenarioIndex]?.scenarioId ?? "";
-    const byContent = new Map<string, NodeLayout>();
-    for (const stack of stacks) {
-      if (stack.offerIndex !== offerIndex) continue;
-      const containers = containersOf(problem, stack);
-      const key = JSON.stringify(containers);
-      const nodeCount = (byContent.get(key)?.nodeCount ?? 0) + stack.nodeCount;
-      byContent.set(key, { scenarioId, nodeCount, containers });
+    for (const [offerIndex, own] of Map.groupBy(stacks, (stack) => stack.offerIndex)) {
+      const byContent = new Map<string, NodeLayout>();
+      for (const stack of own) {
+        const containers = containersOf(problem, stack);
+        const key = JSON.stringify(containers);
+        const nodeCount = (byContent.get(key)?.nodeCount ?? 0) + stack.nodeCount;
+        byContent.set(key, { scenarioId, nodeCount, containers });
+      }
+      byOffer.set(offerIndex, [...(byOffer.get(offerIndex) ?? []), ...byContent.values()]);
     }
-    return [...byContent.values()];
-  });
+  }
+  return byOffer;
 }
 
 function containersOf(problem: Problem, stack: NodeStack): NodeLayout["containers"] {

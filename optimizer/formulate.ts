@@ -3,14 +3,18 @@
  *
  * Sets: offers o, groups g of offers with like nodes, classes d, scenarios s (probability p_s),
  * resources r (GPUs, cpu, memory), quota groups q.
- * Data: rent_o and reclaim_o (USD/h a node), f_o present nodes, c_o most nodes, churn (USD/h per
- * node launched or released), a_dr need of a container, A_gr resources of a node, n_ds containers
- * wanted, v_d price of an unmet container (USD/h), e_dg price of a less wanted GPU type (USD/h).
+ * Data: rent_o and reclaim_o (USD/h a node; rent is 0 for committed nodes), f_o present nodes,
+ * c_o most nodes, launch_o and release_o (USD/h a node, spread over the horizon, failed launches
+ * counted in), a_dr need of a container, A_gr resources of a node, G_o GPUs of a node, n_ds
+ * containers wanted, v_d price of an unmet container (USD/h), e_dg price of a container beyond
+ * its node (less wanted GPU type, region, egress; USD/h), shares phi_k of all GPUs, their price
+ * kappa_k (USD/h a GPU). Sources of the figures: the offers, the policy, the demand; see costs.ts.
  *
  * Variables: x_o nodes (whole, 0..c_o), y_dgs containers (whole, 0..n_ds), u_ds unmet (>= 0),
- * l_o and r_o launches and releases (>= 0; for f_o = 0 the launches are x_o itself).
+ * l_o and r_o launches and releases (>= 0; for f_o = 0 the launches are x_o itself), z_k GPUs
+ * beyond a free share (>= 0).
  *
- *   min  sum_o (rent_o + reclaim_o) x_o + churn sum_o (l_o + r_o)
+ *   min  sum_o (rent_o + reclaim_o) x_o + sum_o (launch_o l_o + release_o r_o) + sum_k kappa_k z_k
  *        + sum_s p_s (sum_dg e_dg y_dgs + sum_d v_d u_ds)
  *   s.t. sum_g y_dgs + u_ds = n_ds                            every container is served or unmet
  *        sum_d a_dr y_dgs <= A_gr sum_{o in g} x_o            resources of a group
@@ -18,11 +22,13 @@
  *        sum_d w_kd y_dgs <= sum_{o in g(k)} x_o              packing cuts k, see cuts.ts
  *        x_o - l_o + r_o = f_o                                churn
  *        sum_{o in q} x_o <= limit_q;  sum_o rent_o x_o <= budget
+ *        min_k sum_o G_o x_o <= sum_{o in k} G_o x_o <= max_k sum_o G_o x_o       shares
+ *        sum_{o in k} G_o x_o - phi_k sum_o G_o x_o <= z_k                        concentration
  *
  * The resource rows alone let eight 1-GPU nodes serve half of a 2-GPU container each; the fit
  * rows forbid that for one class, the cuts for mixtures. Rows that others imply are left out.
  */
-import type { Resources } from "../core/index.ts";
+import { gpusBeyond, shareRowsOf } from "./market-rules.ts";
 import type { OfferGroup, Problem } from "./presolve.ts";
 import { ModelBuilder, type MipModel } from "./solvers/solver.ts";
 
@@ -98,15 +104,14 @@ export function keepingPresent(problem: Problem, model: MipModel, exactly: boole
 }
 
 function addNodeColumns(builder: ModelBuilder, problem: Problem): void {
-  const { churnUsd, offers } = problem;
-  for (const { rentUsd, reclaimUsd, present, countMax } of offers) {
-    const launchUsd = present === 0 ? churnUsd : 0;
-    builder.column({ cost: rentUsd + reclaimUsd + launchUsd, upper: countMax, integer: true });
+  for (const { rentUsd, reclaimUsd, launchUsd, present, countMax } of problem.offers) {
+    const cost = rentUsd + reclaimUsd + (present === 0 ? launchUsd : 0);
+    builder.column({ cost, upper: countMax, integer: true });
   }
-  for (const [index, { present }] of offers.entries()) {
+  for (const [index, { present, launchUsd, releaseUsd }] of problem.offers.entries()) {
     if (present === 0) continue;
-    const launches = builder.column({ cost: churnUsd });
-    const releases = builder.column({ cost: churnUsd, upper: present });
+    const launches = builder.column({ cost: launchUsd });
+    const releases = builder.column({ cost: releaseUsd, upper: present });
     const entries = [[index, 1] as const, [launches, -1] as const, [releases, 1] as const];
     builder.row({ lower: present, upper: present, entries });
   }
@@ -119,7 +124,7 @@ function addContainerColumns(builder: ModelBuilder, problem: Problem): readonly 
       for (const [position, classIndex] of group.classIndexes.entries()) {
         const wanted = problem.classes[classIndex]?.wanted[scenarioIndex] ?? 0;
         if (wanted === 0) continue;
-        const cost = probability * (group.preferenceUsd[position] ?? 0);
+        const cost = probability * (group.costs[position]?.usd ?? 0);
         const column = builder.column({ cost, upper: wanted, integer: true });
         columns.push({ column, groupIndex, classIndex, scenarioIndex });
       }
@@ -188,11 +193,11 @@ function addPackingRows(
 }
 
 /** Scales keep the coefficients near 1: GPUs, cores, GiB. */
-const RESOURCES: readonly { readonly name: keyof Resources; readonly scale: number }[] = [
+const RESOURCES = [
   { name: "gpuCount", scale: 1 },
   { name: "cpuMilli", scale: 1_000 },
   { name: "memoryMiB", scale: 1_024 },
-];
+] as const;
 
 function needOf(
   problem: Problem,
@@ -222,8 +227,19 @@ function addLimitRows(builder: ModelBuilder, problem: Problem): readonly PricedR
     constraint: `quota ${quotaGroup}`,
     row: builder.row({ upper: limit, entries: offerIndexes.map((index) => [index, 1] as const) }),
   }));
-  if (problem.budgetUsd === undefined || problem.offers.length === 0) return priced;
-  const entries = problem.offers.map(({ rentUsd }, index) => [index, rentUsd] as const);
-  const row = builder.row({ upper: problem.budgetUsd, entries });
-  return [...priced, { constraint: "budget", row }];
+  if (problem.budgetUsd !== undefined && problem.offers.length > 0) {
+    const entries = problem.offers.map(({ rentUsd }, index) => [index, rentUsd] as const);
+    const row = builder.row({ upper: problem.budgetUsd, entries });
+    priced.push({ constraint: "budget", row });
+  }
+  for (const { constraint, fraction, sign, offerIndexes } of shareRowsOf(problem)) {
+    const entries = gpusBeyond(problem, offerIndexes, fraction, sign);
+    priced.push({ constraint, row: builder.row({ upper: 0, entries }) });
+  }
+  for (const { freeFraction, usdPerGpu, offerIndexes } of problem.concentrations) {
+    const excess = builder.column({ cost: usdPerGpu });
+    const entries = gpusBeyond(problem, offerIndexes, freeFraction, 1);
+    builder.row({ upper: 0, entries: [...entries, [excess, -1]] });
+  }
+  return priced;
 }

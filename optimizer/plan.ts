@@ -1,5 +1,5 @@
 /** What the optimizer is given and what it answers: plain readonly data. */
-import type { DemandClass, Offer, OptimizerPolicy } from "../core/index.ts";
+import type { DemandClass, ObjectiveTerm, Offer, OptimizerPolicy } from "../core/index.ts";
 
 /** One way the near future may look. */
 export interface DemandScenario {
@@ -35,10 +35,6 @@ export interface PlanInput {
   readonly quotaLimits?: Readonly<Record<string, number>>;
   readonly policy: OptimizerPolicy;
 }
-
-/** Parts of the objective, in USD per hour. */
-export const PLAN_TERMS = ["rent", "reclaim", "churn", "preference", "unmet"] as const;
-export type PlanTerm = (typeof PLAN_TERMS)[number];
 
 /** How the containers of one scenario sit on some nodes of a line: all of them alike. */
 export interface NodeLayout {
@@ -80,7 +76,7 @@ export interface UnmetDemand {
 
 /** What one more unit of a limit would save, from the linear relaxation. */
 export interface ShadowPrice {
-  /** `quota <group>`, `budget` (per USD/h) or `capacity <offerId>`. */
+  /** `quota <group>`, `budget` (per USD/h), `capacity <offerId>`, or `share <of> <name> max|min`. */
   readonly constraint: string;
   readonly usdPerUnit: number;
 }
@@ -98,7 +94,8 @@ export interface FleetPlan {
   readonly boundUsdPerHour: number;
   /** (objective - bound) / objective, 0..1. */
   readonly gapFraction: number;
-  readonly terms: Readonly<Record<PlanTerm, number>>;
+  /** Parts of the objective, USD/h; they add up to it. */
+  readonly terms: Readonly<Record<ObjectiveTerm, number>>;
   /** Sorted by `offerId`; every present offer has a line. */
   readonly lines: readonly PlanLine[];
   /** Sorted by class, then scenario. */

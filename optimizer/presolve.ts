@@ -3,25 +3,33 @@
  *
  * Three exact reductions, none of which changes the optimum:
  * - An offer that no class may use is dropped, unless nodes of it are there now.
- * - Offers whose nodes are alike (same resources, GPU type and classes) form one group, and
- *   containers are assigned to groups: x stays per offer, y is per group. A packing on the nodes
- *   of a group is a packing on the nodes of its offers.
- * - In a group, among offers under the same quotas, an offer is dropped once the offers that
- *   cost no more have nodes for every container that could ever come (one container a node).
+ * - Offers whose nodes are alike (same resources, GPU type, classes, and costs of containers)
+ *   form one group, and containers are assigned to groups: x stays per offer, y is per group. A
+ *   packing on the nodes of a group is a packing on the nodes of its offers.
+ * - In a group, among offers under the same quotas and rules, an offer is dropped once the offers
+ *   that cost no more have nodes for every container that could ever come (one a node).
  *
  * Demand beyond what all nodes together hold is unmet whatever the plan; it is taken out, so
  * that huge demand gives no huge numbers. Shape: all lists are in id order, so equal inputs give
- * equal problems.
+ * equal problems. Cost: offers + places x classes, where a place is a (GPU type, cloud, region,
+ * spot or not, resources).
  */
 import {
-  MS_PER_HOUR,
   resourcesOf,
   usdFromMicroUsd,
   type DemandClass,
   type Offer,
   type Resources,
 } from "../core/index.ts";
-import { mayServe, policyObstacle } from "./eligibility.ts";
+import { containerCosts, containerRentUsd, nodeCosts, type ContainerCosts } from "./costs.ts";
+import { fitsOnNode, mayServeThere, policyObstacle } from "./eligibility.ts";
+import {
+  concentrationsOf,
+  quotasOf,
+  ruleKeyOf,
+  sharesOf,
+  type MarketRules,
+} from "./market-rules.ts";
 import { fitCount, roomOf } from "./packing.ts";
 import type { PlanInput, PresentNodes } from "./plan.ts";
 import { compareText } from "./read-input.ts";
@@ -34,8 +42,12 @@ export interface ProblemOffer {
   readonly present: number;
   /** Most nodes there may be: present ones may always stay. */
   readonly countMax: number;
+  /** Of one node; 0 for committed nodes, which are paid for whatever the plan. */
   readonly rentUsd: number;
   readonly reclaimUsd: number;
+  /** Of launching, or releasing, one node, spread over the horizon. */
+  readonly launchUsd: number;
+  readonly releaseUsd: number;
 }
 
 /** Offers whose nodes are alike. */
@@ -46,8 +58,8 @@ export interface OfferGroup {
   readonly classIndexes: readonly number[];
   /** Containers of each class that fit on one empty node, aligned with `classIndexes`. */
   readonly fits: readonly number[];
-  /** Price of placing one container of each class here, aligned with `classIndexes`. */
-  readonly preferenceUsd: readonly number[];
+  /** What one container of each class costs here beyond the node, aligned with `classIndexes`. */
+  readonly costs: readonly ContainerCosts[];
 }
 
 /** A class with demand. */
@@ -59,15 +71,8 @@ export interface ProblemClass {
   readonly wanted: readonly number[];
   /** Demand that was taken out of `wanted`, by scenario. */
   readonly excess: readonly number[];
-  /** Groups that may serve it, ascending. */
-  readonly groupIndexes: readonly number[];
-}
-
-/** A limit on the number of nodes of some offers. */
-export interface QuotaLimit {
-  readonly quotaGroup: string;
-  readonly limit: number;
-  readonly offerIndexes: readonly number[];
+  /** Where it may run, ascending by group; `position` is its place in the group's lists. */
+  readonly places: readonly { readonly groupIndex: number; readonly position: number }[];
 }
 
 /** Present nodes that may not stay. */
@@ -77,20 +82,24 @@ export interface RuledOutNodes {
   readonly reason: string;
 }
 
-export interface Problem {
+export interface Problem extends MarketRules {
   /** Checked and in id order. */
   readonly input: PlanInput;
   readonly offers: readonly ProblemOffer[];
   readonly groups: readonly OfferGroup[];
   readonly classes: readonly ProblemClass[];
   readonly probabilities: readonly number[];
-  readonly quotas: readonly QuotaLimit[];
+  /** What rent may be besides committed nodes; undefined means no limit. */
   readonly budgetUsd: number | undefined;
-  /** One launch or release, spread over the horizon. */
-  readonly churnUsd: number;
-  /** Costs that every plan has: expected price of all `excess`, and the `ruledOut` releases. */
-  readonly excessUsd: number;
-  readonly ruledOutUsd: number;
+  /** Costs that every plan has, USD/h. */
+  readonly fixed: {
+    /** Rent of all committed nodes. */
+    readonly committedUsd: number;
+    /** Expected price of all `excess`. */
+    readonly excessUsd: number;
+    /** Releases of `ruledOut` nodes. */
+    readonly ruledOutUsd: number;
+  };
   /** Present nodes that policy forbids: they are released. */
   readonly ruledOut: readonly RuledOutNodes[];
   /** Present nodes of which nothing is known but the id: they are kept. */
@@ -99,31 +108,18 @@ export interface Problem {
   readonly offersConsidered: number;
 }
 
-/** Builds the problem. @param input as `readInput` gives it. Cost: offers x classes. */
+/** Builds the problem. @param input as `readInput` gives it. */
 export function presolve(input: PlanInput): Problem {
   const market = marketOf(input);
   const candidates = candidatesOf(input, market);
-  const drafts = groupDrafts(candidates);
-  const kept = drafts.map((draft) => ({ ...draft, members: withoutDominated(input, draft) }));
-  const order = kept
-    .flatMap(({ members }, groupIndex) => members.map((member) => ({ ...member, groupIndex })))
-    .sort((a, b) => compareText(a.candidate.offer.offerId, b.candidate.offer.offerId));
-  const offers = order.map(({ candidate, groupIndex, countMax }) =>
-    problemOffer(input, candidate, groupIndex, countMax),
-  );
-  const references = referenceRents(input, candidates);
-  const groups = kept.map((draft, groupIndex) =>
-    toGroup(input, draft, groupIndex, offers, references),
-  );
-  const churnUsd =
-    usdFromMicroUsd(input.policy.churnMicroUsd) / (input.policy.horizonMs / MS_PER_HOUR);
-  const ruledOut = market.flatMap(({ offer, present }) => {
-    const reason = present > 0 ? policyObstacle(offer, input.policy) : undefined;
-    return reason === undefined ? [] : [{ offer, count: present, reason }];
-  });
-  const classes = input.classes.map((demand, index) =>
-    toClass(input, demand, index, groups, offers),
-  );
+  const drafts = groupDrafts(input, candidates);
+  const offers = offersOf(input, drafts);
+  const references = referenceRents(input, drafts);
+  const groups = groupsOf(input, drafts, offers, references);
+  const classes = classesOf(input, groups, offers);
+  const ruledOut = ruledOutOf(input, market);
+  const committedUsd = committedUsdOf(market);
+  const budget = input.policy.budgetMicroUsdPerHourMax;
   return {
     input,
     offers,
@@ -131,13 +127,19 @@ export function presolve(input: PlanInput): Problem {
     classes,
     probabilities: input.scenarios.map((scenario) => scenario.probability),
     quotas: quotasOf(input, offers),
+    shares: sharesOf(input.policy, offers),
+    concentrations: concentrationsOf(input.policy, offers),
+    // What is committed cannot be given up: a budget below it allows no rent at all.
     budgetUsd:
-      input.policy.budgetMicroUsdPerHourMax === undefined
-        ? undefined
-        : usdFromMicroUsd(input.policy.budgetMicroUsdPerHourMax),
-    churnUsd,
-    excessUsd: excessCost(input, classes),
-    ruledOutUsd: ruledOut.reduce((sum, { count }) => sum + count * churnUsd, 0),
+      budget === undefined ? undefined : Math.max(0, usdFromMicroUsd(budget) - committedUsd),
+    fixed: {
+      committedUsd,
+      excessUsd: excessUsdOf(input, classes),
+      ruledOutUsd: ruledOut.reduce(
+        (sum, { offer, count }) => sum + count * nodeCosts(offer, input.policy).releaseUsd,
+        0,
+      ),
+    },
     ruledOut,
     unknown: input.fleet.filter(
       ({ offerId, count }) => count > 0 && !market.some((entry) => entry.offer.offerId === offerId),
@@ -146,15 +148,15 @@ export function presolve(input: PlanInput): Problem {
   };
 }
 
+/** The sum of what every plan costs, USD/h. */
+export function fixedUsdOf({ fixed }: Problem): number {
+  return fixed.committedUsd + fixed.excessUsd + fixed.ruledOutUsd;
+}
+
 interface MarketEntry {
   readonly offer: Offer;
   readonly present: number;
   readonly countMax: number;
-}
-
-interface Candidate extends MarketEntry {
-  /** Classes that may use it, ascending. */
-  readonly classIndexes: readonly number[];
 }
 
 /** Listed offers, and unlisted ones of known shape that have nodes; by id. */
@@ -171,16 +173,54 @@ function marketOf(input: PlanInput): readonly MarketEntry[] {
   return [...listed, ...unlisted].sort((a, b) => compareText(a.offer.offerId, b.offer.offerId));
 }
 
-/** What policy allows and of which there are nodes. */
+interface Candidate extends MarketEntry {
+  /** Classes that may use it, ascending. */
+  readonly classIndexes: readonly number[];
+  /** Equal for equal `classIndexes`. */
+  readonly classSetId: number;
+}
+
+/** What policy allows and of which there are nodes, with the classes that may use it. */
 function candidatesOf(input: PlanInput, market: readonly MarketEntry[]): readonly Candidate[] {
+  const sets = new Map<string, number>();
+  const byPlace = new Map<string, Pick<Candidate, "classIndexes" | "classSetId">>();
+  const suitors = new Map<string, readonly number[]>();
   return market
     .filter(({ offer, countMax }) => countMax > 0 && !policyObstacle(offer, input.policy))
-    .map((entry) => ({
-      ...entry,
-      classIndexes: input.classes.flatMap((demand, index) =>
-        mayServe(entry.offer, demand.needs, input.policy) ? [index] : [],
-      ),
-    }));
+    .map((entry) => {
+      const place = placeKeyOf(entry.offer);
+      const site = `${place}/${shapeKeyOf(entry.offer.resources)}`;
+      const known = byPlace.get(site);
+      if (known) return { ...entry, ...known };
+      const there = suitors.get(place) ?? suitorsOf(input, entry.offer);
+      suitors.set(place, there);
+      const room = roomOf(entry.offer.resources);
+      const classIndexes = there.filter((index) => fits(input.classes[index], room));
+      const key = classIndexes.join(",");
+      const classSetId = sets.get(key) ?? sets.size;
+      sets.set(key, classSetId);
+      byPlace.set(site, { classIndexes, classSetId });
+      return { ...entry, classIndexes, classSetId };
+    });
+}
+
+function fits(demand: DemandClass | undefined, room: ReturnType<typeof roomOf>): boolean {
+  return demand !== undefined && fitsOnNode(room, demand.needs);
+}
+
+/** Classes that may use an offer's place, whatever its size. */
+function suitorsOf(input: PlanInput, offer: Offer): readonly number[] {
+  return input.classes.flatMap((demand, index) =>
+    mayServeThere(offer, demand.needs, input.policy) ? [index] : [],
+  );
+}
+
+function placeKeyOf({ gpuType, cloud, region, purchase }: Offer): string {
+  return `${gpuType ?? ""}/${cloud}/${region}/${purchase === "spot" ? "spot" : "steady"}`;
+}
+
+function shapeKeyOf({ gpuCount, cpuMilli, memoryMiB }: Resources): string {
+  return `${gpuCount}/${cpuMilli}/${memoryMiB}`;
 }
 
 interface Member {
@@ -190,38 +230,39 @@ interface Member {
 
 interface GroupDraft {
   readonly classIndexes: readonly number[];
-  readonly candidates: readonly Candidate[];
+  readonly members: readonly Member[];
 }
 
-function groupDrafts(candidates: readonly Candidate[]): readonly GroupDraft[] {
-  const drafts = new Map<string, { classIndexes: readonly number[]; candidates: Candidate[] }>();
-  for (const candidate of candidates) {
-    const { offer, classIndexes } = candidate;
-    if (classIndexes.length === 0 && candidate.present === 0) continue;
-    const { gpuCount, cpuMilli, memoryMiB } = offer.resources;
-    const key = JSON.stringify([offer.gpuType, gpuCount, cpuMilli, memoryMiB, classIndexes]);
-    const draft = drafts.get(key) ?? { classIndexes, candidates: [] };
-    draft.candidates.push(candidate);
-    drafts.set(key, draft);
-  }
-  return [...drafts.values()];
+function groupDrafts(input: PlanInput, candidates: readonly Candidate[]): readonly GroupDraft[] {
+  const { policy } = input;
+  // Costs of containers differ by place only when somebody states such costs.
+  const hasPlaceCosts =
+    Object.keys(policy.regionMicroUsdPerContainerHour).length > 0 ||
+    input.classes.some(({ home }) => home !== undefined);
+  const byKey = Map.groupBy(
+    candidates.filter(({ classIndexes, present }) => classIndexes.length > 0 || present > 0),
+    ({ offer, classSetId }) => {
+      const place = hasPlaceCosts ? `${offer.cloud}/${offer.region}` : "";
+      return `${offer.gpuType ?? ""}/${shapeKeyOf(offer.resources)}/${classSetId}/${place}`;
+    },
+  );
+  return [...byKey.values()].map((alike) => ({
+    classIndexes: alike[0]?.classIndexes ?? [],
+    members: withoutDominated(input, alike),
+  }));
 }
 
-/** Keeps the offers of a group that an optimum may need, cheapest first within equal quotas. */
-function withoutDominated(input: PlanInput, draft: GroupDraft): readonly Member[] {
+/** Keeps the offers of a group that an optimum may need. */
+function withoutDominated(input: PlanInput, group: readonly Candidate[]): readonly Member[] {
+  const classIds = (group[0]?.classIndexes ?? []).map((index) => input.classes[index]?.classId);
   const usable = Math.max(
     0,
-    ...input.scenarios.map((scenario) =>
-      draft.classIndexes.reduce((sum, index) => {
-        const classId = input.classes[index]?.classId ?? "";
-        return sum + (scenario.quantity[classId] ?? 0);
-      }, 0),
+    ...input.scenarios.map(({ quantity }) =>
+      classIds.reduce((sum, classId) => sum + (quantity[classId ?? ""] ?? 0), 0),
     ),
   );
-  const byQuota = Map.groupBy(draft.candidates, ({ offer }) =>
-    limitedQuotas(input, offer).join(" "),
-  );
-  return [...byQuota.values()].flatMap((alike) => cheapestUpTo(input, alike, usable));
+  const alike = Map.groupBy(group, ({ offer }) => ruleKeyOf(input, offer));
+  return [...alike.values()].flatMap((members) => cheapestUpTo(input, members, usable));
 }
 
 function cheapestUpTo(
@@ -229,143 +270,130 @@ function cheapestUpTo(
   alike: readonly Candidate[],
   usable: number,
 ): readonly Member[] {
-  const costOf = ({ offer }: Candidate): number =>
-    offer.priceMicroUsdPerHour + offer.reclaimFractionPerHour * input.policy.interruptionMicroUsd;
-  const sorted = [...alike].sort(
-    (a, b) => costOf(a) - costOf(b) || a.offer.priceMicroUsdPerHour - b.offer.priceMicroUsdPerHour,
-  );
+  const priced = alike.map((candidate) => {
+    const { rentUsd, reclaimUsd, launchUsd } = nodeCosts(candidate.offer, input.policy);
+    return { candidate, rentUsd, usd: rentUsd + reclaimUsd + launchUsd };
+  });
+  priced.sort((a, b) => a.usd - b.usd || a.rentUsd - b.rentUsd);
   const members: Member[] = [];
-  let taken: { readonly priceMax: number; readonly countMax: number }[] = [];
-  for (const candidate of sorted) {
-    const price = candidate.offer.priceMicroUsdPerHour;
-    const cheaper = taken.reduce((sum, t) => sum + (t.priceMax <= price ? t.countMax : 0), 0);
+  const taken: { readonly rentUsd: number; readonly countMax: number }[] = [];
+  for (const { candidate, rentUsd } of priced) {
+    const cheaper = taken.reduce((sum, t) => sum + (t.rentUsd <= rentUsd ? t.countMax : 0), 0);
     if (cheaper >= usable && candidate.present === 0) continue;
     const countMax = Math.max(candidate.present, Math.min(candidate.countMax, usable));
     if (countMax === 0) continue;
     members.push({ candidate, countMax });
-    taken = [...taken, { priceMax: price, countMax }];
+    taken.push({ rentUsd, countMax });
   }
   return members;
 }
 
-function limitedQuotas(input: PlanInput, offer: Offer): readonly string[] {
-  const limits = input.quotaLimits ?? {};
-  return [...new Set(offer.quotaGroups)].filter((group) => Object.hasOwn(limits, group)).sort();
-}
-
-function problemOffer(
-  input: PlanInput,
-  { offer, present }: Candidate,
-  groupIndex: number,
-  countMax: number,
-): ProblemOffer {
-  return {
-    offer,
-    groupIndex,
-    present,
-    countMax,
-    rentUsd: usdFromMicroUsd(offer.priceMicroUsdPerHour),
-    reclaimUsd: offer.reclaimFractionPerHour * usdFromMicroUsd(input.policy.interruptionMicroUsd),
-  };
+function offersOf(input: PlanInput, drafts: readonly GroupDraft[]): readonly ProblemOffer[] {
+  return drafts
+    .flatMap(({ members }, groupIndex) => members.map((member) => ({ ...member, groupIndex })))
+    .sort((a, b) => compareText(a.candidate.offer.offerId, b.candidate.offer.offerId))
+    .map(({ candidate: { offer, present }, countMax, groupIndex }) => ({
+      offer,
+      groupIndex,
+      present,
+      countMax,
+      ...nodeCosts(offer, input.policy),
+    }));
 }
 
 /**
- * The least rent of one container of each class, USD/h: price x the largest share that it takes
- * of any resource of a node. A step down the list of GPU types costs a fraction of this.
+ * The least rent of one container of each class, USD/h. A step down the list of GPU types costs
+ * a fraction of this.
  */
-function referenceRents(input: PlanInput, candidates: readonly Candidate[]): readonly number[] {
+function referenceRents(input: PlanInput, drafts: readonly GroupDraft[]): readonly number[] {
   const least = input.classes.map(() => Infinity);
-  for (const { offer, classIndexes } of candidates) {
+  for (const { classIndexes, members } of drafts) {
+    const [first] = members;
+    if (!first) continue;
+    const price = Math.min(...members.map(({ candidate }) => candidate.offer.priceMicroUsdPerHour));
+    const cheapest = { ...first.candidate.offer, priceMicroUsdPerHour: price };
     for (const index of classIndexes) {
       const needs = input.classes[index]?.needs;
-      const rent = needs ? containerRentUsd(offer, resourcesOf(needs)) : Infinity;
+      const rent = needs ? containerRentUsd(cheapest, resourcesOf(needs)) : Infinity;
       least[index] = Math.min(least[index] ?? Infinity, rent);
     }
   }
   return least.map((rent) => (rent === Infinity ? 0 : rent));
 }
 
-/** Price of a node x the largest share of any of its resources that a container takes. */
-export function containerRentUsd(offer: Offer, needs: Resources): number {
-  const share = (need: number, has: number): number => (need === 0 ? 0 : need / has);
-  const largest = Math.max(
-    share(needs.gpuCount, offer.resources.gpuCount),
-    share(needs.cpuMilli, offer.resources.cpuMilli),
-    share(needs.memoryMiB, offer.resources.memoryMiB),
-  );
-  return usdFromMicroUsd(offer.priceMicroUsdPerHour) * largest;
-}
-
-function toGroup(
+function groupsOf(
   input: PlanInput,
-  draft: GroupDraft,
-  groupIndex: number,
+  drafts: readonly GroupDraft[],
   offers: readonly ProblemOffer[],
   references: readonly number[],
-): OfferGroup {
-  const [first] = draft.candidates;
-  const resources = first?.offer.resources ?? { gpuCount: 0, cpuMilli: 0, memoryMiB: 0 };
-  const needsOf = (index: number) => input.classes[index]?.needs;
-  const room = roomOf(resources);
-  return {
-    resources,
-    offerIndexes: offers.flatMap((offer, index) =>
-      offer.groupIndex === groupIndex ? [index] : [],
-    ),
-    classIndexes: draft.classIndexes,
-    fits: draft.classIndexes.map((index) => {
-      const needs = needsOf(index);
-      return needs ? fitCount(room, resourcesOf(needs)) : 0;
-    }),
-    preferenceUsd: draft.classIndexes.map((index) => {
-      const types = needsOf(index)?.gpu?.types ?? [];
-      const steps = first?.offer.gpuType ? Math.max(0, types.indexOf(first.offer.gpuType)) : 0;
-      return steps * input.policy.gpuPreferencePenaltyFraction * (references[index] ?? 0);
-    }),
-  };
+): readonly OfferGroup[] {
+  const offerIndexes: number[][] = drafts.map(() => []);
+  for (const [index, { groupIndex }] of offers.entries()) offerIndexes[groupIndex]?.push(index);
+  return drafts.map(({ classIndexes, members }, groupIndex) => {
+    const offer = members[0]?.candidate.offer;
+    const resources = offer?.resources ?? { gpuCount: 0, cpuMilli: 0, memoryMiB: 0 };
+    const room = roomOf(resources);
+    const demands = classIndexes.flatMap((index) => input.classes[index] ?? []);
+    return {
+      resources,
+      offerIndexes: offerIndexes[groupIndex] ?? [],
+      classIndexes,
+      fits: demands.map(({ needs }) => fitCount(room, resourcesOf(needs))),
+      costs: demands.map((demand, position) => {
+        const referenceUsd = references[classIndexes[position] ?? -1] ?? 0;
+        return containerCosts({ demand, offer, referenceUsd, policy: input.policy });
+      }),
+    };
+  });
 }
 
-function toClass(
+function classesOf(
   input: PlanInput,
-  demand: DemandClass,
-  classIndex: number,
   groups: readonly OfferGroup[],
   offers: readonly ProblemOffer[],
-): ProblemClass {
-  const groupIndexes = groups.flatMap((group, index) =>
-    group.classIndexes.includes(classIndex) ? [index] : [],
-  );
-  let holdable = 0;
-  for (const groupIndex of groupIndexes) {
-    const group = groups[groupIndex];
-    const fit = group?.fits[group.classIndexes.indexOf(classIndex)] ?? 0;
-    for (const offer of group?.offerIndexes ?? []) holdable += fit * (offers[offer]?.countMax ?? 0);
+): readonly ProblemClass[] {
+  const places: { groupIndex: number; position: number }[][] = input.classes.map(() => []);
+  const holdable = input.classes.map(() => 0);
+  for (const [groupIndex, { classIndexes, offerIndexes, fits: fitsOf }] of groups.entries()) {
+    const nodes = offerIndexes.reduce((sum, index) => sum + (offers[index]?.countMax ?? 0), 0);
+    for (const [position, classIndex] of classIndexes.entries()) {
+      places[classIndex]?.push({ groupIndex, position });
+      holdable[classIndex] = (holdable[classIndex] ?? 0) + nodes * (fitsOf[position] ?? 0);
+    }
   }
-  const quantities = input.scenarios.map((scenario) => scenario.quantity[demand.classId] ?? 0);
-  return {
-    demand,
-    needs: resourcesOf(demand.needs),
-    unmetUsd: usdFromMicroUsd(demand.unmetMicroUsdPerHour),
-    wanted: quantities.map((quantity) => Math.min(quantity, holdable)),
-    excess: quantities.map((quantity) => Math.max(0, quantity - holdable)),
-    groupIndexes,
-  };
+  return input.classes.map((demand, index) => {
+    const most = holdable[index] ?? 0;
+    const quantities = input.scenarios.map(({ quantity }) => quantity[demand.classId] ?? 0);
+    return {
+      demand,
+      needs: resourcesOf(demand.needs),
+      unmetUsd: usdFromMicroUsd(demand.unmetMicroUsdPerHour),
+      wanted: quantities.map((quantity) => Math.min(quantity, most)),
+      excess: quantities.map((quantity) => Math.max(0, quantity - most)),
+      places: places[index] ?? [],
+    };
+  });
 }
 
-function quotasOf(input: PlanInput, offers: readonly ProblemOffer[]): readonly QuotaLimit[] {
-  return Object.entries(input.quotaLimits ?? {})
-    .map(([quotaGroup, limit]) => ({
-      quotaGroup,
-      limit,
-      offerIndexes: offers.flatMap(({ offer }, index) =>
-        offer.quotaGroups.includes(quotaGroup) ? [index] : [],
-      ),
-    }))
-    .filter((quota) => quota.offerIndexes.length > 0)
-    .sort((a, b) => compareText(a.quotaGroup, b.quotaGroup));
+function ruledOutOf(input: PlanInput, market: readonly MarketEntry[]): readonly RuledOutNodes[] {
+  return market.flatMap(({ offer, present }) => {
+    const reason = present > 0 ? policyObstacle(offer, input.policy) : undefined;
+    return reason === undefined ? [] : [{ offer, count: present, reason }];
+  });
 }
 
-function excessCost(input: PlanInput, classes: readonly ProblemClass[]): number {
+/** Committed nodes are paid for also when policy forbids to use them. */
+function committedUsdOf(market: readonly MarketEntry[]): number {
+  return market.reduce(
+    (sum, { offer, countMax }) =>
+      offer.purchase === "reserved"
+        ? sum + countMax * usdFromMicroUsd(offer.priceMicroUsdPerHour)
+        : sum,
+    0,
+  );
+}
+
+function excessUsdOf(input: PlanInput, classes: readonly ProblemClass[]): number {
   let sum = 0;
   for (const { excess, unmetUsd } of classes) {
     for (const [index, scenario] of input.scenarios.entries()) {

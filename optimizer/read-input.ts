@@ -59,12 +59,17 @@ function checkOffer(offer: Offer): void {
   checkAmount(what, "resources.memoryMiB", offer.resources.memoryMiB);
   checkWhole(what, "resources.gpuCount", offer.resources.gpuCount);
   checkWhole(what, "nodeCountMax", offer.nodeCountMax);
+  const failing = offer.launchFailureFraction ?? 0;
+  if (!(failing >= 0 && failing < 1)) {
+    throw wrong(what, "launchFailureFraction", failing, "0 or more and below 1");
+  }
 }
 
 function checkClass(demand: DemandClass): void {
   const what = `demand class ${demand.classId}`;
   const { needs } = demand;
   checkAmount(what, "unmetMicroUsdPerHour", demand.unmetMicroUsdPerHour);
+  if (demand.home) checkAmount(what, "home.gibPerHour", demand.home.gibPerHour);
   checkAmount(what, "needs.cpuMilli", needs.cpuMilli);
   checkAmount(what, "needs.memoryMiB", needs.memoryMiB);
   if (needs.gpu) {
@@ -118,12 +123,32 @@ function checkPolicy(policy: OptimizerPolicy): void {
   };
   for (const [field, value] of Object.entries(amounts)) checkAmount("policy", field, value);
   checkAmount("policy", "gapFraction", policy.gapFraction, 1);
+  checkRules(policy);
   checkAmount("policy", "hysteresisFraction", policy.hysteresisFraction, 1);
   if (!(policy.horizonMs > 0 && Number.isFinite(policy.horizonMs))) {
     throw wrong("policy", "horizonMs", policy.horizonMs, "above 0");
   }
   if (!(policy.solveTimeLimitMs > 0 && Number.isFinite(policy.solveTimeLimitMs))) {
     throw wrong("policy", "solveTimeLimitMs", policy.solveTimeLimitMs, "above 0");
+  }
+}
+
+function checkRules({ shares, concentration, ...policy }: OptimizerPolicy): void {
+  for (const { of, name, minFraction = 0, maxFraction = 1 } of shares) {
+    const what = `policy: share rule for ${of} ${name}`;
+    checkAmount(what, "minFraction", minFraction, 1);
+    checkAmount(what, "maxFraction", maxFraction, 1);
+    if (minFraction > maxFraction) {
+      throw wrong(what, "minFraction", minFraction, `at most maxFraction, ${maxFraction}`);
+    }
+  }
+  for (const { of, freeFraction, microUsdPerGpuHour } of concentration) {
+    checkAmount(`policy: concentration of one ${of}`, "freeFraction", freeFraction, 1);
+    checkAmount(`policy: concentration of one ${of}`, "microUsdPerGpuHour", microUsdPerGpuHour);
+  }
+  const prices = { ...policy.egressMicroUsdPerGib, ...policy.regionMicroUsdPerContainerHour };
+  for (const [where, price] of Object.entries(prices)) {
+    checkAmount(`policy: price for ${where}`, "microUsd", price);
   }
 }
 

@@ -5,19 +5,19 @@
  * again from the input, and packs the containers of every layout on one node with its own
  * first-fit-decreasing over that node's GPUs; it shares no code with the formulation.
  */
-import type { ContainerNeeds, DemandClass, Offer, OptimizerPolicy } from "../core/index.ts";
 import {
-  PLAN_TERMS,
-  type FleetPlan,
-  type NodeLayout,
-  type PlanInput,
-  type PlanLine,
-} from "./plan.ts";
+  OBJECTIVE_TERMS,
+  type ContainerNeeds,
+  type DemandClass,
+  type Offer,
+  type OptimizerPolicy,
+} from "../core/index.ts";
+import type { FleetPlan, NodeLayout, PlanInput, PlanLine } from "./plan.ts";
 
 /** One thing that is wrong with a plan. */
 export interface PlanViolation {
   readonly kind:
-    "figures" | "lines" | "capacity" | "quota" | "budget" | "rule" | "packing" | "demand";
+    "figures" | "lines" | "capacity" | "quota" | "budget" | "share" | "rule" | "packing" | "demand";
   readonly message: string;
 }
 
@@ -66,23 +66,30 @@ function violation(kind: PlanViolation["kind"], message: string): PlanViolation 
   return { kind, message };
 }
 
-function figureViolations({ input, offers }: Facts, plan: FleetPlan): readonly PlanViolation[] {
+function figureViolations(
+  { input, offers, countMax }: Facts,
+  plan: FleetPlan,
+): readonly PlanViolation[] {
   const found: PlanViolation[] = [];
   const { objectiveUsdPerHour, boundUsdPerHour, gapFraction, terms } = plan;
   const figures = [objectiveUsdPerHour, boundUsdPerHour, gapFraction, ...Object.values(terms)];
   if (!figures.every((figure) => Number.isFinite(figure) && figure >= 0)) {
     found.push(violation("figures", "a figure is negative or not finite"));
   }
-  const sum = PLAN_TERMS.reduce((total, term) => total + terms[term], 0);
+  const sum = OBJECTIVE_TERMS.reduce((total, term) => total + terms[term], 0);
   if (!near(sum, objectiveUsdPerHour)) {
     found.push(violation("figures", `terms add up to ${sum}, objective is ${objectiveUsdPerHour}`));
   }
   if (boundUsdPerHour > objectiveUsdPerHour + USD_TOLERANCE) {
     found.push(violation("figures", `bound ${boundUsdPerHour} is above ${objectiveUsdPerHour}`));
   }
-  const rent = rentUsdOf(plan);
+  const rent = rentUsdOf(plan, offers);
   if (!near(rent, terms.rent)) {
     found.push(violation("figures", `lines cost ${rent} USD/h, rent says ${terms.rent}`));
+  }
+  const committed = committedUsdOf({ offers, countMax });
+  if (!near(committed, terms.committed)) {
+    found.push(violation("figures", `commitments cost ${committed}, not ${terms.committed} USD/h`));
   }
   const unmet = unmetUsdOf(input, plan);
   if (!near(unmet, terms.unmet)) {
@@ -100,8 +107,21 @@ function near(a: number, b: number): boolean {
   return Math.abs(a - b) <= USD_TOLERANCE + 1e-9 * Math.abs(b);
 }
 
-function rentUsdOf(plan: FleetPlan): number {
-  return plan.lines.reduce((sum, line) => sum + (line.count * line.priceMicroUsdPerHour) / 1e6, 0);
+/** Rent of all lines but committed ones, whose price is paid anyway. */
+function rentUsdOf(plan: FleetPlan, offers: Facts["offers"]): number {
+  return plan.lines.reduce((sum, { offerId, count, priceMicroUsdPerHour }) => {
+    const isCommitted = offers.get(offerId)?.purchase === "reserved";
+    return isCommitted ? sum : sum + (count * priceMicroUsdPerHour) / 1e6;
+  }, 0);
+}
+
+function committedUsdOf({ offers, countMax }: Pick<Facts, "offers" | "countMax">): number {
+  let usd = 0;
+  for (const { offerId, purchase, priceMicroUsdPerHour } of offers.values()) {
+    if (purchase !== "reserved") continue;
+    usd += ((countMax.get(offerId) ?? 0) * priceMicroUsdPerHour) / 1e6;
+  }
+  return usd;
 }
 
 function unmetUsdOf(input: PlanInput, plan: FleetPlan): number {
@@ -157,7 +177,8 @@ function policyAllows(offer: Offer, policy: OptimizerPolicy): boolean {
   return policy.spotAllowed || offer.purchase !== "spot";
 }
 
-function limitViolations({ input, offers }: Facts, plan: FleetPlan): readonly PlanViolation[] {
+function limitViolations(facts: Facts, plan: FleetPlan): readonly PlanViolation[] {
+  const { input, offers } = facts;
   const found: PlanViolation[] = [];
   for (const [group, limit] of Object.entries(input.quotaLimits ?? {})) {
     const used = plan.lines.reduce((sum, line) => {
@@ -168,11 +189,29 @@ function limitViolations({ input, offers }: Facts, plan: FleetPlan): readonly Pl
       found.push(violation("quota", `quota ${group}: ${used} nodes, ${limit} allowed`));
   }
   const budget = (input.policy.budgetMicroUsdPerHourMax ?? Infinity) / 1e6;
-  const rent = rentUsdOf(plan);
-  if (rent > budget + USD_TOLERANCE) {
-    found.push(violation("budget", `rent is ${rent} USD/h, budget ${budget}`));
+  const rent = rentUsdOf(plan, offers);
+  const committed = committedUsdOf(facts);
+  // What is committed cannot be given up: a budget below it allows no rent at all.
+  if (rent > Math.max(0, budget - committed) + USD_TOLERANCE) {
+    found.push(violation("budget", `rent is ${rent + committed} USD/h, budget ${budget}`));
   }
-  return found;
+  return [...found, ...shareViolations(facts, plan)];
+}
+
+function shareViolations({ input, offers }: Facts, plan: FleetPlan): readonly PlanViolation[] {
+  const gpusOf = ({ offerId, count }: PlanLine): number =>
+    count * (offers.get(offerId)?.resources.gpuCount ?? 0);
+  const all = plan.lines.reduce((sum, line) => sum + gpusOf(line), 0);
+  return input.policy.shares.flatMap(({ of, name, minFraction = 0, maxFraction = 1 }) => {
+    const held = plan.lines
+      .filter(({ offerId }) => offers.get(offerId)?.[of] === name)
+      .reduce((sum, line) => sum + gpusOf(line), 0);
+    const isWithin =
+      held <= maxFraction * all + SHARE_TOLERANCE * (1 + all) &&
+      held >= minFraction * all - SHARE_TOLERANCE * (1 + all);
+    const text = `${of} ${name} holds ${held} of ${all} GPUs, ${minFraction} to ${maxFraction} allowed`;
+    return isWithin ? [] : [violation("share", text)];
+  });
 }
 
 function layoutViolations(facts: Facts, line: PlanLine): readonly PlanViolation[] {

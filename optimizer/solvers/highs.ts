@@ -6,6 +6,7 @@
  * by `dispose` only. An aborted instance is not used again: the next solve loads a new one.
  */
 import type { Highs, ModelData } from "highs";
+import { HighsLinearModel } from "./highs-linear.ts";
 import type { MipModel, MipSolution, MipSolver, SolveOptions } from "./solver.ts";
 
 /** HiGHS `primal_solution_status` of a feasible point (HiGHS `SolutionStatus`). */
@@ -24,6 +25,11 @@ export function createHighsSolver(): MipSolver {
         loading = undefined;
         throw error;
       }
+    },
+    openLinear: async () => {
+      loading ??= loadHighs();
+      const highs = await loading;
+      return () => new HighsLinearModel(highs);
     },
   };
 }

@@ -5,6 +5,8 @@
  * text formats choke on them.
  */
 
+import type { LinearModel } from "./linear-model.ts";
+
 /**
  * Minimise cost'x subject to rowLower <= Ax <= rowUpper and lower <= x <= upper.
  *
@@ -54,6 +56,8 @@ export type MipSolution =
 export interface MipSolver {
   readonly name: string;
   solve(model: MipModel, options: SolveOptions): Promise<MipSolution>;
+  /** Gives a way to open linear programs that grow; absent where the solver cannot. */
+  openLinear?(): Promise<() => LinearModel>;
 }
 
 /** Largest distance from a whole number, or past a bound (relative), that counts as rounding. */

@@ -1,0 +1,174 @@
+/**
+ * Prices what is missing from the model with the duals of its solution.
+ *
+ * A missing group has no rows, so its duals may be chosen: in each scenario one resource r is
+ * priced at lambda = max_d (pi_d - p e_d) / w_dr, the most that any container pays for its share
+ * of a node; then no container would pay for a place, and a node is worth at most sum_s lambda_s.
+ * With these duals the bound
+ *
+ *   bound = objective + sum over all columns of min(0, reduced cost) x upper bound
+ *
+ * holds at every step (weak duality), and equals the optimum of the full relaxation when nothing
+ * more would pay.
+ */
+import type { Optimal } from "./relax.ts";
+import type { Pair, RestrictedModel } from "./restricted-model.ts";
+import { SHARED_RESOURCES, sharesOf } from "./shares.ts";
+
+type MissingPair = Omit<Pair, "column" | "classIndex">;
+
+/** What would pay, and how much at most. */
+export interface Pricing {
+  /** Missing groups to bring in, the most promising ones. */
+  readonly groups: readonly number[];
+  readonly pairs: readonly MissingPair[];
+  /** What the missing columns could take off the objective at most; <= 0. */
+  readonly slackUsd: number;
+}
+
+const EPSILON = 1e-7;
+/** Missing groups that are brought in at once. */
+const GROUPS_PER_ROUND = 60;
+/** Share of the best offer for a place at which a pair comes with its group. */
+const WORTHWHILE = 0.97;
+
+/** Prices everything that is missing. */
+export function price(model: RestrictedModel, { rowDuals }: Optimal): Pricing {
+  const pairs: MissingPair[] = [];
+  const attractive: (Worth & { readonly groupIndex: number; readonly gainUsd: number })[] = [];
+  let slackUsd = 0;
+  for (const groupIndex of model.problem.groups.keys()) {
+    if (model.activeGroups.has(groupIndex)) {
+      slackUsd += pricePairs(model, groupIndex, rowDuals, pairs);
+      continue;
+    }
+    const worth = worthOf(model, groupIndex, rowDuals);
+    const { lossUsd, gainUsd } = priceNodes(model, groupIndex, worth.usd, rowDuals);
+    slackUsd -= lossUsd;
+    if (gainUsd > 0) attractive.push({ ...worth, groupIndex, gainUsd });
+  }
+  attractive.sort((a, b) => b.gainUsd - a.gainUsd || a.groupIndex - b.groupIndex);
+  const chosen = attractive.slice(0, GROUPS_PER_ROUND);
+  return {
+    groups: chosen.map(({ groupIndex }) => groupIndex),
+    pairs: [...pairs, ...chosen.flatMap(pairsOf)],
+    slackUsd,
+  };
+}
+
+/** What the nodes of a missing group could take off, all together and the best offer alone. */
+function priceNodes(
+  model: RestrictedModel,
+  groupIndex: number,
+  worthUsd: number,
+  duals: Float64Array,
+): { readonly lossUsd: number; readonly gainUsd: number } {
+  let lossUsd = 0;
+  let gainUsd = 0;
+  for (const offerIndex of model.problem.groups[groupIndex]?.offerIndexes ?? []) {
+    const offer = model.problem.offers[offerIndex];
+    if (!offer) continue;
+    let reducedUsd = offer.rentUsd + offer.reclaimUsd + offer.launchUsd - worthUsd;
+    for (const [row, value] of model.limitRowsOf(offerIndex)) {
+      reducedUsd -= (duals[row] ?? 0) * value;
+    }
+    if (reducedUsd >= -EPSILON) continue;
+    lossUsd -= reducedUsd * offer.countMax;
+    gainUsd = Math.max(gainUsd, -reducedUsd * offer.countMax);
+  }
+  return { lossUsd, gainUsd };
+}
+
+/** Finds missing pairs of an active group that would pay; gives what they could take off. */
+function pricePairs(
+  model: RestrictedModel,
+  groupIndex: number,
+  duals: Float64Array,
+  found: MissingPair[],
+): number {
+  const { problem } = model;
+  const group = problem.groups[groupIndex];
+  const active = model.activeGroups.get(groupIndex);
+  if (!group || !active) return 0;
+  let slackUsd = 0;
+  for (const [scenarioIndex, columns] of active.pairColumns.entries()) {
+    const probability = problem.probabilities[scenarioIndex] ?? 0;
+    const rows = (active.loadRows[scenarioIndex] ?? [])
+      .map(({ row, load }) => ({ dual: duals[row] ?? 0, weights: active.loads[load] }))
+      .filter(({ dual }) => dual < 0);
+    for (const [position, classIndex] of group.classIndexes.entries()) {
+      const demandRow = model.demandRow(classIndex, scenarioIndex);
+      if ((columns[position] ?? -1) >= 0 || demandRow < 0) continue;
+      let reducedUsd = probability * (group.costs[position]?.usd ?? 0) - (duals[demandRow] ?? 0);
+      for (const { dual, weights } of rows) {
+        if (reducedUsd >= -EPSILON) break;
+        reducedUsd -= dual * (weights?.[position] ?? 0);
+      }
+      if (reducedUsd >= -EPSILON) continue;
+      slackUsd += reducedUsd * (problem.classes[classIndex]?.wanted[scenarioIndex] ?? 0);
+      found.push({ groupIndex, position, scenarioIndex });
+    }
+  }
+  return slackUsd;
+}
+
+interface Worth {
+  /** What a node is worth at most. */
+  readonly usd: number;
+  /** By scenario: gains by position, and the resource that limits them. */
+  readonly scenarios: readonly ScenarioWorth[];
+}
+
+interface ScenarioWorth {
+  readonly lambda: number;
+  readonly shares: Float64Array;
+  readonly gains: Float64Array;
+}
+
+/** What a node of a missing group is worth at most. */
+function worthOf(model: RestrictedModel, groupIndex: number, duals: Float64Array): Worth {
+  const { problem } = model;
+  const group = problem.groups[groupIndex];
+  if (!group) return { usd: 0, scenarios: [] };
+  const shares = SHARED_RESOURCES.flatMap((name) => sharesOf(problem, group, name) ?? []);
+  const scenarios = problem.probabilities.map((probability, scenarioIndex) => {
+    const gains = Float64Array.from(group.classIndexes, (classIndex, position) => {
+      const row = model.demandRow(classIndex, scenarioIndex);
+      return row < 0 ? 0 : (duals[row] ?? 0) - probability * (group.costs[position]?.usd ?? 0);
+    });
+    let best: ScenarioWorth = { lambda: Infinity, shares: new Float64Array(0), gains };
+    for (const of of shares) {
+      const lambda = dearest(gains, of);
+      if (lambda < best.lambda) best = { lambda, shares: of, gains };
+    }
+    return best;
+  });
+  const usd = scenarios.reduce((sum, { lambda }) => sum + (lambda === Infinity ? 0 : lambda), 0);
+  return { usd, scenarios };
+}
+
+/** The most that is gained per node: max of gain over share. */
+function dearest(gains: Float64Array, shares: Float64Array): number {
+  let most = 0;
+  for (const [position, gain] of gains.entries()) {
+    if (gain <= 0) continue;
+    const share = shares[position] ?? 0;
+    if (share <= 0) return Infinity;
+    most = Math.max(most, gain / share);
+  }
+  return most;
+}
+
+/** The pairs that make a missing group worth what it is. */
+function pairsOf({
+  groupIndex,
+  scenarios,
+}: Worth & { readonly groupIndex: number }): readonly MissingPair[] {
+  return scenarios.flatMap(({ lambda, shares, gains }, scenarioIndex) =>
+    [...gains.keys()].flatMap((position) => {
+      const gain = gains[position] ?? 0;
+      const isWorthwhile = gain > 0 && gain >= WORTHWHILE * lambda * (shares[position] ?? 0);
+      return isWorthwhile ? [{ groupIndex, position, scenarioIndex }] : [];
+    }),
+  );
+}

@@ -1,0 +1,379 @@
+/**
+ * The linear relaxation, but for columns and rows that do not matter yet.
+ *
+ * Columns: nodes of the offers of active groups (present ones that stay, and launched ones,
+ * apart), containers of a class on an active group in a scenario (active pairs), unmet demand,
+ * excess concentration. Rows: demand, quotas, budget, shares, concentration from the start; the
+ * loads of a group (loads.ts) as they are broken. Everything that is missing is priced or
+ * separated from outside: see relax.ts.
+ */
+import { gpusBeyond, shareRowsOf } from "../market-rules.ts";
+import type { Problem } from "../presolve.ts";
+import type { LinearModel, LinearSolution, NewColumn, NewRow } from "../solvers/linear-model.ts";
+import { loadsOf, type Load } from "./loads.ts";
+
+/** Containers of one class on one group in one scenario. */
+export interface Pair {
+  readonly column: number;
+  readonly groupIndex: number;
+  readonly position: number;
+  readonly classIndex: number;
+  readonly scenarioIndex: number;
+}
+
+/** Bounds that a column is narrowed to. */
+export interface ColumnBounds {
+  readonly column: number;
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/** A row that says: the load of a scenario's containers is at most the group's nodes. */
+interface LoadRow {
+  readonly row: number;
+  readonly load: number;
+}
+
+/** What is in the model of one group. */
+export interface ActiveGroup {
+  readonly groupIndex: number;
+  /** Grows with the loads that patterns give. */
+  readonly loads: Load[];
+  /** By scenario. */
+  readonly loadRows: readonly LoadRow[][];
+  /** By scenario: column by position, or -1. */
+  readonly pairColumns: readonly Int32Array[];
+}
+
+export class RestrictedModel {
+  readonly problem: Problem;
+  readonly #lp: LinearModel;
+  readonly #active = new Map<number, ActiveGroup>();
+  readonly pairs: Pair[] = [];
+  /** Columns by offer, or -1: nodes that stay, and nodes that are launched. */
+  readonly keptColumns: Int32Array;
+  readonly launchedColumns: Int32Array;
+  readonly #demandRows: Int32Array;
+  readonly unmetColumns: Int32Array;
+  /** Rows of limits by offer, with the coefficient of one node. */
+  readonly #limitRows: readonly Map<number, number>[];
+  /** Upper bound of every column; the lower ones are all 0. */
+  readonly #uppers: number[] = [];
+  readonly #narrowed = new Set<number>();
+  readonly #kept = new Map<number, ColumnBounds>();
+  /** Names of limits that may be priced, by row. */
+  readonly pricedRows: { readonly constraint: string; readonly row: number }[] = [];
+
+  /** Opens an empty linear program. */
+  readonly open: () => LinearModel;
+
+  constructor(problem: Problem, open: () => LinearModel) {
+    this.problem = problem;
+    this.open = open;
+    this.#lp = open();
+    const { offers, classes, probabilities } = problem;
+    this.keptColumns = new Int32Array(offers.length).fill(-1);
+    this.launchedColumns = new Int32Array(offers.length).fill(-1);
+    this.#demandRows = new Int32Array(classes.length * probabilities.length).fill(-1);
+    this.unmetColumns = new Int32Array(classes.length * probabilities.length).fill(-1);
+    this.#limitRows = offers.map(() => new Map<number, number>());
+    this.#addDemand();
+    this.#addLimits();
+  }
+
+  get activeGroups(): ReadonlyMap<number, ActiveGroup> {
+    return this.#active;
+  }
+
+  /** Solver time so far, by its own account. */
+  get spentMs(): number {
+    return this.#spentMs;
+  }
+  #spentMs = 0;
+
+  solve(timeLimitMs: number): LinearSolution {
+    const solution = this.#lp.solve(timeLimitMs);
+    this.#spentMs += solution.solveMs;
+    return solution;
+  }
+
+  /** Sets bounds that `resetBounds` goes back to; those given before are dropped. */
+  keep(bounds: readonly ColumnBounds[]): void {
+    const dropped = [...this.#kept.keys()];
+    this.#kept.clear();
+    for (const one of bounds) this.#kept.set(one.column, one);
+    this.resetBounds(new Set([...dropped, ...this.#kept.keys()]));
+  }
+
+  /** Whether `keep` holds a column. */
+  isKept(column: number): boolean {
+    return this.#kept.has(column);
+  }
+
+  /** Narrows columns until `resetBounds`. */
+  fix(bounds: readonly ColumnBounds[]): void {
+    for (const { column } of bounds) this.#narrowed.add(column);
+    this.#lp.setColumnBounds(
+      bounds.map(({ column }) => column),
+      bounds.map(({ lower }) => lower),
+      bounds.map(({ upper }) => upper),
+    );
+  }
+
+  /** Gives every narrowed column, or those given, its own bounds again. */
+  resetBounds(columns: Iterable<number> = [...this.#narrowed]): void {
+    const list = [...columns];
+    for (const column of list) this.#narrowed.delete(column);
+    this.#lp.setColumnBounds(
+      list,
+      list.map((column) => this.#kept.get(column)?.lower ?? 0),
+      list.map((column) => this.#kept.get(column)?.upper ?? this.#uppers[column] ?? Infinity),
+    );
+  }
+
+  close(): void {
+    this.#lp.close();
+  }
+
+  demandRow(classIndex: number, scenarioIndex: number): number {
+    return this.#demandRows[classIndex * this.problem.probabilities.length + scenarioIndex] ?? -1;
+  }
+
+  /** Coefficients of one node of an offer in the rows of limits. */
+  limitRowsOf(offerIndex: number): ReadonlyMap<number, number> {
+    return this.#limitRows[offerIndex] ?? new Map<number, number>();
+  }
+
+  /** Brings groups in: their offers, and the first load of each in every scenario. */
+  activate(groupIndexes: readonly number[]): void {
+    const { problem } = this;
+    const scenarioCount = problem.probabilities.length;
+    const fresh = groupIndexes.filter((index) => !this.#active.has(index));
+    for (const groupIndex of fresh) {
+      const group = problem.groups[groupIndex];
+      if (!group) continue;
+      this.#active.set(groupIndex, {
+        groupIndex,
+        loads: [...loadsOf(problem, group)],
+        loadRows: Array.from({ length: scenarioCount }, () => []),
+        pairColumns: Array.from({ length: scenarioCount }, () =>
+          new Int32Array(group.classIndexes.length).fill(-1),
+        ),
+      });
+    }
+    this.#addNodes(fresh);
+    this.addLoads(
+      fresh.flatMap((groupIndex) =>
+        Array.from(
+          { length: scenarioCount * plainLoadCount(this.#active.get(groupIndex)) },
+          (_, index) => ({
+            groupIndex,
+            scenarioIndex: index % scenarioCount,
+            load: Math.floor(index / scenarioCount),
+          }),
+        ),
+      ),
+    );
+  }
+
+  /** Adds pairs; ones that are there already are passed over. */
+  addPairs(wanted: readonly Omit<Pair, "column" | "classIndex">[]): void {
+    const columns: NewColumn[] = [];
+    const made: Omit<Pair, "column">[] = [];
+    for (const { groupIndex, position, scenarioIndex } of wanted) {
+      const active = this.#active.get(groupIndex);
+      const inScenario = active?.pairColumns[scenarioIndex];
+      if (!active || inScenario?.[position] !== -1) continue;
+      const classIndex = this.problem.groups[groupIndex]?.classIndexes[position] ?? -1;
+      const row = this.demandRow(classIndex, scenarioIndex);
+      if (row < 0) continue;
+      inScenario[position] = -2;
+      const rows = [row];
+      const values = [1];
+      for (const loadRow of active.loadRows[scenarioIndex] ?? []) {
+        const weight = active.loads[loadRow.load]?.[position] ?? 0;
+        if (weight === 0) continue;
+        rows.push(loadRow.row);
+        values.push(weight);
+      }
+      const probability = this.problem.probabilities[scenarioIndex] ?? 0;
+      const usd = this.problem.groups[groupIndex]?.costs[position]?.usd ?? 0;
+      columns.push({ cost: probability * usd, lower: 0, upper: Infinity, rows, values });
+      made.push({ groupIndex, position, classIndex, scenarioIndex });
+    }
+    let column = this.#addColumns(columns);
+    for (const pair of made) {
+      const inScenario = this.#active.get(pair.groupIndex)?.pairColumns[pair.scenarioIndex];
+      if (inScenario) inScenario[pair.position] = column;
+      this.pairs.push({ ...pair, column });
+      column += 1;
+    }
+  }
+
+  /** Adds load rows of active groups. */
+  addLoads(
+    wanted: readonly {
+      readonly groupIndex: number;
+      readonly scenarioIndex: number;
+      readonly load: number;
+    }[],
+  ): void {
+    const rows: NewRow[] = [];
+    const made: { readonly list: LoadRow[]; readonly load: number }[] = [];
+    for (const { groupIndex, scenarioIndex, load } of wanted) {
+      const active = this.#active.get(groupIndex);
+      const weights = active?.loads[load];
+      const list = active?.loadRows[scenarioIndex];
+      if (!active || !weights || !list) continue;
+      const columns: number[] = [];
+      const values: number[] = [];
+      for (const [position, column] of (active.pairColumns[scenarioIndex] ?? []).entries()) {
+        const weight = weights[position] ?? 0;
+        if (column < 0 || weight === 0) continue;
+        columns.push(column);
+        values.push(weight);
+      }
+      for (const column of this.nodeColumnsOf(groupIndex)) {
+        columns.push(column);
+        values.push(-1);
+      }
+      rows.push({ lower: -Infinity, upper: 0, columns, values });
+      made.push({ list, load });
+    }
+    let row = this.#lp.addRows(rows);
+    for (const { list, load } of made) {
+      list.push({ row, load });
+      row += 1;
+    }
+  }
+
+  /** Adds a load of an active group, in every scenario. */
+  addLoad(groupIndex: number, weights: Load): void {
+    const active = this.#active.get(groupIndex);
+    if (!active) return;
+    const load = active.loads.push(weights) - 1;
+    this.addLoads(
+      [...active.loadRows.keys()].map((scenarioIndex) => ({ groupIndex, scenarioIndex, load })),
+    );
+  }
+
+  /** Columns of the nodes of a group. */
+  nodeColumnsOf(groupIndex: number): readonly number[] {
+    return (this.problem.groups[groupIndex]?.offerIndexes ?? []).flatMap((offerIndex) =>
+      [this.keptColumns[offerIndex] ?? -1, this.launchedColumns[offerIndex] ?? -1].filter(
+        (column) => column >= 0,
+      ),
+    );
+  }
+
+  /** Rows of the loads of a group, in every scenario. */
+  loadRowsOf(groupIndex: number): readonly number[] {
+    const active = this.#active.get(groupIndex);
+    return active ? active.loadRows.flatMap((rows) => rows.map(({ row }) => row)) : [];
+  }
+
+  /** Nodes of an offer in a solution. */
+  nodesOf(offerIndex: number, values: Float64Array): number {
+    const kept = this.keptColumns[offerIndex] ?? -1;
+    const launched = this.launchedColumns[offerIndex] ?? -1;
+    return (kept < 0 ? 0 : (values[kept] ?? 0)) + (launched < 0 ? 0 : (values[launched] ?? 0));
+  }
+
+  #addColumns(columns: readonly NewColumn[]): number {
+    for (const { upper } of columns) this.#uppers.push(upper);
+    return this.#lp.addColumns(columns);
+  }
+
+  #addDemand(): void {
+    const { classes, probabilities } = this.problem;
+    const rows: NewRow[] = [];
+    const columns: NewColumn[] = [];
+    const keys: number[] = [];
+    for (const [classIndex, { wanted, unmetUsd }] of classes.entries()) {
+      for (const [scenarioIndex, quantity] of wanted.entries()) {
+        if (quantity === 0) continue;
+        const row = rows.length;
+        rows.push({ lower: quantity, upper: Infinity, columns: [], values: [] });
+        const cost = (probabilities[scenarioIndex] ?? 0) * unmetUsd;
+        columns.push({ cost, lower: 0, upper: quantity, rows: [row], values: [1] });
+        keys.push(classIndex * probabilities.length + scenarioIndex);
+      }
+    }
+    const firstRow = this.#lp.addRows(rows);
+    const firstColumn = this.#addColumns(columns);
+    for (const [index, key] of keys.entries()) {
+      this.#demandRows[key] = firstRow + index;
+      this.unmetColumns[key] = firstColumn + index;
+    }
+  }
+
+  #addLimits(): void {
+    const { problem } = this;
+    for (const { quotaGroup, limit, offerIndexes } of problem.quotas) {
+      const most = offerIndexes.reduce((sum, i) => sum + (problem.offers[i]?.countMax ?? 0), 0);
+      if (most <= limit) continue;
+      this.#addLimit(
+        limit,
+        new Map(offerIndexes.map((index) => [index, 1])),
+        `quota ${quotaGroup}`,
+      );
+    }
+    if (problem.budgetUsd !== undefined) {
+      const rents = problem.offers.map(({ rentUsd }, index) => [index, rentUsd] as const);
+      this.#addLimit(problem.budgetUsd, new Map(rents), "budget");
+    }
+    for (const { constraint, fraction, sign, offerIndexes } of shareRowsOf(problem)) {
+      this.#addLimit(0, new Map(gpusBeyond(problem, offerIndexes, fraction, sign)), constraint);
+    }
+    for (const { freeFraction, usdPerGpu, offerIndexes } of problem.concentrations) {
+      const row = this.#addLimit(0, new Map(gpusBeyond(problem, offerIndexes, freeFraction, 1)));
+      const excess = { cost: usdPerGpu, lower: 0, upper: Infinity, rows: [row], values: [-1] };
+      this.#addColumns([excess]);
+    }
+  }
+
+  #addLimit(upper: number, coefficients: ReadonlyMap<number, number>, constraint?: string): number {
+    const row = this.#lp.addRows([{ lower: -Infinity, upper, columns: [], values: [] }]);
+    for (const [offerIndex, value] of coefficients) {
+      if (value !== 0) this.#limitRows[offerIndex]?.set(row, value);
+    }
+    if (constraint !== undefined) this.pricedRows.push({ constraint, row });
+    return row;
+  }
+
+  #addNodes(groupIndexes: readonly number[]): void {
+    const columns: NewColumn[] = [];
+    const made: { readonly list: Int32Array; readonly offerIndex: number }[] = [];
+    for (const groupIndex of groupIndexes) {
+      for (const offerIndex of this.problem.groups[groupIndex]?.offerIndexes ?? []) {
+        const offer = this.problem.offers[offerIndex];
+        if (!offer) continue;
+        const rows = [...this.limitRowsOf(offerIndex).keys()];
+        const values = [...this.limitRowsOf(offerIndex).values()];
+        const usd = offer.rentUsd + offer.reclaimUsd;
+        const { present, countMax, launchUsd, releaseUsd } = offer;
+        if (present > 0) {
+          columns.push({ cost: usd - releaseUsd, lower: 0, upper: present, rows, values });
+          made.push({ list: this.keptColumns, offerIndex });
+        }
+        if (countMax > present) {
+          const upper = countMax - present;
+          columns.push({ cost: usd + launchUsd, lower: 0, upper, rows, values });
+          made.push({ list: this.launchedColumns, offerIndex });
+        }
+      }
+    }
+    let column = this.#addColumns(columns);
+    for (const { list, offerIndex } of made) {
+      list[offerIndex] = column;
+      column += 1;
+    }
+  }
+}
+
+/** Plain shares come first in the list of loads, one for each resource; they are always in. */
+const PLAIN_LOADS_MAX = 3;
+
+function plainLoadCount(active: ActiveGroup | undefined): number {
+  return Math.min(PLAIN_LOADS_MAX, active?.loads.length ?? 0);
+}
