@@ -60,7 +60,7 @@ export interface BufferBounds {
 
 /** How much healthy, idle capacity to hold ready. */
 export interface BufferPolicy {
-  /** What it is worth that work which needs one GPU does not wait, per GPU and hour. */
+  /** What it is worth that work which needs one GPU does not wait, per GPU and hour; 0: nothing. */
   readonly waitMicroUsdPerGpuHour: MicroUsd;
   /** Bounds of the quantile of demand that is held, 0..1, whatever the prices say. */
   readonly quantileMin: number;
@@ -104,9 +104,10 @@ export interface OptimizerPolicy {
   readonly buffers: BufferPolicy;
 }
 
+/** None is held: nothing is rented that nobody asked for until waiting has a price. */
 export const DEFAULT_BUFFER_POLICY: BufferPolicy = {
-  waitMicroUsdPerGpuHour: 60_000_000,
-  quantileMin: 0.5,
+  waitMicroUsdPerGpuHour: 0,
+  quantileMin: 0,
   quantileMax: 0.99,
   byGpuType: {},
 };

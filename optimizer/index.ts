@@ -1,7 +1,6 @@
 /** Pure planning: market, demand scenarios, policy and present fleet in, a fleet plan out. */
 export { NO_HISTORY, observeDemand, type DemandHistory } from "./buffer/demand-history.ts";
-export { planBuffers, type BufferPlan, type PlannedBuffer } from "./buffer/plan-buffers.ts";
-export { nextGain } from "./forecast/feedback.ts";
+export { planBuffers, type PlannedBuffer } from "./buffer/plan-buffers.ts";
 export { planFleet } from "./plan-fleet.ts";
 export { type FleetPlan, type PlanInput } from "./plan.ts";
 export { createSolvers } from "./solvers/create-solvers.ts";

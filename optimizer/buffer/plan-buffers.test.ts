@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  DEFAULT_BUFFER_POLICY,
   DEFAULT_OPTIMIZER_POLICY,
   GPU_TYPES,
   MS_PER_MINUTE,
@@ -35,8 +34,16 @@ const OFFERS: readonly Offer[] = [
   testOffer("a100", { gpuType: "A100-80GB", priceMicroUsdPerHour: 2_000_000, nodeCountMax: 1_000 }),
 ];
 
+/** A minute of waiting for one GPU is worth a dollar. */
+const WAITING: BufferPolicy = {
+  waitMicroUsdPerGpuHour: 60_000_000,
+  quantileMin: 0.5,
+  quantileMax: 0.99,
+  byGpuType: {},
+};
+
 function policyWith(buffers: Partial<BufferPolicy>): OptimizerPolicy {
-  return { ...DEFAULT_OPTIMIZER_POLICY, buffers: { ...DEFAULT_BUFFER_POLICY, ...buffers } };
+  return { ...DEFAULT_OPTIMIZER_POLICY, buffers: { ...WAITING, ...buffers } };
 }
 
 /** Some hours of demand around a level for each class, the same for equal arguments. */
@@ -82,7 +89,7 @@ function summary({ buffers }: BufferPlan): readonly string[] {
 describe("the quantile that is held", () => {
   test("is where one more idle GPU costs as much as it saves", () => {
     const check = (idleUsd: number, expected: number): void => {
-      expect(heldQuantile(idleUsd * 1e6, DEFAULT_BUFFER_POLICY)).toBeCloseTo(expected, 12);
+      expect(heldQuantile(idleUsd * 1e6, WAITING)).toBeCloseTo(expected, 12);
     };
     check(2.5, 60 / 62.5);
     check(15, 0.8);
@@ -265,4 +272,10 @@ test("buffers are demand that a fleet plan takes in", () => {
     policy,
   };
   expect(() => readInput(input)).not.toThrow();
+});
+
+test("nothing is held while waiting has no price", () => {
+  const history = historyOf([[H100, 20]]);
+  const { buffers } = planBuffers({ history, offers: OFFERS, policy: DEFAULT_OPTIMIZER_POLICY });
+  expect(buffers).toEqual([]);
 });

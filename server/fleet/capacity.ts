@@ -2,7 +2,9 @@
  * The capacity loop: what is wanted becomes demand, demand becomes a plan, the pool makes the
  * fleet equal to it.
  *
- * A plan is made when demand changes and every `REPLAN_MS`; the pool acts every tick.
+ * A plan is made when demand changes and every `REPLAN_MS`; the pool acts every tick. Where policy
+ * gives waiting a price, what was wanted so far becomes a forecast, and the forecast a buffer of
+ * idle nodes in the plan.
  */
 import {
   demandClassKey,
@@ -13,7 +15,15 @@ import {
   type Offer,
   type Policy,
 } from "../../core/index.ts";
-import type { FleetPlan, PlanInput } from "../../optimizer/index.ts";
+import {
+  NO_HISTORY,
+  observeDemand,
+  planBuffers,
+  type DemandHistory,
+  type FleetPlan,
+  type PlanInput,
+  type PlannedBuffer,
+} from "../../optimizer/index.ts";
 import type { PlanSummary } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
@@ -47,6 +57,7 @@ const NO_CLOUD =
 export class Capacity {
   readonly #options: CapacityOptions;
   #desired: FleetPlan["lines"] | undefined;
+  #history: DemandHistory = NO_HISTORY;
   /** Every offer seen since the start: an offer that is refused for a while is not listed. */
   readonly #knownOffers = new Map<string, Offer>();
   #summary: PlanSummary | undefined;
@@ -76,18 +87,22 @@ export class Capacity {
   async tick(): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
     const wanted = this.#wantedContainers();
+    const demand = this.#demandOf(wanted);
+    this.#history = observeDemand(this.#history, { ...demand, atMs: nowMs });
     const key = keyOf(wanted);
     if (key === this.#plannedFor && nowMs - this.#plannedAtMs < REPLAN_MS) return;
     const offers = await this.#options.offers();
     for (const offer of offers) this.#knownOffers.set(offer.offerId, offer);
     this.#plannedFor = key;
     this.#plannedAtMs = nowMs;
-    if (wanted.length === 0 && this.#presentFleet(offers).length === 0) {
+    const buffers = this.#buffers(offers);
+    const isQuiet = wanted.length === 0 && buffers.length === 0;
+    if (isQuiet && this.#presentFleet(offers).length === 0) {
       this.#desired = [];
       this.#summary = undefined;
       return;
     }
-    const input = this.#inputFor(wanted, offers);
+    const input = this.#inputFor(demand, buffers, offers);
     const timed = await this.#options.planner.plan(input);
     this.#desired = timed.plan.lines;
     this.#explainPending(wanted, timed.plan);
@@ -103,7 +118,7 @@ export class Capacity {
     });
   }
 
-  #inputFor(wanted: readonly ContainerRecord[], offers: readonly Offer[]): PlanInput {
+  #demandOf(wanted: readonly ContainerRecord[]): Demand {
     const classes = new Map<string, DemandClass>();
     const quantity: Record<string, number> = {};
     for (const { live } of wanted) {
@@ -112,9 +127,29 @@ export class Capacity {
       classes.set(classId, { classId, needs: live.needs, unmetMicroUsdPerHour });
       quantity[classId] = (quantity[classId] ?? 0) + 1;
     }
+    return { classes: [...classes.values()], quantity };
+  }
+
+  /** Idle containers to hold ready; none unless policy asks for them. */
+  #buffers(offers: readonly Offer[]): readonly PlannedBuffer[] {
+    const policy = this.#options.policy.optimizer;
+    const { waitMicroUsdPerGpuHour, byGpuType } = policy.buffers;
+    if (waitMicroUsdPerGpuHour === 0 && Object.keys(byGpuType).length === 0) return [];
+    return planBuffers({ history: this.#history, offers, policy }).buffers;
+  }
+
+  #inputFor(
+    demand: Demand,
+    buffers: readonly PlannedBuffer[],
+    offers: readonly Offer[],
+  ): PlanInput {
+    const held = buffers.map(
+      ({ demandClass, quantity }) => [demandClass.classId, quantity] as const,
+    );
+    const quantity = { ...demand.quantity, ...Object.fromEntries(held) };
     return {
       offers,
-      classes: [...classes.values()],
+      classes: [...demand.classes, ...buffers.map(({ demandClass }) => demandClass)],
       scenarios: [{ scenarioId: "now", probability: 1, quantity }],
       fleet: this.#presentFleet(offers),
       policy: this.#options.policy.optimizer,
@@ -178,6 +213,12 @@ export class Capacity {
       events.publish({ appId, functionId }, { kind: "plan.made", plan: summary });
     }
   }
+}
+
+/** What is wanted: classes, and how many containers of each. */
+interface Demand {
+  readonly classes: readonly DemandClass[];
+  readonly quantity: Readonly<Record<string, number>>;
 }
 
 function keyOf(wanted: readonly ContainerRecord[]): string {

@@ -74,7 +74,8 @@ const bufferBounds = z.strictObject({
 const bufferSection = z
   .strictObject({
     waitUsdPerGpuHour: usd(
-      "What it is worth that work which needs one GPU does not wait, USD per GPU and hour.",
+      "What it is worth that work which needs one GPU does not wait, USD per GPU and hour; " +
+        "0 holds no buffer.",
     ).default(usdFromMicroUsd(buffers.waitMicroUsdPerGpuHour)),
     quantileMin: fraction("Lower bound of the quantile of demand that is held.").default(
       buffers.quantileMin,
