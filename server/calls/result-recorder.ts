@@ -11,7 +11,7 @@ import type {
   StoredResult,
 } from "../store/record-store.ts";
 import { INLINE_PAYLOAD_BYTES_MAX } from "../../sdk/protocol/index.ts";
-import type { Clock } from "../../core/index.ts";
+import { PlatformError, type Clock } from "../../core/index.ts";
 import type { CallWatch } from "./call-watch.ts";
 import type { Settlement } from "./function-dispatcher.ts";
 
@@ -26,6 +26,7 @@ export interface ResultRecorderOptions {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
+const REFUSED = "the record store refused the result; the server's log says why";
 /** Pause before a failed write is tried again; results stay with their agents meanwhile. */
 const RETRY_MS = 500;
 
@@ -70,9 +71,36 @@ export class ResultRecorder {
       } catch (error) {
         if (this.#closing.signal.aborted) throw error;
         this.#options.onError(error, `recording ${results.length} results`);
+        if (error instanceof PlatformError && !error.retryable) return this.#recordSingly(results);
         await this.#options.clock.sleep(RETRY_MS, this.#closing.signal);
       }
     }
+  }
+
+  /** The ledger will never take these together: each alone, and what it refuses as a failure. */
+  async #recordSingly(results: readonly NewResult[]): Promise<RecordOutcome> {
+    const [only] = results;
+    if (results.length === 1 && only !== undefined) {
+      const { callId, index, finishedAtMs } = only;
+      const error = { name: "ResultRefused", message: REFUSED };
+      const failure: NewResult = {
+        callId,
+        index,
+        finishedAtMs,
+        outcome: "failed",
+        runMs: 0,
+        error,
+      };
+      return this.#options.ledger.recordResults([failure]);
+    }
+    const recorded: boolean[] = [];
+    const calls = new Map<string, CallRecord>();
+    for (const result of results) {
+      const outcome = await this.#recordDurably([result]);
+      recorded.push(...outcome.recorded);
+      for (const call of outcome.calls) calls.set(call.callId, call);
+    }
+    return { recorded, calls: [...calls.values()] };
   }
 
   async #resultOf(settlement: Settlement): Promise<NewResult> {
