@@ -179,3 +179,22 @@ describe("closing", () => {
     expect(planIds(open())).toEqual(["last"]);
   });
 });
+
+describe("a write that nobody waits for", () => {
+  test("goes with the next group", async () => {
+    const database = open();
+    const soon = database.writeSoon(() => database.run(PLAN, "soon"));
+    await database.write(() => database.run(PLAN, "now"));
+    expect(await soon).toBe(1);
+    expect(planIds(database)).toEqual(["soon", "now"]);
+  });
+
+  test("is committed by itself when nothing else is, and when the file is closed", async () => {
+    const database = open();
+    await database.writeSoon(() => database.run(PLAN, "alone"));
+    const last = database.writeSoon(() => database.run(PLAN, "last"));
+    database.close();
+    expect(await last).toBe(1);
+    expect(planIds(open())).toEqual(["alone", "last"]);
+  });
+});

@@ -36,7 +36,7 @@ export class SqliteLedger implements CallLedger, CallReader {
     containerId: string,
     startedAtMs: number,
   ): Promise<void> {
-    await this.#db.write(() => {
+    await this.#db.writeSoon(() => {
       const keys = this.#callKeys();
       for (const { callId, index } of inputs) {
         const callKey = keys(callId);
