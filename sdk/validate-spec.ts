@@ -41,6 +41,8 @@ const FIELD_CHECKS: Readonly<Record<keyof FunctionSpec, Check>> = {
   minContainers: wholeRange({ min: 0, max: 4_000, unit: "containers" }),
   maxContainers: wholeRange({ min: 1, max: 4_000, unit: "containers" }),
   bufferContainers: wholeRange({ min: 0, max: 4_000, unit: "containers" }),
+  maxConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
+  targetConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
   regions: listOf(checkRegion),
   clouds: listOf(checkCloud),
   preemptible: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
@@ -71,6 +73,7 @@ export function validateSpec(spec: FunctionSpec): void {
     if (problem !== undefined) throw new UsageError(`${field} ${problem}`);
   }
   checkContainerBounds(spec);
+  checkConcurrency(spec);
 }
 
 /** @throws UsageError unless `name` can be an app's. */
@@ -95,6 +98,14 @@ function checkContainerBounds(spec: FunctionSpec): void {
       `minContainers (${minContainers}) must not be above maxContainers (${maxContainers})`,
     );
   }
+}
+
+function checkConcurrency({ maxConcurrentInputs = 1, targetConcurrentInputs }: FunctionSpec): void {
+  if (targetConcurrentInputs === undefined || targetConcurrentInputs <= maxConcurrentInputs) return;
+  throw new UsageError(
+    `targetConcurrentInputs (${targetConcurrentInputs}) must not be above ` +
+      `maxConcurrentInputs (${maxConcurrentInputs})`,
+  );
 }
 
 function checkFunctionName(value: unknown): string | undefined {

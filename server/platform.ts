@@ -7,6 +7,8 @@
 import { pino, type Logger } from "pino";
 import { createRng, messageOf, PlatformError } from "../core/index.ts";
 import { createAppService, type ManagedApps } from "./apps/app-service.ts";
+import { specInForce } from "./apps/find-function.ts";
+import { createFunctionService } from "./apps/function-service.ts";
 import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import {
@@ -25,7 +27,7 @@ import type { PlatformConfig } from "./config.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { userDataOf } from "./fleet/user-data.ts";
 import { buildHttpServer } from "./http/server.ts";
-import type { StoredDeployment } from "./store/record-store.ts";
+import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
 export const VERSION = "0.1.0";
 
@@ -89,7 +91,19 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" },
     { clock, ids },
   );
-  const services = { calls: calls.service, apps, fleet: fleet.service, events, agents: fleet.hub };
+  const functions = createFunctionService({
+    store,
+    fleet: fleet.service,
+    onScaled: (stored) => rescale(stored, calls, fleet),
+  });
+  const services = {
+    calls: calls.service,
+    apps,
+    functions,
+    fleet: fleet.service,
+    events,
+    agents: fleet.hub,
+  };
   const http = buildHttpServer({
     services,
     store,
@@ -186,9 +200,16 @@ async function keepWarm(
   calls: CallDesk,
   fleet: Fleet,
 ): Promise<void> {
-  for (const { functionId, spec } of deployment.functions) {
-    if ((spec.minContainers ?? 0) > 0) await calls.functions.get(functionId);
+  for (const stored of deployment.functions) {
+    if (specInForce(stored).minContainers > 0) await calls.functions.get(stored.functionId);
   }
+  fleet.kick();
+}
+
+/** A function's scaling was updated: it holds from now on, a floor without waiting for a call. */
+async function rescale(stored: StoredFunction, calls: CallDesk, fleet: Fleet): Promise<void> {
+  calls.functions.rescale(stored);
+  if (specInForce(stored).minContainers > 0) await calls.functions.get(stored.functionId);
   fleet.kick();
 }
 

@@ -17,6 +17,7 @@ import type {
   PlatformEvent,
   PlatformStatus,
   ResultsHeader,
+  ScalingUpdate,
 } from "../sdk/protocol/index.ts";
 
 /** Who is asking. */
@@ -67,6 +68,19 @@ export interface AppService {
   lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo>;
 }
 
+/** Functions of deployed apps: listed, and scaled while they run. */
+export interface FunctionService {
+  /** Of one app, or of all; by name. */
+  list(who: Principal, app?: string): Promise<readonly FunctionInfo[]>;
+  /** Changes what `update` names, until the app is deployed again. */
+  scale(
+    who: Principal,
+    app: string,
+    functionName: string,
+    update: ScalingUpdate,
+  ): Promise<FunctionInfo>;
+}
+
 /** The fleet as it is now. */
 export interface FleetService {
   containers(who: Principal): Promise<readonly ContainerSummary[]>;
@@ -107,6 +121,7 @@ export interface AgentGateway {
 export interface Services {
   readonly calls: CallService;
   readonly apps: AppService;
+  readonly functions: FunctionService;
   readonly fleet: FleetService;
   readonly events: EventBus;
   readonly agents: AgentGateway;

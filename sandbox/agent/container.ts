@@ -1,8 +1,8 @@
 /**
  * One container on this node: started, fed, watched and ended.
  *
- * Inputs are forwarded to the runner as they come and run there in order, so the oldest without
- * a result is the one that runs. Each ends as a result or is named in the container's exit.
+ * Inputs are forwarded to the runner as they come and begin there in order, so the oldest without
+ * a result are those that run. Each ends as a result or is named in the container's exit.
  */
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
@@ -19,6 +19,7 @@ import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
+import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 
 /** Where a container reports. */
@@ -50,9 +51,8 @@ export class Container {
   readonly #options: ContainerOptions;
   readonly #log: ContainerLog;
   readonly #receivedAtMs: number;
-  /** Inputs without a result, oldest first. */
-  readonly #inputIds = new Set<string>();
-  #headSinceMs = 0;
+  /** Inputs without a result. */
+  readonly #inputs: HeldInputs;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #ordered: EndOfContainer["ordered"];
@@ -66,6 +66,7 @@ export class Container {
   constructor(options: ContainerOptions) {
     this.#options = options;
     this.#receivedAtMs = options.clock.nowMs();
+    this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
     const { containerId } = options.start;
     this.#log = new ContainerLog(options.clock, (lines) => {
       options.reports.logs(containerId, lines);
@@ -79,7 +80,7 @@ export class Container {
   get held(): HeldContainer {
     const { containerId, functionId } = this.#options.start;
     const state = this.#ready ? "ready" : "starting";
-    return { containerId, functionId, state, inputIds: [...this.#inputIds] };
+    return { containerId, functionId, state, inputIds: this.#inputs.ids };
   }
 
   /** Starts the sandbox and runs it to its end; resolves when it is gone and reported. */
@@ -117,16 +118,15 @@ export class Container {
 
   /** Hands inputs to the runner, in order. `body` holds their payloads. */
   push(inputs: readonly { readonly inputId: string; readonly bytes: number }[], body: Uint8Array) {
-    if (this.#inputIds.size === 0) this.#headSinceMs = this.#options.clock.nowMs();
-    for (const { inputId } of inputs) this.#inputIds.add(inputId);
+    const inputIds = inputs.map(({ inputId }) => inputId);
+    this.#inputs.add(inputIds, this.#options.clock.nowMs());
     this.#send({ type: "inputs", inputs }, body);
   }
 
   /** Gives back what has not begun, and ends the container if one of these runs. */
   cancel(inputIds: readonly string[], abortRunning: boolean): void {
-    const [running] = this.#inputIds;
     this.#send({ type: "cancel", inputIds });
-    if (abortRunning && running !== undefined && inputIds.includes(running)) this.stop();
+    if (abortRunning && inputIds.some((inputId) => this.#inputs.isRunning(inputId))) this.stop();
   }
 
   /** Ends the container; what it has not answered is named in its exit. */
@@ -134,14 +134,13 @@ export class Container {
     this.#kill("stop");
   }
 
-  /** Ends the container when its running input, or its start, has taken too long. */
+  /** Ends the container when a running input, or its start, has taken too long. */
   checkTimeouts(nowMs: number): void {
     const { start } = this.#options;
     const startingMs = nowMs - this.#receivedAtMs;
     if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
-    const runningMs = nowMs - this.#headSinceMs;
-    const overdue = runningMs > start.timeoutMs + TIMEOUT_SLACK_MS;
-    if (this.#ready && this.#inputIds.size > 0 && overdue) this.#kill("timeout");
+    const overdue = this.#inputs.longestRunMs(nowMs) > start.timeoutMs + TIMEOUT_SLACK_MS;
+    if (this.#ready && overdue) this.#kill("timeout");
   }
 
   #kill(why: NonNullable<EndOfContainer["ordered"]>): void {
@@ -177,9 +176,10 @@ export class Container {
   }
 
   #boot(code: Uint8Array): void {
-    const { functionName, appName, env, containerId } = this.#options.start;
+    const { functionName, appName, env, containerId, maxInputs } = this.#options.start;
     const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
-    this.#send({ type: "boot", functionName, appName, env: { ...own, ...env } }, code);
+    const boot = { type: "boot", functionName, appName, env: { ...own, ...env } } as const;
+    this.#send(maxInputs === undefined ? boot : { ...boot, maxInputs }, code);
   }
 
   /** What is printed past the runner: by child processes, or by Node when it dies. */
@@ -208,7 +208,7 @@ export class Container {
       case "ready":
         if (this.#ready) return;
         this.#ready = true;
-        this.#headSinceMs = this.#options.clock.nowMs();
+        this.#inputs.restart(this.#options.clock.nowMs());
         this.#options.reports.ready(
           this.#options.start.containerId,
           this.#options.clock.nowMs() - this.#receivedAtMs,
@@ -234,7 +234,7 @@ export class Container {
 
   /** A line may name an input only while this container has it. */
   #ownLine({ stream, text, inputId }: RunnerLine): RunnerLine {
-    const isOwn = inputId !== undefined && this.#inputIds.has(inputId);
+    const isOwn = inputId !== undefined && this.#inputs.has(inputId);
     return { stream, text, ...(isOwn ? { inputId } : {}) };
   }
 
@@ -243,14 +243,12 @@ export class Container {
       body,
       results.map((result) => result.bytes),
     );
-    const [head] = this.#inputIds;
+    const inputIds = results.map(({ inputId }) => inputId);
+    const answered = this.#inputs.remove(inputIds, this.#options.clock.nowMs());
     const known = results.flatMap((result, position) => {
-      if (!this.#inputIds.delete(result.inputId)) return [];
+      if (!answered.delete(result.inputId)) return [];
       return [checkSize(result, payloads[position] ?? new Uint8Array(0))];
     });
-    // What is given back from behind the running input changes nothing about that one.
-    const [nextHead] = this.#inputIds;
-    if (nextHead !== head) this.#headSinceMs = this.#options.clock.nowMs();
     if (known.length === 0) return;
     this.#options.reports.results(
       this.#options.start.containerId,
@@ -275,7 +273,7 @@ export class Container {
       wasReady: this.#ready,
       loadError: this.#loadError,
       announced: this.#announced,
-      inputIds: [...this.#inputIds],
+      inputIds: this.#inputs.ids,
       timeoutMs: start.timeoutMs,
       startupTimeoutMs: start.startupTimeoutMs,
       memoryMiB: start.resources.memoryMiB,
@@ -284,20 +282,28 @@ export class Container {
       fault: this.#fault,
     });
     this.#log.end();
-    if (blamed !== undefined && this.#inputIds.delete(blamed.inputId)) {
-      const { inputId, error } = blamed;
-      const runMs = this.#options.clock.nowMs() - this.#headSinceMs;
-      const result: AgentResult = { inputId, outcome: "failed", bytes: 0, error, runMs };
+    if (blamed !== undefined && this.#inputs.has(blamed.inputId)) {
+      const result = this.#failureOf(blamed.inputId, blamed.error);
       reports.results(start.containerId, [result], [new Uint8Array(0)]);
     }
     reports.exited({
       containerId: start.containerId,
       kind,
       message,
-      inputIds: [...this.#inputIds],
+      inputIds: this.#inputs.ids,
       ...(exit.exitCode === undefined ? {} : { exitCode: exit.exitCode }),
       ...(this.#loadError === undefined ? {} : { error: this.#loadError }),
     });
+  }
+
+  /** An input fails with its container; of those that ran with it, each had its share of the time. */
+  #failureOf(inputId: string, error: WireError): AgentResult {
+    const nowMs = this.#options.clock.nowMs();
+    const runMs = this.#inputs.runMsOf(inputId, nowMs);
+    const others = this.#inputs.runningCount;
+    this.#inputs.remove([inputId], nowMs);
+    const share = others > 1 ? { busyMs: runMs / others } : {};
+    return { inputId, outcome: "failed", bytes: 0, error, runMs, ...share };
   }
 }
 

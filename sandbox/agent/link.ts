@@ -49,6 +49,8 @@ export interface StartContainer {
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
   readonly timeoutMs: number;
+  /** Inputs that it runs at once; one unless given. */
+  readonly maxInputs?: number;
 }
 
 /** Messages to the agent. `inputs` carries the inputs' payloads as its body, in order. */
@@ -83,6 +85,8 @@ export interface AgentResult {
   readonly bytes: number;
   readonly error?: WireError;
   readonly runMs: number;
+  /** Its share of that time, when others ran at once with it; absent means all of it. */
+  readonly busyMs?: number;
 }
 
 /** Why a container ended. */

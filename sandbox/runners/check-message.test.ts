@@ -28,6 +28,7 @@ describe("messages of the protocol", () => {
           error: { ...ERROR, code: "not_serializable" },
         },
         { inputId: "c", outcome: "returned", bytes: 0, runMs: 0 },
+        { inputId: "d", outcome: "succeeded", bytes: 0, runMs: 9, busyMs: 3 },
       ],
     },
     {

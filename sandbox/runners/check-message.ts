@@ -44,12 +44,14 @@ export function checkMessage(header: unknown): FromRunner {
 function resultOf(value: unknown): RunnerResult {
   const result = objectOf(value, "a result");
   const error = result["error"] === undefined ? undefined : errorOf(result["error"]);
+  const busyMs = result["busyMs"] === undefined ? undefined : amountOf(result["busyMs"], "busyMs");
   return {
     inputId: textOf(result["inputId"], "inputId"),
     outcome: oneOf(OUTCOMES, result["outcome"], "outcome"),
     bytes: amountOf(result["bytes"], "bytes"),
     runMs: amountOf(result["runMs"], "runMs"),
     ...(error === undefined ? {} : { error }),
+    ...(busyMs === undefined ? {} : { busyMs }),
   };
 }
 

@@ -13,6 +13,8 @@ export type ToRunner =
       readonly appName: string;
       /** The whole environment of the user's code. */
       readonly env: Readonly<Record<string, string>>;
+      /** Inputs to run at once; one unless given. */
+      readonly maxInputs?: number;
     }
   | {
       readonly type: "inputs";
@@ -28,6 +30,8 @@ export interface RunnerResult {
   readonly bytes: number;
   readonly error?: WireError;
   readonly runMs: number;
+  /** Its share of that time, when others ran at once with it; absent means all of it. */
+  readonly busyMs?: number;
 }
 
 export interface RunnerLine {

@@ -26,7 +26,7 @@ export interface TransportOptions extends ConnectionOptions {
 }
 
 export interface ApiRequest {
-  readonly method: "GET" | "HEAD" | "POST" | "PUT";
+  readonly method: "GET" | "HEAD" | "PATCH" | "POST" | "PUT";
   /** From `/v1` on, with its query. */
   readonly path: string;
   readonly body?: Uint8Array | string;

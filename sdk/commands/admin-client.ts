@@ -7,6 +7,9 @@ import type {
   ContainerSummary,
   Deployment,
   DeployRequest,
+  FunctionInfo,
+  FunctionList,
+  ScalingUpdate,
 } from "../protocol/index.ts";
 
 const JSON_MEDIA_TYPE = "application/json";
@@ -59,6 +62,24 @@ export class AdminClient {
       method: "POST",
       path: `/v1/apps/${encodeURIComponent(app)}/stop`,
       retryForMs: STOP_RETRY_FOR_MS,
+    });
+  }
+
+  /** Functions of the deployed apps, or of one. */
+  async functions(app: string | undefined): Promise<readonly FunctionInfo[]> {
+    const query = app === undefined ? "" : `?app=${encodeURIComponent(app)}`;
+    const path = `/v1/functions${query}`;
+    const list = await this.#client.transport.json<FunctionList>({ method: "GET", path });
+    return list.functions;
+  }
+
+  scaleFunction(app: string, name: string, update: ScalingUpdate): Promise<FunctionInfo> {
+    const named = `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}`;
+    return this.#client.transport.json<FunctionInfo>({
+      method: "PATCH",
+      path: `${named}/scaling`,
+      body: JSON.stringify(update),
+      contentType: JSON_MEDIA_TYPE,
     });
   }
 

@@ -3,6 +3,7 @@
  * loaded only when run, so that help costs no more than starting Node.
  */
 import { Command, CommanderError } from "commander";
+import { addFunction } from "./add-function.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -36,6 +37,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addDeploy(program);
   addCall(program);
   addApp(program);
+  addFunction(program);
   addContainer(program);
   options.extraCommands?.(program);
   return program;

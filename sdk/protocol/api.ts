@@ -12,7 +12,9 @@
  *     POST   /v1/deployments/{appId}/heartbeat      keeps an ephemeral app alive -> 204
  *     GET    /v1/apps                               -> AppList
  *     POST   /v1/apps/{app}/stop                    -> AppSummary
+ *     GET    /v1/functions?app                      -> FunctionList
  *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
+ *     PATCH  /v1/apps/{app}/functions/{function}/scaling   ScalingUpdate   -> FunctionInfo
  *     POST   /v1/functions/{functionId}/calls       frame CreateCallHeader -> frame ResultsHeader
  *                                                   or JSON JsonCallRequest -> JsonCallResponse
  *     POST   /v1/calls/{callId}/inputs              frame AppendInputsHeader -> CallStatus
@@ -78,13 +80,37 @@ export interface AppList {
   readonly apps: readonly AppSummary[];
 }
 
+/** What may be changed of a function's scaling while it runs; what is left out stays. */
+export interface ScalingUpdate {
+  /** 0 to 4,000, and not above the maximum. */
+  readonly minContainers?: number;
+  /** 1 to 4,000. */
+  readonly maxContainers?: number;
+  /** 0 to 4,000. */
+  readonly bufferContainers?: number;
+  /** 2,000 to 1,200,000. */
+  readonly scaledownWindowMs?: number;
+}
+
+/** The scaling in force: the spec's, changed by what was updated since the deployment. */
+export interface FunctionScaling extends Required<ScalingUpdate> {
+  /** Fields that were updated since; the next deployment drops that. */
+  readonly updated: readonly (keyof ScalingUpdate)[];
+}
+
+export interface FunctionList {
+  readonly functions: readonly FunctionInfo[];
+}
+
 export interface FunctionInfo {
   readonly functionId: string;
   readonly app: string;
   readonly appId: string;
   readonly name: string;
   readonly version: number;
+  /** As it was deployed. */
   readonly spec: FunctionSpec;
+  readonly scaling: FunctionScaling;
   readonly backlog: number;
   readonly containers: number;
 }

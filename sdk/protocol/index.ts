@@ -17,6 +17,8 @@ export {
   type Deployment,
   type DeployRequest,
   type FunctionInfo,
+  type FunctionList,
+  type FunctionScaling,
   type InputOutcome,
   type JsonCallRequest,
   type JsonCallResponse,
@@ -27,6 +29,7 @@ export {
   type Problem,
   type ResultItem,
   type ResultsHeader,
+  type ScalingUpdate,
   type WireError,
 } from "./api.ts";
 export { type EventBase, type EventBody, type PlatformEvent } from "./events.ts";

@@ -50,6 +50,17 @@ export interface FunctionSpec {
   readonly maxContainers?: number;
   /** Extra idle containers while active, 0 to 4,000. Default 0. */
   readonly bufferContainers?: number;
+  /**
+   * Inputs that one container may run at once, 1 to 1,000. Default 1. Asynchronous functions
+   * interleave: while one input waits, another runs. An error or exit that takes the container
+   * down ends the others too; they run again.
+   */
+  readonly maxConcurrentInputs?: number;
+  /**
+   * Inputs per container that scaling aims at, 1 to `maxConcurrentInputs`, which is the default.
+   * Containers take more, up to the maximum, while there are too few of them.
+   */
+  readonly targetConcurrentInputs?: number;
   /** Regions the function may run in. Default: any. */
   readonly regions?: readonly string[];
   /** Clouds the function may run on. Default: any. */

@@ -47,6 +47,13 @@ test("a deployed app is found by name with its spec and its load", async () => {
     name: "square",
     version: 1,
     spec: { gpu: "H100" },
+    scaling: {
+      minContainers: 0,
+      maxContainers: 100,
+      bufferContainers: 0,
+      scaledownWindowMs: 60_000,
+      updated: [],
+    },
     backlog: 3,
     containers: 2,
   });
@@ -155,6 +162,9 @@ describe("refused specs name the field", () => {
     [{ scaledownWindowMs: 1_200_001 }, /spec\.scaledownWindowMs/],
     [{ maxContainers: 0 }, /spec\.maxContainers/],
     [{ minContainers: 5, maxContainers: 4 }, /spec\.minContainers: .*above maxContainers/],
+    [{ maxConcurrentInputs: 0 }, /spec\.maxConcurrentInputs/],
+    [{ maxConcurrentInputs: 1_001 }, /spec\.maxConcurrentInputs/],
+    [{ targetConcurrentInputs: 2 }, /spec\.targetConcurrentInputs: .*above maxConcurrentInputs/],
     [{ regions: [] }, /spec\.regions/],
     [{ regions: ["../x"] }, /spec\.regions\[0\]/],
     [{ clouds: ["fake"] }, /spec\.clouds\[0\]/],

@@ -17,8 +17,8 @@ import type { AppService, FleetService, Principal } from "../services.ts";
 import type { RecordStore, Registry, StoredDeployment } from "../store/record-store.ts";
 import { appNameSchema, deployRequestSchema } from "./deploy-schema.ts";
 import { explainIssues } from "./explain-issues.ts";
+import { findFunction, functionInfoOf } from "./find-function.ts";
 import { findApp, listedApps } from "./listed-apps.ts";
-import { nearestWord } from "./nearest-word.ts";
 import { createTurns } from "./turns.ts";
 
 /** An ephemeral app without a heartbeat for this long is stopped. */
@@ -107,14 +107,8 @@ class Apps implements ManagedApps {
   }
 
   async lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo> {
-    const found = await this.#registry.findFunction(who.workspaceId, app, functionName);
-    if (found === undefined) {
-      throw noFunction(await this.#registry.list(who.workspaceId), app, functionName);
-    }
-    const { functionId, deployment, name, spec } = found;
-    const { appId, version } = deployment;
-    const load = this.#options.fleet.functionLoad(functionId);
-    return { functionId, app, appId, name, version, spec, ...load };
+    const found = await findFunction(this.#registry, who, app, functionName);
+    return functionInfoOf(found, this.#options.fleet.functionLoad(found.functionId));
   }
 
   async expireLeases(nowMs: number): Promise<readonly string[]> {
@@ -202,21 +196,4 @@ function noApp(nameOrId: string): PlatformError {
     code: "not_found",
     retryable: false,
   });
-}
-
-function noFunction(
-  deployments: readonly StoredDeployment[],
-  app: string,
-  name: string,
-): PlatformError {
-  const running = deployments.filter(
-    ({ mode, state }) => mode === "deployed" && state === "running",
-  );
-  const deployed = running.find((deployment) => deployment.app === app);
-  const words = deployed?.functions.map((each) => each.name) ?? running.map((each) => each.app);
-  const near = nearestWord(deployed === undefined ? app : name, words);
-  const missing =
-    deployed === undefined ? `no app ${app} is deployed` : `app ${app} has no function ${name}`;
-  const hint = near === undefined ? "" : `; did you mean ${near}?`;
-  return new PlatformError(missing + hint, { code: "not_found", retryable: false });
 }

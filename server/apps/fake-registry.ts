@@ -45,6 +45,16 @@ export function createFakeRegistry(): Registry {
       }
       return Promise.resolve(undefined);
     },
+    setScaling: (functionId, scaling) => {
+      const row = rows.find(
+        (each) => isLive(each) && each.functions.some((one) => one.functionId === functionId),
+      );
+      if (row === undefined) return Promise.resolve(false);
+      const functions = row.functions.map((one) =>
+        one.functionId === functionId ? { ...one, scaling } : one,
+      );
+      return Promise.resolve(change(row.appId, { functions }));
+    },
     list: (workspaceId) => Promise.resolve(rows.filter((row) => row.workspaceId === workspaceId)),
     stop: (appId) => Promise.resolve(change(appId, { state: "stopped" })),
     renewLease: (appId, nowMs) => Promise.resolve(change(appId, { leaseRenewedAtMs: nowMs })),

@@ -15,6 +15,8 @@ test("an empty spec gets every default", () => {
     minContainers: 0,
     maxContainers: 100,
     bufferContainers: 0,
+    maxConcurrentInputs: 1,
+    targetConcurrentInputs: 1,
     preemptible: true,
     network: { egress: "none" },
     env: {},
@@ -35,6 +37,12 @@ test("the start may take as long as a run unless the spec says", () => {
 
 test("more kept containers than the default maximum raise the maximum", () => {
   expect(normaliseSpec({ minContainers: 150 }).maxContainers).toBe(150);
+});
+
+test("scaling aims at as many inputs per container as may run at once, unless the spec says", () => {
+  expect(normaliseSpec({ maxConcurrentInputs: 8 }).targetConcurrentInputs).toBe(8);
+  const aimed = normaliseSpec({ maxConcurrentInputs: 8, targetConcurrentInputs: 5 });
+  expect(aimed).toMatchObject({ maxConcurrentInputs: 8, targetConcurrentInputs: 5 });
 });
 
 test("needs carry GPUs, sizes and places and nothing else", () => {

@@ -22,6 +22,9 @@ export interface NormalSpec {
   readonly minContainers: number;
   readonly maxContainers: number;
   readonly bufferContainers: number;
+  /** Inputs that one container runs at once: at most, and what scaling aims at. */
+  readonly maxConcurrentInputs: number;
+  readonly targetConcurrentInputs: number;
   /** Absent: any. */
   readonly regions?: readonly string[];
   /** Absent: any. */
@@ -31,7 +34,7 @@ export interface NormalSpec {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What a function gets when its spec does not say; `startupTimeoutMs` follows `timeoutMs`. */
+/** What a function gets when its spec does not say; the two left out follow another one. */
 const DEFAULT_SPEC = {
   cpuMilli: 125,
   memoryMiB: 256,
@@ -40,10 +43,11 @@ const DEFAULT_SPEC = {
   minContainers: 0,
   maxContainers: 100,
   bufferContainers: 0,
+  maxConcurrentInputs: 1,
   preemptible: true,
   network: { egress: "none" },
   env: {},
-} as const satisfies Omit<NormalSpec, "startupTimeoutMs">;
+} as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
 
 /**
  * Fills in the defaults of a checked spec.
@@ -59,6 +63,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     timeoutMs,
     startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
     ...scalingOf(spec),
+    ...concurrencyOf(spec),
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     network: spec.network ?? DEFAULT_SPEC.network,
@@ -101,6 +106,14 @@ function scalingOf(spec: FunctionSpec): Scaling {
     maxContainers: spec.maxContainers ?? Math.max(DEFAULT_SPEC.maxContainers, minContainers),
     bufferContainers: spec.bufferContainers ?? DEFAULT_SPEC.bufferContainers,
   };
+}
+
+function concurrencyOf(
+  spec: FunctionSpec,
+): Pick<NormalSpec, "maxConcurrentInputs" | "targetConcurrentInputs"> {
+  const maxConcurrentInputs = spec.maxConcurrentInputs ?? DEFAULT_SPEC.maxConcurrentInputs;
+  const targetConcurrentInputs = spec.targetConcurrentInputs ?? maxConcurrentInputs;
+  return { maxConcurrentInputs, targetConcurrentInputs };
 }
 
 function placesOf(

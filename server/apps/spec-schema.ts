@@ -1,13 +1,14 @@
 /** What a function's spec may say: the ranges of `sdk/protocol/spec.ts`, checked. */
 import { z } from "zod";
 import { GPU_TYPES } from "../../core/index.ts";
-import type { FunctionSpec, GpuChoice } from "../../sdk/protocol/index.ts";
+import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "./nearest-word.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
 const MS_PER_DAY = 86_400_000;
 const MS_PER_MINUTE = 60_000;
 const CONTAINERS_MAX = 4_000;
+const CONCURRENT_INPUTS_MAX = 1_000;
 const ENV_ENTRIES_MAX = 256;
 const ENV_BYTES_MAX = 64 * 1024;
 
@@ -37,6 +38,8 @@ const gpuList = z
 
 const durationMs = (min: number, max: number) => z.int().min(min).max(max);
 const containerCount = (min: number) => z.int().min(min).max(CONTAINERS_MAX);
+const concurrentInputs = z.int().min(1).max(CONCURRENT_INPUTS_MAX);
+const scaledownWindowMs = durationMs(2_000, 20 * MS_PER_MINUTE);
 
 const env = z
   .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string())
@@ -60,10 +63,12 @@ export const functionSpecSchema = z
     memoryMiB: z.int().min(64).max(524_288).exactOptional(),
     timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
     startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
-    scaledownWindowMs: durationMs(2_000, 20 * MS_PER_MINUTE).exactOptional(),
+    scaledownWindowMs: scaledownWindowMs.exactOptional(),
     minContainers: containerCount(0).exactOptional(),
     maxContainers: containerCount(1).exactOptional(),
     bufferContainers: containerCount(0).exactOptional(),
+    maxConcurrentInputs: concurrentInputs.exactOptional(),
+    targetConcurrentInputs: concurrentInputs.exactOptional(),
     regions: z
       .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
       .min(1)
@@ -81,7 +86,24 @@ export const functionSpecSchema = z
   .refine((spec) => (spec.minContainers ?? 0) <= (spec.maxContainers ?? CONTAINERS_MAX), {
     path: ["minContainers"],
     error: "minContainers is above maxContainers",
+  })
+  .refine((spec) => (spec.targetConcurrentInputs ?? 1) <= (spec.maxConcurrentInputs ?? 1), {
+    path: ["targetConcurrentInputs"],
+    error: "targetConcurrentInputs is above maxConcurrentInputs",
   }) satisfies z.ZodType<FunctionSpec>;
+
+/** Checks a `ScalingUpdate`; whether its bounds agree with what it leaves is checked later. */
+export const scalingUpdateSchema = z
+  .strictObject({
+    minContainers: containerCount(0).exactOptional(),
+    maxContainers: containerCount(1).exactOptional(),
+    bufferContainers: containerCount(0).exactOptional(),
+    scaledownWindowMs: scaledownWindowMs.exactOptional(),
+  })
+  .refine((update) => Object.keys(update).length > 0, {
+    error:
+      "nothing to change: give minContainers, maxContainers, bufferContainers or scaledownWindowMs",
+  }) satisfies z.ZodType<ScalingUpdate>;
 
 /** Why `input` is no GPU choice, with the nearest one when there is one. */
 function explainGpu(input: unknown): string {

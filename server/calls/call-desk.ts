@@ -102,7 +102,7 @@ export class CallDesk {
       record: (settlements) =>
         this.#recorder.record(settlements, (settlement) => {
           const gpuCount = this.functions.peek(functionId)?.gpuCount ?? 0;
-          this.#options.onRecorded(settlement, settlement.runMs * gpuCount);
+          this.#options.onRecorded(settlement, settlement.busyMs * gpuCount);
         }),
       nowMs: () => clock.nowMs(),
     };

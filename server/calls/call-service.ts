@@ -178,6 +178,8 @@ export class LedgeredCalls implements CallService {
     functions.noteCall(outcome.call);
     const enqueue = (): void => {
       if (from >= end) return;
+      const nowMs = this.#options.clock.nowMs();
+      live.arrivals.note(end - from, nowMs, live.spec.scaledownWindowMs);
       // A queue that is away loses nothing: the ledger has the inputs, they are enqueued later.
       live.dispatcher.enqueue(callId, from, end).catch((error: unknown) => {
         onError(error, `enqueuing call ${callId}`);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { AgentResult } from "../../sandbox/index.ts";
 import { createRng } from "../../core/index.ts";
+import type { InputConcurrency } from "./assign.ts";
 import {
   ATTEMPTS_MAX,
   FunctionDispatcher,
@@ -63,7 +64,7 @@ class Bench {
   nowMs = 0;
   readonly dispatcher: FunctionDispatcher;
 
-  constructor() {
+  constructor(concurrency?: InputConcurrency) {
     const port: DispatcherPort = {
       sendInputs: (containerId, inputs) => {
         this.sent.push({ containerId, inputs });
@@ -96,7 +97,7 @@ class Bench {
       },
       nowMs: () => this.nowMs,
     };
-    this.dispatcher = new FunctionDispatcher(this.queue, port);
+    this.dispatcher = new FunctionDispatcher(this.queue, port, concurrency);
   }
 
   /** What was sent since the last call of this, per container. */
@@ -158,6 +159,49 @@ describe("a function's dispatcher", () => {
     expect(first).toHaveLength(1);
     await bench.answer("co_a", first);
     expect(bench.takeSent().get("co_a")).toHaveLength(99);
+  });
+
+  it("gives a container that runs several at once as many as that before it knows", async () => {
+    const bench = new Bench({ target: 2, max: 4 });
+    await bench.dispatcher.enqueue(CALL, 0, 5);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    expect(bench.takeSent().get("co_a")).toHaveLength(4);
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    expect(bench.takeSent().get("co_b")).toHaveLength(1);
+  });
+
+  it("leaves containers idle while others have not reached their target", async () => {
+    const bench = new Bench({ target: 3, max: 4 });
+    for (const containerId of ["co_a", "co_b"]) bench.dispatcher.containerReady(containerId);
+    for (let index = 0; index < 4; index += 1) {
+      await bench.dispatcher.enqueue(CALL, index, index + 1);
+      await settled();
+    }
+    const sent = bench.takeSent();
+    expect(sent.get("co_a")).toHaveLength(3);
+    expect(sent.get("co_b")).toHaveLength(1);
+  });
+
+  it("gives a container that runs long ones no more than run at once", async () => {
+    const bench = new Bench({ target: 4, max: 4 });
+    await bench.dispatcher.enqueue(CALL, 0, 100);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const [one, ...long] = bench.takeSent().get("co_a") ?? [];
+    bench.nowMs = 1_000;
+    await bench.answer("co_a", one === undefined ? [] : [one]);
+    const more = bench.takeSent().get("co_a") ?? [];
+    expect(more.length).toBeGreaterThan(4);
+    bench.nowMs = 2_000;
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    bench.dispatcher.pump();
+    const running = [...long, ...more].slice(0, 4).map(inputIdOf);
+    for (const { inputIds } of bench.takenBack) {
+      for (const inputId of running) expect(inputIds).not.toContain(inputId);
+    }
   });
 
   it("runs the inputs of a dead container again", async () => {

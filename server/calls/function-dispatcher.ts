@@ -10,7 +10,7 @@
 import type { AgentResult } from "../../sandbox/index.ts";
 import type { InputOutcome, WireError } from "../../sdk/protocol/index.ts";
 import type { InputRef } from "../store/record-store.ts";
-import { assignInputs } from "./assign.ts";
+import { assignInputs, type InputConcurrency } from "./assign.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
 import { nextServiceMs, windowFor } from "./window.ts";
@@ -32,6 +32,8 @@ export interface Settlement {
   readonly payload: Uint8Array | undefined;
   readonly error?: WireError;
   readonly runMs: number;
+  /** The time in which it had the container, shared with those that ran at once with it. */
+  readonly busyMs: number;
 }
 
 /** What the dispatcher needs of the rest of the server. */
@@ -64,9 +66,12 @@ interface Slot {
   takenBackAtMs: number;
 }
 
+const ONE_AT_A_TIME: InputConcurrency = { target: 1, max: 1 };
+
 export class FunctionDispatcher {
   readonly #queue: RangeQueue;
   readonly #port: DispatcherPort;
+  readonly #concurrency: InputConcurrency;
   readonly #slots = new Map<string, Slot>();
   readonly #held = new Map<string, LocalInput>();
   readonly #leases = new Set<LocalLease>();
@@ -87,9 +92,15 @@ export class FunctionDispatcher {
   #askAgainAtMs = 0;
   #closed = false;
 
-  constructor(queue: RangeQueue, port: DispatcherPort) {
+  /** @param concurrency How many inputs a container runs at once; one unless given. */
+  constructor(
+    queue: RangeQueue,
+    port: DispatcherPort,
+    concurrency: InputConcurrency = ONE_AT_A_TIME,
+  ) {
     this.#queue = queue;
     this.#port = port;
+    this.#concurrency = concurrency;
   }
 
   /**
@@ -263,8 +274,15 @@ export class FunctionDispatcher {
     await this.#queue.close();
   }
 
+  /** Inputs that a container may hold when those in it run fast. */
   #window(): number {
-    return windowFor(this.#serviceMs);
+    return Math.max(this.#concurrency.max, windowFor(this.#serviceMs));
+  }
+
+  /** Inputs that this one may hold now: none may wait there behind a long one. */
+  #holdMax(slot: Slot): number {
+    for (const input of slot.inflight.values()) if (input.suspect) return 0;
+    return this.#runsLong(slot) ? this.#concurrency.max : this.#window();
   }
 
   #wantsMore(): boolean {
@@ -321,14 +339,11 @@ export class FunctionDispatcher {
       .map((slot) => ({
         containerId: slot.containerId,
         inflightCount: slot.inflight.size,
-        closed: this.#isClosed(slot),
+        holdMax: this.#holdMax(slot),
       }));
     let next = 0;
-    for (const { containerId, inputCount } of assignInputs(
-      this.#waiting.length,
-      rooms,
-      this.#window(),
-    )) {
+    const assignments = assignInputs(this.#waiting.length, rooms, this.#concurrency);
+    for (const { containerId, inputCount } of assignments) {
       const inputs = this.#waiting.slice(next, next + inputCount);
       if (this.#send(containerId, inputs)) next += inputCount;
     }
@@ -365,18 +380,13 @@ export class FunctionDispatcher {
     const idle = [...this.#slots.values()].filter((slot) => slot.inflight.size === 0);
     if (idle.length === 0) return;
     const nowMs = this.#port.nowMs();
+    const { max } = this.#concurrency;
     for (const slot of this.#slots.values()) {
-      if (slot.inflight.size < 2 || !this.#runsLong(slot)) continue;
+      if (slot.inflight.size <= max || !this.#runsLong(slot)) continue;
       if (nowMs - slot.takenBackAtMs < STEAL_AFTER_MS) continue;
-      this.#port.takeBack(slot.containerId, [...slot.inflight.keys()].slice(1), false);
+      this.#port.takeBack(slot.containerId, [...slot.inflight.keys()].slice(max), false);
       slot.takenBackAtMs = nowMs;
     }
-  }
-
-  /** It runs one input alone, or one so long that others must not wait behind it. */
-  #isClosed(slot: Slot): boolean {
-    for (const input of slot.inflight.values()) if (input.suspect) return true;
-    return this.#runsLong(slot);
   }
 
   #runsLong(slot: Slot): boolean {
@@ -472,6 +482,7 @@ function settlementOf(
     payload: outcome === "succeeded" ? payload : undefined,
     ...(result.error === undefined ? {} : { error: result.error }),
     runMs: result.runMs,
+    busyMs: result.busyMs ?? result.runMs,
   };
 }
 
@@ -483,5 +494,6 @@ function failureOf(input: LocalInput, error: WireError): Settlement {
     payload: undefined,
     error,
     runMs: 0,
+    busyMs: 0,
   };
 }

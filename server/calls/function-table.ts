@@ -1,8 +1,11 @@
 /** The functions this server works for now: their spec, their queue and what they have open. */
 import { resourcesOf } from "../../core/index.ts";
 import type { ContainerNeeds } from "../../core/index.ts";
-import { needsOf, normaliseSpec, type NormalSpec } from "../apps/normalise-spec.ts";
+import { ArrivalLog } from "../../scheduler/index.ts";
+import { specInForce } from "../apps/find-function.ts";
+import { needsOf, type NormalSpec } from "../apps/normalise-spec.ts";
 import type { CallRecord, RecordStore, StoredFunction } from "../store/record-store.ts";
+import type { InputConcurrency } from "./assign.ts";
 import { FunctionDispatcher, type DispatcherPort } from "./function-dispatcher.ts";
 import type { RangeQueue } from "./function-queue.ts";
 import { OpenCalls } from "./open-calls.ts";
@@ -15,11 +18,13 @@ export interface LiveFunction {
   readonly app: string;
   readonly workspaceId: string;
   readonly codeSha256: string;
-  readonly spec: NormalSpec;
+  /** In force: as deployed, with the scaling that was updated since. */
+  spec: NormalSpec;
   readonly needs: ContainerNeeds;
   readonly gpuCount: number;
   readonly dispatcher: FunctionDispatcher;
   readonly open: OpenCalls;
+  readonly arrivals: ArrivalLog;
   /** Its deployment was replaced or stopped: it takes no new calls and keeps no idle container. */
   retired: boolean;
   /** Moving average of the time from wanting a container to its readiness. */
@@ -36,9 +41,13 @@ export interface FunctionTableOptions {
   readonly portFor: (functionId: string) => DispatcherPort;
 }
 
+const PAST_ARRIVALS_MAX = 10_000;
+
 export class FunctionTable {
   readonly #options: FunctionTableOptions;
   readonly #functions = new Map<string, LiveFunction>();
+  /** When the functions that were forgotten were called: rare but regular calls are learned so. */
+  readonly #pastArrivals = new Map<string, ArrivalLog>();
   readonly #loading = new Map<string, Promise<LiveFunction | undefined>>();
 
   constructor(options: FunctionTableOptions) {
@@ -72,6 +81,12 @@ export class FunctionTable {
     this.#functions.get(call.functionId)?.open.note(call);
   }
 
+  /** Takes over what was updated of a function's scaling. */
+  rescale(stored: StoredFunction): void {
+    const live = this.#functions.get(stored.functionId);
+    if (live !== undefined) live.spec = specInForce(stored);
+  }
+
   /** Marks all functions of an app version as retired. */
   retire(appId: string): void {
     for (const live of this.#functions.values()) if (live.appId === appId) live.retired = true;
@@ -82,6 +97,7 @@ export class FunctionTable {
     const live = this.#functions.get(functionId);
     if (live === undefined) return;
     this.#functions.delete(functionId);
+    if (!live.retired) this.#rememberArrivals(live);
     await live.dispatcher.close();
   }
 
@@ -90,19 +106,37 @@ export class FunctionTable {
     this.#functions.clear();
   }
 
+  #rememberArrivals({ functionId, arrivals }: LiveFunction): void {
+    this.#pastArrivals.set(functionId, arrivals);
+    const [oldest] = this.#pastArrivals.keys();
+    if (this.#pastArrivals.size <= PAST_ARRIVALS_MAX || oldest === undefined) return;
+    this.#pastArrivals.delete(oldest);
+  }
+
   async #load(functionId: string): Promise<LiveFunction | undefined> {
     const stored = await this.#options.store.registry.getFunction(functionId);
     if (stored === undefined) return undefined;
     const queue = this.#options.openQueue(functionId);
-    const dispatcher = new FunctionDispatcher(queue, this.#options.portFor(functionId));
-    const live = liveFunctionOf(stored, dispatcher);
+    const spec = specInForce(stored);
+    const port = this.#options.portFor(functionId);
+    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec));
+    const arrivals = this.#pastArrivals.get(functionId) ?? new ArrivalLog();
+    this.#pastArrivals.delete(functionId);
+    const live = liveFunctionOf(stored, spec, { dispatcher, arrivals });
     this.#functions.set(functionId, live);
     return live;
   }
 }
 
-function liveFunctionOf(stored: StoredFunction, dispatcher: FunctionDispatcher): LiveFunction {
-  const spec = normaliseSpec(stored.spec);
+function concurrencyOf(spec: NormalSpec): InputConcurrency {
+  return { target: spec.targetConcurrentInputs, max: spec.maxConcurrentInputs };
+}
+
+function liveFunctionOf(
+  stored: StoredFunction,
+  spec: NormalSpec,
+  parts: Pick<LiveFunction, "dispatcher" | "arrivals">,
+): LiveFunction {
   const needs = needsOf(spec);
   return {
     functionId: stored.functionId,
@@ -114,7 +148,7 @@ function liveFunctionOf(stored: StoredFunction, dispatcher: FunctionDispatcher):
     spec,
     needs,
     gpuCount: resourcesOf(needs).gpuCount,
-    dispatcher,
+    ...parts,
     open: new OpenCalls(),
     retired: stored.deployment.state !== "running",
     startupMs: undefined,

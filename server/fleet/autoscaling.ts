@@ -18,6 +18,8 @@ const FORGET_AFTER_MS = 5 * 60_000;
 export class Autoscaling {
   readonly #options: AutoscalingOptions;
   readonly #quietSinceMs = new Map<string, number>();
+  /** When each function last had work, as far as a round has seen. */
+  readonly #activeAtMs = new Map<string, number>();
 
   constructor(options: AutoscalingOptions) {
     this.#options = options;
@@ -27,17 +29,18 @@ export class Autoscaling {
   async tick(): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
     for (const live of this.#options.functions.all()) {
-      this.#scaleOne(live, nowMs);
-      await this.#forgetWhenQuiet(live, nowMs);
+      const isExpected = this.#scaleOne(live, nowMs);
+      await this.#forgetWhenQuiet(live, isExpected, nowMs);
     }
   }
 
-  #scaleOne(live: LiveFunction, nowMs: number): void {
+  /** @returns whether its next call is expected. */
+  #scaleOne(live: LiveFunction, nowMs: number): boolean {
     const { containers, ids, stop } = this.#options;
     const own = containers
       .ofFunction(live.functionId)
       .filter((container) => container.state !== "stopping");
-    const decision = scale(functionStateOf(live, own), nowMs);
+    const decision = scale(this.#stateOf(live, own, nowMs), nowMs);
     for (let count = 0; count < decision.start; count += 1) {
       containers.addPending(ids.next("co"), live, nowMs);
     }
@@ -46,6 +49,17 @@ export class Autoscaling {
       if (container !== undefined) stop(container, decision.reason);
     }
     this.#dropSurplusPending(own, decision.wanted);
+    return decision.expectedAtMs !== undefined && !live.retired;
+  }
+
+  #stateOf(live: LiveFunction, own: readonly ContainerRecord[], nowMs: number): FunctionState {
+    const state = functionStateOf(live, own, nowMs);
+    const { functionId, arrivals, backlog, running } = state;
+    const before = Math.max(this.#activeAtMs.get(functionId) ?? 0, arrivals?.lastAtMs ?? 0);
+    const lastActiveAtMs = backlog + running > 0 ? nowMs : before;
+    if (lastActiveAtMs === 0) return state;
+    this.#activeAtMs.set(functionId, lastActiveAtMs);
+    return { ...state, lastActiveAtMs };
   }
 
   /** Containers that wait for a node are dropped first when fewer are wanted. */
@@ -57,9 +71,10 @@ export class Autoscaling {
     }
   }
 
-  async #forgetWhenQuiet(live: LiveFunction, nowMs: number): Promise<void> {
+  async #forgetWhenQuiet(live: LiveFunction, isExpected: boolean, nowMs: number): Promise<void> {
     const { functions, containers } = this.#options;
     const busy =
+      isExpected ||
       live.open.openCount > 0 ||
       live.dispatcher.heldCount > 0 ||
       containers.ofFunction(live.functionId).length > 0 ||
@@ -72,6 +87,7 @@ export class Autoscaling {
     this.#quietSinceMs.set(live.functionId, sinceMs);
     if (nowMs - sinceMs < FORGET_AFTER_MS) return;
     this.#quietSinceMs.delete(live.functionId);
+    this.#activeAtMs.delete(live.functionId);
     await functions.forget(live.functionId);
   }
 }
@@ -79,8 +95,9 @@ export class Autoscaling {
 function functionStateOf(
   live: LiveFunction,
   containers: readonly ContainerRecord[],
+  nowMs: number,
 ): FunctionState {
-  const { dispatcher, spec, retired } = live;
+  const { dispatcher, spec } = live;
   const { oldestStartedAtMs } = dispatcher;
   const running = containers.reduce(
     (sum, container) => sum + dispatcher.inflightCount(container.containerId),
@@ -88,10 +105,8 @@ function functionStateOf(
   );
   return {
     functionId: live.functionId,
-    minContainers: retired ? 0 : spec.minContainers,
-    maxContainers: spec.maxContainers,
-    bufferContainers: retired ? 0 : spec.bufferContainers,
-    scaledownWindowMs: retired ? 0 : spec.scaledownWindowMs,
+    ...boundsOf(live),
+    concurrency: { target: spec.targetConcurrentInputs, max: spec.maxConcurrentInputs },
     backlog: Math.max(0, live.open.openCount - running),
     running,
     containers: containers.map((container) => ({
@@ -99,10 +114,25 @@ function functionStateOf(
       state: scaleStateOf(container),
       ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
     })),
+    ...(live.retired ? {} : { arrivals: live.arrivals.history(nowMs) }),
     ...(dispatcher.serviceMs === undefined ? {} : { serviceMs: dispatcher.serviceMs }),
     ...(live.startupMs === undefined ? {} : { startupMs: live.startupMs }),
     ...(oldestStartedAtMs === undefined ? {} : { oldestStartedAtMs }),
   };
+}
+
+type Bounds = Pick<
+  FunctionState,
+  "minContainers" | "maxContainers" | "bufferContainers" | "scaledownWindowMs"
+>;
+
+/** A function that was replaced or stopped keeps nothing that is idle. */
+function boundsOf({ spec, retired }: LiveFunction): Bounds {
+  const { minContainers, maxContainers, bufferContainers, scaledownWindowMs } = spec;
+  if (retired) {
+    return { minContainers: 0, maxContainers, bufferContainers: 0, scaledownWindowMs: 0 };
+  }
+  return { minContainers, maxContainers, bufferContainers, scaledownWindowMs };
 }
 
 function scaleStateOf(container: ContainerRecord): "starting" | "idle" | "busy" {

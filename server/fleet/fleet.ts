@@ -21,6 +21,7 @@ import { Autoscaling } from "./autoscaling.ts";
 import { Capacity } from "./capacity.ts";
 import { ContainerDesk, noteIdle } from "./container-desk.ts";
 import { ContainerTable } from "./container-table.ts";
+import { EvictionRound } from "./eviction.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
@@ -64,6 +65,7 @@ export class Fleet {
   readonly #nodeDesk: NodeDesk;
   readonly #autoscaling: Autoscaling;
   readonly #placement: Placement;
+  readonly #eviction: EvictionRound;
   readonly #capacity: Capacity;
   readonly #market: Market;
   readonly #pool: PoolController;
@@ -115,6 +117,12 @@ export class Fleet {
     const stop = (container: Parameters<ContainerDesk["stop"]>[0], reason: string): void =>
       this.#desk.stop(container, reason);
     this.#autoscaling = new Autoscaling({ functions, containers, clock, ids, stop });
+    this.#eviction = new EvictionRound({
+      containers,
+      nodes: () => this.#placement.schedulableNodes(),
+      clock,
+      stop,
+    });
     this.#pool = this.#openPool();
     this.#capacity = new Capacity({
       ...options,
@@ -223,6 +231,7 @@ export class Fleet {
     await this.#autoscaling.tick();
     const pendingBefore = this.#pendingReasons();
     this.#placement.tick();
+    this.#eviction.tick();
     for (const live of this.#options.calls.functions.all()) live.dispatcher.pump();
     if (this.#pendingReasons() !== pendingBefore) this.#provision.kick();
   }

@@ -54,7 +54,7 @@ export class Placement {
   ): void {
     if (pending.length === 0) return;
     const { containers, rng } = this.#options;
-    const nodes = this.#schedulableNodes().filter((node) => !without.has(node.nodeId));
+    const nodes = this.schedulableNodes().filter((node) => !without.has(node.nodeId));
     const { placements, refusals } = place(
       pending.map(requestOf),
       { nodes, containers: containers.placed() },
@@ -70,7 +70,8 @@ export class Placement {
     }
   }
 
-  #schedulableNodes(): readonly Node[] {
+  /** The nodes that containers can be placed on. */
+  schedulableNodes(): readonly Node[] {
     return this.#options.nodes
       .all()
       .filter((record) => record.connected)

@@ -14,5 +14,6 @@ export function startMessageOf(live: LiveFunction, containerId: string): StartCo
     env: live.spec.env,
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
+    maxInputs: live.spec.maxConcurrentInputs,
   };
 }

@@ -8,6 +8,7 @@ import type {
   PlatformEvent,
 } from "../../sdk/protocol/index.ts";
 import { createAppService } from "../apps/app-service.ts";
+import { createFunctionService } from "../apps/function-service.ts";
 import { createFakeRegistry } from "../apps/fake-registry.ts";
 import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
@@ -88,6 +89,11 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       workspaceIds: [],
       onDeployed: () => undefined,
       onStopped: () => undefined,
+    }),
+    functions: createFunctionService({
+      store: { registry },
+      fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
+      onScaled: () => Promise.resolve(),
     }),
     fleet: createFakeFleet(state),
     events: createFakeEvents(state),

@@ -137,6 +137,8 @@ describe("documents", () => {
     expect(routes.sort()).toEqual(
       [
         "PUT /v1/blobs/{sha256}",
+        "GET /v1/functions",
+        "PATCH /v1/apps/{app}/functions/{function}/scaling",
         "HEAD /v1/blobs/{sha256}",
         "GET /v1/blobs/{sha256}",
         "POST /v1/apps/{app}/deployments",

@@ -31,6 +31,7 @@ import { blobRoutes } from "./routes/blob-routes.ts";
 import { callRoutes } from "./routes/call-routes.ts";
 import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
+import { functionRoutes } from "./routes/function-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
@@ -151,7 +152,15 @@ function observe(app: FastifyInstance, metrics: Metrics): void {
 }
 
 function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
-  const parts = [blobRoutes, appRoutes, callRoutes, eventRoutes, fleetRoutes, systemRoutes];
+  const parts = [
+    blobRoutes,
+    appRoutes,
+    functionRoutes,
+    callRoutes,
+    eventRoutes,
+    fleetRoutes,
+    systemRoutes,
+  ];
   for (const addPart of parts) {
     // Each part has its own scope, so that a body is only taken where it belongs.
     app.register((scope, _options, done) => {

@@ -11,6 +11,8 @@ import {
   type CreateCallHeader,
   type Deployment,
   type FunctionInfo,
+  type FunctionList,
+  type FunctionScaling,
   type JsonCallRequest,
   type JsonCallResponse,
   type NodeSummary,
@@ -22,7 +24,7 @@ import {
   type WireError,
 } from "../../sdk/protocol/index.ts";
 import { deployRequestSchema } from "../apps/deploy-schema.ts";
-import { functionSpecSchema } from "../apps/spec-schema.ts";
+import { functionSpecSchema, scalingUpdateSchema } from "../apps/spec-schema.ts";
 
 const count = z.int().min(0);
 const mode = z.enum(["deployed", "ephemeral"]);
@@ -153,6 +155,16 @@ export const appListSchema = z.object({
   apps: z.array(appSummarySchema),
 }) satisfies z.ZodType<AppList>;
 
+const functionScalingSchema = z.object({
+  minContainers: count,
+  maxContainers: count,
+  bufferContainers: count,
+  scaledownWindowMs: count,
+  updated: z
+    .array(z.enum(["minContainers", "maxContainers", "bufferContainers", "scaledownWindowMs"]))
+    .meta({ description: "Fields that were updated since the deployment." }),
+}) satisfies z.ZodType<FunctionScaling>;
+
 export const functionInfoSchema = z.object({
   functionId: z.string(),
   app: z.string(),
@@ -160,9 +172,14 @@ export const functionInfoSchema = z.object({
   name: z.string(),
   version: count,
   spec: functionSpecSchema,
+  scaling: functionScalingSchema,
   backlog: count,
   containers: count,
 }) satisfies z.ZodType<FunctionInfo>;
+
+export const functionListSchema = z.object({
+  functions: z.array(functionInfoSchema),
+}) satisfies z.ZodType<FunctionList>;
 
 export const containerSummarySchema = z.object({
   containerId: z.string(),
@@ -277,6 +294,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Deployment: deploymentSchema,
   DeployRequest: deployRequestSchema,
   FunctionInfo: functionInfoSchema,
+  FunctionList: functionListSchema,
   FunctionSpec: functionSpecSchema,
   JsonCallRequest: jsonCallRequestSchema,
   JsonCallResponse: jsonCallResponseSchema,
@@ -286,6 +304,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   PlatformStatus: platformStatusSchema,
   Problem: problemSchema,
   ResultsHeader: resultsHeaderSchema,
+  ScalingUpdate: scalingUpdateSchema,
   WireError: wireErrorSchema,
 };
 for (const [id, schema] of Object.entries(NAMED)) z.globalRegistry.add(schema, { id });

@@ -7,7 +7,12 @@
  * this process. Methods reject with `PlatformError` (`unavailable`) when the database cannot
  * be reached.
  */
-import type { DeployedFunction, InputOutcome, WireError } from "../../sdk/protocol/index.ts";
+import type {
+  DeployedFunction,
+  InputOutcome,
+  ScalingUpdate,
+  WireError,
+} from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
 
 export interface RecordStore {
@@ -33,13 +38,20 @@ export interface NewDeployment {
 }
 
 export interface StoredDeployment extends NewDeployment {
+  readonly functions: readonly (NewDeployment["functions"][number] & UpdatedFunction)[];
   /** Counts up from 1 per (workspace, app) for deployed apps; 0 for ephemeral ones. */
   readonly version: number;
   readonly state: "running" | "stopped";
   readonly leaseRenewedAtMs: number;
 }
 
-export interface StoredFunction extends DeployedFunction {
+/** What was changed of a function since it was deployed. */
+export interface UpdatedFunction {
+  /** Absent: nothing. */
+  readonly scaling?: ScalingUpdate;
+}
+
+export interface StoredFunction extends DeployedFunction, UpdatedFunction {
   readonly functionId: string;
   readonly deployment: Omit<StoredDeployment, "functions">;
 }
@@ -52,6 +64,11 @@ export interface Registry {
   findFunction(workspaceId: string, app: string, name: string): Promise<StoredFunction | undefined>;
   /** A function of any version, running or not. */
   getFunction(functionId: string): Promise<StoredFunction | undefined>;
+  /**
+   * Replaces what was updated of a function's scaling; false when the function is of no running
+   * deployment. A new deployment has functions of its own, so it begins without.
+   */
+  setScaling(functionId: string, scaling: ScalingUpdate): Promise<boolean>;
   /** All deployments, newest first. */
   list(workspaceId: string): Promise<readonly StoredDeployment[]>;
   /** Ends a deployment; false when it was not running. */

@@ -1,9 +1,10 @@
 /**
  * The runner: the process in which a user's function lives, under Node, inside a container.
  *
- * It is told the code once, then takes inputs one after the other and answers each. Answers
- * leave at once when nothing else waits, and in handfuls when inputs come fast. It knows no
- * network and no file but its own; when the channel ends, it ends.
+ * It is told the code once, then takes inputs and answers each: one after the other, or several
+ * at once where the function says so. They begin in the order in which they came. Answers leave
+ * at once when nothing else waits, and in handfuls when inputs come fast. It knows no network and no
+ * file but its own; when the channel ends, it ends.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import type { RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { Output } from "./output.ts";
+import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = (...args: readonly unknown[]) => unknown;
@@ -34,15 +36,17 @@ const NOTHING = new Uint8Array(0);
 
 const exitProcess = process.exit.bind(process);
 const channel = new RunnerChannel(receive, () => exitProcess(0));
-const output = new Output(scheduleLogs);
+const running = new RunningInputs();
+const output = new Output(scheduleLogs, () => running.present?.inputId);
 const queue: Queued[] = [];
 let handler: Handler | undefined;
 let working = false;
 let results: RunnerResult[] = [];
 let payloads: Uint8Array[] = [];
 let flushedAtMs = 0;
+let turnAtMs = 0;
 let logsScheduled = false;
-let failRunning: ((thrown: unknown) => void) | undefined;
+let flushScheduled = false;
 
 output.capture();
 // Tells the SDK in the user's bundle that it runs in a container.
@@ -50,7 +54,7 @@ Object.defineProperty(globalThis, Symbol.for("flotilla.container"), { value: tru
 Object.defineProperty(process, "exit", {
   value: (code?: number | string | null): never => {
     const exitCode = Number(code ?? process.exitCode ?? 0);
-    const { inputId } = output;
+    const inputId = running.present?.inputId;
     flush();
     channel.send({ type: "exiting", exitCode, ...(inputId === undefined ? {} : { inputId }) });
     channel.flushBeforeExit();
@@ -83,11 +87,12 @@ function receive({ header, body }: Frame<ToRunner>): void {
 }
 
 async function boot(
-  { functionName, appName, env }: Extract<ToRunner, { type: "boot" }>,
+  { functionName, appName, env, maxInputs = 1 }: Extract<ToRunner, { type: "boot" }>,
   code: Uint8Array,
 ): Promise<void> {
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
+  running.max = maxInputs;
   try {
     const file = join(process.cwd(), `app-${process.pid}.mjs`);
     writeFileSync(file, code);
@@ -112,41 +117,69 @@ function resolveHandler(module: unknown, functionName: string, appName: string):
   return resolve(module, functionName, appName);
 }
 
+/** Works off what is queued; does nothing while somebody does. */
 async function work(): Promise<void> {
   if (working || handler === undefined) return;
   working = true;
-  let turnAtMs = performance.now();
+  await (running.max === 1 ? workInTurn(handler) : workTogether(handler));
+}
+
+async function workInTurn(run: Handler): Promise<void> {
+  turnAtMs = performance.now();
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    await runOne(handler, next);
+    await runOne(run, next);
     const nowMs = performance.now();
     if (queue.length === 0 || nowMs - flushedAtMs > GATHER_MS) flush();
-    if (nowMs - turnAtMs < TURN_MS) continue;
-    await new Promise((resolve) => setImmediate(resolve));
-    turnAtMs = performance.now();
+    if (nowMs - turnAtMs >= TURN_MS) await nextTurn();
   }
   working = false;
   flush();
 }
 
+/** Begins what there is room for; what ends calls for the next. */
+async function workTogether(run: Handler): Promise<void> {
+  while (running.hasRoom) {
+    const next = queue.shift();
+    if (next === undefined) break;
+    void runOne(run, next).then(() => {
+      scheduleFlush();
+      void work();
+    });
+    if (performance.now() - turnAtMs >= TURN_MS) await nextTurn();
+  }
+  working = false;
+}
+
+async function nextTurn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  turnAtMs = performance.now();
+}
+
 async function runOne(run: Handler, { inputId, payload }: Queued): Promise<void> {
-  output.inputId = inputId;
-  const beganAtMs = performance.now();
+  await running.run(inputId, async (input) => {
+    const { result, encoded } = await resultOf(run, payload, input);
+    output.finish(inputId);
+    results.push({ inputId, ...result, ...running.timesOf(input) });
+    if (encoded !== undefined) payloads.push(encoded);
+  });
+}
+
+interface Outcome {
+  readonly result: Pick<RunnerResult, "outcome" | "bytes" | "error">;
+  readonly encoded?: Uint8Array;
+}
+
+async function resultOf(run: Handler, payload: Uint8Array, input: RunningInput): Promise<Outcome> {
   try {
     const answered = invoke(run, payload);
-    const value = answered instanceof Promise ? await orUncaught(answered) : answered;
+    const value = answered instanceof Promise ? await orUncaught(answered, input) : answered;
     const encoded = encodeValue(value, "result");
-    const error = tooLargeError(encoded.byteLength);
-    if (error !== undefined) {
-      addResult({ inputId, outcome: "failed", bytes: 0, error, ...took(beganAtMs) });
-      return;
-    }
-    addResult({ inputId, outcome: "succeeded", bytes: encoded.byteLength, ...took(beganAtMs) });
-    payloads.push(encoded);
+    const bytes = encoded.byteLength;
+    const error = tooLargeError(bytes);
+    if (error !== undefined) return { result: { outcome: "failed", bytes: 0, error } };
+    return { result: { outcome: "succeeded", bytes }, encoded };
   } catch (error) {
-    const wire = wireErrorOf(error);
-    addResult({ inputId, outcome: "failed", bytes: 0, error: wire, ...took(beganAtMs) });
-  } finally {
-    output.inputId = undefined;
+    return { result: { outcome: "failed", bytes: 0, error: wireErrorOf(error) } };
   }
 }
 
@@ -157,40 +190,33 @@ function invoke(run: Handler, payload: Uint8Array): unknown {
 }
 
 /** The promise, or the first error that nobody in the user's code handled meanwhile. */
-async function orUncaught(promise: Promise<unknown>): Promise<unknown> {
+async function orUncaught(promise: Promise<unknown>, input: RunningInput): Promise<unknown> {
   const uncaught = new Promise<never>((_, reject) => {
-    failRunning = reject;
+    input.fail = reject;
   });
   try {
     return await Promise.race([promise, uncaught]);
   } finally {
-    failRunning = undefined;
+    input.fail = undefined;
   }
 }
 
 /** An error outside any input is printed; inside one it is that input's. */
 function fail(thrown: unknown): void {
-  if (failRunning !== undefined) {
-    failRunning(thrown);
+  const failPresent = running.present?.fail;
+  if (failPresent !== undefined) {
+    failPresent(thrown);
     return;
   }
   const wire = wireErrorOf(thrown);
   output.write("stderr", Buffer.from(`Uncaught ${wire.stack ?? wire.message}\n`));
 }
 
-function took(beganAtMs: number): { readonly runMs: number } {
-  return { runMs: performance.now() - beganAtMs };
-}
-
-function addResult(result: RunnerResult): void {
-  results.push(result);
-}
-
 function giveBack(inputIds: ReadonlySet<string>): void {
   for (const [position, { inputId }] of [...queue.entries()].reverse()) {
     if (!inputIds.has(inputId)) continue;
     queue.splice(position, 1);
-    addResult({ inputId, outcome: "returned", bytes: 0, runMs: 0 });
+    results.push({ inputId, outcome: "returned", bytes: 0, runMs: 0 });
   }
   flush();
 }
@@ -203,6 +229,16 @@ function flush(): void {
   channel.send({ type: "results", results }, payloads);
   results = [];
   payloads = [];
+}
+
+/** Answers of one turn leave together. */
+function scheduleFlush(): void {
+  if (flushScheduled) return;
+  flushScheduled = true;
+  setImmediate(() => {
+    flushScheduled = false;
+    flush();
+  });
 }
 
 function sendLogs(all: boolean): void {

@@ -2,11 +2,16 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { Output } from "./output.ts";
 
 let wakes: number;
+let inputId: string | undefined;
 let output: Output;
 
 beforeEach(() => {
   wakes = 0;
-  output = new Output(() => (wakes += 1));
+  inputId = undefined;
+  output = new Output(
+    () => (wakes += 1),
+    () => inputId,
+  );
 });
 
 const print = (text: string, stream: "stdout" | "stderr" = "stdout"): void => {
@@ -62,9 +67,9 @@ describe("lines", () => {
 describe("inputs", () => {
   test("own the lines printed while they run", () => {
     print("loading\n");
-    output.inputId = "a";
+    inputId = "a";
     print("working\n");
-    output.inputId = undefined;
+    inputId = undefined;
     print("idle\n");
     expect(output.take(false)?.lines).toEqual([
       { stream: "stdout", text: "loading" },
@@ -74,14 +79,32 @@ describe("inputs", () => {
   });
 
   test("own the line that they left unfinished, and the next one does not continue it", () => {
-    output.inputId = "a";
+    inputId = "a";
     print("50 %");
-    output.inputId = "b";
+    output.finish("a");
+    inputId = "b";
     print("100 %\n");
-    output.inputId = undefined;
+    output.finish("b");
     expect(output.take(true)?.lines).toEqual([
       { stream: "stdout", text: "50 %", inputId: "a" },
       { stream: "stdout", text: "100 %", inputId: "b" },
+    ]);
+  });
+
+  test("that run at once own their lines, however their writes are mixed", () => {
+    const say = (who: string, text: string): void => {
+      inputId = who;
+      print(text);
+    };
+    say("a", "one ");
+    say("b", "two ");
+    say("a", "from a\nmore of a");
+    say("b", "from b\n");
+    output.finish("a");
+    expect(output.take(false)?.lines).toEqual([
+      { stream: "stdout", text: "one from a", inputId: "a" },
+      { stream: "stdout", text: "two from b", inputId: "b" },
+      { stream: "stdout", text: "more of a", inputId: "a" },
     ]);
   });
 });

@@ -14,31 +14,32 @@ export interface OutputBatch {
   readonly droppedBytes: number;
 }
 
+interface Partial {
+  text: string;
+  readonly decoder: StringDecoder;
+}
+
 export class Output {
   readonly #onLine: () => void;
-  readonly #partial: Record<Stream, { text: string; readonly decoder: StringDecoder }> = {
-    stdout: { text: "", decoder: new StringDecoder("utf8") },
-    stderr: { text: "", decoder: new StringDecoder("utf8") },
-  };
+  readonly #owner: () => string | undefined;
+  /** Unfinished lines by the input that prints them. */
+  readonly #partials = new Map<string | undefined, Record<Stream, Partial>>();
   #lines: RunnerLine[] = [];
   #heldBytes = 0;
   #droppedBytes = 0;
-  #inputId: string | undefined;
 
-  /** @param onLine Called when there is something to send. */
-  constructor(onLine: () => void) {
+  /**
+   * @param onLine Called when there is something to send.
+   * @param owner The input whose code runs now; lines printed meanwhile are its.
+   */
+  constructor(onLine: () => void, owner: () => string | undefined) {
     this.#onLine = onLine;
+    this.#owner = owner;
   }
 
-  /** The input that runs now; lines printed meanwhile are its. */
-  get inputId(): string | undefined {
-    return this.#inputId;
-  }
-
-  /** A line that was not finished ends with the input that printed it. */
-  set inputId(inputId: string | undefined) {
-    if (inputId !== this.#inputId) this.#endPartialLines();
-    this.#inputId = inputId;
+  /** An input ended: the line that it did not finish ends with it. */
+  finish(inputId: string): void {
+    this.#endPartialLines(inputId);
   }
 
   /** Takes the place of the process's own stdout and stderr writing. */
@@ -64,16 +65,17 @@ export class Output {
       this.#droppedBytes += bytes.byteLength;
       return;
     }
-    const partial = this.#partial[stream];
+    const owner = this.#owner();
+    const partial = this.#partialsOf(owner)[stream];
     const parts = (partial.text + partial.decoder.write(Buffer.from(bytes))).split("\n");
     partial.text = (parts.pop() ?? "").slice(0, LINE_CHARACTERS_MAX);
-    for (const text of parts) this.#push(stream, text);
+    for (const text of parts) this.#push(stream, text, owner);
     if (parts.length > 0) this.#onLine();
   }
 
   /** The lines so far, unfinished ones too when `all`; they are forgotten here. */
   take(all: boolean): OutputBatch | undefined {
-    if (all) this.#endPartialLines();
+    if (all) for (const owner of [...this.#partials.keys()]) this.#endPartialLines(owner);
     if (this.#lines.length === 0 && this.#droppedBytes === 0) return undefined;
     const batch = { lines: this.#lines, droppedBytes: this.#droppedBytes };
     this.#lines = [];
@@ -82,18 +84,29 @@ export class Output {
     return batch;
   }
 
-  #endPartialLines(): void {
+  #partialsOf(owner: string | undefined): Record<Stream, Partial> {
+    const known = this.#partials.get(owner);
+    if (known !== undefined) return known;
+    const fresh = {
+      stdout: { text: "", decoder: new StringDecoder("utf8") },
+      stderr: { text: "", decoder: new StringDecoder("utf8") },
+    };
+    this.#partials.set(owner, fresh);
+    return fresh;
+  }
+
+  #endPartialLines(owner: string | undefined): void {
+    const partials = this.#partials.get(owner);
+    if (partials === undefined) return;
+    this.#partials.delete(owner);
     for (const stream of ["stdout", "stderr"] as const) {
-      const { text } = this.#partial[stream];
-      if (text === "") continue;
-      this.#partial[stream].text = "";
-      this.#push(stream, text);
+      const { text } = partials[stream];
+      if (text !== "") this.#push(stream, text, owner);
     }
   }
 
-  #push(stream: Stream, text: string): void {
+  #push(stream: Stream, text: string, inputId: string | undefined): void {
     const line = text.slice(0, LINE_CHARACTERS_MAX);
-    const inputId = this.#inputId;
     this.#lines.push({ stream, text: line, ...(inputId === undefined ? {} : { inputId }) });
     this.#heldBytes += line.length + 32;
   }

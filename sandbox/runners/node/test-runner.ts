@@ -64,8 +64,9 @@ export class TestRunner {
     functionName: string,
     source: string,
     env: Readonly<Record<string, string>> = {},
+    maxInputs = 1,
   ): Promise<FromRunner> {
-    this.bootWithout(functionName, HOOK + source, env);
+    this.bootWithout(functionName, HOOK + source, env, maxInputs);
     return this.hear((message) => message.type === "ready" || message.type === "load_failed");
   }
 
@@ -74,8 +75,10 @@ export class TestRunner {
     functionName: string,
     source: string,
     env: Readonly<Record<string, string>> = {},
+    maxInputs = 1,
   ): void {
-    this.say({ type: "boot", functionName, appName: "app", env }, [Buffer.from(source)]);
+    const boot = { type: "boot", functionName, appName: "app", env, maxInputs } as const;
+    this.say(boot, [Buffer.from(source)]);
   }
 
   /** Hands it inputs, each with its one argument. */

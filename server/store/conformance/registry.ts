@@ -6,6 +6,7 @@ import { aDeployment, type OpenBench } from "./samples.ts";
 export function testRegistry(bench: OpenBench): void {
   testVersions(bench);
   testLookUps(bench);
+  testScaling(bench);
   testEnds(bench);
 }
 
@@ -120,6 +121,31 @@ function testLookUps({ store }: OpenBench): void {
     expect(listed.map(({ appId }) => appId)).toEqual(["ap_3", "ap_1", "ap_2"]);
     expect(listed[1]?.functions).toEqual(aDeployment("ap_1").functions);
     expect(await registry.list("ws_none")).toEqual([]);
+  });
+}
+
+function testScaling({ store, reopen }: OpenBench): void {
+  it("keeps what was updated of a function's scaling, and of no other's", async () => {
+    await store().registry.deploy(aDeployment("ap_1"));
+    const scaling = { minContainers: 2, scaledownWindowMs: 5_000 };
+    expect(await store().registry.setScaling("ap_1.embed", { maxContainers: 9 })).toBe(true);
+    expect(await store().registry.setScaling("ap_1.embed", scaling)).toBe(true);
+    const { registry } = await reopen();
+    expect(await registry.getFunction("ap_1.embed")).toMatchObject({ scaling });
+    expect(await registry.findFunction("ws_1", "search", "embed")).toMatchObject({ scaling });
+    expect(await registry.getFunction("ap_1.index")).not.toHaveProperty("scaling");
+    const [listed] = await registry.list("ws_1");
+    expect(listed?.functions).toMatchObject([{ name: "embed", scaling }, { name: "index" }]);
+  });
+
+  it("begins without updates at the next deployment, and takes none for what has ended", async () => {
+    const { registry } = store();
+    await registry.deploy(aDeployment("ap_1"));
+    await registry.setScaling("ap_1.embed", { minContainers: 2 });
+    await registry.deploy(aDeployment("ap_2"));
+    expect(await registry.findFunction("ws_1", "search", "embed")).not.toHaveProperty("scaling");
+    expect(await registry.setScaling("ap_1.embed", { minContainers: 3 })).toBe(false);
+    expect(await registry.setScaling("fn_none", { minContainers: 3 })).toBe(false);
   });
 }
 

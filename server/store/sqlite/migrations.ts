@@ -112,4 +112,6 @@ export const MIGRATIONS: readonly string[] = [
     plan TEXT NOT NULL
   );
   `,
+  // JSON of what was updated of a function's scaling since its deployment.
+  "ALTER TABLE functions ADD COLUMN scaling TEXT;",
 ];

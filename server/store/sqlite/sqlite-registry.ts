@@ -1,6 +1,12 @@
 /** Apps and their versions in SQLite. */
-import type { DeployedFunction } from "../../../sdk/protocol/index.ts";
-import type { NewDeployment, Registry, StoredDeployment, StoredFunction } from "../record-store.ts";
+import type { DeployedFunction, ScalingUpdate } from "../../../sdk/protocol/index.ts";
+import type {
+  NewDeployment,
+  Registry,
+  StoredDeployment,
+  StoredFunction,
+  UpdatedFunction,
+} from "../record-store.ts";
 import type { Database } from "./database.ts";
 import { count, text, type Row } from "./row.ts";
 
@@ -36,7 +42,7 @@ export class SqliteRegistry implements Registry {
       );
       for (const [position, { functionId, name, spec }] of deployment.functions.entries()) {
         this.#db.run(
-          "INSERT INTO functions VALUES (?, ?, ?, ?, ?)",
+          "INSERT INTO functions (function_id, app_id, position, name, spec) VALUES (?, ?, ?, ?, ?)",
           functionId,
           appId,
           position,
@@ -54,7 +60,7 @@ export class SqliteRegistry implements Registry {
     name: string,
   ): Promise<StoredFunction | undefined> {
     const row = this.#db.get(
-      `SELECT deployments.*, function_id, name, spec
+      `SELECT deployments.*, function_id, name, spec, scaling
        FROM deployments JOIN functions USING (app_id)
        WHERE workspace_id = ? AND app = ? AND name = ?
          AND mode = 'deployed' AND state = 'running'`,
@@ -67,7 +73,7 @@ export class SqliteRegistry implements Registry {
 
   async getFunction(functionId: string): Promise<StoredFunction | undefined> {
     const row = this.#db.get(
-      `SELECT deployments.*, function_id, name, spec
+      `SELECT deployments.*, function_id, name, spec, scaling
        FROM functions JOIN deployments USING (app_id) WHERE function_id = ?`,
       functionId,
     );
@@ -85,6 +91,18 @@ export class SqliteRegistry implements Registry {
         ...deploymentOf(row),
         functions: this.#functionsOf(text(row, "app_id")),
       })),
+    );
+  }
+
+  async setScaling(functionId: string, scaling: ScalingUpdate): Promise<boolean> {
+    return this.#db.write(
+      () =>
+        this.#db.run(
+          `UPDATE functions SET scaling = ? WHERE function_id = ?
+             AND app_id IN (SELECT app_id FROM deployments WHERE state = 'running')`,
+          JSON.stringify(scaling),
+          functionId,
+        ) === 1,
     );
   }
 
@@ -121,13 +139,14 @@ export class SqliteRegistry implements Registry {
 
   #functionsOf(appId: string): StoredDeployment["functions"] {
     const rows = this.#db.all(
-      "SELECT function_id, name, spec FROM functions WHERE app_id = ? ORDER BY position",
+      "SELECT function_id, name, spec, scaling FROM functions WHERE app_id = ? ORDER BY position",
       appId,
     );
     return rows.map((row) => ({
       functionId: text(row, "function_id"),
       name: text(row, "name"),
       spec: specOf(row),
+      ...updatesOf(row),
     }));
   }
 }
@@ -151,8 +170,13 @@ function functionOf(row: Row): StoredFunction {
     functionId: text(row, "function_id"),
     name: text(row, "name"),
     spec: specOf(row),
+    ...updatesOf(row),
     deployment: deploymentOf(row),
   };
+}
+
+function updatesOf({ scaling }: Row): UpdatedFunction {
+  return typeof scaling === "string" ? { scaling: JSON.parse(scaling) as ScalingUpdate } : {};
 }
 
 function specOf(row: Row): DeployedFunction["spec"] {

@@ -1,0 +1,147 @@
+/**
+ * How many containers the work of one function needs.
+ *
+ *     each    = serviceMs / (target concurrency * batch size)     container time of one input
+ *     target  = max(startupMs, 250) + batch wait                  time in which to finish
+ *     needed  = min(ceil(inputs / (concurrency * batch size)),
+ *                   ceil(max(inputs * each / target,
+ *                            rate * each + backlog * each / target)))
+ *
+ * with inputs = backlog + running. The first term under the maximum finishes what is there in
+ * about the time of one start, since a container that is ready later is of no use to it. The
+ * second keeps up with what goes on arriving (Little's law) while it works off the backlog:
+ * without it a function whose containers start slowly falls behind by one start time.
+ *
+ * The rate is that of the last minute, or, in panic, of the last six seconds: when those bring
+ * at least twice as much. In both, the two fullest seconds do not count: one call with many
+ * inputs is a batch that the backlog shows already, and no stream that goes on.
+ *
+ * Until enough inputs have run to tell, their run time is unknown. Then a function that has no
+ * container yet starts one per input up to four. One that has keeps what it has, and once its
+ * oldest input has run for 250 ms the formula asks for more, with that age as the run time: a
+ * machine that a short burst rented for nothing costs more than a quarter of a second.
+ *
+ * Source of the two windows and the factor: Knative's autoscaler (60 s stable, 6 s panic, 200 %).
+ */
+import type { FunctionState, ScaleRules } from "./function-state.ts";
+import { LONG_WINDOW_S } from "./arrival-log.ts";
+
+export interface Estimate {
+  readonly needed: number;
+  readonly reason: string;
+}
+
+/** Containers to begin with for work of unknown length: enough to learn from, few to regret. */
+const FIRST_CONTAINERS_MAX = 4;
+
+/** An input that has run this long says something about the others. */
+const TELLING_AGE_MS = 250;
+
+/** Work is never spread thinner than this, however fast containers start. */
+const DRAIN_TARGET_MS_MIN = 250;
+
+/** Assumed until the function's first container has started. */
+const STARTUP_MS_ASSUMED = 1_000;
+
+const SHORT_WINDOW_S = 6;
+const PANIC_FACTOR = 2;
+const FULLEST_LEFT_OUT = 2;
+const MS_PER_SECOND = 1_000;
+
+/** Rounding noise must not ask for one more container. */
+const NOISE = 1e-9;
+
+/** Containers for the work that is there and comes; 0 when there is none. */
+export function estimate(state: FunctionState, nowMs: number, rules: ScaleRules): Estimate {
+  const inputs = state.backlog + state.running;
+  if (inputs === 0) return { needed: 0, reason: "nothing waits or runs" };
+  const work = `${state.backlog} waiting and ${state.running} running inputs of`;
+  if (state.serviceMs === undefined) {
+    const needed = neededBlindly(state, nowMs);
+    return { needed, reason: `${work} unknown length: ${needed} for now` };
+  }
+  const rate = arrivalRateOf(state, rules);
+  const needed = neededFor(state, { ...state, serviceMs: state.serviceMs, rate: rate.perSecond });
+  const each = `about ${Number(state.serviceMs.toPrecision(2))} ms each`;
+  const within = `${needed} to finish within ${Math.round(drainTargetMs(state))} ms`;
+  return { needed, reason: `${work} ${each}: ${within}${rateNote(rate)}` };
+}
+
+/** Containers for `inputs` that come at once. */
+export function neededForBurst(state: FunctionState, inputs: number): number {
+  if (inputs === 0) return 0;
+  const { serviceMs } = state;
+  if (serviceMs === undefined) return Math.min(unitsOf(state, inputs), FIRST_CONTAINERS_MAX);
+  return neededFor(state, { backlog: inputs, running: 0, serviceMs, rate: 0 });
+}
+
+/** Time of a start, as far as is known. */
+export function startupMsOf(state: Pick<FunctionState, "startupMs">): number {
+  return Math.max(state.startupMs ?? STARTUP_MS_ASSUMED, 0);
+}
+
+interface Load {
+  readonly backlog: number;
+  readonly running: number;
+  readonly serviceMs: number;
+  /** Inputs a second that go on arriving. */
+  readonly rate: number;
+}
+
+function neededFor(state: FunctionState, load: Load): number {
+  const eachMs = load.serviceMs / inputsPerContainer(state);
+  const targetMs = drainTargetMs(state);
+  const inputs = load.backlog + load.running;
+  const present = (inputs * eachMs) / targetMs;
+  const lasting = (load.rate / MS_PER_SECOND) * eachMs + (load.backlog * eachMs) / targetMs;
+  const wanted = Math.ceil(Math.max(present, lasting) - NOISE);
+  return Math.max(1, Math.min(unitsOf(state, inputs), wanted));
+}
+
+function neededBlindly(state: FunctionState, nowMs: number): number {
+  const { backlog, running } = state;
+  const ready = state.containers.filter((container) => container.state !== "starting").length;
+  const units = unitsOf(state, backlog + running);
+  const first = Math.min(units, ready === 0 ? FIRST_CONTAINERS_MAX : ready);
+  const ageMs = Math.max(0, nowMs - (state.oldestStartedAtMs ?? nowMs));
+  if (ageMs < TELLING_AGE_MS) return first;
+  return Math.max(first, neededFor(state, { backlog, running, serviceMs: ageMs, rate: 0 }));
+}
+
+function drainTargetMs(state: FunctionState): number {
+  return Math.max(startupMsOf(state), DRAIN_TARGET_MS_MIN) + (state.batch?.waitMs ?? 0);
+}
+
+/** Containers that `inputs` fill, each with its share. */
+function unitsOf(state: FunctionState, inputs: number): number {
+  return Math.ceil(inputs / inputsPerContainer(state));
+}
+
+function inputsPerContainer({ concurrency, batch }: FunctionState): number {
+  return Math.max(1, concurrency?.target ?? 1) * Math.max(1, batch?.sizeMax ?? 1);
+}
+
+interface ArrivalRate {
+  readonly perSecond: number;
+  readonly isPanic: boolean;
+}
+
+function arrivalRateOf({ arrivals }: FunctionState, rules: ScaleRules): ArrivalRate {
+  if (arrivals === undefined || !rules.arrivalRate) return { perSecond: 0, isPanic: false };
+  const long = steadyRate(arrivals.perSecond.slice(-LONG_WINDOW_S), LONG_WINDOW_S);
+  const short = steadyRate(arrivals.perSecond.slice(-SHORT_WINDOW_S), SHORT_WINDOW_S);
+  const isPanic = rules.panic && short > 0 && short >= PANIC_FACTOR * long;
+  return { perSecond: isPanic ? short : long, isPanic };
+}
+
+/** Mean of all seconds but the fullest. */
+function steadyRate(perSecond: readonly number[], seconds: number): number {
+  const counted = [...perSecond].sort((a, b) => b - a).slice(FULLEST_LEFT_OUT);
+  return counted.reduce((sum, inputs) => sum + inputs, 0) / (seconds - FULLEST_LEFT_OUT);
+}
+
+function rateNote({ perSecond, isPanic }: ArrivalRate): string {
+  if (perSecond === 0) return "";
+  const rate = `${Number(perSecond.toPrecision(2))} a second arriving`;
+  return isPanic ? `, in panic: ${rate}` : `, ${rate}`;
+}
