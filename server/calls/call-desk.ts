@@ -7,12 +7,13 @@ import type { CallService, EventBus } from "../services.ts";
 import type { InputRef, RecordStore, StoredInput } from "../store/record-store.ts";
 import { LedgeredCalls } from "./call-service.ts";
 import { CallWatch } from "./call-watch.ts";
-import type { DispatcherPort, Settlement } from "./function-dispatcher.ts";
+import type { DispatcherPort } from "./function-dispatcher.ts";
 import { FunctionQueue, type InputRange } from "./function-queue.ts";
 import { FunctionTable } from "./function-table.ts";
 import { inputIdOf, inputRefOf, type LocalInput } from "./input.ts";
 import { PayloadCache } from "./payload-cache.ts";
 import { ResultRecorder } from "./result-recorder.ts";
+import type { Settlement } from "./settlement.ts";
 
 export interface CallDeskOptions {
   readonly store: RecordStore;

@@ -8,10 +8,10 @@ import {
   FunctionDispatcher,
   RANGE_INPUTS_MAX,
   type DispatcherPort,
-  type Settlement,
 } from "./function-dispatcher.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput } from "./input.ts";
+import type { Settlement } from "./settlement.ts";
 
 const CALL = "ca_0";
 const NOTHING = new Uint8Array(0);
@@ -26,6 +26,11 @@ class MemoryQueue implements RangeQueue {
 
   async add(ranges: readonly InputRange[]): Promise<void> {
     this.waiting.push(...ranges);
+  }
+  lease(range: InputRange): ReturnType<RangeQueue["lease"]> {
+    const leaseId = `leased-${range.callId}-${range.from}`;
+    this.held.set(leaseId, range);
+    return { range: { ...range, leaseId }, stored: Promise.resolve() };
   }
   async take(): Promise<LeasedRange | undefined> {
     this.asked += 1;
@@ -278,6 +283,34 @@ describe("a function's dispatcher", () => {
       Array.from({ length: 3 }, () => "failed"),
     );
     expect(await bench.queue.depth()).toBe(0);
+  });
+
+  it("hands a single input straight to a container that has nothing to do", async () => {
+    const bench = new Bench();
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const asked = bench.queue.asked;
+    await bench.dispatcher.enqueue(CALL, 0, 1);
+    const sent = bench.takeSent().get("co_a") ?? [];
+    expect(sent).toHaveLength(1);
+    expect(bench.queue.asked).toBe(asked);
+    expect([...bench.queue.held.values()]).toEqual([{ callId: CALL, from: 0, to: 1 }]);
+    // The container is busy now: the next one waits its turn in the queue.
+    await bench.dispatcher.enqueue(CALL, 1, 2);
+    expect(bench.queue.held.size + bench.queue.waiting.length).toBe(2);
+    await bench.answer("co_a", sent);
+    expect(bench.results.size).toBe(1);
+    expect([...bench.queue.held.values()].map(({ from }) => from)).not.toContain(0);
+  });
+
+  it("gives an input that was handed straight over back to the queue when it closes", async () => {
+    const bench = new Bench();
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    await bench.dispatcher.enqueue(CALL, 0, 1);
+    await bench.dispatcher.close();
+    expect(bench.queue.held.size).toBe(0);
+    expect(bench.queue.waiting).toHaveLength(1);
   });
 
   it("asks an empty queue again only when it put something in, or after a while", async () => {

@@ -8,11 +8,12 @@
  * time, so that the one to blame is known.
  */
 import type { AgentResult } from "../../sandbox/index.ts";
-import type { InputOutcome, WireError } from "../../sdk/protocol/index.ts";
+import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputRef } from "../store/record-store.ts";
 import { assignInputs, type InputConcurrency } from "./assign.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
+import { failureOf, settlementOf, type Settlement } from "./settlement.ts";
 import { nextServiceMs, windowFor } from "./window.ts";
 
 /** Inputs of one queue job. */
@@ -23,18 +24,6 @@ export const ATTEMPTS_MAX = 10;
 const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
-
-/** How one input ended, on its way into the ledger. */
-export interface Settlement {
-  readonly input: LocalInput;
-  readonly containerId: string | undefined;
-  readonly outcome: InputOutcome;
-  readonly payload: Uint8Array | undefined;
-  readonly error?: WireError;
-  readonly runMs: number;
-  /** The time in which it had the container, shared with those that ran at once with it. */
-  readonly busyMs: number;
-}
 
 /** What the dispatcher needs of the rest of the server. */
 export interface DispatcherPort {
@@ -134,8 +123,12 @@ export class FunctionDispatcher {
     return this.#slots.get(containerId)?.inflight.size ?? 0;
   }
 
-  /** Puts inputs in the queue. Resolves when Redis has them; the ledger had them before. */
+  /**
+   * Puts inputs in the queue. Resolves when Redis has them; the ledger had them before. A single
+   * input goes straight to a container that has nothing to do, if nothing else waits.
+   */
   async enqueue(callId: string, from: number, to: number): Promise<void> {
+    if (to - from === 1 && this.#isIdle()) return this.#handOver({ callId, from, to });
     const ranges: InputRange[] = [];
     for (let start = from; start < to; start += RANGE_INPUTS_MAX) {
       ranges.push({ callId, from: start, to: Math.min(to, start + RANGE_INPUTS_MAX) });
@@ -299,24 +292,42 @@ export class FunctionDispatcher {
     return this.#waiting.length < room + ahead;
   }
 
+  /** Whether a container has nothing to do and nothing waits, here or, as far as known, queued. */
+  #isIdle(): boolean {
+    const isEmpty = this.#waiting.length + this.#suspects.length + this.#expectedCount === 0;
+    if (!isEmpty || this.#closed) return false;
+    return [...this.#slots.values()].some((slot) => slot.inflight.size === 0);
+  }
+
+  async #handOver(range: InputRange): Promise<void> {
+    const { range: leased, stored } = this.#queue.lease(range);
+    await this.#admit(leased);
+    await stored;
+  }
+
   async #takeWhile(wanted: () => boolean): Promise<void> {
     while (!this.#closed && wanted()) {
       const range = await this.#take();
       if (range === undefined) return;
-      const lease: LocalLease = { range, openCount: 0 };
-      this.#leases.add(lease);
-      const inputs = await this.#port.loadOpen(range);
-      for (const loaded of inputs) {
-        const inputId = inputIdOf(loaded);
-        if (this.#held.has(inputId)) continue;
-        const input: LocalInput = { ...loaded, inputId, lease };
-        lease.openCount += 1;
-        this.#held.set(inputId, input);
-        this.#waiting.push(input);
-      }
-      if (lease.openCount === 0) this.#finishLease(lease);
-      this.#handOut();
+      await this.#admit(range);
     }
+  }
+
+  /** Loads the inputs of a range that is ours, and hands out what can be. */
+  async #admit(range: LeasedRange): Promise<void> {
+    const lease: LocalLease = { range, openCount: 0 };
+    this.#leases.add(lease);
+    const inputs = await this.#port.loadOpen(range);
+    for (const loaded of inputs) {
+      const inputId = inputIdOf(loaded);
+      if (this.#held.has(inputId)) continue;
+      const input: LocalInput = { ...loaded, inputId, lease };
+      lease.openCount += 1;
+      this.#held.set(inputId, input);
+      this.#waiting.push(input);
+    }
+    if (lease.openCount === 0) this.#finishLease(lease);
+    this.#handOut();
   }
 
   async #take(): Promise<LeasedRange | undefined> {
@@ -466,34 +477,4 @@ export class FunctionDispatcher {
       });
     });
   }
-}
-
-function settlementOf(
-  input: LocalInput,
-  containerId: string,
-  result: AgentResult,
-  payload: Uint8Array | undefined,
-): Settlement {
-  const outcome = result.outcome === "succeeded" ? "succeeded" : "failed";
-  return {
-    input,
-    containerId,
-    outcome,
-    payload: outcome === "succeeded" ? payload : undefined,
-    ...(result.error === undefined ? {} : { error: result.error }),
-    runMs: result.runMs,
-    busyMs: result.busyMs ?? result.runMs,
-  };
-}
-
-function failureOf(input: LocalInput, error: WireError): Settlement {
-  return {
-    input,
-    containerId: undefined,
-    outcome: "failed",
-    payload: undefined,
-    error,
-    runMs: 0,
-    busyMs: 0,
-  };
 }

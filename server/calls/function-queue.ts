@@ -6,6 +6,10 @@
  * containers holds nothing here. A taken job is locked; the lock is renewed by `renew` and a
  * holder that dies loses it, so that another server takes the job again (at least once; the
  * ledger keeps the first result of an input and drops later ones).
+ *
+ * A range whose inputs are handed over at once is leased without being taken: its job is put in
+ * with a delay of `LOCK_MS`, which hides it from everybody until its holder has been silent that
+ * long. So nobody waits for Redis, and a holder that dies loses it just the same.
  */
 import { Queue, Worker, type Job } from "bullmq";
 import type { Redis } from "ioredis";
@@ -26,6 +30,8 @@ export interface LeasedRange extends InputRange {
 export interface RangeQueue {
   /** Enqueues ranges, in order, in one round trip. */
   add(ranges: readonly InputRange[]): Promise<void>;
+  /** Puts in a range that is ours from the start; `stored` resolves when Redis has it. */
+  lease(range: InputRange): { readonly range: LeasedRange; readonly stored: Promise<void> };
   /** The oldest waiting range, locked for us; undefined when none waits. One round trip. */
   take(): Promise<LeasedRange | undefined>;
   /** Removes a range whose inputs all have results. */
@@ -53,8 +59,12 @@ const STALLED_CHECK_MS = 5_000;
 /** A job may be taken over from crashed servers as often as needed. */
 const STALLED_COUNT_MAX = 1_000_000;
 
+const JOB_OPTIONS = { removeOnComplete: true, removeOnFail: true } as const;
+
 export class FunctionQueue implements RangeQueue {
   readonly #jobs = new Map<string, Job<InputRange>>();
+  /** Jobs that were leased without being taken, on their way into Redis or there. */
+  readonly #leased = new Map<string, Promise<Job<InputRange>>>();
   readonly #queue: Queue<InputRange>;
   readonly #worker: Worker<InputRange>;
   readonly #lockToken: string;
@@ -78,14 +88,22 @@ export class FunctionQueue implements RangeQueue {
   }
 
   async add(ranges: readonly InputRange[]): Promise<void> {
-    const options = { removeOnComplete: true, removeOnFail: true };
     const [first] = ranges;
     if (first === undefined) return;
     if (ranges.length === 1) {
-      await this.#queue.add("inputs", first, options);
+      await this.#queue.add("inputs", first, JOB_OPTIONS);
       return;
     }
-    await this.#queue.addBulk(ranges.map((data) => ({ name: "inputs", data, opts: options })));
+    await this.#queue.addBulk(ranges.map((data) => ({ name: "inputs", data, opts: JOB_OPTIONS })));
+  }
+
+  lease(range: InputRange): { readonly range: LeasedRange; readonly stored: Promise<void> } {
+    // BullMQ reads a colon in an id as its own.
+    const leaseId = `leased-${range.callId}-${range.from}`;
+    const options = { ...JOB_OPTIONS, jobId: leaseId, delay: LOCK_MS };
+    const adding = this.#queue.add("inputs", range, options);
+    this.#leased.set(leaseId, adding);
+    return { range: { ...range, leaseId }, stored: adding.then(() => undefined) };
   }
 
   async take(): Promise<LeasedRange | undefined> {
@@ -98,18 +116,24 @@ export class FunctionQueue implements RangeQueue {
   }
 
   async finish(lease: LeasedRange): Promise<void> {
-    await this.#release(lease)?.moveToCompleted("", this.#lockToken, false);
+    const leased = await this.#releaseLeased(lease);
+    // Its delay may be over and somebody may have it: then it is found finished there.
+    if (leased !== undefined) await this.#queue.remove(lease.leaseId);
+    else await this.#release(lease)?.moveToCompleted("", this.#lockToken, false);
   }
 
   async putBack(lease: LeasedRange): Promise<void> {
-    await this.#release(lease)?.moveToWait(this.#lockToken);
+    const leased = await this.#releaseLeased(lease);
+    if (leased !== undefined) await leased.promote();
+    else await this.#release(lease)?.moveToWait(this.#lockToken);
   }
 
   async renew(leases: readonly LeasedRange[]): Promise<void> {
-    if (leases.length === 0) return;
     const ids = leases.map((lease) => lease.leaseId);
-    const tokens = leases.map(() => this.#lockToken);
-    await this.#worker.extendJobLocks(ids, tokens, LOCK_MS);
+    const taken = ids.filter((leaseId) => this.#jobs.has(leaseId));
+    const tokens = taken.map(() => this.#lockToken);
+    if (taken.length > 0) await this.#worker.extendJobLocks(taken, tokens, LOCK_MS);
+    for (const leaseId of ids) await (await this.#leased.get(leaseId))?.changeDelay(LOCK_MS);
   }
 
   async depth(): Promise<number> {
@@ -121,6 +145,12 @@ export class FunctionQueue implements RangeQueue {
     this.#closed = true;
     await this.#worker.close(true);
     await this.#queue.close();
+  }
+
+  async #releaseLeased(lease: LeasedRange): Promise<Job<InputRange> | undefined> {
+    const leased = this.#leased.get(lease.leaseId);
+    this.#leased.delete(lease.leaseId);
+    return leased;
   }
 
   #release(lease: LeasedRange): Job<InputRange> | undefined {

@@ -4,7 +4,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import type { EventBus } from "../services.ts";
 import type { CallLedger, CallRecord, NewResult } from "../store/record-store.ts";
 import { CallWatch } from "./call-watch.ts";
-import type { Settlement } from "./function-dispatcher.ts";
+import type { Settlement } from "./settlement.ts";
 import { ResultRecorder } from "./result-recorder.ts";
 
 const CALL = { callId: "ca_0", state: "running", kind: "map" } as CallRecord;

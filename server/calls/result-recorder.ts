@@ -13,7 +13,7 @@ import type {
 import { INLINE_PAYLOAD_BYTES_MAX } from "../../sdk/protocol/index.ts";
 import { PlatformError, type Clock } from "../../core/index.ts";
 import type { CallWatch } from "./call-watch.ts";
-import type { Settlement } from "./function-dispatcher.ts";
+import type { Settlement } from "./settlement.ts";
 
 export interface ResultRecorderOptions {
   readonly ledger: CallLedger;
