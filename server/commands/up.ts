@@ -173,5 +173,6 @@ function say(options: UpOptions, report: UpReport): void {
   );
   console.log(`  data   ${dataDir}`);
   if (logFile !== undefined) console.log(`  log    ${logFile}`);
-  console.log(`  stop   ${options.detach === true ? "flotilla down" : "ctrl-C"}`);
+  const folder = options.data === undefined ? "" : ` --data ${dataDir}`;
+  console.log(`  stop   ${options.detach === true ? `flotilla down${folder}` : "ctrl-C"}`);
 }
