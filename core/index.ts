@@ -17,8 +17,6 @@ export {
   isGpuType,
   offerIdOf,
   type CloudName,
-  type CpuArchitecture,
-  type GpuInterconnect,
   type GpuType,
   type Offer,
   type PurchaseOption,

@@ -1,78 +1,144 @@
 /** Refusals in words: one sentence that names the constraint that binds. */
 import { NODE_STATES, type ContainerNeeds, type GpuType, type NodeState } from "../core/index.ts";
-import { STAGES, type Stage, type StageCounts } from "./feasibility.ts";
-import { freeCardsOf, freeGpusOf, isShare, type Room } from "./room.ts";
+import {
+  failedProfileStage,
+  failedRoomStage,
+  STAGES,
+  type Stage,
+  type StageCounts,
+} from "./feasibility.ts";
+import type { FleetIndex, IndexedNode } from "./fleet/fleet-index.ts";
+import type { NodeState as IndexState } from "./fleet/node-state.ts";
+import { CARD, type RequestClass } from "./fleet/request-class.ts";
 
 /** Nodes that will take containers before long. */
 const STARTING: readonly NodeState[] = ["requested", "booting", "registered"];
 
-/** A node and the stage at which it was rejected. */
-export interface Rejection {
-  readonly room: Room;
+/** Why a request stays pending, and the nodes rejected at each stage. */
+export interface Explanation {
+  readonly reason: string;
+  readonly rejected: StageCounts;
+}
+
+/** Nodes in one state that were rejected at one stage. */
+interface Rejection {
+  readonly state: IndexState;
   readonly stage: Stage;
+  readonly nodeCount: number;
 }
 
-/** Counts of rejected nodes by stage; every stage has an entry. */
-export function countStages(rejections: readonly Rejection[]): StageCounts {
-  const count = (stage: Stage): number =>
-    rejections.filter((rejection) => rejection.stage === stage).length;
-  return {
-    state: count("state"),
-    cloud: count("cloud"),
-    region: count("region"),
-    purchase: count("purchase"),
-    gpuType: count("gpuType"),
-    gpuCount: count("gpuCount"),
-    cpu: count("cpu"),
-    memory: count("memory"),
-  };
+/** Tests of single nodes, beyond what their state says. */
+export interface NodeTests {
+  /** Nodes that are not to be asked: refused a moment ago, or kept free for another. */
+  readonly isExcluded: (node: IndexedNode) => boolean;
+  /** Whether a rule that keeps containers apart forbids the node. */
+  readonly isTooClose: (node: IndexedNode) => boolean;
 }
 
-/** Why no node takes a container with these needs, for a person. */
-export function refusalReason(needs: ContainerNeeds, rejections: readonly Rejection[]): string {
+/** No node was looked at. */
+export const NO_COUNTS: StageCounts = Object.freeze(
+  Object.fromEntries(STAGES.map((stage) => [stage, 0])) as Record<Stage, number>,
+);
+
+/** Why no node takes the request. O(states), and O(nodes) where single nodes decide. */
+export function explainRefusal(
+  request: RequestClass,
+  index: FleetIndex,
+  tests: NodeTests,
+): Explanation {
+  const rejections: Rejection[] = [];
+  const rejected: Record<Stage, number> = { ...NO_COUNTS };
+  for (const state of index.active()) {
+    for (const one of rejectionsOf(request, state, { index, tests })) {
+      rejections.push(one);
+      rejected[one.stage] += one.nodeCount;
+    }
+  }
+  return { reason: reasonOf(request.needs, rejections, rejected), rejected };
+}
+
+function rejectionsOf(
+  request: RequestClass,
+  state: IndexState,
+  { index, tests }: { readonly index: FleetIndex; readonly tests: NodeTests },
+): readonly Rejection[] {
+  const stage = failedProfileStage(state.profile, request) ?? failedRoomStage(state, request);
+  if (stage !== undefined) return [{ state, stage, nodeCount: state.nodeCount }];
+  const excluded = index.nodesOf(state).filter((node) => tests.isExcluded(node)).length;
+  return [
+    { state, stage: "excluded" as const, nodeCount: excluded },
+    { state, stage: "spread" as const, nodeCount: state.nodeCount - excluded },
+  ].filter(({ nodeCount }) => nodeCount > 0);
+}
+
+function reasonOf(
+  needs: ContainerNeeds,
+  rejections: readonly Rejection[],
+  rejected: StageCounts,
+): string {
   if (rejections.length === 0) return "the fleet has no nodes";
-  const binding = STAGES.findLast((stage) => rejections.some((one) => one.stage === stage));
+  const binding = STAGES.findLast((stage) => rejected[stage] > 0);
   if (binding === undefined) return "no node fits";
-  const rooms = rejections.filter((one) => one.stage === binding).map((one) => one.room);
-  const starting = rejections.filter(({ room }) => STARTING.includes(room.node.state)).length;
-  const more = binding === "state" || starting === 0 ? "" : `; ${isStarting(starting)}`;
-  return `${SENTENCES[binding](needs, rooms)}${more}`;
+  const bound = rejections.filter((one) => one.stage === binding);
+  const starting = total(
+    rejections.filter(({ state }) => STARTING.includes(state.profile.node.state)),
+  );
+  const more =
+    binding === "state" || starting === 0 ? "" : `; ${nodes(starting, "is", "are")} starting`;
+  return `${SENTENCES[binding](needs, bound)}${more}`;
 }
 
-type Sentence = (needs: ContainerNeeds, rooms: readonly Room[]) => string;
+type Sentence = (needs: ContainerNeeds, bound: readonly Rejection[]) => string;
 
 const SENTENCES: Readonly<Record<Stage, Sentence>> = {
-  state: (_needs, rooms) => `no node is ready: ${countStates(rooms)}`,
+  state: (_needs, bound) => `no node is ready: ${countStates(bound)}`,
   cloud: (needs) => `no node is in ${either(needs.clouds ?? [])}`,
   region: (needs) => `no node is in ${either(needs.regions ?? [])}`,
-  purchase: (_needs, rooms) =>
-    `the container is not preemptible and ${nodes(rooms.length, "is", "are")} spot`,
+  zone: (needs) => `no node is in ${either(needs.zones ?? [])}`,
+  placementGroup: (needs) => `no node is in placement group ${either(needs.placementGroups ?? [])}`,
+  purchase: (_needs, bound) =>
+    `the container is not preemptible and ${nodes(total(bound), "is", "are")} spot`,
+  arch: (needs) => `no node has CPUs of ${needs.arch ?? "that kind"}`,
+  cpuFeatures: (needs) => `no node has CPUs with ${(needs.cpuFeatures ?? []).join(" and ")}`,
   gpuType: (needs) => `no node has ${withArticle(needs.gpu?.types ?? [])}`,
+  interconnect: (needs) => `no node has GPUs joined by ${needs.interconnect ?? "that"}`,
   gpuCount: gpuSentence,
-  cpu: (needs, rooms) =>
+  cpu: (needs, bound) =>
     shortSentence(needs, `${needs.cpuMilli / 1_000} free vCPU`, {
-      free: `${Math.max(0, ...rooms.map((room) => room.cpuMilliFree)) / 1_000} vCPU`,
-      nodeCount: rooms.length,
+      free: `${most(bound, ({ cpuMilli }) => cpuMilli) / 1_000} vCPU`,
+      nodeCount: total(bound),
     }),
-  memory: (needs, rooms) =>
+  memory: (needs, bound) =>
     shortSentence(needs, `${needs.memoryMiB} MiB of free memory`, {
-      free: `${Math.max(0, ...rooms.map((room) => room.memoryMiBFree))} MiB`,
-      nodeCount: rooms.length,
+      free: `${most(bound, ({ memoryMiB }) => memoryMiB)} MiB`,
+      nodeCount: total(bound),
     }),
+  disk: (needs, bound) =>
+    shortSentence(needs, `${needs.diskMiB ?? 0} MiB of free disk`, {
+      free: `${most(bound, ({ diskMiB }) => diskMiB)} MiB`,
+      nodeCount: total(bound),
+    }),
+  excluded: (_needs, bound) =>
+    `${nodes(total(bound), "has", "have")} room and refused it lately or ` +
+    "is kept free for a request that has waited too long",
+  spread: (_needs, bound) =>
+    `${nodes(total(bound), "has", "have")} room and already ` +
+    "holds a container that this one keeps apart from",
 };
 
-function gpuSentence(needs: ContainerNeeds, rooms: readonly Room[]): string {
+function gpuSentence(needs: ContainerNeeds, bound: readonly Rejection[]): string {
   const count = needs.gpu?.count ?? 0;
   const types = either(needs.gpu?.types ?? []);
-  const have = `${nodes(rooms.length, "has", "have")} ${types}`;
-  const largest = Math.max(...rooms.map((room) => room.cardCount));
+  const have = `${nodes(total(bound), "has", "have")} ${types}`;
+  const largest = most(bound, ({ profile }) => profile.cardCount);
   if (largest < count) return `no node has ${count} ${types}: ${have}, ${largest} at most`;
-  const free = isShare(count) ? freeGpusOf : freeCardsOf;
-  const most = Number(Math.max(...rooms.map(free)).toFixed(2));
+  const isShare = count < 1;
+  const amount = ({ gpuFree, wholeFree }: IndexState): number => {
+    return isShare ? Number((gpuFree / CARD).toFixed(2)) : wholeFree;
+  };
+  const free = most(bound, amount);
   const left =
-    most === 0
-      ? "all GPUs in use"
-      : `at most ${most} free on one${isShare(count) ? ", in pieces" : ""}`;
+    free === 0 ? "all GPUs in use" : `at most ${free} free on one${isShare ? ", in pieces" : ""}`;
   return `no node has ${count} free ${types}: ${have}, ${left}`;
 }
 
@@ -87,18 +153,22 @@ function shortSentence(
   return `no node${having} has ${wanted}: ${count} otherwise, at most ${short.free} free on one`;
 }
 
-function countStates(rooms: readonly Room[]): string {
+function countStates(bound: readonly Rejection[]): string {
   return NODE_STATES.map((state) => ({
     state,
-    count: rooms.filter((room) => room.node.state === state).length,
+    count: total(bound.filter((one) => one.state.profile.node.state === state)),
   }))
     .filter(({ count }) => count > 0)
     .map(({ state, count }) => `${count} ${state}`)
     .join(", ");
 }
 
-function isStarting(count: number): string {
-  return `${nodes(count, "is", "are")} starting`;
+function total(rejections: readonly Rejection[]): number {
+  return rejections.reduce((sum, { nodeCount }) => sum + nodeCount, 0);
+}
+
+function most(bound: readonly Rejection[], amount: (state: IndexState) => number): number {
+  return bound.reduce((largest, { state }) => Math.max(largest, amount(state)), 0);
 }
 
 function nodes(count: number, one: string, many: string): string {

@@ -7,7 +7,8 @@ import {
   type Node,
   type PlacedContainer,
 } from "../core/index.ts";
-import { place, type PlacementPlan } from "./place.ts";
+import { place } from "./place.ts";
+import type { PlacementPlan } from "./plan.ts";
 
 /** Any time, any chance: the built-in strategy uses neither. */
 export const OPTIONS = { nowMs: 1_000, rng: createRng(1) };

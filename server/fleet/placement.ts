@@ -1,6 +1,6 @@
 /** Puts pending containers on nodes: asks the scheduler, tells the agents, remembers refusals. */
 import type { Clock, ContainerRequest, Node, Rng } from "../../core/index.ts";
-import { place } from "../../scheduler/index.ts";
+import { Scheduler } from "../../scheduler/index.ts";
 import type { AgentHub } from "../agents/hub.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
@@ -21,6 +21,7 @@ const REFUSAL_MS = 5_000;
 
 export class Placement {
   readonly #options: PlacementOptions;
+  readonly #scheduler = new Scheduler();
 
   constructor(options: PlacementOptions) {
     this.#options = options;
@@ -30,10 +31,21 @@ export class Placement {
   tick(): void {
     const nowMs = this.#options.clock.nowMs();
     const pending = this.#options.containers.all().filter(({ state }) => state === "pending");
-    const [welcome, refused] = partition(pending, (one) => refusingNodes(one, nowMs).size === 0);
-    this.#placeAll(welcome, new Set(), nowMs);
-    // Those that a node has just refused are placed one by one, past that node.
-    for (const one of refused) this.#placeAll([one], refusingNodes(one, nowMs), nowMs);
+    if (pending.length === 0) return;
+    const { containers, rng } = this.#options;
+    const { placements, refusals } = this.#scheduler.round(
+      pending.map((one) => requestOf(one, nowMs)),
+      { nodes: this.schedulableNodes(), containers: containers.placed() },
+      { nowMs, rng: rng.fork(`place/${nowMs}`) },
+    );
+    for (const { containerId, nodeId, reason } of placements) {
+      const container = containers.get(containerId);
+      if (container !== undefined) this.#start(container, nodeId, reason, nowMs);
+    }
+    for (const { containerId, reason } of refusals) {
+      const container = containers.get(containerId);
+      if (container !== undefined) container.pendingReason = reason;
+    }
   }
 
   /** A node's agent would not take the container: it pends again, elsewhere for a while. */
@@ -45,29 +57,6 @@ export class Placement {
     container.state = "pending";
     container.nodeId = undefined;
     container.pendingReason = reason;
-  }
-
-  #placeAll(
-    pending: readonly ContainerRecord[],
-    without: ReadonlySet<string>,
-    nowMs: number,
-  ): void {
-    if (pending.length === 0) return;
-    const { containers, rng } = this.#options;
-    const nodes = this.schedulableNodes().filter((node) => !without.has(node.nodeId));
-    const { placements, refusals } = place(
-      pending.map(requestOf),
-      { nodes, containers: containers.placed() },
-      { nowMs, rng: rng.fork(`place/${nowMs}`) },
-    );
-    for (const { containerId, nodeId, reason } of placements) {
-      const container = containers.get(containerId);
-      if (container !== undefined) this.#start(container, nodeId, reason, nowMs);
-    }
-    for (const { containerId, reason } of refusals) {
-      const container = containers.get(containerId);
-      if (container !== undefined) container.pendingReason = reason;
-    }
   }
 
   /** The nodes that containers can be placed on. */
@@ -94,24 +83,22 @@ export class Placement {
   }
 }
 
-function requestOf(container: ContainerRecord): ContainerRequest {
+function requestOf(container: ContainerRecord, nowMs: number): ContainerRequest {
+  const excludedNodeIds = refusingNodes(container, nowMs);
   return {
     containerId: container.containerId,
     functionId: container.live.functionId,
     needs: container.live.needs,
     requestedAtMs: container.requestedAtMs,
+    // It then draws among several nodes, so that not all that were refused go for the next one.
+    ...(excludedNodeIds.length === 0
+      ? {}
+      : { excludedNodeIds, refusalCount: excludedNodeIds.length }),
   };
 }
 
 /** Nodes that refused a container a moment ago. */
-function refusingNodes(container: ContainerRecord, nowMs: number): ReadonlySet<string> {
+function refusingNodes(container: ContainerRecord, nowMs: number): readonly string[] {
   const refusing = [...container.refusedUntilMs].filter(([, untilMs]) => untilMs > nowMs);
-  return new Set(refusing.map(([nodeId]) => nodeId));
-}
-
-function partition<Item>(
-  items: readonly Item[],
-  isFirst: (item: Item) => boolean,
-): readonly [readonly Item[], readonly Item[]] {
-  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
+  return refusing.map(([nodeId]) => nodeId);
 }

@@ -1,0 +1,58 @@
+/** Profiles: what never changes on a node while containers come and go, interned. */
+import type { Node } from "../../core/index.ts";
+
+/** Nodes of one profile differ in nothing that a request or a strategy can see but their load. */
+export interface NodeProfile {
+  /** Small and dense. */
+  readonly id: number;
+  /** One node of the profile; its id and its age mean nothing. */
+  readonly node: Node;
+  readonly cardCount: number;
+  readonly cpuMilli: number;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+}
+
+/** Gives equal nodes one profile. */
+export class ProfileTable {
+  readonly #byKey = new Map<string, NodeProfile>();
+  readonly #all: NodeProfile[] = [];
+
+  of(node: Node): NodeProfile {
+    const key = profileKey(node);
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const { gpuCount, cpuMilli, memoryMiB, diskMiB } = node.resources;
+    const profile: NodeProfile = {
+      id: this.#all.length,
+      node,
+      cardCount: Math.floor(gpuCount),
+      cpuMilli: Math.floor(cpuMilli),
+      memoryMiB: Math.floor(memoryMiB),
+      diskMiB: diskMiB === undefined ? Number.POSITIVE_INFINITY : Math.floor(diskMiB),
+    };
+    this.#byKey.set(key, profile);
+    this.#all.push(profile);
+    return profile;
+  }
+}
+
+function profileKey(node: Node): string {
+  const { gpuCount, cpuMilli, memoryMiB, diskMiB } = node.resources;
+  return [
+    node.state,
+    node.cloud,
+    node.region,
+    node.zone ?? "",
+    node.placementGroup ?? "",
+    node.purchase,
+    node.gpuType ?? "",
+    node.arch ?? "",
+    (node.cpuFeatures ?? []).join(","),
+    node.interconnect ?? "",
+    gpuCount,
+    cpuMilli,
+    memoryMiB,
+    diskMiB ?? "",
+  ].join("|");
+}
