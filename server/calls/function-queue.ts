@@ -101,7 +101,10 @@ export class FunctionQueue implements RangeQueue {
     // BullMQ reads a colon in an id as its own.
     const leaseId = `leased-${range.callId}-${range.from}`;
     const options = { ...JOB_OPTIONS, jobId: leaseId, delay: LOCK_MS };
-    const adding = this.#queue.add("inputs", range, options);
+    // After this turn: the input leaves for its container first.
+    const adding = new Promise((resolve) => setImmediate(resolve)).then(() =>
+      this.#queue.add("inputs", range, options),
+    );
     this.#leased.set(leaseId, adding);
     return { range: { ...range, leaseId }, stored: adding.then(() => undefined) };
   }
