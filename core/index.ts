@@ -28,7 +28,6 @@ export {
   OBJECTIVE_TERMS,
   type BufferBounds,
   type BufferPolicy,
-  type ConcentrationRule,
   type ObjectiveTerm,
   type OptimizerPolicy,
   type OptionalTerm,

@@ -4,7 +4,7 @@ import type { Candidate } from "./candidate.ts";
 import { nodeCosts } from "./costs.ts";
 import { mayServe, missingSupply } from "./eligibility.ts";
 import { Headroom } from "./headroom.ts";
-import { fitCount, roomOf } from "./packing.ts";
+import { fitCount, roomOf, type NodeStack } from "./packing.ts";
 import type { NextBest, UnmetDemand } from "./plan.ts";
 import type { Problem } from "./presolve.ts";
 import { counted, describeNeeds, usdPerHour } from "./wording.ts";
@@ -144,15 +144,7 @@ interface ServedClass {
 function mainClasses(problem: Problem, { stacks }: Candidate): ReadonlyMap<number, ServedClass> {
   const most = new Map<number, Map<number, number>>();
   for (const scenario of stacks) {
-    const held = new Map<number, Map<number, number>>();
-    for (const { offerIndex, nodeCount, containers } of scenario) {
-      const own = held.get(offerIndex) ?? new Map<number, number>();
-      for (const [classIndex, quantity] of containers) {
-        own.set(classIndex, (own.get(classIndex) ?? 0) + quantity * nodeCount);
-      }
-      held.set(offerIndex, own);
-    }
-    for (const [offerIndex, own] of held) {
+    for (const [offerIndex, own] of heldByOffer(scenario)) {
       const before = most.get(offerIndex) ?? new Map<number, number>();
       for (const [classIndex, quantity] of own) {
         before.set(classIndex, Math.max(quantity, before.get(classIndex) ?? 0));
@@ -169,6 +161,19 @@ function mainClasses(problem: Problem, { stacks }: Candidate): ReadonlyMap<numbe
     main.set(offerIndex, { classIndex, quantity, needsText: describeNeeds(needs) });
   }
   return main;
+}
+
+/** Containers by offer and class in one scenario. */
+function heldByOffer(stacks: readonly NodeStack[]): ReadonlyMap<number, Map<number, number>> {
+  const held = new Map<number, Map<number, number>>();
+  for (const { offerIndex, nodeCount, containers } of stacks) {
+    const own = held.get(offerIndex) ?? new Map<number, number>();
+    for (const [classIndex, quantity] of containers) {
+      own.set(classIndex, (own.get(classIndex) ?? 0) + quantity * nodeCount);
+    }
+    held.set(offerIndex, own);
+  }
+  return held;
 }
 
 function rankText(rank: number): string {

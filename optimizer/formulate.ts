@@ -22,13 +22,14 @@
  *        sum_d w_kd y_dgs <= sum_{o in g(k)} x_o              packing cuts k, see cuts.ts
  *        x_o - l_o + r_o = f_o                                churn
  *        sum_{o in q} x_o <= limit_q;  sum_o rent_o x_o <= budget
- *        min_k sum_o G_o x_o <= sum_{o in k} G_o x_o <= max_k sum_o G_o x_o       shares
- *        sum_{o in k} G_o x_o - phi_k sum_o G_o x_o <= z_k                        concentration
+ *        T = sum_o G_o x_o                                                        all GPUs
+ *        min_k T <= sum_{o in k} G_o x_o <= max_k T                               shares
+ *        sum_{o in k} G_o x_o - phi_k T <= z_k                                    concentration
  *
  * The resource rows alone let eight 1-GPU nodes serve half of a 2-GPU container each; the fit
  * rows forbid that for one class, the cuts for mixtures. Rows that others imply are left out.
  */
-import { gpusBeyond, shareRowsOf } from "./market-rules.ts";
+import { gpuRulesOf } from "./market-rules.ts";
 import type { OfferGroup, Problem } from "./presolve.ts";
 import { ModelBuilder, type MipModel } from "./solvers/solver.ts";
 
@@ -232,14 +233,22 @@ function addLimitRows(builder: ModelBuilder, problem: Problem): readonly PricedR
     const row = builder.row({ upper: problem.budgetUsd, entries });
     priced.push({ constraint: "budget", row });
   }
-  for (const { constraint, fraction, sign, offerIndexes } of shareRowsOf(problem)) {
-    const entries = gpusBeyond(problem, offerIndexes, fraction, sign);
-    priced.push({ constraint, row: builder.row({ upper: 0, entries }) });
-  }
-  for (const { freeFraction, usdPerGpu, offerIndexes } of problem.concentrations) {
-    const excess = builder.column({ cost: usdPerGpu });
-    const entries = gpusBeyond(problem, offerIndexes, freeFraction, 1);
-    builder.row({ upper: 0, entries: [...entries, [excess, -1]] });
-  }
+  addGpuRows(builder, problem, priced);
   return priced;
+}
+
+function addGpuRows(builder: ModelBuilder, problem: Problem, priced: PricedRow[]): void {
+  const rules = gpuRulesOf(problem);
+  if (rules.length === 0) return;
+  const gpusOf = (index: number): number => problem.offers[index]?.offer.resources.gpuCount ?? 0;
+  const all = builder.column({ cost: 0 });
+  const offers = problem.offers.map((_, index) => [index, gpusOf(index)] as const);
+  builder.row({ lower: 0, upper: 0, entries: [...offers, [all, -1]] });
+  for (const { constraint, usdPerGpu, fraction, sign, offerIndexes } of rules) {
+    const inside = offerIndexes.map((index): Entry => [index, sign * gpusOf(index)]);
+    const entries: Entry[] = [...inside, [all, -sign * fraction]];
+    if (usdPerGpu !== undefined) entries.push([builder.column({ cost: usdPerGpu }), -1]);
+    const row = builder.row({ upper: 0, entries });
+    if (constraint !== undefined) priced.push({ constraint, row });
+  }
 }

@@ -122,6 +122,19 @@ export class Headroom {
   }
 }
 
+/** The same nodes, but as many fewer as capacity, quotas, budget and shares ask for. */
+export function withinLimits(problem: Problem, counts: readonly number[]): readonly number[] {
+  const none = problem.offers.map(() => 0);
+  const headroom = new Headroom(problem, none, false);
+  const rentOf = (index: number): number => problem.offers[index]?.rentUsd ?? 0;
+  const cheapestFirst = [...counts.keys()].sort((a, b) => rentOf(a) - rentOf(b) || a - b);
+  for (const index of cheapestFirst) {
+    const wanted = counts[index] ?? 0;
+    if (wanted > 0) headroom.add(index, Math.min(wanted, headroom.spare(index)));
+  }
+  return withinShares(problem, headroom.counts);
+}
+
 /**
  * The same nodes, but as many fewer as the share rules ask for, the dearest first: out of a part
  * that holds too much, or out of all others where a part holds too little. No nodes at all obey

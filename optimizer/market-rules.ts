@@ -124,41 +124,38 @@ export function ruleKeyOf(input: PlanInput, offer: Offer): string {
   return [...quotas, "|", ...shared, "|", ...parts, committed].join(" ");
 }
 
-/** One inequality of a share rule: sign x (GPUs inside - fraction x all GPUs) <= 0. */
-export interface ShareRow {
-  /** Such as `share cloud aws max`. */
-  readonly constraint: string;
+/**
+ * One inequality on GPUs: sign x (GPUs inside - fraction x all GPUs) <= 0, or, with a price, what
+ * is beyond 0 costs that much a GPU. Programs have one column for all GPUs, so that a rule has
+ * entries only for the offers inside.
+ */
+export interface GpuRule {
+  /** Such as `share cloud aws max`; absent for rules with a price. */
+  readonly constraint?: string;
+  readonly usdPerGpu?: number;
   readonly fraction: number;
   readonly sign: 1 | -1;
   readonly offerIndexes: readonly number[];
 }
 
-/** The inequalities of all share rules that say something. */
-export function shareRowsOf({ shares }: MarketRules): readonly ShareRow[] {
-  return shares.flatMap(({ rule, minFraction, maxFraction, offerIndexes }) => {
+/** The inequalities of all share and concentration rules that say something. */
+export function gpuRulesOf({ shares, concentrations }: MarketRules): readonly GpuRule[] {
+  const limits = shares.flatMap(({ rule, minFraction, maxFraction, offerIndexes }) => {
     const name = `share ${rule.of} ${rule.name}`;
-    const rows: ShareRow[] = [];
+    const rules: GpuRule[] = [];
     if (maxFraction < 1) {
-      rows.push({ constraint: `${name} max`, fraction: maxFraction, sign: 1, offerIndexes });
+      rules.push({ constraint: `${name} max`, fraction: maxFraction, sign: 1, offerIndexes });
     }
     if (minFraction > 0) {
-      rows.push({ constraint: `${name} min`, fraction: minFraction, sign: -1, offerIndexes });
+      rules.push({ constraint: `${name} min`, fraction: minFraction, sign: -1, offerIndexes });
     }
-    return rows;
+    return rules;
   });
-}
-
-/** sign x (GPUs of these offers - fraction x all GPUs) as entries by offer. */
-export function gpusBeyond(
-  { offers }: { readonly offers: readonly HasOffer[] },
-  offerIndexes: readonly number[],
-  fraction: number,
-  sign: 1 | -1,
-): readonly (readonly [offerIndex: number, value: number])[] {
-  const inside = new Set(offerIndexes);
-  return offers.flatMap(({ offer }, index) => {
-    const { gpuCount } = offer.resources;
-    if (gpuCount === 0) return [];
-    return [[index, sign * gpuCount * ((inside.has(index) ? 1 : 0) - fraction)] as const];
-  });
+  const prices = concentrations.map(({ freeFraction, usdPerGpu, offerIndexes }): GpuRule => ({
+    usdPerGpu,
+    fraction: freeFraction,
+    sign: 1,
+    offerIndexes,
+  }));
+  return [...limits, ...prices];
 }

@@ -15,15 +15,10 @@
  */
 import { assert, messageOf, type Clock, type SolverName } from "../core/index.ts";
 import type { Approach, Found, Kept } from "./approach.ts";
-import {
-  coverDraft,
-  fillDraft,
-  presentWithinLimits,
-  termsOf,
-  totalOf,
-  type Candidate,
-} from "./candidate.ts";
+import { termsOf, totalOf, type Candidate } from "./candidate.ts";
+import { coverDraft, fillDraft, presentWithinLimits } from "./complete-draft.ts";
 import { finishPlan, type Verdict } from "./finish-plan.ts";
+import type { PlanMemory } from "./memory.ts";
 import type { FleetPlan, PlanInput } from "./plan.ts";
 import { presolve, type Problem } from "./presolve.ts";
 import { readInput } from "./read-input.ts";
@@ -38,34 +33,64 @@ import { WholeModel } from "./whole-model.ts";
 /** javascript-lp-solver keeps a dense tableau: beyond this it only burns time. */
 const JAVASCRIPT_COLUMN_COUNT_MAX = 2_000;
 
-/** Up to this size the whole model is solved at once, and nothing else. */
-const SMALL_COLUMN_COUNT_MAX = 100;
+/** Which approach a problem is for, by the columns of its whole model. */
+export interface Sizes {
+  /** Up to this many the whole model is solved at once, and nothing else. */
+  readonly smallColumnCountMax: number;
+  /** Up to this many the whole model is worth a try when the others end short of the gap. */
+  readonly middleColumnCountMax: number;
+}
 
-/** Up to this size the whole model is worth a try when the dives end short of the gap. */
-const MIDDLE_COLUMN_COUNT_MAX = 6_000;
+const SIZES: Sizes = { smallColumnCountMax: 100, middleColumnCountMax: 6_000 };
 
 /**
  * Plans the fleet.
  *
  * @param solvers Empty: the answer is the fallback plan, at once.
  * @param clock   Guards against solvers that never answer; absent, the caller must (a solver
- *                that blocks its thread can be stopped only from outside).
+ *                that blocks its thread can be stopped only from outside). With `nowMs` the time
+ *                limit counts everything, and else only what solvers say that they took.
+ * @param memory  What earlier plans taught; the plan adds to it. Absent, nothing is kept.
  * @throws PlatformError `invalid_request` for an input that makes no sense; never for a shortage.
  */
-export async function planFleet(
+export function planFleet(
   input: PlanInput,
   solvers: Solvers,
-  clock?: Pick<Clock, "sleep">,
+  clock?: PlanClock,
+  memory?: PlanMemory,
 ): Promise<FleetPlan> {
+  return planBySize(SIZES, input, solvers, { clock, memory });
+}
+
+interface PlanOptions {
+  readonly clock?: PlanClock | undefined;
+  readonly memory?: PlanMemory | undefined;
+}
+
+/** As `planFleet`, with other sizes. */
+export async function planBySize(
+  sizes: Sizes,
+  input: PlanInput,
+  solvers: Solvers,
+  { clock, memory }: PlanOptions = {},
+): Promise<FleetPlan> {
+  const startedAtMs = clock?.nowMs?.();
+  const elapsedMs = (): number => (clock?.nowMs?.() ?? 0) - (startedAtMs ?? 0);
   const problem = presolve(readInput(input));
   const failures: string[] = [];
   if (problem.offers.length === 0) return verified(problem, nothingToRent(problem), failures);
   for (const solver of attempts(problem, solvers)) {
-    const plan = await planWith({ problem, solver, clock, failures, spentMs: 0 });
+    const plan = await planWith({
+      session: { problem, solver, clock, failures, spentMs: 0, elapsedMs, memory },
+      sizes,
+    });
     if (plan) return plan;
   }
   return verified(problem, fallback(problem), failures);
 }
+
+/** A clock that can wait and, better, tell the time. */
+export type PlanClock = Pick<Clock, "sleep"> & Partial<Pick<Clock, "nowMs">>;
 
 interface Proposal {
   readonly candidate: Candidate;
@@ -87,12 +112,17 @@ function columnCount(problem: Problem): number {
   return problem.offers.length + perScenario * problem.probabilities.length;
 }
 
-async function planWith(session: Session): Promise<FleetPlan | undefined> {
+interface Attempt {
+  readonly session: Session;
+  readonly sizes: Sizes;
+}
+
+async function planWith({ session, sizes }: Attempt): Promise<FleetPlan | undefined> {
   const { solver, failures } = session;
-  const open = await opener(session);
+  const open = await opener(session, sizes);
   const large = open ? largeApproach(session, open) : undefined;
   try {
-    const plan = await planBy(session, large);
+    const plan = await planBy({ session, sizes }, large);
     if (!plan) return undefined;
     const [violation] = verifyPlan(session.problem.input, plan);
     if (!violation) return plan;
@@ -104,9 +134,12 @@ async function planWith(session: Session): Promise<FleetPlan | undefined> {
 }
 
 /** How to open linear programs, where the solver can and the market is large enough to need it. */
-async function opener(session: Session): Promise<(() => LinearModel) | undefined> {
+async function opener(
+  session: Session,
+  { smallColumnCountMax }: Sizes,
+): Promise<(() => LinearModel) | undefined> {
   const { problem, solver, failures } = session;
-  if (!solver.openLinear || columnCount(problem) <= SMALL_COLUMN_COUNT_MAX) return undefined;
+  if (!solver.openLinear || columnCount(problem) <= smallColumnCountMax) return undefined;
   try {
     return await solver.openLinear();
   } catch (error) {
@@ -125,14 +158,14 @@ function largeApproach(session: Session, open: () => LinearModel): ByRelaxation 
 }
 
 async function planBy(
-  session: Session,
+  { session, sizes }: Attempt,
   large: ByRelaxation | undefined,
 ): Promise<FleetPlan | undefined> {
   const whole = new WholeModel(session);
   const first = large ? await attempt(session, () => large.solve()) : undefined;
   const isOpen = !first || gapOf(first) > session.problem.input.policy.gapFraction;
   const isWorthIt =
-    columnCount(session.problem) <= MIDDLE_COLUMN_COUNT_MAX || !session.solver.openLinear;
+    columnCount(session.problem) <= sizes.middleColumnCountMax || !session.solver.openLinear;
   const second = isOpen && isWorthIt ? await whole.solve() : undefined;
   const best = bestOf(first, second);
   if (!best) return undefined;

@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { PlatformError } from "../core/index.ts";
 import { planFleet } from "./plan-fleet.ts";
 import type { PlanInput } from "./plan.ts";
+import { createSolvers } from "./solvers/create-solvers.ts";
 import { testClass, testInput, testOffer } from "./test-market.ts";
+import { verifyPlan } from "./verify-plan.ts";
 
 describe("input that makes no sense", () => {
   const offer = testOffer("node");
@@ -73,5 +75,50 @@ describe("input that makes no sense", () => {
     await expect(refusal).rejects.toBeInstanceOf(PlatformError);
     await expect(refusal).rejects.toMatchObject({ code: "invalid_request", retryable: false });
     await expect(refusal).rejects.toThrow(message);
+  });
+});
+
+describe("input that cannot be served", () => {
+  const solvers = createSolvers();
+  const offer = testOffer("node");
+  const base = testInput({ offers: [offer], classes: [testClass("a")], quantity: { a: 2 } });
+  const shares = (...fractions: readonly number[]) =>
+    fractions.map((minFraction, index) => ({
+      of: "cloud" as const,
+      name: ["aws", "gcp"][index] ?? "",
+      minFraction,
+    }));
+
+  it.each<readonly [string, PlanInput, number, RegExp]>([
+    ["no offers", { ...base, offers: [] }, 2, /./],
+    [
+      "a quota of 0",
+      { ...base, quotaLimits: { "aws/us-east-1/P/on-demand": 0 } },
+      2,
+      /quota aws\/us-east-1\/P\/on-demand/,
+    ],
+    [
+      "demand for a billion containers",
+      testInput({ offers: [offer], classes: [testClass("a")], quantity: { a: 1e9 } }),
+      1e9 - 10,
+      /capacity/,
+    ],
+    [
+      "a GPU type that nobody offers",
+      { ...base, classes: [testClass("a", { gpu: { types: ["B300"], count: 1 } })] },
+      2,
+      /B300/,
+    ],
+    [
+      "two smallest shares above 1 together",
+      { ...base, policy: { ...base.policy, shares: shares(0.7, 0.7) } },
+      2,
+      /share rule/,
+    ],
+  ])("is unmet demand with a reason: %s", async (_, input, unmet, reason) => {
+    const plan = await planFleet(input, solvers);
+    expect(verifyPlan(input, plan)).toEqual([]);
+    expect(plan.unmet).toMatchObject([{ classId: "a", quantity: unmet }]);
+    expect(plan.unmet[0]?.reason).toMatch(reason);
   });
 });

@@ -1,5 +1,6 @@
 /** One attempt at a plan with one solver: asks it within time, and believes nothing unchecked. */
 import { messageOf, type Clock } from "../core/index.ts";
+import type { PlanMemory } from "./memory.ts";
 import type { Problem } from "./presolve.ts";
 import {
   objectiveOf,
@@ -7,6 +8,7 @@ import {
   type MipModel,
   type MipSolution,
   type MipSolver,
+  type SolveOptions,
 } from "./solvers/solver.ts";
 
 /**
@@ -27,8 +29,17 @@ export interface Session {
   readonly clock: Pick<Clock, "sleep"> | undefined;
   /** Grows with everything that goes wrong. */
   readonly failures: string[];
-  /** Solver time so far. */
+  /** Solver time so far, by the solvers' own account. */
   spentMs: number;
+  /** Time since the start by the caller's clock, which counts all else too; absent without one. */
+  readonly elapsedMs?: () => number;
+  /** What earlier plans taught; absent when the caller keeps nothing. */
+  readonly memory?: PlanMemory | undefined;
+}
+
+/** Time that is gone. */
+export function goneMs({ spentMs, elapsedMs }: Session): number {
+  return Math.max(spentMs, elapsedMs?.() ?? 0);
 }
 
 /** A checked answer. */
@@ -41,7 +52,7 @@ export interface Answer {
 /** Milliseconds that a solve may take now; 0 or less when it is too late. */
 export function leftMs(session: Session, { most, until }: TimeShare): number {
   const { solveTimeLimitMs } = session.problem.input.policy;
-  return Math.min(until * solveTimeLimitMs - session.spentMs, most * solveTimeLimitMs);
+  return Math.min(until * solveTimeLimitMs - goneMs(session), most * solveTimeLimitMs);
 }
 
 /**
@@ -53,11 +64,40 @@ export async function ask(
   model: MipModel,
   share: TimeShare,
 ): Promise<Answer | undefined> {
-  const { problem, solver, failures } = session;
+  return askWith(session, model, share, {
+    gapFraction: session.problem.input.policy.gapFraction,
+  });
+}
+
+/** Parts are tried in great numbers: the last thousandth of one is not worth its time. */
+const PART_GAP_FRACTION = 1e-3;
+const PART_NODE_COUNT_MAX = 50;
+
+/** As `ask`, for a small model that is to be solved well: close to its optimum, from `start`. */
+export async function askPart(
+  session: Session,
+  model: MipModel,
+  start: Float64Array | undefined,
+  share: TimeShare,
+): Promise<Answer | undefined> {
+  return askWith(session, model, share, {
+    gapFraction: PART_GAP_FRACTION,
+    nodeCountMax: PART_NODE_COUNT_MAX,
+    ...(start ? { start } : {}),
+  });
+}
+
+async function askWith(
+  session: Session,
+  model: MipModel,
+  share: TimeShare,
+  how: Omit<SolveOptions, "timeLimitMs">,
+): Promise<Answer | undefined> {
+  const { solver, failures } = session;
   const left = leftMs(session, share);
   if (left <= 0) return undefined;
   const timeLimitMs = Math.max(1, left);
-  const options = { timeLimitMs, gapFraction: problem.input.policy.gapFraction };
+  const options = { timeLimitMs, ...how };
   try {
     const solving = solver.solve(model, options);
     const solution = await withinTime(session.clock, solving, HANG_FACTOR * timeLimitMs);
@@ -66,6 +106,7 @@ export async function ask(
       return undefined;
     }
     session.spentMs += solution.solveMs ?? 0;
+    if (how.start && solution.status === "no_solution") return undefined;
     return checked(session, model, solution);
   } catch (error) {
     failures.push(`${solver.name}: ${messageOf(error)}`);

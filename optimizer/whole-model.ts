@@ -4,16 +4,14 @@
  * grow a model; large markets go through relaxation/.
  */
 import type { Approach, Found } from "./approach.ts";
+import { costOf, type Candidate } from "./candidate.ts";
 import {
-  cheaperOf,
-  costOf,
+  completed,
   coverDraft,
   fillDraft,
   presentWithinLimits,
   withoutIdle,
-  type Candidate,
-  type Draft,
-} from "./candidate.ts";
+} from "./complete-draft.ts";
 import { formulate, keepingPresent, readAssignment, type PackingCut } from "./formulate.ts";
 import { layOut } from "./lay-out.ts";
 import type { ShadowPrice } from "./plan.ts";
@@ -62,7 +60,7 @@ export class WholeModel implements Approach {
     if (!answer) return exactly ? fillDraft(problem, { counts }) : coverDraft(problem, { counts });
     const assignment = readAssignment(problem, formulation, answer.values);
     const { draft } = await layOut(problem, assignment, (question) => this.#askValues(question));
-    return exactly ? fillDraft(problem, draft) : completed(problem, draft);
+    return exactly ? fillDraft(problem, draft) : withoutIdle(problem, completed(problem, draft));
   }
 
   /** Solves, lays out, cuts, until the layout holds or the rounds are over. */
@@ -77,7 +75,7 @@ export class WholeModel implements Approach {
       if (!answer) return best;
       const assignment = readAssignment(problem, formulation, answer.values);
       const layout = await layOut(problem, assignment, (model) => this.#askValues(model));
-      const candidate = completed(problem, layout.draft);
+      const candidate = withoutIdle(problem, completed(problem, layout.draft));
       const totalUsd = costOf(problem, candidate) - fixedUsdOf(problem);
       const boundUsd = Math.max(best?.boundUsd ?? 0, answer.bound);
       best =
@@ -114,10 +112,4 @@ export class WholeModel implements Approach {
 export function mayKeepPresent(problem: Problem): boolean {
   const within = presentWithinLimits(problem);
   return problem.offers.every(({ present }, index) => (within[index] ?? 0) >= present);
-}
-
-/** A safe candidate out of a solver's draft: with more nodes for what did not fit, if that pays. */
-function completed(problem: Problem, draft: Draft): Candidate {
-  const filled = fillDraft(problem, draft);
-  return withoutIdle(problem, cheaperOf(problem, filled, coverDraft(problem, draft)));
 }

@@ -1,5 +1,5 @@
 /** How figures and needs are worded in reasons. */
-import { usdFromMicroUsd, type ContainerNeeds, type MicroUsd, type Offer } from "../core/index.ts";
+import { usdFromMicroUsd, type ContainerNeeds, type MicroUsd } from "../core/index.ts";
 
 /** `$2.61/h`; cheap things get four digits. */
 export function usdPerHour(microUsd: MicroUsd): string {
@@ -12,12 +12,6 @@ export function describeNeeds(needs: ContainerNeeds): string {
   return needs.gpu
     ? `${needs.gpu.types.join(" or ")} x${needs.gpu.count}`
     : `${needs.cpuMilli / 1_000} vCPU`;
-}
-
-/** `aws/us-west-2 p5.4xlarge spot`. */
-export function describeOffer(offer: Offer): string {
-  const place = offer.zone === undefined ? offer.region : `${offer.region}/${offer.zone}`;
-  return `${offer.cloud}/${place} ${offer.instanceType} ${offer.purchase}`;
 }
 
 /** `1 container`, `3 containers`. */

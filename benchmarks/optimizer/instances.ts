@@ -33,6 +33,8 @@ export const SIZES: readonly InstanceSize[] = [
   { name: "xl", offerCount: 5_000, classCount: 400 },
 ];
 
+const CATALOG_CLASS_COUNT = 150;
+
 /** The seed of the published figures. */
 export const SEED = 2_026;
 
@@ -87,6 +89,14 @@ export function drawInstance(
 ): PlanInput {
   const rng = createRng(`${name}/${seed}`);
   const offers = drawOffers(market, offerCount, rng.fork("offers"));
+  return {
+    ...withDemand(offers, classCount, rng),
+    quotaLimits: drawQuotas(offers, rng.fork("quotas")),
+  };
+}
+
+/** Classes that some of the offers suit, and what they want in three scenarios. */
+function withDemand(offers: readonly Offer[], classCount: number, rng: Rng): PlanInput {
   const classes = drawClasses(offers, classCount, rng.fork("classes"));
   const quantities = rng.fork("quantities");
   const levels = classes.map((demand) => drawLevel(demand, quantities));
@@ -104,9 +114,13 @@ export function drawInstance(
       ),
     })),
     fleet: [],
-    quotaLimits: drawQuotas(offers, rng.fork("quotas")),
     policy: POLICY,
   };
+}
+
+/** The whole price list as it is, unlimited by zones and quotas, for 150 classes. */
+export function drawWholeMarket(market: readonly Offer[], seed: number = SEED): PlanInput {
+  return withDemand(market, CATALOG_CLASS_COUNT, createRng(`catalog/${seed}`));
 }
 
 /** The same instance a while later: every quantity moves by up to `share`, up or down. */
@@ -151,13 +165,12 @@ function drawOffers(market: readonly Offer[], count: number, rng: Rng): readonly
 
 /** One row in one zone: prices of zones differ by up to 3 %. */
 function inZone(row: Offer, zone: number, rng: Rng): Offer {
-  const { offerId: _, ...rest } = row;
   const name = row.zone ?? `${row.region}-${"abc".charAt(zone)}`;
   const price = Math.round(row.priceMicroUsdPerHour * (1 + 0.03 * zone * rng.next()));
   const nodeCountMax = Math.round(2 ** (6 * rng.next()));
   const quotaGroups = [quotaGroupOf(row)];
   const offer = {
-    ...rest,
+    ...row,
     zone: zone > 0 && row.zone !== undefined ? `${row.zone}${zone}` : name,
     priceMicroUsdPerHour: price,
     nodeCountMax,

@@ -1,35 +1,39 @@
 /**
- * Large markets: the relaxation on the part of the market that matters, dives from it to whole
- * nodes, each landed on a real packing; the best one wins. A plan is at hand after the first
- * dive, and the bound of the relaxation says how far from the best it can be.
+ * Large markets: the relaxation on the part of the market that matters, a dive from it to whole
+ * nodes, landed on a real packing, and improved part by part (improve/). A plan is at hand after
+ * the dive, and the bound of the relaxation says how far from the best it can be.
+ *
+ * With a memory, the relaxation starts with what mattered last time, and the last plan takes the
+ * place of the dive.
  */
 import type { Approach, Found } from "../approach.ts";
-import { cheaperOf, costOf, type Candidate } from "../candidate.ts";
+import { costOf, type Candidate } from "../candidate.ts";
+import { completed, withoutIdle } from "../complete-draft.ts";
 import { rounded } from "../finish-plan.ts";
+import { improve } from "../improve/improve.ts";
+import { groupNameOf, learntCandidate, type LearntPlan } from "../memory.ts";
 import type { ShadowPrice } from "../plan.ts";
 import { fixedUsdOf, type Problem } from "../presolve.ts";
 import { compareText } from "../read-input.ts";
+import { recalledDraft } from "../recall.ts";
 import { leftMs, type Session, type TimeShare } from "../session.ts";
 import type { LinearModel } from "../solvers/linear-model.ts";
 import { mayKeepPresent } from "../whole-model.ts";
 import { dive } from "./dive.ts";
 import { land } from "./land.ts";
-import { relax, type Optimal, type Relaxation } from "./relax.ts";
-import { RestrictedModel, type ColumnBounds } from "./restricted-model.ts";
+import { relax, type Relaxation } from "./relax.ts";
+import { RestrictedModel, type ColumnBounds, type Optimal } from "./restricted-model.ts";
 
 /** How the time limit is shared out. */
 const TIME = {
   relaxation: { most: 0.8, until: 0.8 },
-  dives: { most: 1, until: 0.9 },
+  dive: { most: 0.5, until: 0.85 },
+  improving: { most: 1, until: 0.92 },
   keeping: { most: 0.3, until: 1 },
 } as const satisfies Readonly<Record<string, TimeShare>>;
 
-/** Ways down, the one that did best on most markets first. */
-const DIVES: readonly { readonly up: number; readonly tier: number }[] = [
-  { up: 0.6, tier: 0.8 },
-  { up: 0.5, tier: 0.5 },
-  { up: 0.65, tier: 0.5 },
-];
+/** The way down that did best on most markets. */
+const DIVE = { up: 0.6, tier: 0.8 };
 
 /** The relaxation is carried this much closer than the gap that is asked for. */
 const TOLERANCE_OF_GAP = 0.2;
@@ -48,62 +52,102 @@ export class ByRelaxation implements Approach {
   }
 
   async solve(): Promise<Found | undefined> {
-    const { problem } = this.#session;
+    const { problem, memory } = this.#session;
     const relaxation = this.#relax(TIME.relaxation);
-    if (!relaxation) return Promise.resolve(undefined);
-    const candidate = this.#bestLanding(relaxation.solution, relaxation.boundUsd, TIME.dives);
-    if (!candidate) return undefined;
-    return {
-      candidate,
-      totalUsd: costOf(problem, candidate) - fixedUsdOf(problem),
-      boundUsd: Math.max(0, relaxation.boundUsd),
-      shadowPrices: shadowPricesOf(this.#model, relaxation.solution),
-    };
+    if (!relaxation) return undefined;
+    const first = this.#first(relaxation.solution, memory?.last);
+    const improved = await improve(this.#session, this.#model, relaxation, first, {
+      share: TIME.improving,
+      gapFraction: this.#goodEnough(),
+    });
+    const candidate = withoutIdle(problem, improved);
+    const totalUsd = costOf(problem, candidate) - fixedUsdOf(problem);
+    const boundUsd = Math.max(0, relaxation.boundUsd);
+    if (memory) memory.last = this.#learn(relaxation.solution, candidate, totalUsd, boundUsd);
+    const shadowPrices = shadowPricesOf(this.#model, relaxation.solution);
+    return { candidate, totalUsd, boundUsd, shadowPrices };
   }
 
   async keepPresent(exactly: boolean): Promise<Candidate | undefined> {
-    if (!mayKeepPresent(this.#session.problem)) return Promise.resolve(undefined);
+    if (!mayKeepPresent(this.#session.problem)) return undefined;
     this.#model.keep(presentBounds(this.#model, exactly));
     try {
       const relaxation = this.#relax(TIME.keeping);
       if (!relaxation) return undefined;
-      return this.#bestLanding(relaxation.solution, Infinity, TIME.keeping);
+      const first = this.#landed(relaxation.solution, TIME.keeping);
+      return await improve(this.#session, this.#model, relaxation, first, {
+        share: TIME.keeping,
+        gapFraction: this.#session.problem.input.policy.gapFraction,
+        keeping: exactly ? "exactly" : "at least",
+      });
     } finally {
       this.#model.keep([]);
     }
   }
 
+  /** The gap that was asked for, or the one that was reached last time if that is wider. */
+  #goodEnough(): number {
+    const { memory, problem } = this.#session;
+    return Math.max(problem.input.policy.gapFraction, memory?.last?.gapFraction ?? 0);
+  }
+
   #relax(share: TimeShare): Relaxation | undefined {
-    const { gapFraction } = this.#session.problem.input.policy;
-    const toleranceFraction = Math.max(1e-6, TOLERANCE_OF_GAP * gapFraction);
-    const before = this.#model.spentMs;
-    const relaxation = relax(this.#model, {
-      leftMs: () => leftMs(this.#session, share) - (this.#model.spentMs - before),
-      toleranceFraction,
-    });
-    this.#session.spentMs += this.#model.spentMs - before;
+    const { problem, memory } = this.#session;
+    const { gapFraction } = problem.input.policy;
+    const relaxation = this.#timed(share, (left) =>
+      relax(this.#model, {
+        leftMs: left,
+        toleranceFraction: Math.max(1e-6, TOLERANCE_OF_GAP * gapFraction),
+        ...(memory?.last ? { last: memory.last } : {}),
+      }),
+    );
     if (!relaxation) this.#fail("the relaxation has no answer");
     return relaxation;
   }
 
-  /** Dives until a landing is close enough to the bound, or the ways or the time are used up. */
-  #bestLanding(from: Optimal, boundUsd: number, share: TimeShare): Candidate | undefined {
+  /** The better one of the last plan as it fits now and, where there is none, of a dive. */
+  #first(from: Optimal, last: LearntPlan | undefined): Candidate {
+    if (!last) return this.#landed(from, TIME.dive);
+    return completed(this.#session.problem, recalledDraft(this.#session.problem, last));
+  }
+
+  /** The landing of a dive; late, or where that fails, of the fractions as they are. */
+  #landed(from: Optimal, share: TimeShare): Candidate {
+    const solution = this.#timed(share, (left) =>
+      left() > 0 ? dive(this.#model, from, { ...DIVE, leftMs: left }) : undefined,
+    );
+    return land(this.#model, (solution ?? from).values);
+  }
+
+  /** Runs something that solves linear programs, and counts their time. */
+  #timed<Value>(share: TimeShare, run: (leftMs: () => number) => Value): Value {
+    const before = this.#model.spentMs;
+    const spent = (): number => this.#model.spentMs - before;
+    const leftAtStart = this.#session.spentMs;
+    const value = run(() => {
+      this.#session.spentMs = leftAtStart + spent();
+      return leftMs(this.#session, share);
+    });
+    this.#session.spentMs = leftAtStart + spent();
+    return value;
+  }
+
+  /** What the next plan may start from. */
+  #learn(solution: Optimal, candidate: Candidate, totalUsd: number, boundUsd: number): LearntPlan {
     const { problem } = this.#session;
-    const { gapFraction } = problem.input.policy;
-    let best: Candidate | undefined;
-    for (const way of DIVES) {
-      const before = this.#model.spentMs;
-      const left = (): number => leftMs(this.#session, share) - (this.#model.spentMs - before);
-      const solution = left() > 0 ? dive(this.#model, from, { ...way, leftMs: left }) : undefined;
-      this.#session.spentMs += this.#model.spentMs - before;
-      if (!solution) continue;
-      const landed = land(this.#model, solution.values);
-      best = best ? cheaperOf(problem, best, landed) : landed;
-      const usd = costOf(problem, best) - fixedUsdOf(problem);
-      if (usd - boundUsd <= gapFraction * usd) break;
+    const classIdsByGroup = new Map<string, string[]>();
+    for (const { column, groupIndex, classIndex } of this.#model.pairs) {
+      if ((solution.values[column] ?? 0) === 0) continue;
+      const group = problem.groups[groupIndex];
+      const classId = problem.classes[classIndex]?.demand.classId;
+      if (!group || classId === undefined) continue;
+      const name = groupNameOf(problem, group);
+      const own = classIdsByGroup.get(name) ?? [];
+      own.push(classId);
+      classIdsByGroup.set(name, own);
     }
-    // Late, or every way failed: the fractions as they are, rounded and covered.
-    return best ?? land(this.#model, from.values);
+    const gapFraction = totalUsd > 0 ? Math.max(0, (totalUsd - boundUsd) / totalUsd) : 0;
+    return { classIdsByGroup, ...learntCandidate(problem, candidate), gapFraction };
   }
 
   #fail(what: string): void {
@@ -153,7 +197,7 @@ function reducedUsd(
   const entry = problem.offers[offerIndex];
   if (!entry) return 0;
   let usd = entry.rentUsd + entry.reclaimUsd + entry.launchUsd;
-  for (const [row, value] of model.limitRowsOf(offerIndex)) usd -= (duals[row] ?? 0) * value;
+  usd += model.limitsUsd(offerIndex, duals);
   for (const row of model.loadRowsOf(entry.groupIndex)) usd += duals[row] ?? 0;
   return usd;
 }

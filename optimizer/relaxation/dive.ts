@@ -4,20 +4,16 @@
  * A fraction of a large node is a waste to round up, as a smaller node at a slightly higher price
  * per GPU can hold the rest. So nodes are fixed tier by tier, from the dearest down: what is
  * nearly whole is rounded up, the rest down, the tier is closed, and the program, solved again
- * from the same basis, moves what is left over to smaller nodes. On closed nodes large containers
- * are made whole in the same way; small ones are packed later, at little loss. The program stays
- * feasible, as demand may always go unmet; roundings up that contradict a limit are taken back.
+ * from the same basis, moves what is left over to smaller nodes. Containers stay fractions:
+ * making them whole is left to packing and to improve/, which do it with less loss. The program
+ * stays feasible, as demand may always go unmet; roundings up that contradict a limit are taken
+ * back.
  */
-import { largestShare } from "../costs.ts";
-import type { Optimal } from "./relax.ts";
-import type { ColumnBounds, RestrictedModel } from "./restricted-model.ts";
+import type { RestrictedModel, Optimal } from "./restricted-model.ts";
 import { separateLoads } from "./separate-loads.ts";
 
 const ROUNDS_MAX = 40;
 const WHOLE = 1e-6;
-/** Containers that take this share of a node are made whole here. */
-const LARGE_SHARE = 0.2;
-const CONTAINER_ROUNDS_MAX = 4;
 const SEPARATIONS_MAX = 6;
 
 export interface DiveOptions {
@@ -30,7 +26,6 @@ export interface DiveOptions {
 
 interface NodeColumn {
   readonly column: number;
-  readonly groupIndex: number;
   readonly usd: number;
   readonly upper: number;
   fixed: boolean;
@@ -66,7 +61,7 @@ function diveTiers(
     const tier = columns.filter(({ usd, fixed }) => !fixed && usd >= options.tier * dearest);
     const next = closeTier(model, tier, values, options);
     if (!next) return undefined;
-    solution = wholeContainers(model, columns, next, options) ?? next;
+    solution = next;
     if (open.length === 0) return solution;
   }
   return undefined;
@@ -75,14 +70,13 @@ function diveTiers(
 function nodeColumns(model: RestrictedModel): readonly NodeColumn[] {
   return model.problem.offers.flatMap((offer, index) => {
     const usd = offer.rentUsd + offer.reclaimUsd;
-    const { groupIndex, present, countMax } = offer;
+    const { present, countMax } = offer;
     const kept = model.keptColumns[index] ?? -1;
     const launched = model.launchedColumns[index] ?? -1;
     return [
-      { column: kept, groupIndex, usd, upper: present, fixed: model.isKept(kept) },
+      { column: kept, usd, upper: present, fixed: model.isKept(kept) },
       {
         column: launched,
-        groupIndex,
         usd,
         upper: countMax - present,
         fixed: model.isKept(launched),
@@ -120,59 +114,6 @@ function closeTier(
 function roundedBy(value: number, threshold: number): number {
   const floor = Math.floor(value + WHOLE);
   return value - floor >= threshold ? floor + 1 : floor;
-}
-
-/** Makes large containers on closed groups whole; undefined when there is nothing to do. */
-function wholeContainers(
-  model: RestrictedModel,
-  columns: readonly NodeColumn[],
-  from: Optimal,
-  options: DiveOptions,
-): Optimal | undefined {
-  const openGroups = new Set(columns.filter(({ fixed }) => !fixed).map((one) => one.groupIndex));
-  let solution: Optimal | undefined;
-  for (let round = 0; round < CONTAINER_ROUNDS_MAX; round += 1) {
-    const { values } = solution ?? from;
-    const split = model.pairs.filter(
-      (pair) =>
-        !openGroups.has(pair.groupIndex) &&
-        !isWhole(values[pair.column] ?? 0) &&
-        isLarge(model, pair.groupIndex, pair.classIndex),
-    );
-    if (split.length === 0) return solution;
-    const next =
-      attempt(model, split, values, options.leftMs, options.up) ??
-      attempt(model, split, values, options.leftMs, Infinity);
-    if (!next) return solution;
-    solution = next;
-  }
-  return solution;
-}
-
-function isLarge(model: RestrictedModel, groupIndex: number, classIndex: number): boolean {
-  const node = model.problem.groups[groupIndex]?.resources;
-  const needs = model.problem.classes[classIndex]?.needs;
-  return node !== undefined && needs !== undefined && largestShare(node, needs) >= LARGE_SHARE;
-}
-
-function attempt(
-  model: RestrictedModel,
-  split: readonly { readonly column: number }[],
-  values: Float64Array,
-  leftMs: () => number,
-  threshold: number,
-): Optimal | undefined {
-  const bounds = split.map(({ column }): ColumnBounds => {
-    const value = values[column] ?? 0;
-    const count = roundedBy(value, threshold);
-    return count > value
-      ? { column, lower: count, upper: Infinity }
-      : { column, lower: 0, upper: count };
-  });
-  model.fix(bounds);
-  const solution = solveWhole(model, leftMs);
-  if (!solution) model.resetBounds(split.map(({ column }) => column));
-  return solution;
 }
 
 /** Solves until no load is broken. */

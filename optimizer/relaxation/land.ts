@@ -5,7 +5,9 @@
  * containers first; what is left of each class goes wherever there is room, and what finds none
  * may get nodes of its own or goes unmet, whichever costs less.
  */
-import { cheaperOf, coverDraft, fillDraft, withoutIdle, type Candidate } from "../candidate.ts";
+import type { Candidate } from "../candidate.ts";
+import { completed } from "../complete-draft.ts";
+import { withinLimits } from "../headroom.ts";
 import { packGroup, toOffers } from "../pack-group.ts";
 import type { NodeStack } from "../packing.ts";
 import type { Problem } from "../presolve.ts";
@@ -14,19 +16,26 @@ import type { Pair, RestrictedModel } from "./restricted-model.ts";
 /** Parts of a container below this are rounding of the solver. */
 const WHOLE = 1e-6;
 
-/** A safe candidate near a solution whose nodes are whole. */
+/** A safe candidate near a solution whose nodes are whole; it may have idle nodes. */
 export function land(model: RestrictedModel, values: Float64Array): Candidate {
   const { problem } = model;
-  const counts = problem.offers.map((_, index) => Math.round(model.nodesOf(index, values)));
+  // Where a dive has failed the nodes are fractions, which may break a limit once rounded.
+  const counts = withinLimits(
+    problem,
+    problem.offers.map((_, index) => wholeCount(model.nodesOf(index, values))),
+  );
   const given = wholeContainers(model, values);
   const stacks = problem.probabilities.map((_, scenarioIndex) =>
     packScenario(problem, counts, given.get(scenarioIndex) ?? []),
   );
   const draft = { counts, stacks };
-  const filled = fillDraft(problem, draft);
-  const isServed = filled.unmet.every((row) => row.every((quantity) => quantity === 0));
-  const best = isServed ? filled : cheaperOf(problem, filled, coverDraft(problem, draft));
-  return withoutIdle(problem, best);
+  return completed(problem, draft);
+}
+
+/** What is not a number is no node. */
+function wholeCount(nodes: number): number {
+  const count = Math.round(nodes);
+  return Number.isSafeInteger(count) ? Math.max(0, count) : 0;
 }
 
 interface Given extends Pair {

@@ -11,8 +11,8 @@
  * holds at every step (weak duality), and equals the optimum of the full relaxation when nothing
  * more would pay.
  */
-import type { Optimal } from "./relax.ts";
-import type { Pair, RestrictedModel } from "./restricted-model.ts";
+import type { OfferGroup } from "../presolve.ts";
+import type { ActiveGroup, Pair, RestrictedModel, Optimal } from "./restricted-model.ts";
 import { SHARED_RESOURCES, sharesOf } from "./shares.ts";
 
 type MissingPair = Omit<Pair, "column" | "classIndex">;
@@ -68,10 +68,8 @@ function priceNodes(
   for (const offerIndex of model.problem.groups[groupIndex]?.offerIndexes ?? []) {
     const offer = model.problem.offers[offerIndex];
     if (!offer) continue;
-    let reducedUsd = offer.rentUsd + offer.reclaimUsd + offer.launchUsd - worthUsd;
-    for (const [row, value] of model.limitRowsOf(offerIndex)) {
-      reducedUsd -= (duals[row] ?? 0) * value;
-    }
+    const nodeUsd = offer.rentUsd + offer.reclaimUsd + offer.launchUsd;
+    const reducedUsd = nodeUsd + model.limitsUsd(offerIndex, duals) - worthUsd;
     if (reducedUsd >= -EPSILON) continue;
     lossUsd -= reducedUsd * offer.countMax;
     gainUsd = Math.max(gainUsd, -reducedUsd * offer.countMax);
@@ -92,24 +90,56 @@ function pricePairs(
   if (!group || !active) return 0;
   let slackUsd = 0;
   for (const [scenarioIndex, columns] of active.pairColumns.entries()) {
-    const probability = problem.probabilities[scenarioIndex] ?? 0;
-    const rows = (active.loadRows[scenarioIndex] ?? [])
-      .map(({ row, load }) => ({ dual: duals[row] ?? 0, weights: active.loads[load] }))
-      .filter(({ dual }) => dual < 0);
+    const gains = gainsOf(model, group, scenarioIndex, duals);
+    const loads = pricedLoads(active, scenarioIndex, duals);
     for (const [position, classIndex] of group.classIndexes.entries()) {
-      const demandRow = model.demandRow(classIndex, scenarioIndex);
-      if ((columns[position] ?? -1) >= 0 || demandRow < 0) continue;
-      let reducedUsd = probability * (group.costs[position]?.usd ?? 0) - (duals[demandRow] ?? 0);
-      for (const { dual, weights } of rows) {
-        if (reducedUsd >= -EPSILON) break;
-        reducedUsd -= dual * (weights?.[position] ?? 0);
-      }
+      if ((columns[position] ?? -1) >= 0) continue;
+      const reducedUsd = placeUsd(loads, position) - (gains[position] ?? 0);
       if (reducedUsd >= -EPSILON) continue;
       slackUsd += reducedUsd * (problem.classes[classIndex]?.wanted[scenarioIndex] ?? 0);
       found.push({ groupIndex, position, scenarioIndex });
     }
   }
   return slackUsd;
+}
+
+interface PricedLoad {
+  readonly usd: number;
+  readonly weights: Float64Array;
+}
+
+/** Loads that cost something, with their price. */
+function pricedLoads(
+  active: ActiveGroup,
+  scenarioIndex: number,
+  duals: Float64Array,
+): readonly PricedLoad[] {
+  return (active.loadRows[scenarioIndex] ?? []).flatMap(({ row, load }) => {
+    const usd = -(duals[row] ?? 0);
+    const weights = active.loads[load];
+    return usd > 0 && weights ? [{ usd, weights }] : [];
+  });
+}
+
+/** What the place of a container costs. */
+function placeUsd(loads: readonly PricedLoad[], position: number): number {
+  let sum = 0;
+  for (const { usd, weights } of loads) sum += usd * (weights[position] ?? 0);
+  return sum;
+}
+
+/** What each container is worth in a group, beyond what it costs there; 0 where none is wanted. */
+function gainsOf(
+  model: RestrictedModel,
+  group: OfferGroup,
+  scenarioIndex: number,
+  duals: Float64Array,
+): Float64Array {
+  const probability = model.problem.probabilities[scenarioIndex] ?? 0;
+  return Float64Array.from(group.classIndexes, (classIndex, position) => {
+    const row = model.demandRow(classIndex, scenarioIndex);
+    return row < 0 ? 0 : (duals[row] ?? 0) - probability * (group.costs[position]?.usd ?? 0);
+  });
 }
 
 interface Worth {
@@ -131,11 +161,8 @@ function worthOf(model: RestrictedModel, groupIndex: number, duals: Float64Array
   const group = problem.groups[groupIndex];
   if (!group) return { usd: 0, scenarios: [] };
   const shares = SHARED_RESOURCES.flatMap((name) => sharesOf(problem, group, name) ?? []);
-  const scenarios = problem.probabilities.map((probability, scenarioIndex) => {
-    const gains = Float64Array.from(group.classIndexes, (classIndex, position) => {
-      const row = model.demandRow(classIndex, scenarioIndex);
-      return row < 0 ? 0 : (duals[row] ?? 0) - probability * (group.costs[position]?.usd ?? 0);
-    });
+  const scenarios = problem.probabilities.map((_, scenarioIndex) => {
+    const gains = gainsOf(model, group, scenarioIndex, duals);
     let best: ScenarioWorth = { lambda: Infinity, shares: new Float64Array(0), gains };
     for (const of of shares) {
       const lambda = dearest(gains, of);

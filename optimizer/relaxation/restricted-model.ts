@@ -7,7 +7,7 @@
  * loads of a group (loads.ts) as they are broken. Everything that is missing is priced or
  * separated from outside: see relax.ts.
  */
-import { gpusBeyond, shareRowsOf } from "../market-rules.ts";
+import { gpuRulesOf } from "../market-rules.ts";
 import type { Problem } from "../presolve.ts";
 import type { LinearModel, LinearSolution, NewColumn, NewRow } from "../solvers/linear-model.ts";
 import { loadsOf, type Load } from "./loads.ts";
@@ -45,6 +45,9 @@ export interface ActiveGroup {
   readonly pairColumns: readonly Int32Array[];
 }
 
+/** A solution that may be built on. */
+export type Optimal = Extract<LinearSolution, { status: "optimal" }>;
+
 export class RestrictedModel {
   readonly problem: Problem;
   readonly #lp: LinearModel;
@@ -55,8 +58,8 @@ export class RestrictedModel {
   readonly launchedColumns: Int32Array;
   readonly #demandRows: Int32Array;
   readonly unmetColumns: Int32Array;
-  /** Rows of limits by offer, with the coefficient of one node. */
-  readonly #limitRows: readonly Map<number, number>[];
+  /** Entries of one node of each offer in the rows of limits. */
+  readonly #limitRows: readonly { readonly rows: number[]; readonly values: number[] }[];
   /** Upper bound of every column; the lower ones are all 0. */
   readonly #uppers: number[] = [];
   readonly #narrowed = new Set<number>();
@@ -76,7 +79,7 @@ export class RestrictedModel {
     this.launchedColumns = new Int32Array(offers.length).fill(-1);
     this.#demandRows = new Int32Array(classes.length * probabilities.length).fill(-1);
     this.unmetColumns = new Int32Array(classes.length * probabilities.length).fill(-1);
-    this.#limitRows = offers.map(() => new Map<number, number>());
+    this.#limitRows = offers.map(() => ({ rows: [], values: [] }));
     this.#addDemand();
     this.#addLimits();
   }
@@ -139,9 +142,14 @@ export class RestrictedModel {
     return this.#demandRows[classIndex * this.problem.probabilities.length + scenarioIndex] ?? -1;
   }
 
-  /** Coefficients of one node of an offer in the rows of limits. */
-  limitRowsOf(offerIndex: number): ReadonlyMap<number, number> {
-    return this.#limitRows[offerIndex] ?? new Map<number, number>();
+  /** What the limits make one node of an offer dearer, at the duals of a solution. */
+  limitsUsd(offerIndex: number, rowDuals: Float64Array): number {
+    const { rows, values } = this.#limitRows[offerIndex] ?? { rows: [], values: [] };
+    let usd = 0;
+    for (let entry = 0; entry < rows.length; entry += 1) {
+      usd -= (rowDuals[rows[entry] ?? 0] ?? 0) * (values[entry] ?? 0);
+    }
+    return usd;
   }
 
   /** Brings groups in: their offers, and the first load of each in every scenario. */
@@ -182,24 +190,16 @@ export class RestrictedModel {
     const made: Omit<Pair, "column">[] = [];
     for (const { groupIndex, position, scenarioIndex } of wanted) {
       const active = this.#active.get(groupIndex);
+      const group = this.problem.groups[groupIndex];
       const inScenario = active?.pairColumns[scenarioIndex];
-      if (!active || inScenario?.[position] !== -1) continue;
-      const classIndex = this.problem.groups[groupIndex]?.classIndexes[position] ?? -1;
+      if (!active || !group || inScenario?.[position] !== -1) continue;
+      const classIndex = group.classIndexes[position] ?? -1;
       const row = this.demandRow(classIndex, scenarioIndex);
       if (row < 0) continue;
-      inScenario[position] = -2;
-      const rows = [row];
-      const values = [1];
-      for (const loadRow of active.loadRows[scenarioIndex] ?? []) {
-        const weight = active.loads[loadRow.load]?.[position] ?? 0;
-        if (weight === 0) continue;
-        rows.push(loadRow.row);
-        values.push(weight);
-      }
-      const probability = this.problem.probabilities[scenarioIndex] ?? 0;
-      const usd = this.problem.groups[groupIndex]?.costs[position]?.usd ?? 0;
-      columns.push({ cost: probability * usd, lower: 0, upper: Infinity, rows, values });
-      made.push({ groupIndex, position, classIndex, scenarioIndex });
+      inScenario[position] = COMING;
+      const pair = { groupIndex, position, classIndex, scenarioIndex };
+      columns.push(pairColumn(this.problem, active, pair, row));
+      made.push(pair);
     }
     let column = this.#addColumns(columns);
     for (const pair of made) {
@@ -222,22 +222,16 @@ export class RestrictedModel {
     const made: { readonly list: LoadRow[]; readonly load: number }[] = [];
     for (const { groupIndex, scenarioIndex, load } of wanted) {
       const active = this.#active.get(groupIndex);
-      const weights = active?.loads[load];
       const list = active?.loadRows[scenarioIndex];
-      if (!active || !weights || !list) continue;
-      const columns: number[] = [];
-      const values: number[] = [];
-      for (const [position, column] of (active.pairColumns[scenarioIndex] ?? []).entries()) {
-        const weight = weights[position] ?? 0;
-        if (column < 0 || weight === 0) continue;
-        columns.push(column);
-        values.push(weight);
-      }
-      for (const column of this.nodeColumnsOf(groupIndex)) {
-        columns.push(column);
-        values.push(-1);
-      }
-      rows.push({ lower: -Infinity, upper: 0, columns, values });
+      if (!active || !list) continue;
+      const held = pairEntries(active, scenarioIndex, load);
+      const nodes = this.nodeColumnsOf(groupIndex);
+      rows.push({
+        lower: -Infinity,
+        upper: 0,
+        columns: [...held.columns, ...nodes],
+        values: [...held.values, ...nodes.map(() => -1)],
+      });
       made.push({ list, load });
     }
     let row = this.#lp.addRows(rows);
@@ -312,33 +306,51 @@ export class RestrictedModel {
     for (const { quotaGroup, limit, offerIndexes } of problem.quotas) {
       const most = offerIndexes.reduce((sum, i) => sum + (problem.offers[i]?.countMax ?? 0), 0);
       if (most <= limit) continue;
-      this.#addLimit(
-        limit,
-        new Map(offerIndexes.map((index) => [index, 1])),
-        `quota ${quotaGroup}`,
-      );
+      const row = this.#addLimit(limit, `quota ${quotaGroup}`);
+      for (const index of offerIndexes) this.#addEntry(index, row, 1);
     }
     if (problem.budgetUsd !== undefined) {
-      const rents = problem.offers.map(({ rentUsd }, index) => [index, rentUsd] as const);
-      this.#addLimit(problem.budgetUsd, new Map(rents), "budget");
+      const row = this.#addLimit(problem.budgetUsd, "budget");
+      for (const [index, { rentUsd }] of problem.offers.entries()) {
+        this.#addEntry(index, row, rentUsd);
+      }
     }
-    for (const { constraint, fraction, sign, offerIndexes } of shareRowsOf(problem)) {
-      this.#addLimit(0, new Map(gpusBeyond(problem, offerIndexes, fraction, sign)), constraint);
-    }
-    for (const { freeFraction, usdPerGpu, offerIndexes } of problem.concentrations) {
-      const row = this.#addLimit(0, new Map(gpusBeyond(problem, offerIndexes, freeFraction, 1)));
-      const excess = { cost: usdPerGpu, lower: 0, upper: Infinity, rows: [row], values: [-1] };
-      this.#addColumns([excess]);
+    this.#addGpuRules();
+  }
+
+  #addGpuRules(): void {
+    const rules = gpuRulesOf(this.problem);
+    if (rules.length === 0) return;
+    const gpusOf = (index: number): number =>
+      this.problem.offers[index]?.offer.resources.gpuCount ?? 0;
+    const free = { lower: 0, upper: Infinity, rows: [], values: [] };
+    const all = this.#addColumns([{ ...free, cost: 0 }]);
+    const sum = this.#lp.addRows([{ lower: 0, upper: 0, columns: [all], values: [-1] }]);
+    for (const index of this.problem.offers.keys()) this.#addEntry(index, sum, gpusOf(index));
+    for (const { constraint, usdPerGpu, fraction, sign, offerIndexes } of rules) {
+      const columns = [all];
+      if (usdPerGpu !== undefined) columns.push(this.#addColumns([{ ...free, cost: usdPerGpu }]));
+      const values = [-sign * fraction, -1].slice(0, columns.length);
+      const row = this.#addLimit(0, constraint, { columns, values });
+      for (const index of offerIndexes) this.#addEntry(index, row, sign * gpusOf(index));
     }
   }
 
-  #addLimit(upper: number, coefficients: ReadonlyMap<number, number>, constraint?: string): number {
-    const row = this.#lp.addRows([{ lower: -Infinity, upper, columns: [], values: [] }]);
-    for (const [offerIndex, value] of coefficients) {
-      if (value !== 0) this.#limitRows[offerIndex]?.set(row, value);
-    }
+  #addLimit(
+    upper: number,
+    constraint: string | undefined,
+    entries: Pick<NewRow, "columns" | "values"> = { columns: [], values: [] },
+  ): number {
+    const row = this.#lp.addRows([{ lower: -Infinity, upper, ...entries }]);
     if (constraint !== undefined) this.pricedRows.push({ constraint, row });
     return row;
+  }
+
+  #addEntry(offerIndex: number, row: number, value: number): void {
+    const entries = this.#limitRows[offerIndex];
+    if (value === 0 || !entries) return;
+    entries.rows.push(row);
+    entries.values.push(value);
   }
 
   #addNodes(groupIndexes: readonly number[]): void {
@@ -348,8 +360,7 @@ export class RestrictedModel {
       for (const offerIndex of this.problem.groups[groupIndex]?.offerIndexes ?? []) {
         const offer = this.problem.offers[offerIndex];
         if (!offer) continue;
-        const rows = [...this.limitRowsOf(offerIndex).keys()];
-        const values = [...this.limitRowsOf(offerIndex).values()];
+        const { rows, values } = this.#limitRows[offerIndex] ?? { rows: [], values: [] };
         const usd = offer.rentUsd + offer.reclaimUsd;
         const { present, countMax, launchUsd, releaseUsd } = offer;
         if (present > 0) {
@@ -369,6 +380,47 @@ export class RestrictedModel {
       column += 1;
     }
   }
+}
+
+/** Stands for a column that is about to be added. */
+const COMING = -2;
+
+/** The column of a pair: in its demand row, and in the rows of the loads that weigh its class. */
+function pairColumn(
+  problem: Problem,
+  { loads, loadRows }: ActiveGroup,
+  { groupIndex, position, scenarioIndex }: Omit<Pair, "column">,
+  demandRow: number,
+): NewColumn {
+  const usd = problem.groups[groupIndex]?.costs[position]?.usd ?? 0;
+  const rows = [demandRow];
+  const values = [1];
+  for (const { row, load } of loadRows[scenarioIndex] ?? []) {
+    const weight = loads[load]?.[position] ?? 0;
+    if (weight === 0) continue;
+    rows.push(row);
+    values.push(weight);
+  }
+  const cost = (problem.probabilities[scenarioIndex] ?? 0) * usd;
+  return { cost, lower: 0, upper: Infinity, rows, values };
+}
+
+/** Columns of the pairs that a load weighs, with their weights. */
+function pairEntries(
+  { loads, pairColumns }: ActiveGroup,
+  scenarioIndex: number,
+  load: number,
+): Pick<NewRow, "columns" | "values"> {
+  const weights = loads[load];
+  const columns: number[] = [];
+  const values: number[] = [];
+  for (const [position, column] of (pairColumns[scenarioIndex] ?? []).entries()) {
+    const weight = weights?.[position] ?? 0;
+    if (column < 0 || weight === 0) continue;
+    columns.push(column);
+    values.push(weight);
+  }
+  return { columns, values };
 }
 
 /** Plain shares come first in the list of loads, one for each resource; they are always in. */

@@ -1,6 +1,5 @@
 /** Finds loads of groups that a solution breaks, and adds their rows. */
-import type { Optimal } from "./relax.ts";
-import type { ActiveGroup, RestrictedModel } from "./restricted-model.ts";
+import type { ActiveGroup, RestrictedModel, Optimal } from "./restricted-model.ts";
 
 /** A load counts as broken by more than this share of the nodes. */
 const VIOLATION = 1e-6;
@@ -37,11 +36,7 @@ function brokenLoads(
   nodes: number,
   values: Float64Array,
 ): readonly number[] {
-  const held: (readonly [position: number, amount: number])[] = [];
-  for (const [position, column] of (active.pairColumns[scenarioIndex] ?? []).entries()) {
-    const amount = column < 0 ? 0 : (values[column] ?? 0);
-    if (amount > HELD) held.push([position, amount]);
-  }
+  const held = heldBy(active, scenarioIndex, values);
   if (held.length === 0) return [];
   const present = new Set(active.loadRows[scenarioIndex]?.map(({ load }) => load));
   const broken: { readonly load: number; readonly by: number }[] = [];
@@ -53,4 +48,18 @@ function brokenLoads(
   }
   broken.sort((a, b) => b.by - a.by || a.load - b.load);
   return broken.slice(0, LOADS_PER_SCENARIO).map(({ load }) => load);
+}
+
+/** Containers that a solution puts on a group. */
+function heldBy(
+  active: ActiveGroup,
+  scenarioIndex: number,
+  values: Float64Array,
+): readonly (readonly [position: number, amount: number])[] {
+  const held: (readonly [position: number, amount: number])[] = [];
+  for (const [position, column] of (active.pairColumns[scenarioIndex] ?? []).entries()) {
+    const amount = column < 0 ? 0 : (values[column] ?? 0);
+    if (amount > HELD) held.push([position, amount]);
+  }
+  return held;
 }

@@ -13,7 +13,7 @@ export class HighsLinearModel implements LinearModel {
   constructor(highs: Highs) {
     this.#highs = highs;
     this.#native = highs.createModel();
-    this.#native.options.set({ output_flag: false, solver: "simplex" });
+    this.#native.options.set({ output_flag: false, solver: "simplex", presolve: "off" });
   }
 
   addColumns(columns: readonly NewColumn[]): number {

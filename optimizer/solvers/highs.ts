@@ -52,7 +52,9 @@ function solveWith(highs: Highs, model: MipModel, options: SolveOptions): MipSol
       output_flag: false,
       time_limit: Math.max(0.001, options.timeLimitMs / 1_000),
       mip_rel_gap: options.gapFraction,
+      ...(options.nodeCountMax === undefined ? {} : { mip_max_nodes: options.nodeCountMax }),
     });
+    if (options.start) native.setSolution({ colValue: options.start });
     native.run();
     if (native.getModelStatus() === highs.constants.modelStatus.unboundedOrInfeasible) {
       native.options.set({ presolve: "off" });

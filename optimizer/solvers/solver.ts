@@ -30,6 +30,10 @@ export interface SolveOptions {
   readonly timeLimitMs: number;
   /** Relative gap at which to stop, 0..1. */
   readonly gapFraction: number;
+  /** A feasible point to begin with; solvers that cannot use one leave it. */
+  readonly start?: Float64Array;
+  /** Branches at most; unlike time it strikes alike in every run. Heeded by HiGHS only. */
+  readonly nodeCountMax?: number;
 }
 
 /**
