@@ -154,10 +154,10 @@ export class Database {
   }
 
   #transaction<Value>(body: () => Value): Value {
-    this.#db.exec("BEGIN IMMEDIATE");
+    this.#statement("BEGIN IMMEDIATE").run();
     try {
       const value = body();
-      this.#db.exec("COMMIT");
+      this.#statement("COMMIT").run();
       return value;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
