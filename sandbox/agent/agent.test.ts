@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Resources } from "../../core/index.ts";
 import { FakeClock, settled, until } from "../fake/clock.ts";
+import type { ToRunner } from "../runners/protocol.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import { FakeServer, type FakeLink } from "../fake/server.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
@@ -79,16 +80,21 @@ const serve = async (link: FakeLink, ...inputIds: readonly string[]): Promise<Fa
   startOn(link, containerId);
   await until(() => runtime.started.length > before, "the sandbox starts");
   const sandbox = runtime.last;
+  await toldOf(sandbox, "boot");
   sandbox.say({ type: "ready" });
   await link.hear("ready", before + 1);
   const inputs = inputIds.map((inputId) => ({ inputId, bytes: 0 }));
   link.say({ type: "inputs", containerId, inputs });
-  await until(
-    () => sandbox.told.some(({ header }) => header.type === "inputs"),
-    "the inputs reach the runner",
-  );
+  await toldOf(sandbox, "inputs");
   return sandbox;
 };
+
+/** Resolves when the runner has been told a message of this type. */
+const toldOf = async (sandbox: FakeSandbox, type: ToRunner["type"]): Promise<void> =>
+  until(
+    () => sandbox.told.some(({ header }) => header.type === type),
+    `the runner is told ${type}`,
+  );
 
 const answer = (sandbox: FakeSandbox, inputId: string, payload: Uint8Array): void => {
   const result = { inputId, outcome: "succeeded", bytes: payload.byteLength, runMs: 1 } as const;
@@ -277,6 +283,7 @@ describe("containers", () => {
     expect(await link.hear("exited")).toMatchObject([
       { exit: { containerId: "co_2", kind: "stopped", inputIds: ["b"] } },
     ]);
+    await toldOf(one, "cancel");
     expect(one.told.at(-1)?.header).toEqual({ type: "cancel", inputIds: ["a"] });
     expect([one.kills, two.kills]).toEqual([0, 1]);
   });
