@@ -1,39 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodeValue } from "../../../sdk/protocol/index.ts";
-import { createProcessRuntime } from "../../runtime/process.ts";
-import { bundleRunner } from "../bundle-runner.ts";
-import { TestRunner } from "./test-runner.ts";
+import { useTestRunner } from "./test-runner.ts";
 
-const RESOURCES = { gpuCount: 0, cpuMilli: 500, memoryMiB: 512 };
-
-let runners: string;
-let dir: string;
-let runner: TestRunner;
-let started = 0;
-
-beforeAll(async () => {
-  runners = await bundleRunner(await mkdtemp(join(tmpdir(), "flotilla-runners-")));
-});
-
-afterAll(async () => {
-  await rm(join(runners, ".."), { recursive: true });
-});
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "flotilla-runner-"));
-  started += 1;
-  const runtime = createProcessRuntime({ dir, runnerDir: runners });
-  const spec = { containerId: `co_${started}`, resources: RESOURCES, env: { PATH: "/bin" } };
-  runner = new TestRunner(await runtime.start(spec));
-});
-
-afterEach(async () => {
-  await runner.end();
-  await rm(dir, { recursive: true });
-});
+const current = useTestRunner();
 
 /** Every input waits until one comes that says which of them may end. */
 const GATES = `
@@ -50,22 +19,22 @@ export const f = async ({ wait, open, then }) => {
 `;
 
 const boot = async (maxInputs: number): Promise<void> => {
-  expect(await runner.boot("f", GATES, {}, maxInputs)).toEqual({ type: "ready" });
+  expect(await current.runner.boot("f", GATES, {}, maxInputs)).toEqual({ type: "ready" });
 };
 
 const valueOf = async (inputId: string): Promise<unknown> =>
-  decodeValue((await runner.answer(inputId)).payload);
+  decodeValue((await current.runner.answer(inputId)).payload);
 
 describe("inputs at once", () => {
   test("interleave: one that waits holds up none of the others", async () => {
     await boot(3);
-    runner.give({ a: { wait: "a" }, b: { wait: "b" }, c: { open: ["b"] } });
+    current.runner.give({ a: { wait: "a" }, b: { wait: "b" }, c: { open: ["b"] } });
     expect(await valueOf("c")).toBe("opened");
     expect(await valueOf("b")).toBe("b");
-    runner.give({ d: { open: ["a"] } });
+    current.runner.give({ d: { open: ["a"] } });
     expect(await valueOf("a")).toBe("a");
     expect(
-      runner.answers
+      current.runner.answers
         .map(({ inputId }) => inputId)
         .slice(0, 2)
         .sort(),
@@ -74,25 +43,27 @@ describe("inputs at once", () => {
 
   test("are never more than may be, and the next begins when one ends", async () => {
     await boot(2);
-    runner.give({ a: { wait: "a" }, b: { wait: "b" }, c: { open: ["a", "b"] } });
-    runner.say({ type: "cancel", inputIds: ["a", "c"] });
-    expect(await runner.answer("c")).toMatchObject({ outcome: "returned" });
-    expect(runner.answers).toHaveLength(1);
+    current.runner.give({ a: { wait: "a" }, b: { wait: "b" }, c: { open: ["a", "b"] } });
+    current.runner.say({ type: "cancel", inputIds: ["a", "c"] });
+    expect(await current.runner.answer("c")).toMatchObject({ outcome: "returned" });
+    expect(current.runner.answers).toHaveLength(1);
   });
 
   test("come back with a share of the time that is less than the whole", async () => {
     await boot(4);
-    runner.give({ a: { wait: "a" }, b: { wait: "b" }, c: { open: ["a", "b"] } });
-    const answers = await Promise.all(["a", "b", "c"].map((inputId) => runner.answer(inputId)));
+    current.runner.give({ a: { wait: "a" }, b: { wait: "b" }, c: { open: ["a", "b"] } });
+    const answers = await Promise.all(
+      ["a", "b", "c"].map((inputId) => current.runner.answer(inputId)),
+    );
     for (const { runMs, busyMs = Infinity } of answers) expect(busyMs).toBeLessThanOrEqual(runMs);
   });
 
   test("of plain functions are all answered, however many come", async () => {
-    await runner.boot("f", "export const f = (x) => x * 2;", {}, 8);
+    await current.runner.boot("f", "export const f = (x) => x * 2;", {}, 8);
     const inputs = Object.fromEntries(
       Array.from({ length: 2_000 }, (_, index) => [`i${index}`, index]),
     );
-    runner.give(inputs);
+    current.runner.give(inputs);
     expect(await valueOf("i1999")).toBe(3_998);
     for (let index = 0; index < 2_000; index += 1)
       expect(await valueOf(`i${index}`)).toBe(2 * index);
@@ -103,14 +74,14 @@ describe("what happens while several run is laid to the right one", () => {
   test("lines", async () => {
     await boot(3);
     const print = "async (who) => { console.log(who, 1); await 0; console.log(who, 2); }";
-    runner.give({
+    current.runner.give({
       a: { wait: "a", then: print },
       b: { wait: "b", then: print },
       c: { open: ["a", "b"] },
     });
-    await Promise.all(["a", "b"].map((inputId) => runner.answer(inputId)));
-    for (const { text, inputId } of runner.lines) expect(text.charAt(0)).toBe(inputId);
-    expect(runner.lines).toHaveLength(4);
+    await Promise.all(["a", "b"].map((inputId) => current.runner.answer(inputId)));
+    for (const { text, inputId } of current.runner.lines) expect(text.charAt(0)).toBe(inputId);
+    expect(current.runner.lines).toHaveLength(4);
   });
 
   test("errors, also those of timers and of promises that nobody awaits", async () => {
@@ -118,30 +89,30 @@ describe("what happens while several run is laid to the right one", () => {
     const hang = "await new Promise(() => undefined)";
     const timer = `async () => { setTimeout(() => { throw new Error("of a") }, 1); ${hang} }`;
     const stray = `async () => { void Promise.reject(new Error("of b")); ${hang} }`;
-    runner.give({
+    current.runner.give({
       a: { wait: "a", then: timer },
       b: { wait: "b", then: stray },
       c: { wait: "c" },
       d: { open: ["a", "b"] },
     });
     for (const inputId of ["a", "b"]) {
-      expect(await runner.answer(inputId)).toMatchObject({
+      expect(await current.runner.answer(inputId)).toMatchObject({
         outcome: "failed",
         error: { message: `of ${inputId}` },
       });
     }
-    runner.give({ e: { open: ["c"] } });
+    current.runner.give({ e: { open: ["c"] } });
     expect(await valueOf("c")).toBe("c");
   });
 
   test("an exit", async () => {
     await boot(3);
-    runner.give({
+    current.runner.give({
       a: { wait: "a" },
       b: { wait: "b", then: "() => process.exit(7)" },
       c: { open: ["b"] },
     });
-    const exiting = await runner.hear(({ type }) => type === "exiting");
+    const exiting = await current.runner.hear(({ type }) => type === "exiting");
     expect(exiting).toEqual({ type: "exiting", exitCode: 7, inputId: "b" });
   });
 });

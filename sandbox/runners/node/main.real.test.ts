@@ -1,44 +1,14 @@
 import { existsSync, readdirSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodeValue } from "../../../sdk/protocol/index.ts";
-import { createProcessRuntime } from "../../runtime/process.ts";
-import { bundleRunner } from "../bundle-runner.ts";
-import { TestRunner } from "./test-runner.ts";
+import { useTestRunner } from "./test-runner.ts";
 
-const RESOURCES = { gpuCount: 0, cpuMilli: 500, memoryMiB: 512 };
 const MIB = 1024 * 1024;
-
-let runners: string;
-let dir: string;
-let runner: TestRunner;
-let started = 0;
-
-beforeAll(async () => {
-  runners = await bundleRunner(await mkdtemp(join(tmpdir(), "flotilla-runners-")));
-});
-
-afterAll(async () => {
-  await rm(join(runners, ".."), { recursive: true });
-});
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "flotilla-runner-"));
-  started += 1;
-  const runtime = createProcessRuntime({ dir, runnerDir: runners });
-  const spec = { containerId: `co_${started}`, resources: RESOURCES, env: { PATH: "/bin" } };
-  runner = new TestRunner(await runtime.start(spec));
-});
-
-afterEach(async () => {
-  await runner.end();
-  await rm(dir, { recursive: true });
-});
+const current = useTestRunner();
 
 const valueOf = async (inputId: string): Promise<unknown> => {
-  const answer = await runner.answer(inputId);
+  const answer = await current.runner.answer(inputId);
   expect(answer).toMatchObject({ outcome: "succeeded" });
   return decodeValue(answer.payload);
 };
@@ -46,8 +16,8 @@ const valueOf = async (inputId: string): Promise<unknown> => {
 describe("loading", () => {
   test("a module is loaded with exactly the environment that it was given", async () => {
     const source = "export const env = () => ({ ...process.env });";
-    expect(await runner.boot("env", source, { MODE: "test" })).toEqual({ type: "ready" });
-    runner.give({ a: 0 });
+    expect(await current.runner.boot("env", source, { MODE: "test" })).toEqual({ type: "ready" });
+    current.runner.give({ a: 0 });
     expect(await valueOf("a")).toEqual({ MODE: "test" });
   });
 
@@ -55,46 +25,46 @@ describe("loading", () => {
     const foreign = (): readonly string[] =>
       readdirSync(tmpdir()).filter((name) => /^app-\d+\.mjs$/.test(name));
     const before = foreign();
-    await runner.boot("where", "export const where = () => import.meta.url;");
-    runner.give({ a: 0 });
-    expect(await valueOf("a")).toContain(join(dir, "bundles", `co_${started}`));
+    await current.runner.boot("where", "export const where = () => import.meta.url;");
+    current.runner.give({ a: 0 });
+    expect(await valueOf("a")).toContain(current.bundleDir);
     expect(foreign()).toEqual(before);
-    await runner.end();
-    expect(existsSync(join(dir, "bundles", `co_${started}`))).toBe(false);
+    await current.runner.end();
+    expect(existsSync(current.bundleDir)).toBe(false);
   });
 
   test("a module that throws is told with its error and what it printed", async () => {
     const source = 'process.stdout.write("before"); throw new TypeError("not in here");';
-    expect(await runner.boot("f", source)).toMatchObject({
+    expect(await current.runner.boot("f", source)).toMatchObject({
       type: "load_failed",
       error: { name: "TypeError", message: "not in here" },
     });
-    expect(runner.lines).toEqual([{ stream: "stdout", text: "before" }]);
+    expect(current.runner.lines).toEqual([{ stream: "stdout", text: "before" }]);
   });
 
   test("a function that the module does not have is named", async () => {
-    expect(await runner.boot("f", "export const g = 1;")).toMatchObject({
+    expect(await current.runner.boot("f", "export const g = 1;")).toMatchObject({
       error: { message: "there is no function f" },
     });
   });
 
   test("code without the SDK is told so", async () => {
-    runner.bootWithout("f", "export const f = () => 1;");
-    expect(await runner.hear(({ type }) => type === "load_failed")).toMatchObject({
+    current.runner.bootWithout("f", "export const f = () => 1;");
+    expect(await current.runner.hear(({ type }) => type === "load_failed")).toMatchObject({
       error: { message: expect.stringMatching(/does not import "flotilla"/) as string },
     });
   });
 
   test("inputs that come before the module is loaded wait for it", async () => {
-    runner.give({ a: 4 });
-    await runner.boot("double", "await 0; export const double = (x) => x * 2;");
+    current.runner.give({ a: 4 });
+    await current.runner.boot("double", "await 0; export const double = (x) => x * 2;");
     expect(await valueOf("a")).toBe(8);
   });
 });
 
 describe("inputs", () => {
   test("run one after the other, in order, and each is answered once", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `let active = 0;
        export const f = async (x) => {
@@ -104,16 +74,16 @@ describe("inputs", () => {
        };`,
     );
     const ids = Array.from({ length: 500 }, (_, position) => `in_${position}`);
-    runner.give(Object.fromEntries(ids.map((inputId, position) => [inputId, position])));
-    await runner.answer("in_499");
-    expect(runner.answers.map(({ inputId }) => inputId)).toEqual(ids);
-    for (const [position, { payload }] of runner.answers.entries()) {
+    current.runner.give(Object.fromEntries(ids.map((inputId, position) => [inputId, position])));
+    await current.runner.answer("in_499");
+    expect(current.runner.answers.map(({ inputId }) => inputId)).toEqual(ids);
+    for (const [position, { payload }] of current.runner.answers.entries()) {
       expect(decodeValue(payload)).toEqual([position, 1]);
     }
   });
 
   test("fail with the user's own error, wherever it is thrown, and the next one runs", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `export const f = (how) => {
          if (how === "sync") throw new RangeError("no room");
@@ -124,10 +94,10 @@ describe("inputs", () => {
        };`,
     );
     const ways = ["sync", "async", "later", "unhandled"];
-    runner.give({ ...Object.fromEntries(ways.map((way) => [way, way])), fine: "fine" });
+    current.runner.give({ ...Object.fromEntries(ways.map((way) => [way, way])), fine: "fine" });
     expect(await valueOf("fine")).toBe("fine");
     for (const way of ways) {
-      expect(await runner.answer(way)).toMatchObject({
+      expect(await current.runner.answer(way)).toMatchObject({
         outcome: "failed",
         bytes: 0,
         error: { name: "RangeError", message: "no room" },
@@ -136,7 +106,7 @@ describe("inputs", () => {
   });
 
   test("fail alone when what they give cannot be sent, or is too large, or hostile", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `export const f = (how) => {
          if (how === "function") return { callback: () => 1 };
@@ -145,106 +115,121 @@ describe("inputs", () => {
          return how;
        };`,
     );
-    runner.give({ function: "function", large: "large", hostile: "hostile", fine: "fine" });
+    current.runner.give({ function: "function", large: "large", hostile: "hostile", fine: "fine" });
     expect(await valueOf("fine")).toBe("fine");
-    expect(await runner.answer("function")).toMatchObject({ error: { code: "not_serializable" } });
-    expect(await runner.answer("large")).toMatchObject({ error: { code: "payload_too_large" } });
-    expect(await runner.answer("hostile")).toMatchObject({ error: { message: "5n", name: "6n" } });
+    expect(await current.runner.answer("function")).toMatchObject({
+      error: { code: "not_serializable" },
+    });
+    expect(await current.runner.answer("large")).toMatchObject({
+      error: { code: "payload_too_large" },
+    });
+    expect(await current.runner.answer("hostile")).toMatchObject({
+      error: { message: "5n", name: "6n" },
+    });
   });
 
   test("that have not begun are given back when they are cancelled, the running one is not", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `let release;
        export const f = (x) => x === "hold"
          ? new Promise((resolve) => { console.log("holding"); setTimeout(() => resolve("held"), 300_000); release = resolve; })
          : x;`,
     );
-    runner.give({ a: "hold", b: 1, c: 2 });
-    await runner.hear(({ type }) => type === "logs");
-    runner.say({ type: "cancel", inputIds: ["a", "c", "unknown"] });
-    expect(await runner.answer("c")).toMatchObject({ outcome: "returned", bytes: 0 });
-    expect(runner.answers.map(({ inputId }) => inputId)).toEqual(["c"]);
+    current.runner.give({ a: "hold", b: 1, c: 2 });
+    await current.runner.hear(({ type }) => type === "logs");
+    current.runner.say({ type: "cancel", inputIds: ["a", "c", "unknown"] });
+    expect(await current.runner.answer("c")).toMatchObject({ outcome: "returned", bytes: 0 });
+    expect(current.runner.answers.map(({ inputId }) => inputId)).toEqual(["c"]);
   });
 });
 
 describe("ending", () => {
   test("a call of exit is told with its code and input, after all answers before it", async () => {
-    await runner.boot("f", "export const f = (x) => x === 3 ? process.exit(7) : x;");
-    runner.give({ a: 1, b: 2, c: 3, d: 4 });
-    expect(await runner.exited).toMatchObject({ exitCode: 7 });
-    expect(runner.answers.map(({ inputId }) => inputId)).toEqual(["a", "b"]);
-    expect(runner.messages.at(-1)).toEqual({ type: "exiting", exitCode: 7, inputId: "c" });
+    await current.runner.boot("f", "export const f = (x) => x === 3 ? process.exit(7) : x;");
+    current.runner.give({ a: 1, b: 2, c: 3, d: 4 });
+    expect(await current.runner.exited).toMatchObject({ exitCode: 7 });
+    expect(current.runner.answers.map(({ inputId }) => inputId)).toEqual(["a", "b"]);
+    expect(current.runner.messages.at(-1)).toEqual({ type: "exiting", exitCode: 7, inputId: "c" });
   });
 
   test("an exit outside any input names none", async () => {
-    await runner.boot("f", "export const f = () => setImmediate(() => process.exit()) && 1;");
-    runner.give({ a: 0 });
-    expect(await runner.exited).toMatchObject({ exitCode: 0 });
-    expect(runner.messages.at(-1)).toEqual({ type: "exiting", exitCode: 0 });
+    await current.runner.boot(
+      "f",
+      "export const f = () => setImmediate(() => process.exit()) && 1;",
+    );
+    current.runner.give({ a: 0 });
+    expect(await current.runner.exited).toMatchObject({ exitCode: 0 });
+    expect(current.runner.messages.at(-1)).toEqual({ type: "exiting", exitCode: 0 });
   });
 
   test("the end of the channel is its end, also while an input runs", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       "export const f = () => { console.log(1); return new Promise(() => setInterval(() => 1, 1e6)); };",
     );
-    runner.give({ a: 0 });
-    await runner.hear(({ type }) => type === "logs");
-    runner.channel.destroy();
-    expect(await runner.exited).toMatchObject({ exitCode: 0 });
+    current.runner.give({ a: 0 });
+    await current.runner.hear(({ type }) => type === "logs");
+    current.runner.channel.destroy();
+    expect(await current.runner.exited).toMatchObject({ exitCode: 0 });
   });
 });
 
 describe("output", () => {
   test("comes before the answer of its input, with the input's name, unfinished lines too", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `export const f = (x) => { console.log("out", x); process.stderr.write("err " + x); };`,
     );
-    runner.give({ a: 1, b: 2 });
-    await runner.answer("b");
-    expect(runner.lines).toEqual([
+    current.runner.give({ a: 1, b: 2 });
+    await current.runner.answer("b");
+    expect(current.runner.lines).toEqual([
       { stream: "stdout", text: "out 1", inputId: "a" },
       { stream: "stderr", text: "err 1", inputId: "a" },
       { stream: "stdout", text: "out 2", inputId: "b" },
       { stream: "stderr", text: "err 2", inputId: "b" },
     ]);
-    expect(runner.messages.findLastIndex(({ type }) => type === "logs")).toBeLessThan(
-      runner.messages.findLastIndex(({ type }) => type === "results"),
+    expect(current.runner.messages.findLastIndex(({ type }) => type === "logs")).toBeLessThan(
+      current.runner.messages.findLastIndex(({ type }) => type === "results"),
     );
   });
 
   test("of programs that the user starts leaves past the runner", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `import { spawnSync } from "node:child_process";
        export const f = () => spawnSync("/bin/sh", ["-c", "echo of a child; echo aside >&2"], { stdio: "inherit" }).status;`,
     );
-    runner.give({ a: 0 });
+    current.runner.give({ a: 0 });
     expect(await valueOf("a")).toBe(0);
-    await runner.end();
-    expect(runner.stdout).toBe("of a child\n");
-    expect(runner.stderr).toBe("aside\n");
+    await current.runner.end();
+    expect(current.runner.stdout).toBe("of a child\n");
+    expect(current.runner.stderr).toBe("aside\n");
   });
 
   test("of an error that nobody caught outside an input is printed, and the runner lives", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `setImmediate(() => { throw new RangeError("alone"); }); export const f = () => 1;`,
     );
-    const told = await runner.hear(({ type }) => type === "logs");
+    const told = await current.runner.hear(({ type }) => type === "logs");
     expect(told).toMatchObject({ type: "logs" });
-    expect(runner.lines[0]).toEqual({ stream: "stderr", text: "Uncaught RangeError: alone" });
-    runner.give({ a: 0 });
+    expect(current.runner.lines[0]).toEqual({
+      stream: "stderr",
+      text: "Uncaught RangeError: alone",
+    });
+    current.runner.give({ a: 0 });
     expect(await valueOf("a")).toBe(1);
   });
 });
 
 describe("a channel that is full", () => {
   test("holds answers back and delivers them whole and in order", async () => {
-    await runner.boot("f", "export const f = (x) => new Uint8Array(8 * 1024 * 1024).fill(x);");
-    runner.give({ a: 1, b: 2, c: 3 });
+    await current.runner.boot(
+      "f",
+      "export const f = (x) => new Uint8Array(8 * 1024 * 1024).fill(x);",
+    );
+    current.runner.give({ a: 1, b: 2, c: 3 });
     for (const [position, inputId] of ["a", "b", "c"].entries()) {
       const bytes = await valueOf(inputId);
       expect(bytes).toBeInstanceOf(Uint8Array);
@@ -255,13 +240,13 @@ describe("a channel that is full", () => {
   });
 
   test("still gets the last words of a runner that exits while the channel is full", async () => {
-    await runner.boot(
+    await current.runner.boot(
       "f",
       `export const f = (x) => x === 0 ? new Uint8Array(8 * 1024 * 1024) : process.exit(5);`,
     );
-    runner.give({ a: 0, b: 1 });
-    expect(await runner.exited).toMatchObject({ exitCode: 5 });
-    expect((await runner.answer("a")).payload.byteLength).toBeGreaterThan(8 * MIB);
-    expect(runner.messages.at(-1)).toEqual({ type: "exiting", exitCode: 5, inputId: "b" });
+    current.runner.give({ a: 0, b: 1 });
+    expect(await current.runner.exited).toMatchObject({ exitCode: 5 });
+    expect((await current.runner.answer("a")).payload.byteLength).toBeGreaterThan(8 * MIB);
+    expect(current.runner.messages.at(-1)).toEqual({ type: "exiting", exitCode: 5, inputId: "b" });
   });
 });

@@ -1,7 +1,13 @@
 /** The runner as a process of its own, with the agent's end of it in a test's hands. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
+import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { encodeFrame, encodeValue, FrameDecoder, splitBody } from "../../../sdk/protocol/index.ts";
+import { createProcessRuntime } from "../../runtime/process.ts";
 import type { RunningSandbox, SandboxExit } from "../../runtime/runtime.ts";
+import { bundleRunner } from "../bundle-runner.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../protocol.ts";
 
 /** What the SDK in a user's bundle does for the runner, at its least. */
@@ -139,4 +145,54 @@ export class TestRunner {
   #wake(): void {
     for (const wake of this.#waiting) wake();
   }
+}
+
+const RESOURCES = { gpuCount: 0, cpuMilli: 500, memoryMiB: 512 };
+
+/** The runner of the test that runs. */
+export interface RunnerUnderTest {
+  readonly runner: TestRunner;
+  /** Where the runner keeps the bundle of its function. */
+  readonly bundleDir: string;
+}
+
+/** Starts a runner before each test of a file and ends it after. */
+export function useTestRunner(): RunnerUnderTest {
+  let runner: TestRunner;
+  let bundleDir = "";
+  let runnerDir = "";
+  let dir = "";
+  let started = 0;
+
+  beforeAll(async () => {
+    runnerDir = await bundleRunner(await mkdtemp(join(tmpdir(), "flotilla-runners-")));
+  });
+
+  afterAll(async () => {
+    await rm(join(runnerDir, ".."), { recursive: true });
+  });
+
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "flotilla-runner-"));
+    started += 1;
+    const containerId = `co_${started}`;
+    const runtime = createProcessRuntime({ dir, runnerDir });
+    const spec = { containerId, resources: RESOURCES, env: { PATH: "/bin" } };
+    runner = new TestRunner(await runtime.start(spec));
+    bundleDir = join(dir, "bundles", containerId);
+  });
+
+  afterEach(async () => {
+    await runner.end();
+    await rm(dir, { recursive: true });
+  });
+
+  return {
+    get runner() {
+      return runner;
+    },
+    get bundleDir() {
+      return bundleDir;
+    },
+  };
 }
