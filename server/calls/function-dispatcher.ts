@@ -6,6 +6,10 @@
  * back to waiting when its container is gone; a range leaves the queue when all its inputs have
  * results. An input that was in a dying container together with others runs alone the next
  * time, so that the one to blame is known.
+ *
+ * One class, since every method moves inputs between the same few places and the rule above
+ * holds only if no one else can. What needs no place (whom to give what, windows, blame) is pure
+ * and stands in assign.ts, window.ts and settlement.ts.
  */
 import type { AgentResult } from "../../sandbox/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
