@@ -1,7 +1,7 @@
 /** Candidates: nodes per offer with a packing for every scenario, and what they cost. */
 import type { ObjectiveTerm } from "../core/index.ts";
 import type { NodeStack } from "./packing.ts";
-import type { Problem } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 
 export interface Candidate {
   /** Nodes per offer. */

@@ -4,7 +4,7 @@
  */
 import { cheaperOf, type Candidate, type Draft } from "./candidate.ts";
 import { Headroom, withinLimits, withinShares } from "./headroom.ts";
-import type { Problem } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 import { Yard } from "./yard.ts";
 
 /**

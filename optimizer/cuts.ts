@@ -17,7 +17,7 @@
  */
 import { fitCount, roomAfter, roomOf, type NodeRoom } from "./packing.ts";
 import type { PackingCut } from "./formulate.ts";
-import type { OfferGroup, Problem } from "./presolve.ts";
+import type { OfferGroup, Problem } from "./problem.ts";
 import { ModelBuilder, type MipModel } from "./solvers/solver.ts";
 
 /** More patterns than this make the packing program slower than it is worth. */

@@ -6,7 +6,7 @@ import { mayServe, missingSupply } from "./eligibility.ts";
 import { Headroom } from "./headroom.ts";
 import { fitCount, roomOf, type NodeStack } from "./packing.ts";
 import type { NextBest, UnmetDemand } from "./plan.ts";
-import type { Problem } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 import { counted, describeNeeds, usdPerHour } from "./wording.ts";
 
 /** Why an offer has its nodes, and the best offer that was passed over. */

@@ -4,7 +4,7 @@ import { termsOf, totalOf, type Candidate } from "./candidate.ts";
 import { explainUnmet, LineExplainer } from "./explain.ts";
 import type { NodeStack } from "./packing.ts";
 import type { FleetPlan, NodeLayout, PlanLine, ShadowPrice } from "./plan.ts";
-import { fixedUsdOf, type Problem } from "./presolve.ts";
+import { fixedUsdOf, type Problem } from "./problem.ts";
 import { compareText } from "./read-input.ts";
 
 /** What is known about a candidate besides its content. */

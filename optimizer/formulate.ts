@@ -30,7 +30,7 @@
  * rows forbid that for one class, the cuts for mixtures. Rows that others imply are left out.
  */
 import { gpuRulesOf } from "./market-rules.ts";
-import type { OfferGroup, Problem } from "./presolve.ts";
+import type { OfferGroup, Problem } from "./problem.ts";
 import { ModelBuilder, type MipModel } from "./solvers/solver.ts";
 
 /** For every scenario: the weighted containers of a group are at most its nodes. */

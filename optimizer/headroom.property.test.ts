@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Headroom, withinShares } from "./headroom.ts";
-import { presolve, type Problem } from "./presolve.ts";
+import { presolve } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 import { readInput } from "./read-input.ts";
 import { anyMiddleInput } from "./test-instances.ts";
 

@@ -4,7 +4,7 @@
  * Kept up to date node by node, so that asking costs only the limits that an offer is under. The
  * share rules are about all GPUs: adding a GPU anywhere moves every share, so each is asked.
  */
-import type { Problem } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 
 const TOLERANCE = 1e-9;
 

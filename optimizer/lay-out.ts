@@ -7,7 +7,7 @@ import { packExactly, type Ask, type PackingQuestion, type PatternNodes } from "
 import type { Assignment, PackingCut } from "./formulate.ts";
 import { packGroup, toOffers, type PackedNodes } from "./pack-group.ts";
 import { roomAfter, roomOf, type NodeStack } from "./packing.ts";
-import type { OfferGroup, Problem } from "./presolve.ts";
+import type { OfferGroup, Problem } from "./problem.ts";
 
 /** A draft of what fits, and the cuts that forbid what does not. */
 export interface Layout {

@@ -5,7 +5,7 @@
  * indexes move when an offer comes or goes. Equal inputs and equal memory give equal plans.
  */
 import type { Candidate } from "./candidate.ts";
-import type { OfferGroup, Problem } from "./presolve.ts";
+import type { OfferGroup, Problem } from "./problem.ts";
 
 /** The object that a caller keeps and passes to every `planFleet`. */
 export interface PlanMemory {

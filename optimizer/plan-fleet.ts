@@ -20,7 +20,8 @@ import { coverDraft, fillDraft, presentWithinLimits } from "./complete-draft.ts"
 import { finishPlan, type Verdict } from "./finish-plan.ts";
 import type { PlanMemory } from "./memory.ts";
 import type { FleetPlan, PlanInput } from "./plan.ts";
-import { presolve, type Problem } from "./presolve.ts";
+import { presolve } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 import { readInput } from "./read-input.ts";
 import { ByRelaxation } from "./relaxation/by-relaxation.ts";
 import type { Session } from "./session.ts";

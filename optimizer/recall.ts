@@ -6,7 +6,7 @@ import type { Draft } from "./candidate.ts";
 import { withinLimits } from "./headroom.ts";
 import type { LearntNodes, LearntPlan } from "./memory.ts";
 import { fitCount, roomAfter, roomOf, type NodeRoom, type NodeStack } from "./packing.ts";
-import type { Problem, ProblemOffer } from "./presolve.ts";
+import type { Problem, ProblemOffer } from "./problem.ts";
 
 /** The last plan as a draft for a new problem. */
 export function recalledDraft(problem: Problem, last: LearntPlan): Draft {

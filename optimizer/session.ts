@@ -1,7 +1,7 @@
 /** One attempt at a plan with one solver: asks it within time, and believes nothing unchecked. */
 import { messageOf, type Clock } from "../core/index.ts";
 import type { PlanMemory } from "./memory.ts";
-import type { Problem } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 import {
   objectiveOf,
   solutionFault,

@@ -8,7 +8,7 @@
 import type { Formulation } from "./formulate.ts";
 import { rounded } from "./finish-plan.ts";
 import type { ShadowPrice } from "./plan.ts";
-import type { Problem } from "./presolve.ts";
+import type { Problem } from "./problem.ts";
 import { compareText } from "./read-input.ts";
 import { rowEntries } from "./solvers/solver.ts";
 

@@ -15,7 +15,7 @@ import {
 import { formulate, keepingPresent, readAssignment, type PackingCut } from "./formulate.ts";
 import { layOut } from "./lay-out.ts";
 import type { ShadowPrice } from "./plan.ts";
-import { fixedUsdOf, type Problem } from "./presolve.ts";
+import { fixedUsdOf, type Problem } from "./problem.ts";
 import { ask, type Session } from "./session.ts";
 import { shadowPricesOf } from "./shadow-prices.ts";
 import { relaxationOf, type MipModel } from "./solvers/solver.ts";

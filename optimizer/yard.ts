@@ -1,6 +1,6 @@
 /** The nodes of one scenario while containers are placed on them, wherever they cost least. */
 import { placeFirstFit, roomOf, type NodeStack } from "./packing.ts";
-import type { Problem, ProblemClass } from "./presolve.ts";
+import type { Problem, ProblemClass } from "./problem.ts";
 
 /** Empty nodes of one offer. */
 function emptyStack(problem: Problem, offerIndex: number, nodeCount: number): NodeStack {

@@ -15,7 +15,7 @@ import { costOf, type Candidate } from "../candidate.ts";
 import { fillDraft } from "../complete-draft.ts";
 import type { PackingCut } from "../formulate.ts";
 import { layOut } from "../lay-out.ts";
-import { fixedUsdOf } from "../presolve.ts";
+import { fixedUsdOf } from "../problem.ts";
 import { lossesOf, type Losses } from "../relaxation/losses.ts";
 import { loadsOf, type Load } from "../relaxation/loads.ts";
 import type { Relaxation } from "../relaxation/relax.ts";

@@ -6,7 +6,7 @@
  * it loses itself, comes next, until the part is as large as a solver answers at once.
  */
 import type { Rng } from "../../core/index.ts";
-import type { Problem } from "../presolve.ts";
+import type { Problem } from "../problem.ts";
 import type { Losses } from "../relaxation/losses.ts";
 import type { Holdings } from "./part.ts";
 

@@ -9,7 +9,7 @@
 import { gpuRulesOf, type GpuRule } from "../market-rules.ts";
 import type { Candidate } from "../candidate.ts";
 import type { Assignment } from "../formulate.ts";
-import type { Problem } from "../presolve.ts";
+import type { Problem } from "../problem.ts";
 import { ModelBuilder, type MipModel } from "../solvers/solver.ts";
 import type { Load } from "../relaxation/loads.ts";
 

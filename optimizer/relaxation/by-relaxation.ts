@@ -13,7 +13,7 @@ import { rounded } from "../finish-plan.ts";
 import { improve } from "../improve/improve.ts";
 import { groupNameOf, learntCandidate, type LearntPlan } from "../memory.ts";
 import type { ShadowPrice } from "../plan.ts";
-import { fixedUsdOf, type Problem } from "../presolve.ts";
+import { fixedUsdOf, type Problem } from "../problem.ts";
 import { compareText } from "../read-input.ts";
 import { recalledDraft } from "../recall.ts";
 import { leftMs, type Session, type TimeShare } from "../session.ts";

@@ -10,8 +10,9 @@ import { completed } from "../complete-draft.ts";
 import { withinLimits } from "../headroom.ts";
 import { packGroup, toOffers } from "../pack-group.ts";
 import type { NodeStack } from "../packing.ts";
-import type { Problem } from "../presolve.ts";
-import type { Pair, RestrictedModel } from "./restricted-model.ts";
+import type { Problem } from "../problem.ts";
+import type { Pair } from "./active-group.ts";
+import type { RestrictedModel } from "./restricted-model.ts";
 
 /** Parts of a container below this are rounding of the solver. */
 const WHOLE = 1e-6;

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fitCount, roomAfter, roomOf } from "../packing.ts";
-import { presolve, type OfferGroup, type Problem } from "../presolve.ts";
+import { presolve } from "../presolve.ts";
+import type { OfferGroup, Problem } from "../problem.ts";
 import { readInput } from "../read-input.ts";
 import { createSolvers } from "../solvers/create-solvers.ts";
 import { anyMiddleInput } from "../test-instances.ts";

@@ -17,7 +17,7 @@
  * Source: S. Fekete, J. Schepers, New classes of fast lower bounds for bin packing problems,
  * Mathematical Programming 91 (2001).
  */
-import type { OfferGroup, Problem } from "../presolve.ts";
+import type { OfferGroup, Problem } from "../problem.ts";
 import { SHARED_RESOURCES, sharesOf } from "./shares.ts";
 
 /** Weights aligned with a group's `classIndexes`. */

@@ -13,7 +13,7 @@
  * improvement looks.
  */
 import type { Candidate } from "../candidate.ts";
-import type { OfferGroup } from "../presolve.ts";
+import type { OfferGroup } from "../problem.ts";
 import type { RestrictedModel, Optimal } from "./restricted-model.ts";
 
 export interface Losses {

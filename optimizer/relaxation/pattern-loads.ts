@@ -23,9 +23,10 @@ import type { Resources } from "../../core/index.ts";
 import { packGroup } from "../pack-group.ts";
 import { roomAfter, roomOf } from "../packing.ts";
 import { heaviestPacking, type WeightedNeeds } from "./heaviest-packing.ts";
-import type { OfferGroup, Problem } from "../presolve.ts";
+import type { OfferGroup, Problem } from "../problem.ts";
 import type { LinearModel } from "../solvers/linear-model.ts";
-import type { ActiveGroup, RestrictedModel } from "./restricted-model.ts";
+import type { ActiveGroup } from "./active-group.ts";
+import type { RestrictedModel } from "./restricted-model.ts";
 
 const HELD = 1e-6;
 const VIOLATION = 1e-5;

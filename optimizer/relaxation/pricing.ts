@@ -11,8 +11,9 @@
  * holds at every step (weak duality), and equals the optimum of the full relaxation when nothing
  * more would pay.
  */
-import type { OfferGroup } from "../presolve.ts";
-import type { ActiveGroup, Pair, RestrictedModel, Optimal } from "./restricted-model.ts";
+import type { OfferGroup } from "../problem.ts";
+import type { ActiveGroup, Pair } from "./active-group.ts";
+import type { RestrictedModel, Optimal } from "./restricted-model.ts";
 import { SHARED_RESOURCES, sharesOf } from "./shares.ts";
 
 type MissingPair = Omit<Pair, "column" | "classIndex">;

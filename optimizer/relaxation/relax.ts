@@ -6,12 +6,13 @@
  * again from the same basis. Of a market of thousands of offers only some hundreds ever matter.
  * Once nothing more would pay, loads out of patterns (pattern-loads.ts) are added a few times.
  */
-import type { OfferGroup, Problem, ProblemClass } from "../presolve.ts";
+import type { OfferGroup, Problem, ProblemClass } from "../problem.ts";
 import { groupNameOf, type LearntPlan } from "../memory.ts";
 import { separateLoads } from "./separate-loads.ts";
 import { separatePatterns } from "./pattern-loads.ts";
 import { price } from "./pricing.ts";
-import type { Pair, RestrictedModel, Optimal } from "./restricted-model.ts";
+import type { Pair } from "./active-group.ts";
+import type { RestrictedModel, Optimal } from "./restricted-model.ts";
 import { largestSharesOf } from "./shares.ts";
 
 /** The relaxation, and how far it was carried. */

@@ -1,5 +1,6 @@
 /** Finds loads of groups that a solution breaks, and adds their rows. */
-import type { ActiveGroup, RestrictedModel, Optimal } from "./restricted-model.ts";
+import type { ActiveGroup } from "./active-group.ts";
+import type { RestrictedModel, Optimal } from "./restricted-model.ts";
 
 /** A load counts as broken by more than this share of the nodes. */
 const VIOLATION = 1e-6;

@@ -1,6 +1,6 @@
 /** Shares of a node that the classes of a group take. */
 import { largestShare } from "../costs.ts";
-import type { OfferGroup, Problem } from "../presolve.ts";
+import type { OfferGroup, Problem } from "../problem.ts";
 
 /** Resources of a node that containers share. */
 export const SHARED_RESOURCES = ["gpuCount", "cpuMilli", "memoryMiB"] as const;
