@@ -9,9 +9,14 @@ import { pageOf } from "../paging.ts";
 import { listOf, memberOf, required, type QueryParams } from "../query.ts";
 import type { ActionHandler, LaunchTemplate, World } from "../world.ts";
 import type { XmlValue } from "../xml.ts";
+import { applyFilters, type FilterTexts } from "./filters.ts";
 import { OWNER_ID } from "./instance-xml.ts";
 import { templateSpecOf } from "./launch-spec.ts";
 import { dryRun } from "./run-instances.ts";
+
+const FILTERS = new Map<string, FilterTexts<LaunchTemplate>>([
+  ["launch-template-name", ({ name }) => [name]],
+]);
 
 export const createLaunchTemplate: ActionHandler = (world, { region, params }) => {
   const name = required(params, "LaunchTemplateName");
@@ -55,7 +60,8 @@ export const describeLaunchTemplates: ActionHandler = (world, { region, params }
       (names.length === 0 || names.includes(one.name)) &&
       (ids.length === 0 || ids.includes(one.templateId)),
   );
-  const page = pageOf(listed, params, ({ sequence }) => sequence);
+  const passing = applyFilters(listed, params, (name) => FILTERS.get(name));
+  const page = pageOf(passing, params, ({ sequence }) => sequence);
   return { launchTemplates: page.items.map(templateXml), nextToken: page.nextToken };
 };
 
