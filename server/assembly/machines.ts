@@ -67,7 +67,19 @@ export async function openProviders(
     });
   }
   if (config.awsRegions.length === 0) return new Map();
+  checkReachable(config);
   return createProviders({ aws: { regions: config.awsRegions, clusterId, clock } });
+}
+
+/** @throws PlatformError `invalid_request` when machines elsewhere could not find this server. */
+function checkReachable({ publicUrl, host }: PlatformConfig): void {
+  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  if (publicUrl !== undefined || !isLoopback) return;
+  throw new PlatformError(
+    `machines rented from a cloud cannot reach this server on ${host}; say where they can, e.g. ` +
+      "FLOTILLA_PUBLIC_URL=https://flotilla.example.com",
+    { code: "invalid_request", retryable: false },
+  );
 }
 
 /** The join token of a node of this platform. */
