@@ -337,6 +337,23 @@ describe("a function's dispatcher", () => {
     expect(bench.takeSent().get("co_a")).toHaveLength(1);
   });
 
+  it("lets a draining container finish what it began and gives it nothing more", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 3);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const [first] = bench.takeSent().get("co_a") ?? [];
+    if (first === undefined) throw new Error("one input was sent");
+    bench.dispatcher.containerDrains("co_a");
+    expect(bench.takenBack).toEqual([{ containerId: "co_a", inputIds: [inputIdOf(first)] }]);
+    await bench.answer("co_a", [first]);
+    expect(bench.results.size).toBe(1);
+    expect(bench.takeSent().size).toBe(0);
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    expect([...bench.takeSent().keys()]).toEqual(["co_b"]);
+  });
+
   it("gives back what is unfinished when it closes", async () => {
     const bench = new Bench();
     await bench.dispatcher.enqueue(CALL, 0, 3);

@@ -39,7 +39,7 @@ export class Autoscaling {
     const { containers, ids, stop } = this.#options;
     const own = containers
       .ofFunction(live.functionId)
-      .filter((container) => container.state !== "stopping");
+      .filter((container) => container.state !== "stopping" && !container.isLeaving);
     const decision = scale(this.#stateOf(live, own, nowMs), nowMs);
     for (let count = 0; count < decision.start; count += 1) {
       containers.addPending(ids.next("co"), live, nowMs);
@@ -107,7 +107,8 @@ function functionStateOf(
     functionId: live.functionId,
     ...boundsOf(live),
     concurrency: { target: spec.targetConcurrentInputs, max: spec.maxConcurrentInputs },
-    backlog: Math.max(0, live.open.openCount - running),
+    // What runs in containers that leave their nodes waits for nobody either.
+    backlog: Math.max(0, live.open.openCount - dispatcher.runningCount),
     running,
     containers: containers.map((container) => ({
       containerId: container.containerId,

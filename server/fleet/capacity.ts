@@ -112,7 +112,8 @@ export class Capacity {
   /** Containers that need rented nodes: those on them, and those that no node here can take. */
   #wantedContainers(): readonly ContainerRecord[] {
     return this.#options.containers.all().filter((container) => {
-      if (container.state === "stopping") return false;
+      // One that leaves its node is wanted once: as the one that starts elsewhere.
+      if (container.state === "stopping" || container.isLeaving) return false;
       if (container.nodeId === undefined) return container.pendingReason !== undefined;
       return this.#options.nodes.get(container.nodeId)?.stored.node.cloud !== LOCAL;
     });

@@ -95,13 +95,6 @@ export class ContainerDesk {
     this.#options.onLoadChanged();
   }
 
-  /** A node is to be given back: its containers end and their inputs run elsewhere. */
-  drainNode(nodeId: string, reason: string): void {
-    for (const container of this.#options.containers.ofNode(nodeId)) {
-      this.stop(container, `its node is given back: ${reason}`);
-    }
-  }
-
   /** Ends all containers of an app that was stopped; `cancel` is for what still waits. */
   stopApp(appId: string, reason: string): void {
     for (const container of this.#options.containers.all()) {

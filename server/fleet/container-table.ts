@@ -17,6 +17,8 @@ export interface ContainerRecord {
   /** Since when it has had no input; undefined while it starts or works. */
   idleSinceMs: number | undefined;
   inputsDone: number;
+  /** Its node is being drained: it finishes what it has, and counts for nothing any more. */
+  isLeaving: boolean;
   /** Nodes that refused it; not asked again before the time given. */
   readonly refusedUntilMs: Map<string, number>;
   /** Why it has no node, when it has none. */
@@ -54,6 +56,7 @@ export class ContainerTable {
       readyAtMs: undefined,
       idleSinceMs: undefined,
       inputsDone: 0,
+      isLeaving: false,
       refusedUntilMs: new Map(),
       pendingReason: undefined,
     };

@@ -20,8 +20,9 @@ import type { RecordStore } from "../store/record-store.ts";
 import { Autoscaling } from "./autoscaling.ts";
 import { Capacity } from "./capacity.ts";
 import { ContainerDesk, noteIdle } from "./container-desk.ts";
-import { ContainerTable } from "./container-table.ts";
+import { ContainerTable, type ContainerRecord } from "./container-table.ts";
 import { EvictionRound } from "./eviction.ts";
+import { Leaving } from "./leaving.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
@@ -71,6 +72,7 @@ export class Fleet {
   readonly #autoscaling: Autoscaling;
   readonly #placement: Placement;
   readonly #eviction: EvictionRound;
+  readonly #leaving: Leaving<ContainerRecord>;
   readonly #capacity: Capacity;
   readonly #market: Market;
   readonly #pool: PoolController;
@@ -128,6 +130,11 @@ export class Fleet {
       containers,
       nodes: () => this.#placement.schedulableNodes(),
       clock,
+      stop,
+    });
+    this.#leaving = new Leaving({
+      containers: () => containers.all(),
+      stateOf: (nodeId) => this.nodes.get(nodeId)?.stored.node.state,
       stop,
     });
     this.#pool = this.#openPool();
@@ -228,6 +235,7 @@ export class Fleet {
         events,
         containers: this.#desk,
         onUsable: () => this.#place.kick(),
+        onDraining: () => this.#place.kick(),
         onMarketChanged: () => this.#capacity.replan(),
         onError,
       }),
@@ -237,6 +245,7 @@ export class Fleet {
   async #placeStep(): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
     for (const container of this.#containers.all()) noteIdle(container, nowMs);
+    this.#leaving.tick();
     await this.#autoscaling.tick();
     const pendingBefore = this.#pendingReasons();
     this.#placement.tick();

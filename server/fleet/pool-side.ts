@@ -33,18 +33,20 @@ export interface PoolListenerOptions {
   readonly containers: ContainerDesk;
   /** A node became usable. */
   readonly onUsable: () => void;
+  /** The containers of a node are to leave it. */
+  readonly onDraining: () => void;
   /** The market is not what the plan believed. */
   readonly onMarketChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
 }
 
-/** Acts on what the pool tells: publishes it, and takes containers off nodes that go. */
+/** Acts on what the pool tells: publishes it, and takes what is left off nodes that go. */
 export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) => void {
   const { events, containers, onError } = options;
-  const act = ({ kind, node, reason }: NodePoolEvent): void => {
+  const act = ({ kind, node }: NodePoolEvent): void => {
     if (kind === "refused" || kind === "terminated") options.onMarketChanged();
     if (kind === "healthy") options.onUsable();
-    if (kind === "draining") containers.drainNode(node.nodeId, reason);
+    if (kind === "draining") options.onDraining();
     // What is still on it when it is given back runs elsewhere, without waiting for its end.
     if (kind === "releasing" || kind === "terminated") containers.nodeLost(node.nodeId);
   };
