@@ -34,7 +34,14 @@ export {
   type ShareRule,
   type SolverName,
 } from "./optimizer-policy.ts";
-export { DEFAULT_POLICY, DEFAULT_POOL_POLICY, type Policy, type PoolPolicy } from "./policy.ts";
+export {
+  DEFAULT_CONSOLIDATION_POLICY,
+  DEFAULT_POLICY,
+  DEFAULT_POOL_POLICY,
+  type ConsolidationPolicy,
+  type Policy,
+  type PoolPolicy,
+} from "./policy.ts";
 export {
   DEFAULT_SCHEDULER_POLICY,
   STRATEGY_NAMES,

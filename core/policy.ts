@@ -1,5 +1,5 @@
 import { DEFAULT_OPTIMIZER_POLICY, type OptimizerPolicy } from "./optimizer-policy.ts";
-import { MS_PER_MINUTE, MS_PER_SECOND } from "./units.ts";
+import { MS_PER_MINUTE, MS_PER_SECOND, type MicroUsd } from "./units.ts";
 
 /** Everything an operator may tune about capacity. Durations in ms, money in micro-dollars. */
 export interface Policy {
@@ -26,7 +26,38 @@ export interface PoolPolicy {
   readonly launchesPerSecondMax: number;
   /** Nodes that may be asked of one cloud account at once. */
   readonly launchBurstMax: number;
+  /** When more of the nodes are unfit at once, none is repaired by itself: 0..1. */
+  readonly unhealthyFractionMax: number;
+  /** What a month may cost; only reported. Absent means that nothing is said about it. */
+  readonly budgetMicroUsdPerMonth?: MicroUsd;
+  readonly consolidation: ConsolidationPolicy;
 }
+
+/** When nodes that hold containers are given up because the plan wants fewer or others. */
+export interface ConsolidationPolicy {
+  /** Most of the nodes out of service at once, 0..1, rounded up; 0 moves nothing. */
+  readonly disruptionFractionMax: number;
+  /** A move must save at least so many times what it disrupts. */
+  readonly savingRatioMin: number;
+  /** The time over which a saving counts. */
+  readonly horizonMs: number;
+  /** What it costs to end one container and start it elsewhere. */
+  readonly restartMicroUsd: MicroUsd;
+  /** A move must have been worth it for so long, without a break. */
+  readonly validateMs: number;
+  /** A node that has just come, or has just taken in moved containers, is left alone so long. */
+  readonly periodMs: number;
+}
+
+/** Source: 10 % of the nodes and a second look after 15 s as in Karpenter (read 2026-11). */
+export const DEFAULT_CONSOLIDATION_POLICY: ConsolidationPolicy = {
+  disruptionFractionMax: 0.1,
+  savingRatioMin: 2,
+  horizonMs: 60 * MS_PER_MINUTE,
+  restartMicroUsd: 20_000,
+  validateMs: 15 * MS_PER_SECOND,
+  periodMs: 10 * MS_PER_MINUTE,
+};
 
 export const DEFAULT_POOL_POLICY: PoolPolicy = {
   launchTimeoutMs: 5 * MS_PER_MINUTE,
@@ -40,6 +71,8 @@ export const DEFAULT_POOL_POLICY: PoolPolicy = {
   standInPriceFactorMax: 1.5,
   launchesPerSecondMax: 10,
   launchBurstMax: 200,
+  unhealthyFractionMax: 0.2,
+  consolidation: DEFAULT_CONSOLIDATION_POLICY,
 };
 
 export const DEFAULT_POLICY: Policy = {

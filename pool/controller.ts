@@ -25,7 +25,8 @@ import {
 import type { Provider, ProviderNode } from "../providers/index.ts";
 import { PoolBook } from "./book.ts";
 import type { NodeEvent } from "./node-state.ts";
-import { observe, type PoolNode } from "./observe.ts";
+import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
+import { isHeard, observe, type PoolNode } from "./observe.ts";
 import type { DesiredLine, PoolEvent, PoolFacts, PoolLedger, PoolRecord } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
 import { isRented, reconcile, type ActionOf, type NodeAction } from "./reconcile.ts";
@@ -83,6 +84,7 @@ export class PoolController {
   #watchingSinceMs: number;
   #tickedAtMs: number;
   #isTicking = false;
+  #consolidation = NO_CONSOLIDATION;
 
   constructor(options: PoolControllerOptions) {
     this.#options = options;
@@ -143,6 +145,7 @@ export class PoolController {
     const records = await this.#options.ledger.listOpen();
     const nodes = await this.#observeAll(records, listings, facts);
     const { budgetMicroUsdPerHourMax } = this.#options;
+    const consolidation = this.#consolidate(desired, nodes, facts);
     const snapshot = {
       ...facts,
       desired,
@@ -152,6 +155,7 @@ export class PoolController {
       strays: this.#sightings.strays,
       unreachableClouds: new Set(this.#sightings.unreachableClouds.keys()),
       watchingSinceMs: this.#watchingSinceMs,
+      consolidation,
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       policy: this.#options.policy,
     };
@@ -217,6 +221,37 @@ export class PoolController {
       record = await this.#book.move(record, event, reason, { machine, agent });
     }
     return { ...node, record };
+  }
+
+  /** What of the nodes in use is given up for others, with what was seen at the last looks. */
+  #consolidate(
+    desired: readonly DesiredLine[] | undefined,
+    nodes: readonly PoolNode[],
+    facts: PoolFacts,
+  ): Consolidation {
+    const nowMs = this.#now();
+    const { consolidation: policy, heartbeatTimeoutMs } = this.#options.policy;
+    const view = {
+      desired,
+      offers: facts.offers,
+      containers: facts.containers,
+      waiting: facts.waiting ?? [],
+      nodes: nodes.map(({ record: { node, launchedAtMs, requestedAtMs } }) => {
+        const agent = facts.agents.get(node.nodeId);
+        const isReclaimed =
+          agent?.reclaimAtMs !== undefined || this.#sightings.reclaimedAtMs.has(node.nodeId);
+        return {
+          node,
+          launchedAtMs: launchedAtMs ?? requestedAtMs,
+          isSound: isHeard(agent, nowMs, heartbeatTimeoutMs) && !isReclaimed,
+        };
+      }),
+      policy,
+      memory: this.#consolidation,
+    };
+    const answer = consolidate(view, nowMs);
+    this.#consolidation = answer.memory;
+    return answer;
   }
 
   // ---------------------------------------------------------------- apply

@@ -61,6 +61,8 @@ export interface PoolFacts {
   readonly offers: readonly Offer[];
   /** Everything that holds resources on a node, starting containers included. */
   readonly containers: readonly PlacedContainer[];
+  /** Containers that have no node yet; absent means none. */
+  readonly waiting?: readonly Pick<PlacedContainer, "containerId" | "resources" | "needs">[];
   /** Agents heard since this process started, by node id. */
   readonly agents: ReadonlyMap<string, AgentSighting>;
   /** Since when each empty node has held no container, by node id. */

@@ -23,6 +23,7 @@ import {
   type PlacedContainer,
   type PoolPolicy,
 } from "../core/index.ts";
+import type { Consolidation } from "./consolidate.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
 import type { AgentSighting, DesiredLine } from "./ports.ts";
 import { openRefusals, refusalOf, type RefusalMemory } from "./refusals.ts";
@@ -55,6 +56,8 @@ export interface PoolSnapshot {
   readonly watchingSinceMs: number;
   /** Most that the fleet may cost an hour, which the plan keeps to; absent means no limit. */
   readonly budgetMicroUsdPerHourMax?: MicroUsd;
+  /** Which nodes in use are given up for others; absent means none. */
+  readonly consolidation?: Pick<Consolidation, "moves" | "heldCountOf">;
   readonly policy: PoolPolicy;
 }
 
@@ -139,6 +142,7 @@ export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeA
     ...perNode,
     ...resumes(staying, view),
     ...strayActions(view),
+    ...moveDrains(staying, view),
     ...surplusDrains(staying, staffing, view),
     ...rents(staffing, reclaimedOffers(view), view),
   ];
@@ -316,6 +320,18 @@ function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
     }));
 }
 
+/** Drains nodes whose containers are better off elsewhere. */
+function moveDrains(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
+  const { moves = [] } = view.snapshot.consolidation ?? {};
+  if (moves.length === 0) return [];
+  const ready = new Set(
+    staying.flatMap(({ record: { node } }) => (isReady(node) ? [node.nodeId] : [])),
+  );
+  return moves
+    .filter(({ nodeId }) => ready.has(nodeId))
+    .map(({ nodeId, reason }) => ({ kind: "drain", nodeId, reason, blamesOffer: false }));
+}
+
 /** Drains nodes beyond the plan that have been empty long enough, the longest empty first. */
 function surplusDrains(
   staying: readonly PoolNode[],
@@ -379,7 +395,8 @@ function rents(
   for (const line of view.lines.values()) {
     const wanted = offersById.get(line.offerId);
     if (wanted === undefined || view.snapshot.unreachableClouds.has(wanted.cloud)) continue;
-    const missing = line.count - (countOf.get(line.offerId) ?? 0);
+    const held = view.snapshot.consolidation?.heldCountOf.get(line.offerId) ?? 0;
+    const missing = line.count - (countOf.get(line.offerId) ?? 0) - held;
     const count = Math.min(missing, roomLeft);
     if (count <= 0) continue;
     const choices = rentChoices(line, wanted, {

@@ -25,6 +25,9 @@ export interface ContainerRecord {
   pendingReason: string | undefined;
 }
 
+/** Waiting containers that the pool is told of. */
+const WAITING_MAX = 200;
+
 export class ContainerTable {
   readonly #containers = new Map<string, ContainerRecord>();
 
@@ -81,10 +84,21 @@ export class ContainerTable {
           functionId: container.live.functionId,
           nodeId: container.nodeId,
           resources: resourcesOf(container.live.needs),
+          needs: container.live.needs,
           ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
         },
       ];
     });
+  }
+
+  /** Containers that nothing here can take, the first ones. */
+  waiting(): readonly Pick<PlacedContainer, "containerId" | "resources" | "needs">[] {
+    return this.all()
+      .filter(({ nodeId, pendingReason }) => nodeId === undefined && pendingReason !== undefined)
+      .slice(0, WAITING_MAX)
+      .map(({ containerId, live: { needs } }) => {
+        return { containerId, resources: resourcesOf(needs), needs };
+      });
   }
 
   /** How many containers of equal needs there are, over those that `counts` accepts. */

@@ -132,11 +132,7 @@ export class Fleet {
       clock,
       stop,
     });
-    this.#leaving = new Leaving({
-      containers: () => containers.all(),
-      stateOf: (nodeId) => this.nodes.get(nodeId)?.stored.node.state,
-      stop,
-    });
+    this.#leaving = this.#openLeaving(stop);
     this.#pool = this.#openPool();
     this.#capacity = new Capacity({
       ...options,
@@ -222,6 +218,16 @@ export class Fleet {
     await this.#planner.close();
   }
 
+  #openLeaving(
+    stop: (container: ContainerRecord, reason: string) => void,
+  ): Leaving<ContainerRecord> {
+    return new Leaving({
+      containers: () => this.#containers.all(),
+      stateOf: (nodeId) => this.nodes.get(nodeId)?.stored.node.state,
+      stop,
+    });
+  }
+
   #openPool(): PoolController {
     const { store, events, policy, userDataFor, onError } = this.#options;
     const { budgetMicroUsdPerHourMax } = policy.optimizer;
@@ -265,6 +271,7 @@ export class Fleet {
     await this.#pool.tick(this.#capacity.desired, {
       offers: await this.#market.offers(),
       containers,
+      waiting: this.#containers.waiting(),
       agents: nodes.sightings(),
       emptySinceMs: nodes.emptySince(),
     });

@@ -54,6 +54,15 @@ pool:
   standInPriceFactorMax: 1.25
   launchesPerSecondMax: 9.5
   launchBurstMax: 10
+  unhealthyFractionMax: 0.5
+  budgetUsdPerMonth: 1000
+  consolidation:
+    disruptionFractionMax: 0.25
+    savingRatioMin: 3
+    horizonHours: 2
+    restartUsd: 0.5
+    validateSeconds: 20
+    periodSeconds: 30
 `;
 
 describe("parsePolicy", () => {
@@ -103,6 +112,16 @@ describe("parsePolicy", () => {
         standInPriceFactorMax: 1.25,
         launchesPerSecondMax: 9.5,
         launchBurstMax: 10,
+        unhealthyFractionMax: 0.5,
+        budgetMicroUsdPerMonth: 1_000_000_000,
+        consolidation: {
+          disruptionFractionMax: 0.25,
+          savingRatioMin: 3,
+          horizonMs: 7_200_000,
+          restartMicroUsd: 500_000,
+          validateMs: 20_000,
+          periodMs: 30_000,
+        },
       },
     });
   });

@@ -100,6 +100,7 @@ function buffersOf(file: PolicyFile["optimizer"]["buffers"]): OptimizerPolicy["b
 }
 
 function poolOf(file: PolicyFile["pool"]): PoolPolicy {
+  const { budgetUsdPerMonth, consolidation } = file;
   return {
     launchTimeoutMs: msOfSeconds(file.launchTimeoutSeconds),
     registrationTimeoutMs: msOfSeconds(file.registrationTimeoutSeconds),
@@ -112,6 +113,18 @@ function poolOf(file: PolicyFile["pool"]): PoolPolicy {
     standInPriceFactorMax: file.standInPriceFactorMax,
     launchesPerSecondMax: file.launchesPerSecondMax,
     launchBurstMax: file.launchBurstMax,
+    unhealthyFractionMax: file.unhealthyFractionMax,
+    ...(budgetUsdPerMonth === undefined
+      ? {}
+      : { budgetMicroUsdPerMonth: microUsdFromUsd(budgetUsdPerMonth) }),
+    consolidation: {
+      disruptionFractionMax: consolidation.disruptionFractionMax,
+      savingRatioMin: consolidation.savingRatioMin,
+      horizonMs: msOfHours(consolidation.horizonHours),
+      restartMicroUsd: microUsdFromUsd(consolidation.restartUsd),
+      validateMs: msOfSeconds(consolidation.validateSeconds),
+      periodMs: msOfSeconds(consolidation.periodSeconds),
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import { z } from "zod";
 import {
   CLOUD_NAMES,
   DEFAULT_BUFFER_POLICY,
+  DEFAULT_CONSOLIDATION_POLICY,
   DEFAULT_OPTIMIZER_POLICY,
   DEFAULT_POOL_POLICY,
   GPU_TYPES,
@@ -26,10 +27,11 @@ const OPTIONAL_TERMS = OBJECTIVE_TERMS.filter(
   (term): term is OptionalTerm => !ALWAYS_ON.includes(term),
 );
 
-const { optimizer, pool, buffers } = {
+const { optimizer, pool, buffers, consolidation } = {
   optimizer: DEFAULT_OPTIMIZER_POLICY,
   pool: DEFAULT_POOL_POLICY,
   buffers: DEFAULT_BUFFER_POLICY,
+  consolidation: DEFAULT_CONSOLIDATION_POLICY,
 };
 
 /** Amounts stay far below where micro-dollars would cease to be exact. */
@@ -161,6 +163,37 @@ const optimizerSection = z
   })
   .describe("Which machines there should be.");
 
+const consolidationSection = z
+  .strictObject({
+    disruptionFractionMax: fraction(
+      "Most of the machines out of service at once, rounded up; 0 moves nothing.",
+    ).default(consolidation.disruptionFractionMax),
+    savingRatioMin: z
+      .number()
+      .min(0)
+      .max(1_000)
+      .describe("A move must save at least so many times what it disrupts.")
+      .default(consolidation.savingRatioMin),
+    horizonHours: z
+      .number()
+      .min(0.001)
+      .max(YEAR_HOURS)
+      .describe("The time over which a saving counts, hours.")
+      .default(consolidation.horizonMs / MS_PER_HOUR),
+    restartUsd: usd("What it costs to end one container and start it elsewhere, USD.").default(
+      usdFromMicroUsd(consolidation.restartMicroUsd),
+    ),
+    validateSeconds: seconds(
+      consolidation.validateMs,
+      "A move must have been worth it for so long, seconds.",
+    ),
+    periodSeconds: seconds(
+      consolidation.periodMs,
+      "A machine that has just come or taken in moved containers is left alone so long, seconds.",
+    ),
+  })
+  .describe("When machines in use are given up because the plan wants fewer or others.");
+
 const poolSection = z
   .strictObject({
     launchTimeoutSeconds: seconds(
@@ -208,6 +241,13 @@ const poolSection = z
     launchBurstMax: count("Machines that may be asked of one cloud account at once.")
       .min(1)
       .default(pool.launchBurstMax),
+    unhealthyFractionMax: fraction(
+      "When more of the machines are unfit at once, none is repaired automatically.",
+    ).default(pool.unhealthyFractionMax),
+    budgetUsdPerMonth: usd(
+      "What a month may cost; the forecast is compared with it. Absent: no budget.",
+    ).optional(),
+    consolidation: consolidationSection.prefault({}),
   })
   .describe("How the rented machines are kept equal to the plan.");
 
