@@ -7,6 +7,7 @@ import {
   type Offer,
   type PlacedContainer,
   type PoolPolicy,
+  type Rng,
 } from "../core/index.ts";
 import {
   createFakeProvider,
@@ -37,6 +38,8 @@ export interface WorldOptions {
   readonly offers?: readonly Offer[];
   readonly visibilityMs?: number;
   readonly quotaLimits?: Readonly<Record<string, number>>;
+  /** Chance that a listing leaves out a machine that is younger than a minute, 0..1. */
+  readonly flickerFraction?: number;
   /** Machines of batches do not say whose they are, as on EC2. */
   readonly nameless?: boolean;
   readonly policy?: Partial<PoolPolicy>;
@@ -50,6 +53,8 @@ export class TestWorld {
   readonly containers: PlacedContainer[] = [];
   /** Nodes whose agents have stopped talking. */
   readonly mute = new Set<string>();
+  /** Whether no agent talks at all. */
+  muteAll = false;
   /** Reclaims that machines were told of themselves, by node id. */
   readonly toldReclaims = new Map<string, number>();
   /** When each machine was first asked to be released, by provider id. */
@@ -63,6 +68,9 @@ export class TestWorld {
   readonly #offers: readonly Offer[];
   readonly #policy: PoolPolicy;
   readonly #nameless: boolean;
+  readonly #flickerFraction: number;
+  readonly #flicker: Rng;
+  #jumpMs = 0;
   readonly #emptySinceMs = new Map<string, number>();
   #crash: CrashPoint | undefined;
   #steps = 0;
@@ -70,8 +78,10 @@ export class TestWorld {
 
   constructor(options: WorldOptions = {}) {
     const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
-    const { quotaLimits = {}, nameless = false } = options;
+    const { quotaLimits = {}, nameless = false, flickerFraction = 0 } = options;
     this.#nameless = nameless;
+    this.#flickerFraction = flickerFraction;
+    this.#flicker = createRng(`flicker ${seed}`);
     this.#offers = offers;
     this.#policy = { ...DEFAULT_POOL_POLICY, ...policy };
     const rng = createRng(seed);
@@ -87,6 +97,11 @@ export class TestWorld {
 
   get refusals(): PoolController["refusals"] {
     return this.#controller.refusals;
+  }
+
+  /** Sets the clock of the pool forward or back; the cloud's own goes on as before. */
+  jump(byMs: number): void {
+    this.#jumpMs += byMs;
   }
 
   /** The present life ends at this point. */
@@ -117,10 +132,10 @@ export class TestWorld {
   }
 
   async #facts(): Promise<PoolFacts> {
-    const nowMs = this.clock.nowMs();
+    const nowMs = this.#now();
     const agents = new Map<string, AgentSighting>();
     for (const { nodeId = "", state } of await this.live()) {
-      if (state !== "running" || this.mute.has(nodeId)) continue;
+      if (state !== "running" || this.muteAll || this.mute.has(nodeId)) continue;
       const reclaimAtMs = this.toldReclaims.get(nodeId);
       const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
       agents.set(nodeId, { lastHeardAtMs: nowMs, ...notice });
@@ -158,7 +173,10 @@ export class TestWorld {
         put: (records) =>
           run(`put ${records[0]?.node.state ?? "nothing"}`, () => this.ledger.put(records)),
       },
-      clock: this.clock,
+      clock: {
+        nowMs: () => this.#now(),
+        sleep: (durationMs, signal) => this.clock.sleep(durationMs, signal),
+      },
       ids: this.#ids,
       policy: this.#policy,
       clusterId: CLUSTER,
@@ -168,7 +186,10 @@ export class TestWorld {
   }
 
   async #listNodes(): Promise<readonly ProviderNode[]> {
-    const nodes = await this.provider.listNodes();
+    const nodes = (await this.provider.listNodes()).filter(({ launchedAtMs }) => {
+      if (this.clock.nowMs() - launchedAtMs >= 60_000) return true;
+      return this.#flicker.next() >= this.#flickerFraction;
+    });
     if (!this.#nameless) return nodes;
     const sizes = Map.groupBy(nodes, ({ clientToken }) => clientToken);
     return nodes.map((node) => {
@@ -176,6 +197,10 @@ export class TestWorld {
       const isAlone = sizes.get(node.clientToken)?.length === 1;
       return isAlone ? node : { providerNodeId, clientToken, state, launchedAtMs, tags };
     });
+  }
+
+  #now(): number {
+    return this.clock.nowMs() + this.#jumpMs;
   }
 
   #release(ids: readonly string[]): Promise<void> {
