@@ -5,11 +5,20 @@
  */
 import type { Clock, CloudName, Node, Offer } from "../core/index.ts";
 import type { ProviderNode } from "../providers/index.ts";
+import {
+  DEGRADED_MS_MIN,
+  degradedClouds,
+  isDegraded,
+  noteLaunch,
+  type LaunchMemory,
+} from "./launch-health.ts";
 import type { NodeEvent } from "./node-state.ts";
 import { recordAfter, type ChangeAt } from "./observe.ts";
+import { penalise, penalisedOffer, type PenaltyMemory } from "./penalties.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "./ports.ts";
 import {
   forget,
+  forgetLaunches,
   refusalOf,
   remember,
   type Refusal,
@@ -44,6 +53,8 @@ export interface Move {
 export class PoolBook {
   readonly #options: PoolBookOptions;
   #refusals: RefusalMemory = [];
+  #penalties: PenaltyMemory = new Map();
+  #launches: LaunchMemory = new Map();
 
   constructor(options: PoolBookOptions) {
     this.#options = options;
@@ -52,6 +63,16 @@ export class PoolBook {
   /** All refusals, open and lapsed. */
   get refusals(): RefusalMemory {
     return this.#refusals;
+  }
+
+  /** Clouds whose machines mostly do not become nodes. */
+  get degradedClouds(): ReadonlySet<CloudName> {
+    return degradedClouds(this.#launches);
+  }
+
+  /** An offer as plans are to see it: dearer when it gave bad machines lately. */
+  penalised(offer: Offer): Offer {
+    return penalisedOffer(this.#penalties, offer, this.#now());
   }
 
   /** The refusal that speaks against renting `offer` now, if any. */
@@ -95,6 +116,23 @@ export class PoolBook {
     return done.map(({ next }) => next);
   }
 
+  /** A machine that was rented is bad: its offer costs more in plans for a while. */
+  penalise({ offerId }: Node): void {
+    if (offerId === undefined) return;
+    this.#penalties = penalise(this.#penalties, offerId, this.#now());
+  }
+
+  /** A machine became a node, or never did; too many that do not rest their cloud. */
+  noteLaunch({ cloud }: Node, succeeded: boolean): void {
+    this.#launches = noteLaunch(this.#launches, cloud, succeeded);
+    if (succeeded) {
+      this.#refusals = forgetLaunches(this.#refusals, cloud);
+    } else if (isDegraded(this.#launches, cloud)) {
+      const reason = "two of the last four machines did not become nodes";
+      this.remember({ kind: "launches", cloud }, reason, DEGRADED_MS_MIN);
+    }
+  }
+
   /** Counts a failure of a node against its offer. */
   blame(node: Node, reason: string): void {
     if (node.offerId !== undefined) {
@@ -103,8 +141,11 @@ export class PoolBook {
   }
 
   /** Leaves something alone for a while. */
-  remember(scope: RefusedScope, reason: string): void {
-    const firstTtlMs = this.#options.refusalTtlMs;
+  remember(
+    scope: RefusedScope,
+    reason: string,
+    firstTtlMs: number = this.#options.refusalTtlMs,
+  ): void {
     this.#refusals = remember(this.#refusals, { scope, reason, nowMs: this.#now(), firstTtlMs });
   }
 

@@ -18,17 +18,21 @@ import {
   type CloudName,
   type IdSource,
   type MicroUsd,
+  type Node,
   type Offer,
   type PoolPolicy,
 } from "../core/index.ts";
 import type { Provider, ProviderNode } from "../providers/index.ts";
 import { PoolBook } from "./book.ts";
+import type { Fitness } from "./fitness.ts";
 import type { NodeEvent } from "./node-state.ts";
 import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
 import { isHeard, observe, type PoolNode } from "./observe.ts";
 import type { DesiredLine, PoolEvent, PoolFacts, PoolLedger, PoolRecord } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
-import { isRented, isUnborn, reconcile, type ActionOf, type NodeAction } from "./reconcile.ts";
+import type { ActionOf, NodeAction } from "./actions.ts";
+import { reconcile } from "./reconcile.ts";
+import { fitnessIn, isRented, isUnborn, type Stray } from "./snapshot.ts";
 import { openRefusals, type RefusalMemory } from "./refusals.ts";
 import { Renter, type RentTurn } from "./renter.ts";
 import type { Rent } from "./renting.ts";
@@ -64,6 +68,10 @@ export interface PoolTick {
   readonly unreachableClouds: readonly CloudName[];
   /** Refusals that hold now. */
   readonly refusals: RefusalMemory;
+  /** Nodes that are unfit, and whether they are so many that none is repaired. */
+  readonly fitness: Fitness;
+  /** Machines of this cluster that no record owns. */
+  readonly strays: readonly Stray[];
 }
 
 const LIST_EVERY_MS = 5_000;
@@ -109,16 +117,18 @@ export class PoolController {
 
   /**
    * The offers that nothing was refused for lately and whose cloud has not been out of reach for
-   * as long as a refusal holds, in the order given.
+   * as long as a refusal holds, in the order given; dearer than they are where they gave bad
+   * machines.
    */
   openOffers(offers: readonly Offer[]): readonly Offer[] {
     const nowMs = this.#now();
     const outMsMax = this.#options.policy.refusalTtlMs;
-    return offers.filter((offer) => {
+    const open = offers.filter((offer) => {
       const outSinceMs = this.#sightings.unreachableClouds.get(offer.cloud) ?? nowMs;
       if (nowMs - outSinceMs >= outMsMax) return false;
       return this.#book.refusalOf(offer) === undefined;
     });
+    return open.map((offer) => this.#book.penalised(offer));
   }
 
   /**
@@ -155,6 +165,7 @@ export class PoolController {
       unreachableClouds: new Set(this.#sightings.unreachableClouds.keys()),
       watchingSinceMs: this.#watchingSinceMs,
       consolidation,
+      degradedClouds: this.#book.degradedClouds,
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       policy: this.#options.policy,
     };
@@ -165,6 +176,8 @@ export class PoolController {
       actions,
       unreachableClouds: [...this.#sightings.unreachableClouds.keys()].sort(),
       refusals: this.refusals,
+      fitness: fitnessIn(snapshot, this.#now()),
+      strays: snapshot.strays,
     };
   }
 
@@ -216,10 +229,17 @@ export class PoolController {
     let { record } = node;
     for (const { event, reason } of observe(node, { machine, agent }, this.#now())) {
       const { node: before } = record;
-      if (event.kind === "end" && isUnborn(before)) this.#book.blame(before, reason);
+      if (event.kind === "register") this.#book.noteLaunch(before, true);
+      if (event.kind === "end" && isUnborn(before)) this.#failLaunch(before, reason);
       record = await this.#book.move(record, event, reason, { machine, agent });
     }
     return { ...node, record };
+  }
+
+  /** A machine was to become a node and never did. */
+  #failLaunch(node: Node, reason: string): void {
+    this.#book.blame(node, reason);
+    this.#book.noteLaunch(node, false);
   }
 
   /** What of the nodes in use is given up for others, with what was seen at the last looks. */
@@ -264,9 +284,10 @@ export class PoolController {
       await this.#end(nodeId, { kind: "end" }, reason, true);
     }
     const reclaimed: (() => void)[] = [];
-    for (const { nodeId, reason, blamesOffer } of of("drain")) {
+    for (const { nodeId, reason, blamesOffer, isBad = false } of of("drain")) {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
+      if (isBad) this.#book.penalise(record.node);
       await this.#book.move(record, { kind: "drain" }, reason);
       if (blamesOffer) reclaimed.push(() => this.#book.blame(record.node, reason));
     }
@@ -287,7 +308,10 @@ export class PoolController {
       const { nodeId, reason } = action;
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
-      if (action.kind === "terminate" && action.blamesOffer) this.#book.blame(record.node, reason);
+      if (action.kind === "terminate" && action.blamesOffer) {
+        this.#failLaunch(record.node, reason);
+        this.#book.penalise(record.node);
+      }
       const moved = await this.#book.move(record, { kind: "drain" }, reason);
       if (moved.node.providerNodeId !== undefined) leaving.push(moved);
       this.#book.emit({ kind: "releasing", node: moved.node, reason, atMs: this.#now() });
@@ -324,7 +348,7 @@ export class PoolController {
   async #end(nodeId: string, event: NodeEvent, reason: string, blames: boolean): Promise<void> {
     const record = await this.#options.ledger.get(nodeId);
     if (record === undefined) return;
-    if (blames) this.#book.blame(record.node, reason);
+    if (blames) this.#failLaunch(record.node, reason);
     await this.#book.move(record, event, reason);
   }
 

@@ -121,14 +121,23 @@ export function observe(
     const reason = "its provider is taking the machine away";
     return [...observations, { event: { kind: "drain" }, reason }];
   }
-  const heard = seen.agent !== undefined && seen.agent.lastHeardAtMs >= record.requestedAtMs;
-  if (heard && (state === "requested" || state === "booting")) {
-    observations.push({ event: { kind: "register" }, reason: "its agent has connected" });
-  }
-  if (heard && ["requested", "booting", "registered"].includes(state)) {
-    observations.push({ event: { kind: "pass-checks" }, reason: "its agent takes containers" });
-  }
-  return observations;
+  return [...observations, ...arrivalOf(record, seen.agent)];
+}
+
+/** An agent that is heard registers its node, and passes its checks when it finds no fault. */
+function arrivalOf(
+  { node: { state }, requestedAtMs }: PoolRecord,
+  agent: AgentSighting | undefined,
+): readonly Observation[] {
+  if (agent === undefined || agent.lastHeardAtMs < requestedAtMs) return [];
+  const isNew = state === "requested" || state === "booting";
+  const isFit = (agent.faults ?? []).length === 0;
+  const register = { event: { kind: "register" }, reason: "its agent has connected" } as const;
+  const pass = { event: { kind: "pass-checks" }, reason: "its agent takes containers" } as const;
+  return [
+    ...(isNew ? [register] : []),
+    ...(isFit && (isNew || state === "registered") ? [pass] : []),
+  ];
 }
 
 /** The machine that a listing names for a node without one, unless the answer is needed. */

@@ -51,6 +51,8 @@ export interface AgentSighting {
   /** What it says its machine has and is; written to the node when it registers. */
   readonly resources?: Resources;
   readonly isolation?: Isolation;
+  /** What its last check found broken; absent means nothing. */
+  readonly faults?: readonly string[];
 }
 
 /** What the server knows at a tick. */

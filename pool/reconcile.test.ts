@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DEFAULT_POOL_POLICY, MS_PER_MINUTE, NODE_STATES, type PoolPolicy } from "../core/index.ts";
-import { reconcile, type NodeAction, type PoolSnapshot } from "./reconcile.ts";
+import type { NodeAction } from "./actions.ts";
+import { reconcile } from "./reconcile.ts";
+import type { PoolSnapshot } from "./snapshot.ts";
 import { remember } from "./refusals.ts";
 import { containerOn, testNode, testOffer, testSnapshot } from "./test-pool.ts";
 
@@ -105,10 +107,10 @@ test("silence counts from when this process began to listen", () => {
   expect(brief({ nodes, watchingSinceMs: 90_000 }, 105_000)).toEqual(["terminate a"]);
 });
 
-test("when most agents fall silent together nothing is terminated", () => {
+test("S28: when many agents fall silent together nothing is terminated", () => {
   const silent = (count: number) =>
     Array.from({ length: count }, (_, index) => testNode(`s${index}`, "healthy"));
-  const loud = ["h0", "h1", "h2", "h3", "h4"];
+  const loud = Array.from({ length: 16 }, (_, index) => `h${index}`);
   const nodes = (count: number) => [
     ...silent(count),
     ...loud.map((nodeId) => testNode(nodeId, "healthy")),

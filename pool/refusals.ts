@@ -25,7 +25,9 @@ import {
 export type RefusedScope =
   | { readonly kind: "offer"; readonly offerId: string }
   | { readonly kind: "quota"; readonly quotaGroup: string }
-  | { readonly kind: "cloud"; readonly cloud: CloudName };
+  | { readonly kind: "cloud"; readonly cloud: CloudName }
+  /** Machines of the cloud can be had, but do not become nodes. */
+  | { readonly kind: "launches"; readonly cloud: CloudName };
 
 /** One refused thing. */
 export interface Refusal {
@@ -83,8 +85,14 @@ export function remember(memory: RefusalMemory, refusal: NewRefusal): RefusalMem
 
 /** The memory after `offer` was rented: it, its quotas and its cloud evidently serve. */
 export function forget(memory: RefusalMemory, offer: Offer): RefusalMemory {
-  const left = memory.filter((one) => !concerns(one.scope, offer));
+  const left = memory.filter(({ scope }) => scope.kind === "launches" || !concerns(scope, offer));
   return left.length === memory.length ? memory : left;
+}
+
+/** The memory after a machine of a cloud became a node: launches there evidently work. */
+export function forgetLaunches(memory: RefusalMemory, cloud: CloudName): RefusalMemory {
+  const key = refusalKey({ kind: "launches", cloud });
+  return memory.some((one) => one.key === key) ? memory.filter((one) => one.key !== key) : memory;
 }
 
 /** Refusals that still hold. */
@@ -97,7 +105,7 @@ export function refusalOf(memory: RefusalMemory, offer: Offer, nowMs: number): R
   return memory.find((one) => one.untilMs > nowMs && concerns(one.scope, offer));
 }
 
-/** `offer <id>`, `quota <group>` or `cloud <name>`. */
+/** `offer <id>`, `quota <group>`, `cloud <name>` or `launches <cloud>`. */
 export function refusalKey(scope: RefusedScope): string {
   switch (scope.kind) {
     case "offer":
@@ -106,6 +114,8 @@ export function refusalKey(scope: RefusedScope): string {
       return `quota ${scope.quotaGroup}`;
     case "cloud":
       return `cloud ${scope.cloud}`;
+    case "launches":
+      return `launches ${scope.cloud}`;
   }
 }
 
@@ -116,6 +126,7 @@ function concerns(scope: RefusedScope, offer: Offer): boolean {
     case "quota":
       return offer.quotaGroups.includes(scope.quotaGroup);
     case "cloud":
+    case "launches":
       return scope.cloud === offer.cloud;
   }
 }

@@ -12,7 +12,7 @@ import type { Move, PoolBook } from "./book.ts";
 import { LaunchLimiter, type LaunchRate } from "./launch-rate.ts";
 import type { PoolLedger, PoolRecord, RentBatch } from "./ports.ts";
 import type { ProviderDesk } from "./provider-desk.ts";
-import type { ActionOf } from "./reconcile.ts";
+import type { ActionOf } from "./actions.ts";
 import {
   clientTokenOf,
   newRecords,

@@ -8,7 +8,7 @@ import type { CloudName } from "../core/index.ts";
 import { matchMachines, type Listed, type Match, type PoolNode } from "./observe.ts";
 import type { PoolRecord } from "./ports.ts";
 import type { Listing } from "./provider-desk.ts";
-import type { Stray } from "./reconcile.ts";
+import type { Stray } from "./snapshot.ts";
 
 /** What a listing says of the nodes of one cloud; absent when nothing is known this time. */
 export type Machines = Pick<Match, "machineOf" | "unnamed"> | undefined;

@@ -10,7 +10,7 @@ import {
 } from "../core/index.ts";
 import type { PoolNode } from "./observe.ts";
 import type { PoolLedger, PoolRecord } from "./ports.ts";
-import type { PoolSnapshot } from "./reconcile.ts";
+import type { PoolSnapshot } from "./snapshot.ts";
 import { newRecords } from "./renting.ts";
 
 /** An offer of the fake cloud; offers with different instance types differ in id. */

@@ -70,6 +70,7 @@ export class NodeAgent {
   readonly #reports: ContainerReports;
   #closing = false;
   #interruptedAtMs: number | undefined;
+  #faults: readonly string[] = [];
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
@@ -103,6 +104,13 @@ export class NodeAgent {
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
     await this.#link.run();
+  }
+
+  /** What is broken on this machine now; the server is told when it is not what it was. */
+  checked(faults: readonly string[]): void {
+    if (faults.join("\n") === this.#faults.join("\n")) return;
+    this.#faults = faults;
+    this.#link.send({ type: "health", faults });
   }
 
   /** The provider takes this machine back at `deadlineMs`; the server is told until then. */
@@ -139,7 +147,8 @@ export class NodeAgent {
         .map((one) => one.result.inputId);
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
-    return { type: "hello", node, containers };
+    const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
+    return { type: "hello", node, containers, ...faults };
   }
 
   #receive(message: ServerMessage, body: Uint8Array): void {

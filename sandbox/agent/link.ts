@@ -108,7 +108,11 @@ export type AgentMessage =
       readonly type: "hello";
       readonly node: NodeFacts;
       readonly containers: readonly HeldContainer[];
+      /** What its checks found broken, as texts for people; absent means nothing. */
+      readonly faults?: readonly string[];
     }
+  /** What the checks find broken is not what it was; empty when all is well again. */
+  | { readonly type: "health"; readonly faults: readonly string[] }
   /** The node cannot take this container (no room, cannot start any): place it elsewhere. */
   | { readonly type: "refused"; readonly containerId: string; readonly reason: string }
   /** The user's module is loaded; `startMs` is from receipt of `start`. */

@@ -1,7 +1,7 @@
 /** Builds a node agent from its settings: machine, image, runner, runtime. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { MS_PER_MINUTE, type Clock } from "../../core/index.ts";
+import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
@@ -10,6 +10,8 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { openCloudMetadata, type CloudMetadata } from "./cloud-metadata.ts";
 import type { AgentConfig, RentedConfig } from "./config.ts";
+import { HealthWatch } from "./health/health-watch.ts";
+import { readDisk, runCommand } from "./health/machine-access.ts";
 import { InterruptionWatch } from "./interruption-watch.ts";
 import { BATCH_HEADER, MACHINE_HEADER } from "./link.ts";
 import { detectGpus, machineResources } from "./machine.ts";
@@ -54,11 +56,12 @@ export async function createAgent(
   const gpuType = config.gpuType ?? detected?.gpuType;
   const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
   const metadata = rented && metadataOf(rented, clock);
+  const resources = config.resources ?? machine;
   const agent = new NodeAgent({
     serverUrl: config.serverUrl,
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
-    resources: config.resources ?? machine,
+    resources,
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
     runtime,
@@ -67,15 +70,45 @@ export async function createAgent(
     onDismissed,
     ...(gpuType === undefined ? {} : { gpuType }),
   });
-  if (metadata === undefined) return agent;
+  const health = new HealthWatch({
+    clock,
+    run: runCommand,
+    readDisk: () => readDisk(dataDir),
+    gpuCount: realGpuCount(config, resources),
+    onChecked: (faults) => agent.checked(faults),
+    onError,
+  });
+  // Before it joins, so that nothing is placed on a machine that is broken from the start.
+  agent.checked(await health.check());
   const onNotice = (deadlineMs: number): void => agent.interrupted(deadlineMs);
-  const watch = new InterruptionWatch({ metadata, clock, onNotice, onError });
+  const watches: readonly Watch[] = [
+    health,
+    ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onError })] : []),
+  ];
+  return watched(agent, watches);
+}
+
+/** GPUs that can be asked how they are. */
+function realGpuCount({ emulatedGpus = false }: AgentConfig, { gpuCount }: Resources): number {
+  return emulatedGpus ? 0 : gpuCount;
+}
+
+/** Something that runs beside the agent until it is closed. */
+interface Watch {
+  run(): Promise<void>;
+  close(): void;
+}
+
+function watched(agent: NodeAgent, watches: readonly Watch[]): StartedAgent {
+  const closeWatches = (): void => {
+    for (const watch of watches) watch.close();
+  };
   return {
     run: async () => {
-      await Promise.all([agent.run().finally(() => watch.close()), watch.run()]);
+      await Promise.all([agent.run().finally(closeWatches), ...watches.map((one) => one.run())]);
     },
     close: async () => {
-      watch.close();
+      closeWatches();
       await agent.close();
     },
   };

@@ -68,6 +68,7 @@ export class NodeDesk implements AgentEvents {
     record.connected = true;
     record.lastHeardAtMs = nowMs;
     record.facts = { resources, isolation };
+    record.faults = hello.faults ?? [];
     await this.#noteJoined(record, nowMs);
     if (record.stored.node.cloud === "local") await this.#welcomeLocal(record, nowMs);
     await this.#options.containers.reconcile(link.nodeId, hello.containers, link);
@@ -78,6 +79,11 @@ export class NodeDesk implements AgentEvents {
   message(...[link, message, body]: Parameters<AgentEvents["message"]>): void {
     if (message.type === "interruption") {
       this.#interrupted(link.nodeId, message.leftMs);
+      return;
+    }
+    if (message.type === "health") {
+      const record = this.#options.nodes.get(link.nodeId);
+      if (record !== undefined) record.faults = message.faults;
       return;
     }
     this.#options.containers.handle(link, message, body);

@@ -10,6 +10,8 @@ export interface NodeRecord {
   lastHeardAtMs: number | undefined;
   /** What its agent said that the machine is. */
   facts: { readonly resources: Resources; readonly isolation: Isolation } | undefined;
+  /** What its agent's checks found broken. */
+  faults: readonly string[];
   /** When its provider takes it back, as its machine was told; undefined while it was not. */
   reclaimAtMs: number | undefined;
   /** Since when it has held no container; undefined while it holds one. */
@@ -47,10 +49,10 @@ export class NodeTable {
   /** Agents heard since this process started. */
   sightings(): ReadonlyMap<string, AgentSighting> {
     const sightings = new Map<string, AgentSighting>();
-    for (const [nodeId, { lastHeardAtMs, facts, reclaimAtMs }] of this.#nodes) {
+    for (const [nodeId, { lastHeardAtMs, facts, faults, reclaimAtMs }] of this.#nodes) {
       if (lastHeardAtMs === undefined) continue;
       const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
-      sightings.set(nodeId, { lastHeardAtMs, ...facts, ...notice });
+      sightings.set(nodeId, { lastHeardAtMs, ...facts, faults, ...notice });
     }
     return sightings;
   }
@@ -100,6 +102,7 @@ export class NodeTable {
         connected: false,
         lastHeardAtMs: undefined,
         facts: undefined,
+        faults: [],
         reclaimAtMs: undefined,
         emptySinceMs: nowMs,
       });

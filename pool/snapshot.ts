@@ -1,0 +1,144 @@
+/** What a decision of the pool depends on, and what follows from it at a glance. */
+import {
+  MS_PER_SECOND,
+  type CloudName,
+  type MicroUsd,
+  type Node,
+  type Offer,
+  type PlacedContainer,
+  type PoolPolicy,
+} from "../core/index.ts";
+import type { Consolidation } from "./consolidate.ts";
+import { fitnessOf, type Fitness } from "./fitness.ts";
+import type { PoolNode } from "./observe.ts";
+import type { AgentSighting, DesiredLine } from "./ports.ts";
+import type { RefusalMemory } from "./refusals.ts";
+
+/** A living machine of this cluster that no record owns. */
+export interface Stray {
+  readonly cloud: CloudName;
+  readonly providerNodeId: string;
+  readonly launchedAtMs: number;
+}
+
+/** Everything a decision depends on. */
+export interface PoolSnapshot {
+  /** Absent while there is no plan; offers without a line are wanted no more. */
+  readonly desired: readonly DesiredLine[] | undefined;
+  readonly offers: readonly Offer[];
+  /** Open nodes; those that are not rented are ignored. */
+  readonly nodes: readonly PoolNode[];
+  readonly containers: readonly PlacedContainer[];
+  readonly agents: ReadonlyMap<string, AgentSighting>;
+  readonly emptySinceMs: ReadonlyMap<string, number>;
+  readonly refusals: RefusalMemory;
+  /** Nodes their provider will take back, and when. */
+  readonly reclaimedAtMs: ReadonlyMap<string, number>;
+  readonly strays: readonly Stray[];
+  /** Clouds whose last listing failed. */
+  readonly unreachableClouds: ReadonlySet<CloudName>;
+  /** Since when agents could be heard: heartbeats before it may have been missed. */
+  readonly watchingSinceMs: number;
+  /** Most that the fleet may cost an hour, which the plan keeps to; absent means no limit. */
+  readonly budgetMicroUsdPerHourMax?: MicroUsd;
+  /** Clouds whose machines mostly do not become nodes: tried with one at a time. */
+  readonly degradedClouds?: ReadonlySet<CloudName>;
+  /** Which nodes in use are given up for others; absent means none. */
+  readonly consolidation?: Pick<Consolidation, "moves" | "heldCountOf">;
+  readonly policy: PoolPolicy;
+}
+
+/**
+ * When more than this many agents, and more than the policy's fraction of all, fall silent
+ * together, the fault is rather ours or a region's: nothing is terminated. Source of the count:
+ * cluster-autoscaler's ok-total-unready-count.
+ */
+export const SILENT_COUNT_OK = 3;
+
+export interface View {
+  readonly snapshot: PoolSnapshot;
+  readonly nowMs: number;
+  readonly rented: readonly PoolNode[];
+  readonly occupied: ReadonlySet<string>;
+  readonly offersById: ReadonlyMap<string, Offer>;
+  /** Lines of the plan by offer. */
+  readonly lines: ReadonlyMap<string, DesiredLine>;
+  /** Whether so many agents are silent that the fault is ours. */
+  readonly deaf: boolean;
+  readonly fitness: Fitness;
+}
+
+export function viewOf(snapshot: PoolSnapshot, nowMs: number): View {
+  const rented = snapshot.nodes.filter(
+    ({ record: { node } }) => isRented(node) && node.state !== "terminated",
+  );
+  const watched = rented.filter(({ record }) => hasAgent(record.node));
+  const silentNodes = new Set(watched.filter((node) => isSilent(node, snapshot, nowMs)));
+  const silent = silentNodes.size;
+  const { unhealthyFractionMax } = snapshot.policy;
+  const offersById = new Map(snapshot.offers.map((offer) => [offer.offerId, offer]));
+  const looked = watched.map((one) => ({
+    node: one.record.node,
+    isSilent: silentNodes.has(one),
+  }));
+  return {
+    snapshot,
+    nowMs,
+    rented,
+    occupied: new Set(snapshot.containers.map((container) => container.nodeId)),
+    offersById,
+    lines: new Map(snapshot.desired?.map((line) => [line.offerId, line])),
+    deaf: silent > SILENT_COUNT_OK && silent / watched.length > unhealthyFractionMax,
+    fitness: fitnessOf(looked, { agents: snapshot.agents, offersById }, unhealthyFractionMax),
+  };
+}
+
+/** Which nodes are unfit, and whether too many are. */
+export function fitnessIn(snapshot: PoolSnapshot, nowMs: number): Fitness {
+  return viewOf(snapshot, nowMs).fitness;
+}
+
+/** When a machine will be taken back: as its provider or the machine itself says, the earlier. */
+export function reclaimDeadlineOf(nodeId: string, { snapshot }: View): number | undefined {
+  const listed = snapshot.reclaimedAtMs.get(nodeId);
+  const told = snapshot.agents.get(nodeId)?.reclaimAtMs;
+  return listed === undefined || told === undefined ? (listed ?? told) : Math.min(listed, told);
+}
+
+/** Whether the pool rents and releases this node. */
+export function isRented(node: Node): boolean {
+  return node.offerId !== undefined && node.cloud !== "local";
+}
+
+/** Whether its agent was never heard of. */
+export function isUnborn({ state }: Node): boolean {
+  return state === "requested" || state === "booting";
+}
+
+export function isReady(node: Node): boolean {
+  return node.state === "registered" || node.state === "healthy";
+}
+
+export function hasAgent(node: Node): boolean {
+  return isReady(node) || node.state === "cordoned" || node.state === "draining";
+}
+
+/** Not heard since its last sign of life, its present state, and our own start. */
+export function isSilent(
+  { record: { node } }: PoolNode,
+  snapshot: PoolSnapshot,
+  nowMs: number,
+): boolean {
+  if (!hasAgent(node)) return false;
+  const heardAtMs = snapshot.agents.get(node.nodeId)?.lastHeardAtMs ?? 0;
+  const sinceMs = Math.max(heardAtMs, node.stateSinceMs, snapshot.watchingSinceMs);
+  return nowMs - sinceMs >= snapshot.policy.heartbeatTimeoutMs;
+}
+
+export function offerIdOfNode({ record }: PoolNode): string {
+  return record.node.offerId ?? "";
+}
+
+export function inSeconds(durationMs: number): string {
+  return `${Math.round(durationMs / MS_PER_SECOND)} s`;
+}
