@@ -23,6 +23,8 @@ export interface RecordStore {
   readonly calls: CallReader;
   readonly nodes: NodeLedger;
   readonly plans: PlanLog;
+  readonly poolEvents: PoolEventLog;
+  readonly fences: FenceStore;
   close(): Promise<void>;
 }
 
@@ -227,6 +229,8 @@ export interface StoredNode {
   readonly batch?: RentBatch;
   /** When its machine joined with the token of its batch; it may not join so again. */
   readonly joinedAtMs?: number;
+  /** When whatever is on it must have left it, as an operator said. */
+  readonly drainByMs?: number;
   readonly reason: string;
   readonly requestedAtMs: number;
   /** Set once the provider says the machine runs; billing starts here. */
@@ -245,6 +249,12 @@ export interface UsageTotals {
 export interface NodeLedger {
   /** Inserts or replaces by `nodeId`: all of the nodes, or none. */
   put(...nodes: readonly StoredNode[]): Promise<void>;
+  /**
+   * As `put`, for the holder of a fence.
+   *
+   * @throws PlatformError `conflict`, with nothing written, when a higher token was claimed.
+   */
+  putFenced(fence: Fence, ...nodes: readonly StoredNode[]): Promise<void>;
   get(nodeId: string): Promise<StoredNode | undefined>;
   /** Nodes not yet terminated, oldest first. */
   listOpen(): Promise<readonly StoredNode[]>;
@@ -252,7 +262,65 @@ export interface NodeLedger {
   addGpuUse(nodeId: string, gpuMs: number): Promise<void>;
   /** Sums over all nodes up to `nowMs`. */
   totals(nowMs: number): Promise<UsageTotals>;
+  /**
+   * What all nodes cost in a time, in whole micro-dollars. Times that follow each other add up
+   * to the whole: each is the difference of two bills.
+   */
+  spend(fromMs: number, toMs: number): Promise<MicroUsd>;
 }
+
+/** The right of one process to change something alone: a later holder has a higher token. */
+export interface Fence {
+  readonly name: string;
+  readonly token: number;
+}
+
+export interface FenceStore {
+  /**
+   * Notes a holder: from then on those before it are refused.
+   *
+   * @throws PlatformError `conflict` when a higher token was claimed.
+   */
+  claim(fence: Fence): Promise<void>;
+  /** The highest token claimed so far; 0 at first. */
+  current(name: string): Promise<number>;
+}
+
+/** Something that happened to the rented fleet, and why. */
+export interface NewPoolEvent {
+  readonly atMs: number;
+  /** Such as `requested`, `refused`, `releasing`. */
+  readonly kind: string;
+  readonly nodeId?: string;
+  readonly cloud?: string;
+  readonly offerId?: string;
+  readonly providerNodeId?: string;
+  readonly reason: string;
+}
+
+export interface StoredPoolEvent extends NewPoolEvent {
+  /** Counts up; orders the events. */
+  readonly sequence: number;
+}
+
+export interface PoolEventQuery {
+  readonly nodeId?: string;
+  /** Only events before this one. */
+  readonly beforeSequence?: number;
+  /** 1 to 1,000. */
+  readonly limit: number;
+}
+
+/** Events of the pool; a bounded number of them, and none for ever. */
+export interface PoolEventLog {
+  append(events: readonly NewPoolEvent[]): Promise<void>;
+  /** Newest first. */
+  list(query: PoolEventQuery): Promise<readonly StoredPoolEvent[]>;
+}
+
+/** Events kept, and for how long. */
+export const POOL_EVENTS_KEPT = 100_000;
+export const POOL_EVENTS_KEPT_MS = 90 * 24 * 3_600_000;
 
 export interface StoredPlan {
   readonly planId: string;

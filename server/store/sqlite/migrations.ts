@@ -116,4 +116,23 @@ export const MIGRATIONS: readonly string[] = [
   "ALTER TABLE functions ADD COLUMN scaling TEXT;",
   // JSON of the request that a node is part of, and of when its machine joined.
   "ALTER TABLE nodes ADD COLUMN rent TEXT;",
+  `
+  CREATE TABLE pool_events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    node_id TEXT,
+    cloud TEXT,
+    offer_id TEXT,
+    provider_node_id TEXT,
+    reason TEXT NOT NULL
+  );
+  CREATE INDEX pool_events_by_node ON pool_events (node_id, sequence);
+  CREATE INDEX pool_events_by_age ON pool_events (at_ms);
+
+  CREATE TABLE fences (
+    name TEXT PRIMARY KEY,
+    token INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -1,7 +1,9 @@
 import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
+import { SqliteFences } from "./sqlite-fences.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
+import { SqlitePoolEvents } from "./sqlite-pool-events.ts";
 import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 
@@ -21,6 +23,8 @@ export function openRecordStore(path: string): RecordStore {
     calls: ledger,
     nodes: new SqliteNodes(db),
     plans: new SqlitePlans(db),
+    poolEvents: new SqlitePoolEvents(db),
+    fences: new SqliteFences(db),
     close: () => {
       db.close();
       return Promise.resolve();

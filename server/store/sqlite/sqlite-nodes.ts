@@ -1,8 +1,16 @@
 /** Nodes with their bills, and plans, in SQLite. */
-import { MS_PER_HOUR, type Node } from "../../../core/index.ts";
-import type { NodeLedger, PlanLog, StoredNode, StoredPlan, UsageTotals } from "../record-store.ts";
+import { MS_PER_HOUR, type MicroUsd, type Node } from "../../../core/index.ts";
+import type {
+  Fence,
+  NodeLedger,
+  PlanLog,
+  StoredNode,
+  StoredPlan,
+  UsageTotals,
+} from "../record-store.ts";
 import type { Database } from "./database.ts";
 import { count, text, type Row } from "./row.ts";
+import { checkFence } from "./sqlite-fences.ts";
 
 /** Plans kept; older ones go. */
 const PLANS_KEPT = 1_000;
@@ -16,6 +24,13 @@ export class SqliteNodes implements NodeLedger {
 
   async put(...nodes: readonly StoredNode[]): Promise<void> {
     await this.#db.write(() => {
+      for (const stored of nodes) this.#put(stored);
+    });
+  }
+
+  async putFenced(fence: Fence, ...nodes: readonly StoredNode[]): Promise<void> {
+    await this.#db.write(() => {
+      checkFence(this.#db, fence);
       for (const stored of nodes) this.#put(stored);
     });
   }
@@ -43,10 +58,11 @@ export class SqliteNodes implements NodeLedger {
   }
 
   #put(stored: StoredNode): void {
-    const { node, batch, joinedAtMs } = stored;
+    const { node, batch, joinedAtMs, drainByMs } = stored;
     const parts: RentParts = {
       ...(batch === undefined ? {} : { batch }),
       ...(joinedAtMs === undefined ? {} : { joinedAtMs }),
+      ...(drainByMs === undefined ? {} : { drainByMs }),
     };
     const rent = Object.keys(parts).length === 0 ? null : JSON.stringify(parts);
     this.#db.run(
@@ -67,6 +83,23 @@ export class SqliteNodes implements NodeLedger {
       stored.gpuMsUsed,
       rent,
     );
+  }
+
+  async spend(fromMs: number, toMs: number): Promise<MicroUsd> {
+    // Only nodes that were billed in that time differ; the others need not be added up.
+    const row = this.#db.get(
+      `SELECT COALESCE(SUM(
+                CAST(ROUND(1.0 * MAX(0, MIN(COALESCE(terminated_at_ms, ?2), ?2) - launched_at_ms)
+                           * price_micro_usd_per_hour / ?3) AS INTEGER)
+              - CAST(ROUND(1.0 * MAX(0, MIN(COALESCE(terminated_at_ms, ?1), ?1) - launched_at_ms)
+                           * price_micro_usd_per_hour / ?3) AS INTEGER)), 0) AS cost
+       FROM nodes
+       WHERE launched_at_ms < ?2 AND COALESCE(terminated_at_ms, ?2) > ?1`,
+      fromMs,
+      Math.max(fromMs, toMs),
+      MS_PER_HOUR,
+    );
+    return Promise.resolve(count(row ?? {}, "cost"));
   }
 
   async totals(nowMs: number): Promise<UsageTotals> {
@@ -120,7 +153,7 @@ export class SqlitePlans implements PlanLog {
 }
 
 /** What is kept of a node's rent, as JSON. */
-type RentParts = Pick<StoredNode, "batch" | "joinedAtMs">;
+type RentParts = Pick<StoredNode, "batch" | "joinedAtMs" | "drainByMs">;
 
 function nodeOf(row: Row): StoredNode {
   const { launched_at_ms: launchedAtMs, terminated_at_ms: terminatedAtMs, rent } = row;
