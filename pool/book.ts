@@ -109,7 +109,6 @@ export class PoolBook {
     for (const { record, event, reason, next } of changed) {
       const { node } = next;
       if (node.state === record.node.state || node.state === "requested") continue;
-      if (node.state === "cordoned") continue;
       const kind = event.kind === "refuse" ? "refused" : node.state;
       this.emit({ kind, node, reason, atMs: nowMs });
     }

@@ -28,6 +28,7 @@ import type { Fitness } from "./fitness.ts";
 import type { NodeEvent } from "./node-state.ts";
 import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
 import { isHeard, observe, type PoolNode } from "./observe.ts";
+import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
 import type { DesiredLine, PoolEvent, PoolFacts, PoolLedger, PoolRecord } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
 import type { ActionOf, NodeAction } from "./actions.ts";
@@ -81,6 +82,13 @@ const NO_PROVIDER: Listing = { kind: "failed", reason: "no provider is configure
 /** Rents asked for at once. */
 const RENTS_AT_ONCE = 8;
 
+/** An order whose giver waits for what comes of it. */
+interface WaitingOrder {
+  readonly order: Order;
+  readonly resolve: (outcome: OrderOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 /** Keeps the rented nodes equal to the plan, one `tick` at a time. */
 export class PoolController {
   readonly #options: PoolControllerOptions;
@@ -92,6 +100,7 @@ export class PoolController {
   #tickedAtMs: number;
   #isTicking = false;
   #consolidation = NO_CONSOLIDATION;
+  readonly #orders: WaitingOrder[] = [];
 
   constructor(options: PoolControllerOptions) {
     this.#options = options;
@@ -132,6 +141,17 @@ export class PoolController {
   }
 
   /**
+   * Has an order carried out at the beginning of the next tick.
+   *
+   * @throws whatever the ledger throws then.
+   */
+  order(order: Order): Promise<OrderOutcome> {
+    return new Promise((resolve, reject) => {
+      this.#orders.push({ order, resolve, reject });
+    });
+  }
+
+  /**
    * One round. Never two at a time.
    *
    * @param desired Lines of the latest plan; absent while there is none, which rents nothing
@@ -150,6 +170,7 @@ export class PoolController {
 
   async #tick(desired: readonly DesiredLine[] | undefined, facts: PoolFacts): Promise<PoolTick> {
     this.#noteGap();
+    await this.#obey();
     const listings = await this.#desk.listAll();
     const records = await this.#options.ledger.listOpen();
     const nodes = await this.#observeAll(records, listings, facts);
@@ -179,6 +200,36 @@ export class PoolController {
       fitness: fitnessIn(snapshot, this.#now()),
       strays: snapshot.strays,
     };
+  }
+
+  /** Carries out what operators ordered since the last tick, in order. */
+  async #obey(): Promise<void> {
+    const { ledger } = this.#options;
+    for (const { order, resolve, reject } of this.#orders.splice(0)) {
+      try {
+        const ruling = ruleOn(order, await ledger.get(order.nodeId), this.#now());
+        resolve(await this.#carryOut(ruling, order.reason));
+      } catch (error) {
+        reject(error);
+        throw error;
+      }
+    }
+  }
+
+  async #carryOut(ruling: Ruling, reason: string): Promise<OrderOutcome> {
+    switch (ruling.kind) {
+      case "move": {
+        const { node } = await this.#book.move(ruling.record, ruling.event, reason);
+        return { kind: "done", node };
+      }
+      case "rewrite":
+        await this.#options.ledger.put([ruling.record]);
+        return { kind: "done", node: ruling.record.node };
+      case "unchanged":
+      case "not_found":
+      case "refused":
+        return ruling;
+    }
   }
 
   // ---------------------------------------------------------------- observe

@@ -24,6 +24,8 @@ export interface PoolRecord {
   readonly clientToken: string;
   /** The request it is part of, as long as it is not known which machine came of it. */
   readonly batch?: RentBatch;
+  /** When all must have left it, as an operator said. */
+  readonly drainByMs?: number;
   /** Why it was rented. */
   readonly reason: string;
   readonly requestedAtMs: number;
@@ -97,6 +99,7 @@ export type PoolEvent =
         | "booting"
         | "registered"
         | "healthy"
+        | "cordoned"
         | "refused"
         | "draining"
         | "releasing"

@@ -145,7 +145,8 @@ function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {
   if (silent !== undefined) return silent;
   const reclaimAtMs = reclaimDeadlineOf(nodeId, view) ?? Infinity;
   const { drainTimeoutMs } = view.snapshot.policy;
-  const deadlineMs = Math.min(stateSinceMs + drainTimeoutMs, reclaimAtMs - RECLAIM_MARGIN_MS);
+  const byMs = node.record.drainByMs ?? stateSinceMs + drainTimeoutMs;
+  const deadlineMs = Math.min(byMs, reclaimAtMs - RECLAIM_MARGIN_MS);
   const occupied = view.occupied.has(nodeId);
   if ((occupied && view.nowMs < deadlineMs) || isReleasing(node, view)) return undefined;
   const drainedFor = inSeconds(view.nowMs - stateSinceMs);

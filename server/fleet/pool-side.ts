@@ -84,6 +84,7 @@ function bodyOf({ kind, node, reason }: NodePoolEvent): EventBody | undefined {
     case "terminated":
       return { kind: "node.terminated", reason };
     case "registered":
+    case "cordoned":
     case "releasing":
       return undefined;
   }
