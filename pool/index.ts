@@ -5,6 +5,7 @@ export { forecastOf, spendPeriodsOf, type Spend } from "./spend.ts";
 export type {
   AgentSighting,
   DesiredLine,
+  PoolFacts,
   PoolEvent,
   PoolLedger,
   PoolRecord,

@@ -1,6 +1,7 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
 export { catalogRegions } from "./catalog/index.ts";
 export {
+  isProbing,
   RENT_COUNT_MAX,
   type Provider,
   type ProviderNode,

@@ -110,3 +110,23 @@ export interface Provider {
   interruptions(): Promise<readonly Interruption[]>;
   close(): Promise<void>;
 }
+
+/** One thing that an account may or may not do. */
+export interface AccessFinding {
+  /** What was tried, such as `rent in us-east-1 (dry run)`. */
+  readonly step: string;
+  readonly isGood: boolean;
+  /** The cloud's words when it refused. */
+  readonly detail: string;
+}
+
+/** A cloud that checks a rent without carrying it out; a provider may be one besides. */
+export interface AccessProbe {
+  /** Never throws a `PlatformError`: a failure is a finding. Rents nothing. */
+  probe(): Promise<readonly AccessFinding[]>;
+}
+
+/** Whether a provider can try a rent dry. */
+export function isProbing(provider: Provider): provider is Provider & AccessProbe {
+  return "probe" in provider && typeof provider.probe === "function";
+}

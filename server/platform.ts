@@ -4,6 +4,7 @@
  * What others stand on starts first and stops last: Redis, the record store, events, calls,
  * fleet, HTTP, and at last the machines.
  */
+import { hostname } from "node:os";
 import { pino, type Logger } from "pino";
 import { createRng, messageOf, PlatformError } from "../core/index.ts";
 import { createAppService, type ManagedApps } from "./apps/app-service.ts";
@@ -27,6 +28,7 @@ import { createAgentFileService } from "./fleet/agent-file-service.ts";
 import { AgentFiles } from "./fleet/agent-files.ts";
 import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
+import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
 import { buildHttpServer } from "./http/server.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
@@ -103,6 +105,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     fleet: fleet.service,
+    pool: fleet.pool,
     events,
     agents: fleet.hub,
     agentFiles: createAgentFileService({
@@ -161,10 +164,11 @@ interface Whole {
 
 async function createFleet(
   config: PlatformConfig,
-  { foundations, closers }: Workshop,
+  workshop: Workshop,
   { calls, whole }: { readonly calls: CallDesk; readonly whole: Whole },
 ): Promise<Fleet> {
   const { policy } = config;
+  const { foundations, closers } = workshop;
   const providers = await openProviders(config, foundations, closers);
   if (providers.size > 0) prepareFiles(whole.agentFiles, foundations);
   return new Fleet({
@@ -176,6 +180,7 @@ async function createFleet(
     version: VERSION,
     listEveryMs: config.emulatedEc2 === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
     workspaceId: DEFAULT_WORKSPACE,
+    leadership: openLeadership(config, workshop),
     userDataFor: async (clientToken, { offers }) =>
       userDataOf(
         {
@@ -186,6 +191,24 @@ async function createFleet(
         await whole.agentFiles.all(),
       ),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
+  });
+}
+
+/** The right to keep the pool, which one of the servers on a Redis and a record store has. */
+function openLeadership(
+  { dataDir }: PlatformConfig,
+  { foundations, logger }: Workshop,
+): Leadership {
+  const { leases, store, clock, onError } = foundations;
+  const holder = `${hostname()}:${dataDir}`;
+  return new Leadership({
+    redis: leases,
+    fences: store.fences,
+    clock,
+    name: "pool",
+    holder,
+    onChange: (change) => logger.info({ holder }, `this server ${change} the pool`),
+    onError,
   });
 }
 

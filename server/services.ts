@@ -20,6 +20,15 @@ import type {
   ScalingUpdate,
 } from "../sdk/protocol/index.ts";
 
+import type {
+  CloudCheck,
+  CloudReport,
+  OrderReport,
+  PoolEventReport,
+  PoolStatus,
+} from "./fleet/pool-report.ts";
+import type { PoolEventQuery } from "./store/record-store.ts";
+
 /** Who is asking. */
 export interface Principal {
   readonly workspaceId: string;
@@ -92,6 +101,26 @@ export interface FleetService {
   functionLoad(functionId: string): { readonly backlog: number; readonly containers: number };
 }
 
+/** What an operator orders of one node. */
+export interface NewOrder {
+  readonly kind: "cordon" | "uncordon" | "drain" | "release";
+  /** Of a drain: within how many ms all must have left; the policy's time when absent. */
+  readonly deadlineMs?: number;
+  /** Of a release: whether what runs there may be cut off; it may not when absent. */
+  readonly evenIfBusy?: boolean;
+  readonly reason?: string;
+}
+
+/** The rented fleet, for its operators. Throws `PlatformError` (`not_found`, `conflict`, …). */
+export interface PoolService {
+  status(): Promise<PoolStatus>;
+  /** Newest first. */
+  events(query: PoolEventQuery): Promise<readonly PoolEventReport[]>;
+  order(nodeId: string, order: NewOrder): Promise<OrderReport>;
+  clouds(): Promise<readonly CloudReport[]>;
+  checkCloud(cloud: string): Promise<CloudCheck>;
+}
+
 export interface EventFilter {
   readonly appId?: string;
   readonly callId?: string;
@@ -137,6 +166,7 @@ export interface Services {
   readonly apps: AppService;
   readonly functions: FunctionService;
   readonly fleet: FleetService;
+  readonly pool: PoolService;
   readonly events: EventBus;
   readonly agents: AgentGateway;
   readonly agentFiles: AgentFileService;

@@ -16,6 +16,8 @@ import {
 } from "../../core/index.ts";
 import { catalogOffers } from "../catalog/index.ts";
 import type {
+  AccessFinding,
+  AccessProbe,
   Interruption,
   Provider,
   ProviderNode,
@@ -36,6 +38,7 @@ import { ec2LimitOf } from "./limits.ts";
 import { listInstances, ofCluster, providerNodeOf } from "./listing.ts";
 import { releaseInRegion, splitByRegion } from "./release.ts";
 import { RegionMarket } from "./market.ts";
+import { probeRegion } from "./probe.ts";
 import { LearntQuotas } from "./quotas.ts";
 import { rentInRegion } from "./rent.ts";
 import { TemplateSweep } from "./template-sweep.ts";
@@ -96,7 +99,7 @@ export async function createAwsProvider(options: AwsProviderOptions): Promise<Pr
   return new AwsProvider(options, new Map(opened.map((calls) => [calls.region, calls])));
 }
 
-class AwsProvider implements Provider {
+class AwsProvider implements Provider, AccessProbe {
   readonly cloud = "aws";
   readonly #options: AwsProviderOptions;
   readonly #regions: ReadonlyMap<string, Ec2Calls>;
@@ -191,6 +194,24 @@ class AwsProvider implements Provider {
       noticedAtMs,
       deadlineMs: noticedAtMs,
     }));
+  }
+
+  /** A dry run in each region, of the machine that the catalog sells cheapest there. */
+  async probe(): Promise<readonly AccessFinding[]> {
+    const { clusterId, imageIds, emulated = false } = this.#options;
+    const findings = await this.#inEachRegion((calls) => {
+      const { region } = calls;
+      const [cheapest] = catalogOffers({ cloud: this.cloud, regions: [region], emulated })
+        .filter(({ purchase }) => purchase === "on-demand")
+        .sort((one, other) => one.priceMicroUsdPerHour - other.priceMicroUsdPerHour);
+      if (cheapest === undefined) {
+        const step = `rent in ${region} (dry run)`;
+        return Promise.resolve({ step, isGood: false, detail: "the catalog sells nothing there" });
+      }
+      const { instanceType } = cheapest;
+      return probeRegion(calls, { clusterId, imageId: imageIds?.[region], instanceType });
+    });
+    return findings;
   }
 
   async close(): Promise<void> {

@@ -122,6 +122,12 @@ export function meaningOf(error: unknown): Ec2Meaning | undefined {
   return status === undefined ? undefined : meaningOfStatus(status);
 }
 
+/** EC2's own name of an error; undefined when it is not EC2's. */
+export function errorCodeOf(error: unknown): string | undefined {
+  const { name, status } = factsOf(error);
+  return status === undefined ? undefined : name;
+}
+
 /** What an error code inside an answer means; a code that is not known speaks of the offer. */
 export function meaningOfCode(code: string): Ec2Meaning {
   return MEANINGS.get(code) ?? SHORT;

@@ -29,6 +29,8 @@ export interface Foundations {
   readonly events: EventBus;
   /** The connection of the call queues. */
   readonly redis: Redis;
+  /** The connection of leases; its commands fail when Redis is away. */
+  readonly leases: Redis;
   readonly metrics: Metrics;
   /** A key known to this platform alone, the same after every restart. */
   readonly key: Uint8Array;
@@ -42,6 +44,7 @@ export interface Foundations {
 }
 
 const KEY_BYTES = 32;
+const LEASE_COMMAND_MS_MAX = 2_000;
 
 /** Opens all of it; what a killed platform left on the folder is ended first. */
 export async function openFoundations(
@@ -75,6 +78,14 @@ export async function openFoundations(
     queues.disconnect();
     return Promise.resolve();
   });
+  const leases = connectRedis(redis.endpoint, "leases", noteRedis, {
+    maxRetriesPerRequest: 0,
+    commandTimeout: LEASE_COMMAND_MS_MAX,
+  });
+  closers.add("the leases' connection", () => {
+    leases.disconnect();
+    return Promise.resolve();
+  });
   const key = keyIn(join(dataDir, "key"));
   return {
     clock,
@@ -83,6 +94,7 @@ export async function openFoundations(
     blobs,
     events,
     redis: queues,
+    leases,
     metrics: createMetrics(),
     key,
     clusterId: createHash("sha256").update(key).update("cluster").digest("hex").slice(0, 16),

@@ -6,8 +6,9 @@
 import type { Command } from "commander";
 import type { UpOptions } from "./flags.ts";
 import type { PlanOptions } from "./plan/options.ts";
+import { registerPoolCommands } from "./pool/register.ts";
 
-/** Adds `up`, `down`, `agent`, `node`, `plan` and `doctor` to the command line. */
+/** Adds `up`, `down`, `agent`, `node`, `plan`, `pool`, `cloud` and `doctor`. */
 export function registerOperatorCommands(program: Command): void {
   registerUp(program);
   program
@@ -29,6 +30,7 @@ export function registerOperatorCommands(program: Command): void {
     });
   registerNodeList(program);
   registerPlan(program);
+  registerPoolCommands(program);
   program
     .command("doctor")
     .description("check what this machine has and say how to mend the rest")

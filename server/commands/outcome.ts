@@ -1,5 +1,5 @@
 /** How operator commands end: their exit codes and how they say what went wrong. */
-import { messageOf, PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError, type ErrorDetails } from "../../core/index.ts";
 
 /** Exit codes by kind of failure; the same as those of the other commands. */
 export const EXIT = {
@@ -15,6 +15,8 @@ export const EXIT = {
 export interface CommandErrorOptions {
   /** What to do about it, one sentence. */
   readonly nextStep?: string;
+  /** Figures that the server gave with its refusal. */
+  readonly details?: ErrorDetails;
   readonly cause?: unknown;
 }
 
@@ -23,11 +25,13 @@ export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly kind: keyof typeof EXIT;
   readonly nextStep: string | undefined;
+  readonly details: ErrorDetails;
 
   constructor(kind: keyof typeof EXIT, message: string, options: CommandErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.nextStep = options.nextStep;
+    this.details = options.details ?? {};
   }
 }
 

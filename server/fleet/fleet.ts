@@ -8,14 +8,14 @@
  * The rounds observe, ask the deciding functions and apply; no decision is taken here.
  */
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
-import { PoolController, type RentBatch } from "../../pool/index.ts";
+import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { Settlement } from "../calls/settlement.ts";
 import type { Metrics } from "../http/metrics.ts";
-import type { EventBus, FleetService } from "../services.ts";
+import type { EventBus, FleetService, PoolService } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
 import { Autoscaling } from "./autoscaling.ts";
 import { Capacity } from "./capacity.ts";
@@ -28,7 +28,9 @@ import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
 import { Placement } from "./placement.ts";
 import { Planner } from "./planner.ts";
-import { listenToPool, poolLedgerOf } from "./pool-side.ts";
+import type { Leadership } from "./leadership.ts";
+import { PoolKeeper } from "./pool-keeper.ts";
+import { createPoolService } from "./pool-service.ts";
 import { Round } from "./round.ts";
 import { createFleetService } from "./views.ts";
 
@@ -48,6 +50,8 @@ export interface FleetOptions {
   readonly listEveryMs: number;
   /** What the machines of a batch start with. */
   readonly userDataFor: (clientToken: string, batch: RentBatch) => Promise<string>;
+  /** Of the replicas of this platform one keeps the pool. */
+  readonly leadership: Leadership;
   /** Known to this platform alone. */
   readonly key: Uint8Array;
   /** Whose agents those of rented machines are. */
@@ -63,6 +67,7 @@ const RENEW_MS = 4_000;
 
 export class Fleet {
   readonly service: FleetService;
+  readonly pool: PoolService;
   readonly hub: AgentHub;
   readonly nodes: NodeTable;
   readonly #options: FleetOptions;
@@ -75,7 +80,7 @@ export class Fleet {
   readonly #leaving: Leaving<ContainerRecord>;
   readonly #capacity: Capacity;
   readonly #market: Market;
-  readonly #pool: PoolController;
+  readonly #pool: PoolKeeper;
   readonly #planner: Planner;
   readonly #place: Round;
   readonly #provision: Round;
@@ -151,6 +156,7 @@ export class Fleet {
       stop,
       latestPlan: () => this.#capacity.latest,
     });
+    this.pool = this.#openPoolService();
   }
 
   /** Reads the nodes of an earlier run; from then on agents may connect. */
@@ -214,6 +220,7 @@ export class Fleet {
   async close(): Promise<void> {
     await Promise.all([this.#place.close(), this.#provision.close(), this.#maintain.close()]);
     await this.#flushUse();
+    await this.#pool.close();
     this.hub.close();
     await this.#planner.close();
   }
@@ -228,23 +235,33 @@ export class Fleet {
     });
   }
 
-  #openPool(): PoolController {
-    const { store, events, policy, userDataFor, onError } = this.#options;
+  #openPool(): PoolKeeper {
+    const { policy, userDataFor } = this.#options;
     const { budgetMicroUsdPerHourMax } = policy.optimizer;
-    return new PoolController({
+    return new PoolKeeper({
       ...this.#options,
-      ledger: poolLedgerOf(this.nodes, store.nodes, this.#options.clock),
+      nodes: this.nodes,
       policy: policy.pool,
       userDataFor: ({ clientToken, batch }) => userDataFor(clientToken, batch),
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
-      onEvent: listenToPool({
-        events,
-        containers: this.#desk,
-        onUsable: () => this.#place.kick(),
-        onDraining: () => this.#place.kick(),
-        onMarketChanged: () => this.#capacity.replan(),
-        onError,
-      }),
+      containers: this.#desk,
+      onUsable: () => this.#place.kick(),
+      onDraining: () => this.#place.kick(),
+      onMarketChanged: () => this.#capacity.replan(),
+    });
+  }
+
+  #openPoolService(): PoolService {
+    return createPoolService({
+      ...this.#options,
+      nodes: this.nodes,
+      containers: this.#containers,
+      latestTick: () => this.#pool.latest,
+      wantedNodeCount: () =>
+        (this.#capacity.desired ?? []).reduce((sum, { count }) => sum + count, 0),
+      offers: () => this.#market.offers(),
+      order: (order) => this.#pool.order(order),
+      kick: () => this.#provision.kick(),
     });
   }
 
@@ -261,6 +278,7 @@ export class Fleet {
   }
 
   async #provisionStep(): Promise<void> {
+    if (!(await this.#pool.leads())) return;
     const { nodes } = this;
     const containers = this.#containers.placed();
     nodes.noteOccupied(

@@ -1,7 +1,7 @@
 /** The nodes of this fleet: the ledger's open nodes in memory, and whether their agents are here. */
 import type { Isolation, Node, Resources } from "../../core/index.ts";
 import type { AgentSighting } from "../../pool/index.ts";
-import type { NodeLedger, StoredNode } from "../store/record-store.ts";
+import type { Fence, NodeLedger, StoredNode } from "../store/record-store.ts";
 
 export interface NodeRecord {
   stored: StoredNode;
@@ -26,9 +26,12 @@ export class NodeTable {
     this.#ledger = ledger;
   }
 
-  /** Reads the open nodes of an earlier run. */
+  /** Takes over the open nodes of the ledger: of an earlier run, or of another replica. */
   async load(nowMs: number): Promise<void> {
-    for (const stored of await this.#ledger.listOpen()) this.#mirror(stored, nowMs);
+    const open = await this.#ledger.listOpen();
+    const openIds = new Set(open.map(({ node }) => node.nodeId));
+    for (const nodeId of this.#nodes.keys()) if (!openIds.has(nodeId)) this.#nodes.delete(nodeId);
+    for (const stored of open) this.#mirror(stored, nowMs);
   }
 
   /** Open nodes, oldest first. */
@@ -40,9 +43,14 @@ export class NodeTable {
     return this.#nodes.get(nodeId);
   }
 
-  /** Writes nodes to the ledger, all or none, then to memory; terminated ones leave memory. */
-  async put(nodes: readonly StoredNode[], nowMs: number): Promise<void> {
-    await this.#ledger.put(...nodes);
+  /**
+   * Writes nodes to the ledger, all or none, then to memory; terminated ones leave memory.
+   *
+   * @throws PlatformError `conflict` when another has the fence by now.
+   */
+  async put(nodes: readonly StoredNode[], nowMs: number, fence?: Fence): Promise<void> {
+    if (fence === undefined) await this.#ledger.put(...nodes);
+    else await this.#ledger.putFenced(fence, ...nodes);
     for (const stored of nodes) this.#mirror(stored, nowMs);
   }
 

@@ -3,13 +3,20 @@ import { usdFromMicroUsd, type Clock, type Node } from "../../core/index.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "../../pool/index.ts";
 import type { EventBody } from "../../sdk/protocol/index.ts";
 import type { EventBus } from "../services.ts";
-import type { NodeLedger } from "../store/record-store.ts";
+import type { Fence, NewPoolEvent, NodeLedger } from "../store/record-store.ts";
 import type { ContainerDesk } from "./container-desk.ts";
 import { registeredEvent } from "./node-desk.ts";
 import type { NodeTable } from "./node-table.ts";
 
-/** The pool's view of the node ledger; writes go through the table, which mirrors them. */
-export function poolLedgerOf(nodes: NodeTable, ledger: NodeLedger, clock: Clock): PoolLedger {
+/**
+ * The pool's view of the node ledger; writes go through the table, which mirrors them, and are
+ * refused once another replica leads.
+ */
+export function poolLedgerOf(
+  nodes: NodeTable,
+  ledger: NodeLedger,
+  by: { readonly clock: Clock; readonly fence: () => Fence },
+): PoolLedger {
   return {
     put: async (records) => {
       const stored = await Promise.all(
@@ -20,7 +27,7 @@ export function poolLedgerOf(nodes: NodeTable, ledger: NodeLedger, clock: Clock)
           return { ...record, gpuMsUsed, ...(joinedAtMs === undefined ? {} : { joinedAtMs }) };
         }),
       );
-      await nodes.put(stored, clock.nowMs());
+      await nodes.put(stored, by.clock.nowMs(), by.fence());
     },
     get: async (nodeId) => nodes.get(nodeId)?.stored ?? ledger.get(nodeId),
     listOpen: async (): Promise<readonly PoolRecord[]> =>
@@ -33,6 +40,8 @@ export interface PoolListenerOptions {
   readonly containers: ContainerDesk;
   /** A node became usable. */
   readonly onUsable: () => void;
+  /** Keeps an event for people to ask about. */
+  readonly onEvent: (event: NewPoolEvent) => void;
   /** The containers of a node are to leave it. */
   readonly onDraining: () => void;
   /** The market is not what the plan believed. */
@@ -51,6 +60,7 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
     if (kind === "releasing" || kind === "terminated") containers.nodeLost(node.nodeId);
   };
   return (event) => {
+    options.onEvent(storedEventOf(event));
     if (event.kind === "provider_failed") {
       onError(new Error(event.reason), `${event.attempted} on ${event.cloud}`);
     } else if (event.kind === "orphan_released") {
@@ -60,6 +70,25 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
       if (body !== undefined) events.publish({ nodeId: event.node.nodeId }, body);
       act(event);
     }
+  };
+}
+
+/** An event as it is kept. */
+function storedEventOf(event: PoolEvent): NewPoolEvent {
+  const { kind, atMs, reason } = event;
+  if (event.kind === "provider_failed") {
+    const { cloud, attempted } = event;
+    return { kind, atMs, cloud, reason: `${attempted}: ${reason}` };
+  }
+  if (event.kind === "orphan_released") {
+    const { cloud, providerNodeId } = event;
+    return { kind, atMs, cloud, providerNodeId, reason };
+  }
+  const { nodeId, cloud, offerId, providerNodeId } = event.node;
+  return {
+    ...{ kind, atMs, reason, nodeId, cloud },
+    ...(offerId === undefined ? {} : { offerId }),
+    ...(providerNodeId === undefined ? {} : { providerNodeId }),
   };
 }
 

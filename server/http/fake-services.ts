@@ -15,6 +15,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import type { EventFilter, FleetService, ResultsPage, Services } from "../services.ts";
 import type { StoredToken, TokenStore } from "../store/record-store.ts";
 import { systemClock } from "../system-clock.ts";
+import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
 
 const PLAN: PlanSummary = {
@@ -96,6 +97,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       onScaled: () => Promise.resolve(),
     }),
     fleet: createFakeFleet(state),
+    pool: createFakePool(),
     events: createFakeEvents(state),
     agents: {
       handleUpgrade: (_request, socket) =>

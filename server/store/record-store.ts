@@ -267,6 +267,8 @@ export interface NodeLedger {
    * to the whole: each is the difference of two bills.
    */
   spend(fromMs: number, toMs: number): Promise<MicroUsd>;
+  /** When the first machine was launched; undefined before that. */
+  firstLaunchedAtMs(): Promise<number | undefined>;
 }
 
 /** The right of one process to change something alone: a later holder has a higher token. */

@@ -8,6 +8,7 @@ const HOUR_MS = 3_600_000;
 export function testNodes(bench: OpenBench): void {
   testRecords(bench);
   testBills(bench);
+  testSpend(bench);
 }
 
 function testRecords({ store, reopen }: OpenBench): void {
@@ -56,6 +57,7 @@ function testRecords({ store, reopen }: OpenBench): void {
 
 function testBills({ store, reopen }: OpenBench): void {
   it("adds nothing up at first", async () => {
+    expect(await store().nodes.firstLaunchedAtMs()).toBeUndefined();
     expect(await store().nodes.totals(9_000)).toEqual({
       gpuMsPaid: 0,
       gpuMsUsed: 0,
@@ -79,25 +81,6 @@ function testBills({ store, reopen }: OpenBench): void {
     const { nodes } = store();
     await nodes.put(aNode("no_1", { launchedAtMs: 8_000 }));
     expect(await nodes.totals(5_000)).toMatchObject({ gpuMsPaid: 0, costMicroUsd: 0 });
-  });
-
-  it("says what a time cost, so that times which follow each other add up", async () => {
-    const { nodes } = store();
-    // 0.6 micro-dollars a millisecond: rounding each time for itself would lose or add some.
-    const price = { priceMicroUsdPerHour: 0.6 * HOUR_MS };
-    await nodes.put(aNode("no_1", { launchedAtMs: 2_000, terminatedAtMs: 2_011 }, price));
-    await nodes.put(aNode("no_2", { launchedAtMs: 2_004 }, price));
-    await nodes.put(aNode("no_3", {}, price));
-    let sum = 0;
-    for (let fromMs = 1_990; fromMs < 2_050; fromMs += 1) {
-      sum += await nodes.spend(fromMs, fromMs + 1);
-    }
-    expect(sum).toBe(Math.round(11 * 0.6) + Math.round(46 * 0.6));
-    expect(await nodes.spend(1_990, 2_050)).toBe(sum);
-    expect(await nodes.spend(0, 2_000)).toBe(0);
-    expect(await nodes.spend(3_000, 2_500)).toBe(0);
-    const { costMicroUsd } = await nodes.totals(2_050);
-    expect(await nodes.spend(0, 2_050)).toBe(costMicroUsd);
   });
 
   it("sums whole micro-dollars, each node rounded for itself", async () => {
@@ -130,6 +113,29 @@ function testBills({ store, reopen }: OpenBench): void {
     ]);
     const reopened = await reopen();
     expect(await reopened.nodes.totals(3_000)).toMatchObject({ gpuMsPaid: 2_000, gpuMsUsed: 10 });
+  });
+}
+
+/** What is asked of bills by time. */
+function testSpend({ store }: OpenBench): void {
+  it("says what a time cost, so that times which follow each other add up", async () => {
+    const { nodes } = store();
+    // 0.6 micro-dollars a millisecond: rounding each time for itself would lose or add some.
+    const price = { priceMicroUsdPerHour: 0.6 * HOUR_MS };
+    await nodes.put(aNode("no_1", { launchedAtMs: 2_000, terminatedAtMs: 2_011 }, price));
+    await nodes.put(aNode("no_2", { launchedAtMs: 2_004 }, price));
+    await nodes.put(aNode("no_3", {}, price));
+    expect(await nodes.firstLaunchedAtMs()).toBe(2_000);
+    let sum = 0;
+    for (let fromMs = 1_990; fromMs < 2_050; fromMs += 1) {
+      sum += await nodes.spend(fromMs, fromMs + 1);
+    }
+    expect(sum).toBe(Math.round(11 * 0.6) + Math.round(46 * 0.6));
+    expect(await nodes.spend(1_990, 2_050)).toBe(sum);
+    expect(await nodes.spend(0, 2_000)).toBe(0);
+    expect(await nodes.spend(3_000, 2_500)).toBe(0);
+    const { costMicroUsd } = await nodes.totals(2_050);
+    expect(await nodes.spend(0, 2_050)).toBe(costMicroUsd);
   });
 }
 

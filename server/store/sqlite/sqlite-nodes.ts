@@ -102,6 +102,12 @@ export class SqliteNodes implements NodeLedger {
     return Promise.resolve(count(row ?? {}, "cost"));
   }
 
+  async firstLaunchedAtMs(): Promise<number | undefined> {
+    const row = this.#db.get("SELECT MIN(launched_at_ms) AS first FROM nodes");
+    const first = row?.["first"];
+    return Promise.resolve(typeof first === "number" ? first : undefined);
+  }
+
   async totals(nowMs: number): Promise<UsageTotals> {
     const row = this.#db.get(
       `WITH paid AS (
