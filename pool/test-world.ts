@@ -3,6 +3,7 @@ import {
   countingIds,
   createRng,
   DEFAULT_POOL_POLICY,
+  type PlatformError,
   type CloudName,
   type Offer,
   type PlacedContainer,
@@ -30,6 +31,12 @@ export class Crash extends Error {
 /** At which call of the ledger or the provider, counted from now, the process dies. */
 export interface CrashPoint {
   readonly step: number;
+  readonly when: "before" | "after";
+}
+
+/** A failure of one call; `after` loses the answer of a call that took effect. */
+export interface CallFault {
+  readonly error: PlatformError;
   readonly when: "before" | "after";
 }
 
@@ -61,6 +68,8 @@ export class TestWorld {
   readonly endedAtMs = new Map<string, number>();
   /** Where the lives so far have ended: the name of the last call. */
   readonly deaths: string[] = [];
+  /** How a call of the provider by the pool fails, if it does; asked at every such call. */
+  fault: (call: string) => CallFault | undefined = () => undefined;
   /** Requests made of the provider so far. */
   rentCallCount = 0;
   readonly provider: FakeProvider;
@@ -158,12 +167,12 @@ export class TestWorld {
       listOffers: () => this.provider.listOffers(),
       interruptions: () => this.provider.interruptions(),
       close: () => this.provider.close(),
-      listNodes: () => run("listNodes", () => this.#listNodes()),
+      listNodes: () => run("listNodes", () => this.#failing("listNodes", () => this.#listNodes())),
       rent: (request) => {
         this.rentCallCount += 1;
-        return run("rent", () => this.provider.rent(request));
+        return run("rent", () => this.#failing("rent", () => this.provider.rent(request)));
       },
-      release: (ids) => run("release", () => this.#release(ids)),
+      release: (ids) => run("release", () => this.#failing("release", () => this.#release(ids))),
     };
     return new PoolController({
       providers: new Map<CloudName, Provider>([["fake", provider]]),
@@ -201,6 +210,14 @@ export class TestWorld {
 
   #now(): number {
     return this.clock.nowMs() + this.#jumpMs;
+  }
+
+  async #failing<T>(name: string, call: () => Promise<T>): Promise<T> {
+    const fault = this.fault(name);
+    if (fault?.when === "before") throw fault.error;
+    const answer = await call();
+    if (fault !== undefined) throw fault.error;
+    return answer;
   }
 
   #release(ids: readonly string[]): Promise<void> {
