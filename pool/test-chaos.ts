@@ -6,11 +6,12 @@
  * benchmark can both use them.
  */
 import { createRng, MS_PER_MINUTE, PlatformError, type Offer, type Rng } from "../core/index.ts";
+import { CLUSTER_TAG } from "./observe.ts";
 import { STRAY_GRACE_MS } from "./reconcile.ts";
 import { isUnborn } from "./snapshot.ts";
 import type { DesiredLine, PoolRecord } from "./ports.ts";
 import { testOffer } from "./test-pool.ts";
-import { lineOf, TestWorld, type CallFault } from "./test-world.ts";
+import { CLUSTER, lineOf, TestWorld, type CallFault } from "./test-world.ts";
 
 /** What a run found, and where its processes died. */
 export interface ChaosFindings {
@@ -51,6 +52,7 @@ export async function crashRun(seed: number): Promise<ChaosFindings> {
     const alive = (await world.live()).length;
     if (alive !== wanted) found.unsettled.push(`${alive} machines where ${wanted} are wanted`);
   };
+  if (rng.below(2) === 0) await leak(world, offer, "lost-by-another-process");
   await half(count, 30);
   await half(0, 45);
   found.checkBills();
@@ -66,8 +68,8 @@ const JUMP_MS = 5 * MS_PER_MINUTE;
 
 /**
  * An hour of a fleet of up to 40 machines by six offers in two regions: demand that changes,
- * waves of shortage, 30 % failing calls, storms of reclaims, clocks that jump by five minutes and
- * processes that die; then calm.
+ * waves of shortage, 30 % failing calls, storms of reclaims, clocks that jump by five minutes,
+ * machines that nobody knows of and processes that die; then calm.
  */
 export async function chaosHour(seed: number): Promise<ChaosFindings> {
   const rng = createRng(`chaos ${seed}`);
@@ -90,6 +92,8 @@ export async function chaosHour(seed: number): Promise<ChaosFindings> {
       for (const one of offers) world.provider.setCapacity(one.offerId, rng.below(3) * 20);
     }
     if (rng.below(150) === 0) await reclaimHalf(world, rng);
+    const [first = offer] = offers;
+    if (rng.below(100) === 0) await leak(world, first, `lost-${tick}`);
     if (rng.below(200) === 0) world.jump(rng.below(2) === 0 ? JUMP_MS : -JUMP_MS);
     if (rng.below(40) === 0) {
       world.crashAt({ step: rng.below(20), when: rng.below(2) === 0 ? "before" : "after" });
@@ -139,6 +143,18 @@ async function reclaimHalf(world: TestWorld, rng: Rng): Promise<void> {
   for (const { providerNodeId } of await world.live()) {
     if (rng.below(2) === 0) world.provider.reclaim(providerNodeId);
   }
+}
+
+/** A machine of this cluster that no record will ever know of. */
+async function leak(world: TestWorld, { offerId }: Offer, nodeId: string): Promise<void> {
+  const offers = (await world.provider.listOffers()).filter((one) => one.offerId === offerId);
+  await world.provider.rent({
+    offers,
+    nodeIds: [nodeId],
+    clientToken: nodeId,
+    userData: "",
+    tags: { [CLUSTER_TAG]: CLUSTER },
+  });
 }
 
 const noFault = (): undefined => undefined;
