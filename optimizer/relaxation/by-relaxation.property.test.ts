@@ -9,7 +9,6 @@ import { readInput } from "../read-input.ts";
 import { createSolvers } from "../solvers/create-solvers.ts";
 import { anyMiddleInput } from "../test-instances.ts";
 import { verifyPlan } from "../verify-plan.ts";
-import { dive } from "./dive.ts";
 import { land } from "./land.ts";
 import { lossesOf } from "./losses.ts";
 import { relax } from "./relax.ts";
@@ -113,8 +112,7 @@ describe("losses", () => {
           expect(relaxation).toBeDefined();
           if (!relaxation) return;
           const { solution, boundUsd } = relaxation;
-          const dived = dive(model, solution, { leftMs: () => 1e5, up: 0.6, tier: 0.8 });
-          const candidate = land(model, (dived ?? solution).values);
+          const candidate = land(model, solution.values);
           const losses = lossesOf(model, solution, candidate);
           for (const usd of [...losses.groups, ...losses.classes])
             expect(usd).toBeGreaterThan(-1e-5);
