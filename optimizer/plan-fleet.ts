@@ -164,6 +164,7 @@ async function planBy(
 ): Promise<FleetPlan | undefined> {
   const whole = new WholeModel(session);
   const first = large ? await attempt(session, () => large.solve()) : undefined;
+  session.hasCandidate = first !== undefined;
   const isWorthIt =
     columnCount(session.problem) <= sizes.middleColumnCountMax || !session.solver.openLinear;
   const second = first?.isEnough !== true && isWorthIt ? await whole.solve() : undefined;

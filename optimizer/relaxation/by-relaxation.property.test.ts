@@ -7,6 +7,7 @@ import { presolve } from "../presolve.ts";
 import { fixedUsdOf } from "../problem.ts";
 import { readInput } from "../read-input.ts";
 import { createSolvers } from "../solvers/create-solvers.ts";
+import type { MipSolver } from "../solvers/solver.ts";
 import { anyMiddleInput } from "../test-instances.ts";
 import { verifyPlan } from "../verify-plan.ts";
 import { land } from "./land.ts";
@@ -90,6 +91,22 @@ describe("plans by relaxation", () => {
       { numRuns: 10 },
     );
   }, 120_000);
+
+  it("do not call it a failure when the whole model is out of time after them", async () => {
+    const [input] = fc.sample(anyMiddleInput({ offers: 16, classes: 8 }), { numRuns: 1, seed: 5 });
+    if (!input) throw new Error("no sample");
+    const late: MipSolver = {
+      ...highs,
+      solve: () => Promise.resolve({ status: "no_solution", reason: "no time", isLate: true }),
+    };
+    const exact = { ...input, policy: { ...input.policy, gapFraction: 0 } };
+    const sizes = { ...RELAXED, middleColumnCountMax: Infinity };
+    const plan = await planBySize(sizes, exact, { highs: late });
+    expect(plan).toMatchObject({ solver: "highs", solverFailures: [] });
+    expect(verifyPlan(exact, plan)).toEqual([]);
+    const alone = await planBySize(WHOLE, exact, { highs: late });
+    expect(alone.solverFailures[0]).toMatch(/no_solution \(no time\)/);
+  });
 
   it("without a memory are what they are with an empty one", async () => {
     const [input] = fc.sample(anyMiddleInput({ offers: 16, classes: 8 }), { numRuns: 1, seed: 5 });
