@@ -92,7 +92,7 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
 /** The policy file's, or the default; single settings of the environment go before it. */
 function policyOf(settings: Settings): Policy {
   const path = settings.read("policyFile", "FLOTILLA_POLICY", filePath);
-  const { optimizer, pool } = path === undefined ? DEFAULT_POLICY : policyIn(path);
+  const { optimizer, pool, scheduler } = path === undefined ? DEFAULT_POLICY : policyIn(path);
   const budgetUsd = settings.read(undefined, "FLOTILLA_BUDGET_USD_PER_HOUR", usd);
   const clouds = settings.read(undefined, "FLOTILLA_CLOUDS", listOf(oneOf(CLOUD_NAMES)));
   const regions = settings.read(undefined, "FLOTILLA_REGIONS", listOf(region));
@@ -114,6 +114,7 @@ function policyOf(settings: Settings): Policy {
         settings.read(undefined, "FLOTILLA_NODES_MAX", wholeNumber(0, 100_000)) ??
         pool.nodeCountMax,
     },
+    scheduler,
   };
 }
 
