@@ -10,5 +10,6 @@ export {
   type StartContainer,
 } from "./agent/link.ts";
 export { parseEmulatedGpus, machineResources } from "./agent/machine.ts";
+export { roomFor } from "./agent/room.ts";
 export { reap } from "./agent/reap.ts";
 export { createAgent } from "./agent/start-agent.ts";

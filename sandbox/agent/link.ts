@@ -32,6 +32,8 @@ export interface HeldContainer {
   readonly containerId: string;
   readonly functionId: string;
   readonly state: "starting" | "ready";
+  /** Cards of the node that it sits on, numbered from 0; empty without GPUs. */
+  readonly cards: readonly number[];
   /** Inputs it was handed whose results were not yet acknowledged. */
   readonly inputIds: readonly string[];
 }
@@ -45,6 +47,8 @@ export interface StartContainer {
   /** SHA-256 of the bundle; the agent fetches it from `/v1/blobs` once and caches it. */
   readonly codeSha256: string;
   readonly resources: Resources;
+  /** Cards of the node for it, numbered from 0; absent leaves them to the agent. */
+  readonly cards?: readonly number[];
   readonly env: Readonly<Record<string, string>>;
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
