@@ -9,4 +9,5 @@ export {
 export { type FunctionState } from "./autoscale/function-state.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";
+export { type PlacementPlan } from "./plan.ts";
 export { Scheduler } from "./scheduler.ts";

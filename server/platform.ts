@@ -22,6 +22,7 @@ import {
 import { Upkeep } from "./assembly/upkeep.ts";
 import { createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
+import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import type { PlatformConfig } from "./config.ts";
 import { Fleet } from "./fleet/fleet.ts";
@@ -72,7 +73,13 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const whole: Whole = { serverUrl: "" };
   const calls = new CallDesk({
     ...foundations,
-    queuePrefix: QUEUE_PREFIX,
+    openQueue: (functionId) =>
+      new FunctionQueue({
+        functionId,
+        connection: foundations.redis,
+        prefix: QUEUE_PREFIX,
+        onError: (error) => foundations.onError(error, `reaching the queue of ${functionId}`),
+      }),
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
     takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
     onLoadChanged: () => fleet.kickPlace(),

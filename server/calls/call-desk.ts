@@ -1,5 +1,4 @@
 /** Builds the call side of the server: functions, their queues, and the service over them. */
-import type { Redis } from "ioredis";
 import type { Clock } from "../../core/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload } from "../blobs/payloads.ts";
@@ -8,7 +7,7 @@ import type { InputRef, RecordStore, StoredInput } from "../store/record-store.t
 import { LedgeredCalls } from "./call-service.ts";
 import { CallWatch } from "./call-watch.ts";
 import type { DispatcherPort } from "./function-dispatcher.ts";
-import { FunctionQueue, type InputRange } from "./function-queue.ts";
+import type { InputRange, RangeQueue } from "./function-queue.ts";
 import { FunctionTable } from "./function-table.ts";
 import { inputIdOf, inputRefOf, type LocalInput } from "./input.ts";
 import { PayloadCache } from "./payload-cache.ts";
@@ -18,8 +17,7 @@ import type { Settlement } from "./settlement.ts";
 export interface CallDeskOptions {
   readonly store: RecordStore;
   readonly blobs: BlobStore;
-  readonly redis: Redis;
-  readonly queuePrefix: string;
+  readonly openQueue: (functionId: string) => RangeQueue;
   readonly events: EventBus;
   readonly clock: Clock;
   /** Where containers are reached. */
@@ -47,7 +45,6 @@ export class CallDesk {
 
   constructor(options: CallDeskOptions) {
     this.#options = options;
-    const { redis, queuePrefix, onError } = options;
     const shared = { ...options, watch: this.#watch };
     this.#recorder = new ResultRecorder({
       ...shared,
@@ -57,13 +54,7 @@ export class CallDesk {
     this.functions = new FunctionTable({
       store: options.store,
       portFor: (functionId) => this.#portFor(functionId),
-      openQueue: (functionId) =>
-        new FunctionQueue({
-          functionId,
-          connection: redis,
-          prefix: queuePrefix,
-          onError: (error) => onError(error, `reaching the queue of ${functionId}`),
-        }),
+      openQueue: options.openQueue,
     });
     this.service = new LedgeredCalls({
       ...shared,
@@ -100,6 +91,11 @@ export class CallDesk {
           .recordAttempts(inputs, containerId, clock.nowMs())
           .catch((error: unknown) => onError(error, `noting attempts in ${containerId}`));
       },
+      excuseAttempts: (inputs, containerId) => {
+        store.ledger
+          .excuseAttempts(inputs, containerId)
+          .catch((error: unknown) => onError(error, `excusing attempts in ${containerId}`));
+      },
       record: (settlements) =>
         this.#recorder.record(settlements, (settlement) => {
           const gpuCount = this.functions.peek(functionId)?.gpuCount ?? 0;
@@ -117,7 +113,7 @@ export class CallDesk {
       const ref = { callId: range.callId, index };
       const payload = this.#cache.take(ref);
       if (payload === undefined) missing.push(ref);
-      else found.push({ ...ref, payload, attempts: 0, suspect: false });
+      else found.push({ ...ref, payload, attempts: 0, excusedAttempts: 0, suspect: false });
     }
     if (missing.length === 0) return found;
     const loaded = await this.#loadFromLedger(missing);
@@ -141,7 +137,7 @@ export class CallDesk {
 }
 
 async function loadedOf(blobs: BlobStore, input: StoredInput): Promise<Loaded> {
-  const { callId, index, attempts } = input;
+  const { callId, index, attempts, excusedAttempts } = input;
   const payload = await loadPayload(blobs, input.payload);
-  return { callId, index, attempts, suspect: false, payload };
+  return { callId, index, attempts, excusedAttempts, suspect: false, payload };
 }

@@ -113,7 +113,9 @@ export class Capacity {
   #wantedContainers(): readonly ContainerRecord[] {
     return this.#options.containers.all().filter((container) => {
       if (container.state === "stopping") return false;
-      if (container.nodeId === undefined) return container.pendingReason !== undefined;
+      if (container.nodeId === undefined) {
+        return container.pendingReason !== undefined && container.wantsRoom;
+      }
       return this.#options.nodes.get(container.nodeId)?.stored.node.cloud !== LOCAL;
     });
   }

@@ -17,10 +17,16 @@ export interface ContainerRecord {
   /** Since when it has had no input; undefined while it starts or works. */
   idleSinceMs: number | undefined;
   inputsDone: number;
+  /** Cards of its node that it sits on; undefined while nobody has said. */
+  cards: readonly number[] | undefined;
+  /** Others were ended for it, and it has not got their room yet. */
+  isOwed: boolean;
   /** Nodes that refused it; not asked again before the time given. */
   readonly refusedUntilMs: Map<string, number>;
   /** Why it has no node, when it has none. */
   pendingReason: string | undefined;
+  /** Whether more room would help it, when it has no node; not so where a quota binds. */
+  wantsRoom: boolean;
 }
 
 export class ContainerTable {
@@ -54,8 +60,11 @@ export class ContainerTable {
       readyAtMs: undefined,
       idleSinceMs: undefined,
       inputsDone: 0,
+      cards: undefined,
+      isOwed: false,
       refusedUntilMs: new Map(),
       pendingReason: undefined,
+      wantsRoom: true,
     };
     this.#containers.set(containerId, record);
     return record;
@@ -71,16 +80,8 @@ export class ContainerTable {
   /** What holds room on nodes, as the scheduler and the pool see it. */
   placed(): readonly PlacedContainer[] {
     return this.all().flatMap((container) => {
-      if (container.nodeId === undefined) return [];
-      return [
-        {
-          containerId: container.containerId,
-          functionId: container.live.functionId,
-          nodeId: container.nodeId,
-          resources: resourcesOf(container.live.needs),
-          ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
-        },
-      ];
+      const { nodeId } = container;
+      return nodeId === undefined ? [] : [placedOf(container, nodeId)];
     });
   }
 
@@ -92,4 +93,24 @@ export class ContainerTable {
       .filter(counts)
       .map(({ live, containerId }) => ({ needs: live.needs, containerId }));
   }
+}
+
+/** A container on its node, as the scheduler sees it. */
+export function placedOf(
+  { containerId, live, state, idleSinceMs, cards }: ContainerRecord,
+  nodeId: string,
+): PlacedContainer {
+  return {
+    containerId,
+    functionId: live.functionId,
+    nodeId,
+    resources: resourcesOf(live.needs),
+    needs: live.needs,
+    workspaceId: live.workspaceId,
+    priority: live.spec.priority,
+    evictable: live.needs.preemptible,
+    ...(state === "stopping" ? { ending: true } : {}),
+    ...(cards === undefined ? {} : { cards }),
+    ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
+  };
 }

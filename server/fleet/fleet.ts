@@ -17,15 +17,12 @@ import type { Settlement } from "../calls/settlement.ts";
 import type { Metrics } from "../http/metrics.ts";
 import type { EventBus, FleetService } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
-import { Autoscaling } from "./autoscaling.ts";
 import { Capacity } from "./capacity.ts";
-import { ContainerDesk, noteIdle } from "./container-desk.ts";
 import { ContainerTable } from "./container-table.ts";
-import { EvictionRound } from "./eviction.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
-import { Placement } from "./placement.ts";
+import { Placing } from "./placing.ts";
 import { Planner } from "./planner.ts";
 import { listenToPool, poolLedgerOf } from "./pool-side.ts";
 import { Round } from "./round.ts";
@@ -61,11 +58,8 @@ export class Fleet {
   readonly nodes: NodeTable;
   readonly #options: FleetOptions;
   readonly #containers = new ContainerTable();
-  readonly #desk: ContainerDesk;
   readonly #nodeDesk: NodeDesk;
-  readonly #autoscaling: Autoscaling;
-  readonly #placement: Placement;
-  readonly #eviction: EvictionRound;
+  readonly #placing: Placing;
   readonly #capacity: Capacity;
   readonly #market: Market;
   readonly #pool: PoolController;
@@ -89,23 +83,25 @@ export class Fleet {
     this.#place = round("placing containers", TICK_MS, () => this.#placeStep());
     this.#provision = round("provisioning machines", TICK_MS, () => this.#provisionStep());
     this.#maintain = round("keeping house", MAINTAIN_MS, () => this.#maintainStep());
-    const kickPlace = (): void => this.#place.kick();
-    const placementHub = { link: (nodeId: string) => this.hub.link(nodeId) };
-    const shared = { containers, nodes: this.nodes, events, clock, hub: placementHub };
-    this.#placement = new Placement({ ...shared, rng: options.rng });
-    this.#desk = new ContainerDesk({
-      ...shared,
+    this.#placing = new Placing({
       functions,
-      placement: this.#placement,
+      containers,
+      nodes: this.nodes,
+      hub: { link: (nodeId: string) => this.hub.link(nodeId) },
+      events,
+      clock,
+      ids,
+      rng: options.rng,
+      policy: policy.scheduler,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
-      onLoadChanged: kickPlace,
+      onLoadChanged: () => this.#place.kick(),
       onError,
     });
     this.#nodeDesk = new NodeDesk({
       ...options,
       nodes: this.nodes,
-      containers: this.#desk,
+      containers: this.#placing.desk,
       onArrived: () => this.kick(),
     });
     this.hub = new AgentHub({
@@ -113,15 +109,6 @@ export class Fleet {
       clock,
       silenceMsMax: policy.pool.heartbeatTimeoutMs,
       onError,
-    });
-    const stop = (container: Parameters<ContainerDesk["stop"]>[0], reason: string): void =>
-      this.#desk.stop(container, reason);
-    this.#autoscaling = new Autoscaling({ functions, containers, clock, ids, stop });
-    this.#eviction = new EvictionRound({
-      containers,
-      nodes: () => this.#placement.schedulableNodes(),
-      clock,
-      stop,
     });
     this.#pool = this.#openPool();
     this.#capacity = new Capacity({
@@ -138,7 +125,7 @@ export class Fleet {
       containers,
       nodes: this.nodes,
       startedAtMs: clock.nowMs(),
-      stop,
+      stop: (container, reason) => this.#placing.desk.stop(container, reason),
       latestPlan: () => this.#capacity.latest,
     });
   }
@@ -197,7 +184,7 @@ export class Fleet {
   }
 
   stopApp(appId: string, reason: string): void {
-    this.#desk.stopApp(appId, reason);
+    this.#placing.desk.stopApp(appId, reason);
     this.kick();
   }
 
@@ -217,7 +204,7 @@ export class Fleet {
       userDataFor: (node) => userDataFor(node.nodeId),
       onEvent: listenToPool({
         events,
-        containers: this.#desk,
+        containers: this.#placing.desk,
         onUsable: () => this.#place.kick(),
         onMarketChanged: () => this.#capacity.replan(),
         onError,
@@ -226,14 +213,7 @@ export class Fleet {
   }
 
   async #placeStep(): Promise<void> {
-    const nowMs = this.#options.clock.nowMs();
-    for (const container of this.#containers.all()) noteIdle(container, nowMs);
-    await this.#autoscaling.tick();
-    const pendingBefore = this.#pendingReasons();
-    this.#placement.tick();
-    this.#eviction.tick();
-    for (const live of this.#options.calls.functions.all()) live.dispatcher.pump();
-    if (this.#pendingReasons() !== pendingBefore) this.#provision.kick();
+    if (await this.#placing.tick()) this.#provision.kick();
   }
 
   async #provisionStep(): Promise<void> {
@@ -285,14 +265,5 @@ export class Fleet {
     }
     const byState = Map.groupBy(this.nodes.all(), ({ stored }) => stored.node.state);
     for (const [state, records] of byState) metrics.setNodes(state, records.length);
-  }
-
-  /** Changes when a container begins or ceases to wait, or waits for another reason. */
-  #pendingReasons(): string {
-    return this.#containers
-      .all()
-      .filter((container) => container.state === "pending")
-      .map(({ containerId, pendingReason }) => `${containerId}=${pendingReason ?? ""}`)
-      .join(";");
   }
 }

@@ -152,6 +152,8 @@ export interface InputRef {
 export interface StoredInput extends InputRef {
   readonly payload: StoredPayload;
   readonly attempts: number;
+  /** Those of the attempts whose containers the platform itself ended. */
+  readonly excusedAttempts: number;
   readonly finished: boolean;
 }
 
@@ -190,6 +192,8 @@ export interface CallLedger {
     containerId: string,
     startedAtMs: number,
   ): Promise<void>;
+  /** Notes that the platform itself ended these inputs' attempts in a container. */
+  excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void>;
   /** Records results; the first one of an input wins for ever. */
   recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
   /** Gives every unfinished input of a call the outcome `cancelled` and closes the call. */

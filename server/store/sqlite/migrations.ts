@@ -114,4 +114,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // JSON of what was updated of a function's scaling since its deployment.
   "ALTER TABLE functions ADD COLUMN scaling TEXT;",
+  // 1 when the platform itself ended the container: held against no input.
+  "ALTER TABLE attempts ADD COLUMN excused INTEGER NOT NULL DEFAULT 0;",
 ];
