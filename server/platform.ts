@@ -244,10 +244,18 @@ async function endApp(
   fleet.stopApp(appId, "its app was stopped");
 }
 
-/** Takes up what an earlier run of the platform left: unfinished inputs, floors of containers. */
+/**
+ * Takes up what an earlier run of the platform left: unfinished inputs, floors of containers,
+ * functions whose next call is expected.
+ */
 async function resume({ store }: Foundations, calls: CallDesk, fleet: Fleet): Promise<void> {
   await rebuildQueues(store, calls.functions, () => true);
   for (const deployment of await store.registry.list(DEFAULT_WORKSPACE)) {
-    if (deployment.state === "running") await keepWarm(deployment, calls, fleet);
+    if (deployment.state !== "running") continue;
+    await keepWarm(deployment, calls, fleet);
+    for (const each of deployment.functions) {
+      const isExpected = await calls.arrivals.isExpected({ ...each, deployment });
+      if (isExpected) await calls.functions.get(each.functionId);
+    }
   }
 }

@@ -4,6 +4,7 @@ import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload } from "../blobs/payloads.ts";
 import type { CallService, EventBus } from "../services.ts";
 import type { InputRef, RecordStore, StoredInput } from "../store/record-store.ts";
+import { ArrivalMemory } from "./arrival-memory.ts";
 import { LedgeredCalls } from "./call-service.ts";
 import { CallWatch } from "./call-watch.ts";
 import type { DispatcherPort } from "./function-dispatcher.ts";
@@ -36,6 +37,8 @@ type Loaded = Omit<LocalInput, "lease" | "inputId">;
 
 export class CallDesk {
   readonly functions: FunctionTable;
+  /** What functions have learned of their load. */
+  readonly arrivals: ArrivalMemory;
   readonly service: CallService;
   readonly #options: CallDeskOptions;
   readonly #watch = new CallWatch();
@@ -51,8 +54,10 @@ export class CallDesk {
       ledger: options.store.ledger,
       onCall: (call) => this.functions.noteCall(call),
     });
+    this.arrivals = new ArrivalMemory({ ...options, store: options.store.arrivals });
     this.functions = new FunctionTable({
       store: options.store,
+      memory: this.arrivals,
       portFor: (functionId) => this.#portFor(functionId),
       openQueue: options.openQueue,
     });
@@ -75,6 +80,7 @@ export class CallDesk {
   async close(): Promise<void> {
     this.#watch.notifyAll();
     this.#recorder.close();
+    await this.functions.writeArrivals(true);
     await this.functions.close();
   }
 

@@ -14,12 +14,14 @@ import type {
   WireError,
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
+import type { ArrivalHistory } from "../../scheduler/index.ts";
 
 export interface RecordStore {
   readonly registry: Registry;
   readonly tokens: TokenStore;
   readonly ledger: CallLedger;
   readonly calls: CallReader;
+  readonly arrivals: ArrivalStore;
   readonly nodes: NodeLedger;
   readonly plans: PlanLog;
   close(): Promise<void>;
@@ -217,6 +219,32 @@ export interface CallReader {
   ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }>;
   /** Removes finished calls older than `beforeMs`, at most `limit`; gives how many. */
   expire(beforeMs: number, limit: number): Promise<number>;
+}
+
+// ---------------------------------------------------------------- arrivals
+
+/** A function by name, whatever its version. */
+export interface FunctionKey {
+  readonly workspaceId: string;
+  readonly app: string;
+  readonly name: string;
+}
+
+/** When a function was called, and how long a container of it takes to start. */
+export interface StoredArrivals extends FunctionKey {
+  /** When this was written; the counts end with that second. */
+  readonly atMs: number;
+  /** Its counts may lack zeros in front. */
+  readonly history: ArrivalHistory;
+  /** Moving average of a start; absent until one has succeeded. */
+  readonly startupMs?: number;
+}
+
+/** A bounded memory of the functions that were called last; losing it costs a few late starts. */
+export interface ArrivalStore {
+  /** Inserts or replaces by function; the functions called longest ago make room. */
+  put(arrivals: StoredArrivals): Promise<void>;
+  get(key: FunctionKey): Promise<StoredArrivals | undefined>;
 }
 
 // ---------------------------------------------------------------- nodes and plans

@@ -1,5 +1,8 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ContainerSummary, PlatformEvent } from "../../sdk/protocol/index.ts";
+import type { StoredArrivals } from "../../server/store/record-store.ts";
+import { openRecordStore } from "../../server/store/sqlite/open.ts";
 import { streamEvents } from "../../sdk/commands/event-stream.ts";
 import { Client } from "../../sdk/index.ts";
 import { TestPlatform } from "../support/platform.ts";
@@ -55,6 +58,32 @@ describe("scheduling", () => {
     };
     // Under gVisor a container counts its own cards from 0.
     await expect.poll(look, { timeout: 60_000 }).toEqual(["0 as 0", "1 as 0"]);
+  });
+
+  it("remembers when a function was called though the server is killed", async () => {
+    const remembered = async (): Promise<StoredArrivals | undefined> => {
+      const store = openRecordStore(join(platform.dataDir, "records.sqlite"));
+      const key = { workspaceId: "default", app: "scheduling", name: "quick" };
+      const arrivals = await store.arrivals.get(key);
+      await store.close();
+      return arrivals;
+    };
+    const quick = await platform.lookup<[], string>("scheduling", "quick");
+    expect(await quick.remote()).toBe("quick");
+    await expect.poll(remembered, { timeout: 30_000 }).toBeDefined();
+    const before = await remembered();
+    process.kill(platform.running.pid, "SIGKILL");
+    await platform.start(["--local-gpus", "L4:2"]);
+    const again = await platform.lookup<[], string>("scheduling", "quick");
+    expect(await again.remote()).toBe("quick");
+    const last = async (): Promise<number> => (await remembered())?.history.lastAtMs ?? 0;
+    await expect
+      .poll(last, { timeout: 30_000 })
+      .toBeGreaterThan(before?.history.lastAtMs ?? Infinity);
+    // It went on with what it knew: a server that knew nothing would begin with the second call.
+    expect((await remembered())?.history.awakenings[0]?.atMs).toBe(
+      before?.history.awakenings[0]?.atMs,
+    );
   });
 
   it("ends a less important call for a more important one, and then gives it its one result", async () => {
