@@ -114,6 +114,7 @@ describe("the link", () => {
     expect(link.all("hello")).toMatchObject([
       {
         containers: [],
+        artifacts: [SHA256],
         node: {
           nodeId: "no_1",
           resources: RESOURCES,
@@ -221,6 +222,18 @@ describe("what fits", () => {
     await until(() => runtime.started.length === 2, "both have started");
     expect(runtime.started.map(({ spec }) => spec.containerId)).toEqual(["co_1", "co_2"]);
     expect(link.all("refused")).toEqual([]);
+  });
+
+  test("code that comes to the disk is told of, now and on the next connection", async () => {
+    await rm(join(dir, SHA256));
+    server.blobs.set(SHA256, CODE);
+    run();
+    const first = await welcome(0);
+    expect(first.all("hello")).toMatchObject([{ artifacts: [] }]);
+    startOn(first, "co_1");
+    expect(await first.hear("kept")).toMatchObject([{ artifact: SHA256 }]);
+    first.cut();
+    expect((await welcome(1)).all("hello")).toMatchObject([{ artifacts: [SHA256] }]);
   });
 
   test("a container that cannot start leaves its room to the next", async () => {

@@ -80,6 +80,7 @@ export class NodeAgent {
       dir: options.codeDir,
       serverUrl,
       token: () => this.#link.token,
+      onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
@@ -95,6 +96,7 @@ export class NodeAgent {
 
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
+    await this.#code.open();
     await this.#link.run();
   }
 
@@ -126,7 +128,7 @@ export class NodeAgent {
         .map((one) => one.result.inputId);
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
-    return { type: "hello", node, containers };
+    return { type: "hello", node, containers, artifacts: this.#code.kept };
   }
 
   #receive(message: ServerMessage, body: Uint8Array): void {

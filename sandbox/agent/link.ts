@@ -112,7 +112,11 @@ export type AgentMessage =
       readonly type: "hello";
       readonly node: NodeFacts;
       readonly containers: readonly HeldContainer[];
+      /** Content hashes on the node's disk, at most 64, those used last. */
+      readonly artifacts: readonly string[];
     }
+  /** Something has come to the node's disk, by its content hash. */
+  | { readonly type: "kept"; readonly artifact: string }
   /** The node cannot take this container (no room, cannot start any): place it elsewhere. */
   | { readonly type: "refused"; readonly containerId: string; readonly reason: string }
   /** The user's module is loaded; `startMs` is from receipt of `start`. */

@@ -56,6 +56,7 @@ export class NodeDesk implements AgentEvents {
     record.connected = true;
     record.lastHeardAtMs = nowMs;
     record.facts = { resources, isolation };
+    this.#options.nodes.noteArtifacts(link.nodeId, hello.artifacts);
     if (record.stored.node.cloud === "local") await this.#welcomeLocal(record, nowMs);
     await this.#options.containers.reconcile(link.nodeId, hello.containers, link);
     this.#options.onArrived();
@@ -63,7 +64,8 @@ export class NodeDesk implements AgentEvents {
   }
 
   message(...[link, message, body]: Parameters<AgentEvents["message"]>): void {
-    this.#options.containers.handle(link, message, body);
+    if (message.type === "kept") this.#options.nodes.noteArtifact(link.nodeId, message.artifact);
+    else this.#options.containers.handle(link, message, body);
   }
 
   departed(link: AgentLink): void {

@@ -68,6 +68,48 @@ describe("cards", () => {
   });
 });
 
+describe("code", () => {
+  test("a container goes where its code is, among nodes that are alike otherwise", async () => {
+    const fleet = open();
+    for (const nodeId of ["no_1", "no_2", "no_3"]) await fleet.add({ nodeId, gpuCount: 8 });
+    const elsewhere = await fleet.deploy("elsewhere", GPU);
+    await fleet.call(elsewhere);
+    await fleet.until(() => fleet.of(elsewhere).length === 1, "it is placed");
+    expect(fleet.of(elsewhere)).toMatchObject([{ nodeId: "no_1" }]);
+    await fleet.until(() => fleet.isBusy(elsewhere), "it works");
+    fleet.agents.get("no_1")?.answer();
+    await fleet.round();
+    for (const { containerId } of fleet.of(elsewhere)) {
+      const container = fleet.containers.get(containerId);
+      if (container !== undefined) fleet.placing.desk.stop(container, "to start again");
+    }
+    await fleet.until(() => fleet.containers.all().length === 0, "it has ended");
+    fleet.nodes.noteArtifact("no_3", elsewhere.codeSha256);
+    await fleet.call(elsewhere);
+    await fleet.until(() => fleet.of(elsewhere).length === 1, "it is placed again");
+    expect(fleet.of(elsewhere)).toMatchObject([{ nodeId: "no_3" }]);
+  });
+
+  test("a node is the same object until something about it changes, and remembers 64 artifacts", async () => {
+    const fleet = open();
+    await fleet.add({ nodeId: "no_1", gpuCount: 1 });
+    const { nodes } = fleet;
+    const [bare] = nodes.schedulable();
+    expect(nodes.schedulable()[0]).toBe(bare);
+    for (let count = 0; count < 70; count += 1) nodes.noteArtifact("no_1", `hash-${count}`);
+    nodes.noteArtifact("no_1", "hash-10");
+    const [full] = nodes.schedulable();
+    expect(full?.cachedArtifacts).toHaveLength(64);
+    expect(full?.cachedArtifacts?.at(-1)).toBe("hash-10");
+    expect(nodes.schedulable()[0]).toBe(full);
+    await nodes.update("no_1", { state: "cordoned" }, fleet.clock.nowMs());
+    expect(nodes.schedulable()[0]).toMatchObject({
+      state: "cordoned",
+      cachedArtifacts: full?.cachedArtifacts,
+    });
+  });
+});
+
 describe("two servers over one fleet", () => {
   /** What is held never exceeds what a node has, whatever was asked of it. */
   const expectWithin = (agent: TestAgent): void => {

@@ -1,5 +1,5 @@
 /** Puts pending containers on nodes: asks the scheduler, tells the agents, remembers refusals. */
-import type { Clock, ContainerRequest, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
+import type { Clock, ContainerRequest, Rng, SchedulerPolicy } from "../../core/index.ts";
 import { Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
@@ -25,6 +25,8 @@ const NOTHING_WANTED: WantedEnds = { evictions: [], reservations: [] };
 
 /** How long a node that refused a container is not asked for it again. */
 const REFUSAL_MS = 5_000;
+/** Sizes weigh what a container reads against each other; code is all that nodes keep for it. */
+const CODE_MIB = 1;
 
 export class Placement {
   readonly #options: PlacementOptions;
@@ -43,7 +45,7 @@ export class Placement {
     const { containers, rng } = this.#options;
     const { placements, refusals, ...wanted } = this.#scheduler.round(
       pending.map((one) => requestOf(one, nowMs)),
-      { nodes: this.schedulableNodes(), containers: containers.placed() },
+      { nodes: this.#options.nodes.schedulable(), containers: containers.placed() },
       { nowMs, rng: rng.fork(`place/${nowMs}`) },
     );
     for (const placed of placements) {
@@ -71,14 +73,6 @@ export class Placement {
     container.cards = undefined;
     container.pendingReason = reason;
     container.wantsRoom = true;
-  }
-
-  /** The nodes that containers can be placed on. */
-  schedulableNodes(): readonly Node[] {
-    return this.#options.nodes
-      .all()
-      .filter((record) => record.connected)
-      .map((record) => record.stored.node);
   }
 
   /** No machine is rented for such a one, so nobody else says why it waits. */
@@ -120,6 +114,7 @@ function requestOf(container: ContainerRecord, nowMs: number): ContainerRequest 
     requestedAtMs: container.requestedAtMs,
     workspaceId: container.live.workspaceId,
     priority: container.live.spec.priority,
+    artifacts: [{ contentHash: container.live.codeSha256, sizeMiB: CODE_MIB }],
     ...(container.isOwed ? { isOwed: true } : {}),
     // It then draws among several nodes, so that not all that were refused go for the next one.
     ...(excludedNodeIds.length === 0

@@ -50,7 +50,7 @@ export class Placing {
     this.#autoscaling = new Autoscaling({ ...options, stop: this.#stop });
     this.#eviction = new EvictionRound({
       ...options,
-      nodes: () => this.#placement.schedulableNodes(),
+      nodes: () => options.nodes.schedulable(),
       stop: this.#stop,
     });
   }
