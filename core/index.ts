@@ -38,6 +38,7 @@ export { DEFAULT_POLICY, DEFAULT_POOL_POLICY, type Policy, type PoolPolicy } fro
 export {
   DEFAULT_SCHEDULER_POLICY,
   STRATEGY_NAMES,
+  type RepackPolicy,
   type SchedulerPolicy,
   type StrategyName,
   type WorkspaceQuota,

@@ -326,6 +326,29 @@ describe("a function's dispatcher", () => {
     expect(bench.takeSent().get("co_a")).toHaveLength(1);
   });
 
+  it("lets a draining container finish what it began, and gives it nothing more until it stays", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 3);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const [first] = bench.takeSent().get("co_a") ?? [];
+    if (first === undefined) throw new Error("one input was sent");
+    bench.dispatcher.containerDrains("co_a");
+    expect(bench.takenBack).toEqual([{ containerId: "co_a", inputIds: [inputIdOf(first)] }]);
+    // Long enough that a container is handed one input at a time.
+    await bench.answer("co_a", [first], "succeeded", 1_000);
+    await bench.dispatcher.enqueue(CALL, 3, 4);
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().size).toBe(0);
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    expect([...bench.takeSent().keys()]).toEqual(["co_b"]);
+    bench.dispatcher.containerStays("co_a");
+    await settled();
+    expect([...bench.takeSent().keys()]).toEqual(["co_a"]);
+  });
+
   it("gives back what is unfinished when it closes", async () => {
     const bench = new Bench();
     await bench.dispatcher.enqueue(CALL, 0, 3);

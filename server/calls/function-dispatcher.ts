@@ -65,6 +65,8 @@ interface Slot {
   headSinceMs: number;
   /** When it was last asked to give inputs back. */
   takenBackAtMs: number;
+  /** It finishes what it has and gets nothing more. */
+  isDraining: boolean;
 }
 
 const ONE_AT_A_TIME: InputConcurrency = { target: 1, max: 1 };
@@ -162,7 +164,8 @@ export class FunctionDispatcher {
   containerReady(containerId: string): void {
     if (!this.#slots.has(containerId)) {
       const inflight = new Map<string, LocalInput>();
-      this.#slots.set(containerId, { containerId, inflight, headSinceMs: 0, takenBackAtMs: 0 });
+      const times = { headSinceMs: 0, takenBackAtMs: 0 };
+      this.#slots.set(containerId, { containerId, inflight, ...times, isDraining: false });
     }
     this.pump();
   }
@@ -182,6 +185,22 @@ export class FunctionDispatcher {
       this.#held.set(held.inputId, held);
       slot.inflight.set(held.inputId, held);
     }
+  }
+
+  /** A container gets nothing more, and gives back what it has not begun. */
+  containerDrains(containerId: string): void {
+    const slot = this.#slots.get(containerId);
+    if (slot === undefined) return;
+    slot.isDraining = true;
+    const inputIds = [...slot.inflight.keys()];
+    if (inputIds.length > 0) this.#port.takeBack(containerId, inputIds, false);
+  }
+
+  /** A container that was to drain gets inputs again. */
+  containerStays(containerId: string): void {
+    const slot = this.#slots.get(containerId);
+    if (slot !== undefined) slot.isDraining = false;
+    this.pump();
   }
 
   /** A container is gone; what it had without a result waits again, or fails after too often. */
@@ -290,6 +309,7 @@ export class FunctionDispatcher {
 
   /** Inputs that this one may hold now: none may wait there behind a long one. */
   #holdMax(slot: Slot): number {
+    if (slot.isDraining) return 0;
     for (const input of slot.inflight.values()) if (input.suspect) return 0;
     return this.#runsLong(slot) ? this.#concurrency.max : this.#window();
   }
@@ -302,7 +322,7 @@ export class FunctionDispatcher {
   #hasRoom(): boolean {
     const window = this.#window();
     let room = 0;
-    for (const slot of this.#slots.values()) room += Math.max(0, window - slot.inflight.size);
+    for (const slot of this.#openSlots()) room += Math.max(0, window - slot.inflight.size);
     // One range ahead keeps containers busy while the next one is being taken.
     const ahead = this.#slots.size > 0 && window > 1 ? RANGE_INPUTS_MAX : 0;
     return this.#waiting.length < room + ahead;
@@ -312,7 +332,12 @@ export class FunctionDispatcher {
   #isIdle(): boolean {
     const isEmpty = this.#waiting.length + this.#suspects.length + this.#expectedCount === 0;
     if (!isEmpty || this.#closed) return false;
-    return [...this.#slots.values()].some((slot) => slot.inflight.size === 0);
+    return this.#openSlots().some((slot) => slot.inflight.size === 0);
+  }
+
+  /** Containers that may get inputs. */
+  #openSlots(): readonly Slot[] {
+    return [...this.#slots.values()].filter((slot) => !slot.isDraining);
   }
 
   async #handOver(range: InputRange): Promise<void> {
@@ -379,7 +404,7 @@ export class FunctionDispatcher {
 
   /** Gives each suspect an empty container; gives the one that is to run empty for the next. */
   #handOutSuspects(): Slot | undefined {
-    const slots = [...this.#slots.values()].sort((a, b) => a.inflight.size - b.inflight.size);
+    const slots = this.#openSlots().toSorted((a, b) => a.inflight.size - b.inflight.size);
     for (const slot of slots) {
       const [suspect] = this.#suspects;
       if (suspect === undefined) return undefined;
@@ -404,7 +429,7 @@ export class FunctionDispatcher {
   /** Takes back inputs that wait behind a long one while another container has nothing to do. */
   #stealForIdle(): void {
     if (this.#waiting.length > 0) return;
-    const idle = [...this.#slots.values()].filter((slot) => slot.inflight.size === 0);
+    const idle = this.#openSlots().filter((slot) => slot.inflight.size === 0);
     if (idle.length === 0) return;
     const nowMs = this.#port.nowMs();
     const { max } = this.#concurrency;

@@ -112,7 +112,8 @@ export class Capacity {
   /** Containers that need rented nodes: those on them, and those that no node here can take. */
   #wantedContainers(): readonly ContainerRecord[] {
     return this.#options.containers.all().filter((container) => {
-      if (container.state === "stopping") return false;
+      // One that moves is wanted once: as the one that takes its place.
+      if (container.state === "stopping" || container.replacedBy !== undefined) return false;
       if (container.nodeId === undefined) {
         return container.pendingReason !== undefined && container.wantsRoom;
       }

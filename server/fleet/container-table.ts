@@ -21,6 +21,8 @@ export interface ContainerRecord {
   cards: readonly number[] | undefined;
   /** Others were ended for it, and it has not got their room yet. */
   isOwed: boolean;
+  /** The container that takes its place on another node, while that is under way. */
+  replacedBy: string | undefined;
   /** Nodes that refused it; not asked again before the time given. */
   readonly refusedUntilMs: Map<string, number>;
   /** Why it has no node, when it has none. */
@@ -62,6 +64,7 @@ export class ContainerTable {
       inputsDone: 0,
       cards: undefined,
       isOwed: false,
+      replacedBy: undefined,
       refusedUntilMs: new Map(),
       pendingReason: undefined,
       wantsRoom: true,

@@ -72,7 +72,10 @@ export class EvictionRound {
  * Those without a node that inputs wait for: neither a floor nor a buffer evicts anybody, nor
  * does one that a node's agent has just turned away.
  */
-function waitingIn(all: readonly ContainerRecord[], nowMs: number): readonly ContainerRecord[] {
+export function waitingIn(
+  all: readonly ContainerRecord[],
+  nowMs: number,
+): readonly ContainerRecord[] {
   const unplaced = all.filter(
     ({ state, pendingReason, wantsRoom, refusedUntilMs }) =>
       state === "pending" &&

@@ -93,6 +93,7 @@ export class Fleet {
       ids,
       rng: options.rng,
       policy: policy.scheduler,
+      desired: () => this.#capacity.desired,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
       onLoadChanged: () => this.#place.kick(),

@@ -1,16 +1,16 @@
 /** Puts pending containers on nodes: asks the scheduler, tells the agents, remembers refusals. */
-import type { Clock, ContainerRequest, Rng, SchedulerPolicy } from "../../core/index.ts";
-import { Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
+import type { Clock, ContainerRequest, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
+import { place, Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
-import type { NodeTable } from "./node-table.ts";
 import { startMessageOf } from "./start-message.ts";
 
 export interface PlacementOptions {
   readonly containers: ContainerTable;
-  readonly nodes: NodeTable;
+  /** The nodes that containers can be placed on. */
+  readonly schedulable: () => readonly Node[];
   readonly hub: NodeLinks;
   readonly events: EventBus;
   readonly clock: Clock;
@@ -45,7 +45,7 @@ export class Placement {
     const { containers, rng } = this.#options;
     const { placements, refusals, ...wanted } = this.#scheduler.round(
       pending.map((one) => requestOf(one, nowMs)),
-      { nodes: this.#options.nodes.schedulable(), containers: containers.placed() },
+      { nodes: this.#options.schedulable(), containers: containers.placed() },
       { nowMs, rng: rng.fork(`place/${nowMs}`) },
     );
     for (const placed of placements) {
@@ -60,6 +60,20 @@ export class Placement {
       if (!wantsRoom) this.#explain(container.live, reason);
     }
     return wanted;
+  }
+
+  /** Starts a container on this very node; false when it has no room now or is not connected. */
+  startOn(container: ContainerRecord, nodeId: string, why: string): boolean {
+    const { containers, clock, rng, policy } = this.#options;
+    const nowMs = clock.nowMs();
+    const nodes = this.#options.schedulable().filter((node) => node.nodeId === nodeId);
+    const there = containers.placed().filter((one) => one.nodeId === nodeId);
+    const [placed] = place(
+      [requestOf(container, nowMs)],
+      { nodes, containers: there },
+      { nowMs, rng, policy: { ...policy, quotas: {} } },
+    ).placements;
+    return placed !== undefined && this.#start(container, { ...placed, reason: why }, nowMs);
   }
 
   /** A node's agent would not take the container: it pends again, elsewhere for a while. */
@@ -87,9 +101,9 @@ export class Placement {
     container: ContainerRecord,
     { nodeId, reason, cards }: PlacementPlan["placements"][number],
     nowMs: number,
-  ): void {
+  ): boolean {
     const link = this.#options.hub.link(nodeId);
-    if (link === undefined) return;
+    if (link === undefined) return false;
     const { live, containerId } = container;
     container.state = "starting";
     container.nodeId = nodeId;
@@ -102,10 +116,12 @@ export class Placement {
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
     this.#options.events.publish(subject, { kind: "container.placed", reason });
     this.#options.events.publish(subject, { kind: "container.starting" });
+    return true;
   }
 }
 
-function requestOf(container: ContainerRecord, nowMs: number): ContainerRequest {
+/** What a container asks of the scheduler. */
+export function requestOf(container: ContainerRecord, nowMs: number): ContainerRequest {
   const excludedNodeIds = refusingNodes(container, nowMs);
   return {
     containerId: container.containerId,

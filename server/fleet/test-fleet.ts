@@ -68,6 +68,8 @@ export class TestAgent {
   /** Every container that it was asked to start, in order, taken or not. */
   readonly asked: string[] = [];
   #inbox: { readonly line: Line; readonly message: ServerMessage }[] = [];
+  /** How long it says that an input ran. */
+  runMs = 1;
   /** When set, it takes nothing, for this reason. */
   refuses: string | undefined;
   /** While false, containers that were told to stop go on. */
@@ -118,7 +120,7 @@ export class TestAgent {
     for (const [id, { line, inputIds }] of this.held) {
       if (containerId !== undefined && containerId !== id) continue;
       const results = inputIds.splice(0).map((inputId) => {
-        return { inputId, outcome: "succeeded", bytes: 0, runMs: 1 } as const;
+        return { inputId, outcome: "succeeded", bytes: 0, runMs: this.runMs } as const;
       });
       if (results.length > 0) say(line, { type: "results", containerId: id, results });
     }
@@ -195,6 +197,8 @@ export class TestFleet {
   readonly #lines = new Map<string, NodeLink>();
   readonly events: (EventBody & { readonly containerId?: string })[] = [];
   readonly errors: unknown[] = [];
+  /** What the fleet should be; a test says. */
+  desired: readonly { readonly offerId: string; readonly count: number }[] | undefined;
   readonly calls: CallDesk;
   readonly placing: Placing;
   readonly ids = countingIds();
@@ -237,6 +241,7 @@ export class TestFleet {
       ids: this.ids,
       rng: createRng(seed),
       policy: { ...DEFAULT_SCHEDULER_POLICY, ...policy },
+      desired: () => this.desired,
       loadHeld: (inputIds) => this.calls.loadHeld(inputIds),
       onColdStart: () => undefined,
     });

@@ -57,6 +57,12 @@ scheduler:
   patienceSeconds: 9
   reservedFractionMax: 0.2
   evictionCountMaxPerRound: 3
+  repack:
+    allowed: true
+    everySeconds: 20
+    moveCountMax: 2
+    gpuCountMax: 4
+    drainTimeoutSeconds: 5
 `;
 
 describe("parsePolicy", () => {
@@ -112,6 +118,13 @@ describe("parsePolicy", () => {
         patienceMs: 9_000,
         reservedFractionMax: 0.2,
         evictionCountMaxPerRound: 3,
+        repack: {
+          allowed: true,
+          everyMs: 20_000,
+          moveCountMax: 2,
+          gpuCountMax: 4,
+          drainTimeoutMs: 5_000,
+        },
       },
     });
   });

@@ -128,6 +128,13 @@ function schedulerOf(file: PolicyFile["scheduler"]): SchedulerPolicy {
     patienceMs: msOfSeconds(file.patienceSeconds),
     reservedFractionMax: file.reservedFractionMax,
     evictionCountMaxPerRound: file.evictionCountMaxPerRound,
+    repack: {
+      allowed: file.repack.allowed,
+      everyMs: msOfSeconds(file.repack.everySeconds),
+      moveCountMax: file.repack.moveCountMax,
+      gpuCountMax: file.repack.gpuCountMax,
+      drainTimeoutMs: msOfSeconds(file.repack.drainTimeoutSeconds),
+    },
   };
 }
 

@@ -220,6 +220,26 @@ const quota = z
   })
   .describe("What one workspace may hold.");
 
+const repackSection = z
+  .strictObject({
+    allowed: z
+      .boolean()
+      .describe("Whether running containers are moved.")
+      .default(scheduler.repack.allowed),
+    everySeconds: seconds(scheduler.repack.everyMs, "Time between two plans of moves, seconds."),
+    moveCountMax: count("Most containers that one plan moves.").default(
+      scheduler.repack.moveCountMax,
+    ),
+    gpuCountMax: count("Most GPUs that the containers of one plan hold.").default(
+      scheduler.repack.gpuCountMax,
+    ),
+    drainTimeoutSeconds: seconds(
+      scheduler.repack.drainTimeoutMs,
+      "A container that has not finished its inputs by then stays where it is, seconds.",
+    ),
+  })
+  .describe("Moving running containers, so that a large one fits or a node can be given back.");
+
 const schedulerSection = z
   .strictObject({
     strategy: z
@@ -240,6 +260,7 @@ const schedulerSection = z
     evictionCountMaxPerRound: count(
       "Most containers ended in one round for more important ones; 0: none ever.",
     ).default(scheduler.evictionCountMaxPerRound),
+    repack: repackSection.prefault({}),
   })
   .describe("Which node takes which container.");
 
