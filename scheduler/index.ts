@@ -11,5 +11,5 @@ export { type FunctionState } from "./autoscale/function-state.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";
 export { type PlacementPlan } from "./plan.ts";
-export { planRepack, type RepackMove, type RepackPlan } from "./repack/plan-repack.ts";
+export { planRepack, type RepackMove } from "./repack/plan-repack.ts";
 export { Scheduler } from "./scheduler.ts";
