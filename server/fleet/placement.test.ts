@@ -110,6 +110,23 @@ describe("code", () => {
   });
 });
 
+describe("workspaces", () => {
+  test.each([
+    ["alike", {}, [2, 2]],
+    ["by weight", { quotas: { ws_1: { weight: 3 } } }, [3, 1]],
+    ["within limits", { quotas: { ws_1: { gpuCountMax: 1 } } }, [1, 3]],
+  ] as const)("share a fleet that is too small for both: %s", async (_, policy, counts) => {
+    const fleet = open(policy);
+    await fleet.add({ nodeId: "no_1", gpuCount: 4 });
+    const lives = [
+      await fleet.deploy("one", { ...GPU, minContainers: 4 }, "ws_1"),
+      await fleet.deploy("two", { ...GPU, minContainers: 4 }, "ws_2"),
+    ];
+    for (let round = 0; round < 3; round += 1) await fleet.round();
+    expect(lives.map((live) => fleet.of(live).length)).toEqual(counts);
+  });
+});
+
 describe("two servers over one fleet", () => {
   /** What is held never exceeds what a node has, whatever was asked of it. */
   const expectWithin = (agent: TestAgent): void => {
