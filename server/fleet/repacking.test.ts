@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { DEFAULT_SCHEDULER_POLICY, type RepackPolicy } from "../../core/index.ts";
+import { createRng, DEFAULT_SCHEDULER_POLICY, type RepackPolicy } from "../../core/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { surplusNodeIds } from "./repack-goal.ts";
 import { TestFleet, type TestAgent } from "./test-fleet.ts";
@@ -205,6 +206,46 @@ test("what a workspace with a hard limit has is not moved: it would have it twic
   fleet.desired = [{ offerId: "offer", count: 1 }];
   await rounds(30);
   expect(new Set(nodesOf(small)).size).toBe(2);
+});
+
+test("whatever moves while calls come and go, each input gets one result and no card is given twice", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer(), async (seed) => {
+      const rng = createRng(seed);
+      const one = new TestFleet({ repack: { ...REPACK, everyMs: 300, drainTimeoutMs: 700 } }, seed);
+      const nodes = [1, 2, 4].map((gpuCount) => ({ nodeId: `no_${gpuCount}`, gpuCount }));
+      for (const node of nodes) (await one.add(node)).runMs = 600;
+      const lives = [
+        await one.deploy("single", { gpu: "H100", scaledownWindowMs: 2_000, minContainers: 2 }),
+        await one.deploy("pair", { gpu: "H100:2", scaledownWindowMs: 2_000 }),
+        await one.deploy("quad", { gpu: "H100:4", scaledownWindowMs: 2_000, priority: 1 }),
+      ] as const;
+      const calls = new Map<string, number>();
+      for (let round = 0; round < 150; round += 1) {
+        if (round < 60 && rng.next() < 0.2) {
+          const inputs = 1 + rng.below(3);
+          calls.set(await one.call(lives[rng.below(3)] ?? lives[0], inputs), inputs);
+        }
+        one.desired = [{ offerId: "offer", count: rng.below(4) }];
+        await one.round();
+        for (const agent of one.agents.values()) {
+          const cards = [...agent.held.values()].flatMap(({ start }) => start.cards ?? []);
+          expect(new Set(cards).size).toBe(cards.length);
+          if (rng.next() < 0.4 || round > 100) agent.answer();
+        }
+      }
+      for (const [callId, inputs] of calls) {
+        const results = await one.results(callId);
+        expect(results.map(({ index }) => index).toSorted()).toEqual(
+          Array.from({ length: inputs }, (_, index) => index),
+        );
+        expect(results.every(({ outcome }) => outcome === "succeeded")).toBe(true);
+      }
+      expect(one.errors).toEqual([]);
+      await one.close();
+    }),
+    { numRuns: 12 },
+  );
 });
 
 test("surplus is counted by offer; what is empty, not rented or not healthy is left out", () => {
