@@ -17,6 +17,7 @@ import {
   MS_PER_MINUTE,
   MS_PER_SECOND,
   type CloudName,
+  type MicroUsd,
   type Node,
   type Offer,
   type PlacedContainer,
@@ -24,7 +25,8 @@ import {
 } from "../core/index.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
 import type { AgentSighting, DesiredLine } from "./ports.ts";
-import { refusalOf, type RefusalMemory } from "./refusals.ts";
+import { openRefusals, refusalOf, type RefusalMemory } from "./refusals.ts";
+import { rentChoices, staffLines, type RentChoice, type Staffing } from "./stand-ins.ts";
 
 /** A living machine of this cluster that no record owns. */
 export interface Stray {
@@ -51,19 +53,43 @@ export interface PoolSnapshot {
   readonly unreachableClouds: ReadonlySet<CloudName>;
   /** Since when agents could be heard: heartbeats before it may have been missed. */
   readonly watchingSinceMs: number;
+  /** Most that the fleet may cost an hour, which the plan keeps to; absent means no limit. */
+  readonly budgetMicroUsdPerHourMax?: MicroUsd;
   readonly policy: PoolPolicy;
 }
 
 /** One thing to do, with the reason. */
 export type NodeAction =
-  /** Rent a node of this offer; the caller gives it an id and a token. */
-  | { readonly kind: "rent"; readonly offerId: string; readonly reason: string }
-  /** Send a rent whose outcome is unknown again, with the same token. */
-  | { readonly kind: "resume"; readonly nodeId: string; readonly reason: string }
+  /** Rent nodes for a plan line; the caller gives them ids and each request a token. */
+  | {
+      readonly kind: "rent";
+      /** The line's offer. */
+      readonly offerId: string;
+      /**
+       * Offers of one request each, best first: a later request is made for what the earlier
+       * ones did not give.
+       */
+      readonly choices: readonly (readonly string[])[];
+      readonly count: number;
+      readonly reason: string;
+    }
+  /** Send a request whose outcome is unknown for these nodes again, with the same token. */
+  | {
+      readonly kind: "resume";
+      readonly clientToken: string;
+      readonly nodeIds: readonly string[];
+      readonly reason: string;
+    }
   /** Give up a rent that never led to a machine. */
   | { readonly kind: "abandon"; readonly nodeId: string; readonly reason: string }
   /** No new containers on it. */
-  | { readonly kind: "drain"; readonly nodeId: string; readonly reason: string }
+  | {
+      readonly kind: "drain";
+      readonly nodeId: string;
+      readonly reason: string;
+      /** Whether its offer is to be left alone for a while. */
+      readonly blamesOffer: boolean;
+    }
   /** Give back a drained machine. */
   | { readonly kind: "release"; readonly nodeId: string; readonly reason: string }
   /** Give back a machine that failed; what is on it is lost. */
@@ -82,8 +108,14 @@ export type NodeAction =
       readonly reason: string;
     };
 
+/** The actions of some kinds. */
+export type ActionOf<K extends NodeAction["kind"]> = Extract<NodeAction, { kind: K }>;
+
 /** A release that did not take effect is sent again after this. */
 export const RELEASE_RETRY_MS = MS_PER_MINUTE;
+
+/** What is on a node that is taken back leaves it so long before the end. */
+export const RECLAIM_MARGIN_MS = 10 * MS_PER_SECOND;
 
 /** A stray this old is no longer somebody's rent in flight. */
 export const STRAY_GRACE_MS = MS_PER_MINUTE;
@@ -100,17 +132,25 @@ export const SILENT_FRACTION_MAX = 0.45;
 export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeAction[] {
   const view = viewOf(snapshot, nowMs);
   const perNode = view.rented.flatMap((node) => actionFor(node, view) ?? []);
-  const leaving = new Set(perNode.flatMap((one) => (one.kind === "resume" ? [] : [one.nodeId])));
+  const leaving = new Set(perNode.map(({ nodeId }) => nodeId));
   const staying = view.rented.filter(({ record }) => !leaving.has(record.node.nodeId));
+  const present = staying.filter(({ record }) => isReady(record.node));
+  const coming = staying.filter(({ record }) => isReady(record.node) || isUnborn(record.node));
   const actions = [
     ...perNode,
+    ...resumes(staying, view),
     ...strayActions(view),
-    ...surplusDrains(staying, view),
-    ...rents(staying, view),
+    ...surplusDrains(present, view),
+    ...rents(staffingOf(coming, view), reclaimedOffers(view), view),
   ];
   return actions
     .sort((one, other) => URGENCY[one.kind] - URGENCY[other.kind])
     .slice(0, snapshot.policy.actionCountMaxPerTick);
+}
+
+/** Whether its agent was never heard of. */
+export function isUnborn({ state }: Node): boolean {
+  return state === "requested" || state === "booting";
 }
 
 /** Whether the pool rents and releases this node. */
@@ -118,7 +158,7 @@ export function isRented(node: Node): boolean {
   return node.offerId !== undefined && node.cloud !== "local";
 }
 
-type PerNodeAction = Exclude<NodeAction, { kind: "rent" | "release-stray" }>;
+type PerNodeAction = Exclude<NodeAction, { kind: "rent" | "release-stray" | "resume" }>;
 
 const URGENCY: Readonly<Record<NodeAction["kind"], number>> = {
   terminate: 0,
@@ -135,6 +175,7 @@ interface View {
   readonly nowMs: number;
   readonly rented: readonly PoolNode[];
   readonly occupied: ReadonlySet<string>;
+  readonly offersById: ReadonlyMap<string, Offer>;
   /** Lines of the plan by offer. */
   readonly lines: ReadonlyMap<string, DesiredLine>;
   /** Whether so many agents are silent that the fault is ours. */
@@ -152,14 +193,15 @@ function viewOf(snapshot: PoolSnapshot, nowMs: number): View {
     nowMs,
     rented,
     occupied: new Set(snapshot.containers.map((container) => container.nodeId)),
+    offersById: new Map(snapshot.offers.map((offer) => [offer.offerId, offer])),
     lines: new Map(snapshot.desired?.map((line) => [line.offerId, line])),
     deaf: silent > SILENT_COUNT_OK && silent / watched.length > SILENT_FRACTION_MAX,
   };
 }
 
 function actionFor(node: PoolNode, view: View): PerNodeAction | undefined {
-  const { state, providerNodeId } = node.record.node;
-  if (state === "requested" || providerNodeId === undefined) return whileUnanswered(node, view);
+  const { state } = node.record.node;
+  if (isUnanswered(node)) return whileUnanswered(node, view);
   switch (state) {
     case "booting":
       return whileBooting(node, view);
@@ -169,6 +211,7 @@ function actionFor(node: PoolNode, view: View): PerNodeAction | undefined {
       return whileServing(node, view);
     case "draining":
       return whileDraining(node, view);
+    case "requested":
     case "terminated":
       return undefined;
     default:
@@ -176,19 +219,40 @@ function actionFor(node: PoolNode, view: View): PerNodeAction | undefined {
   }
 }
 
-/** A rent whose answer never came: only a listing that does not have it lets us ask again. */
+function isUnanswered({ record: { node } }: PoolNode): boolean {
+  return node.state === "requested" || node.providerNodeId === undefined;
+}
+
+/** A rent whose answer never came, and no machine either. */
 function whileUnanswered({ record, listed, absentCount }: PoolNode, view: View) {
-  const { nodeId, state } = record.node;
-  if (listed !== "absent") return undefined;
+  const { nodeId } = record.node;
   const { launchTimeoutMs } = view.snapshot.policy;
-  const ageMs = view.nowMs - record.requestedAtMs;
-  if (ageMs >= launchTimeoutMs) {
-    const reason = `no machine came of its rent within ${inSeconds(launchTimeoutMs)}`;
-    if (absentCount < ABSENT_COUNT_MIN || isAgentHere(nodeId, view)) return undefined;
-    return { kind: "abandon", nodeId, reason } as const;
-  }
-  if (state !== "requested") return undefined;
-  return { kind: "resume", nodeId, reason: "the outcome of its rent is unknown" } as const;
+  if (listed !== "absent" || absentCount < ABSENT_COUNT_MIN) return undefined;
+  if (view.nowMs - record.requestedAtMs < launchTimeoutMs) return undefined;
+  if (isAgentHere(nodeId, view)) return undefined;
+  const reason = `no machine came of its rent within ${inSeconds(launchTimeoutMs)}`;
+  return { kind: "abandon", nodeId, reason } as const;
+}
+
+/**
+ * Requests whose answer never came: after a listing they are made again, to learn whether there
+ * are machines, which is whose, and by which offers. When none is listed they are not made again
+ * after the launch timeout, lest a late machine come of a rent that is given up.
+ */
+function resumes(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
+  const { launchTimeoutMs } = view.snapshot.policy;
+  const waiting = staying.filter((node) => {
+    const { record, listed } = node;
+    if (!isUnanswered(node) || record.batch === undefined || listed === "unknown") return false;
+    return listed !== "absent" || view.nowMs - record.requestedAtMs < launchTimeoutMs;
+  });
+  const batches = Map.groupBy(waiting, ({ record }) => record.clientToken);
+  return [...batches].map(([clientToken, nodes]) => ({
+    kind: "resume",
+    clientToken,
+    nodeIds: nodes.map(({ record }) => record.node.nodeId),
+    reason: "the outcome of its rent is unknown",
+  }));
 }
 
 function whileBooting(node: PoolNode, view: View): PerNodeAction | undefined {
@@ -208,11 +272,13 @@ function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {
   const { nodeId, stateSinceMs } = node.record.node;
   const silent = lost(node, view);
   if (silent !== undefined) return silent;
+  const reclaimAtMs = reclaimDeadlineOf(nodeId, view) ?? Infinity;
   const { drainTimeoutMs } = view.snapshot.policy;
-  const overdue = view.nowMs - stateSinceMs >= drainTimeoutMs;
+  const deadlineMs = Math.min(stateSinceMs + drainTimeoutMs, reclaimAtMs - RECLAIM_MARGIN_MS);
   const occupied = view.occupied.has(nodeId);
-  if ((occupied && !overdue) || isReleasing(node, view)) return undefined;
-  const reason = occupied ? `not empty after ${inSeconds(drainTimeoutMs)} of draining` : "empty";
+  if ((occupied && view.nowMs < deadlineMs) || isReleasing(node, view)) return undefined;
+  const drainedFor = inSeconds(view.nowMs - stateSinceMs);
+  const reason = occupied ? `not empty after ${drainedFor} of draining` : "empty";
   return { kind: "release", nodeId, reason };
 }
 
@@ -233,11 +299,18 @@ function terminate(
 }
 
 function reclaimDrain(nodeId: string, view: View): PerNodeAction | undefined {
-  const deadlineMs = view.snapshot.reclaimedAtMs.get(nodeId);
+  const deadlineMs = reclaimDeadlineOf(nodeId, view);
   if (deadlineMs === undefined) return undefined;
   const leftMs = Math.max(0, deadlineMs - view.nowMs);
   const reason = `its provider takes the machine back in ${inSeconds(leftMs)}`;
-  return { kind: "drain", nodeId, reason };
+  return { kind: "drain", nodeId, reason, blamesOffer: true };
+}
+
+/** When a machine will be taken back: as its provider or the machine itself says, the earlier. */
+function reclaimDeadlineOf(nodeId: string, { snapshot }: View): number | undefined {
+  const listed = snapshot.reclaimedAtMs.get(nodeId);
+  const told = snapshot.agents.get(nodeId)?.reclaimAtMs;
+  return listed === undefined || told === undefined ? (listed ?? told) : Math.min(listed, told);
 }
 
 function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
@@ -251,13 +324,16 @@ function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
     }));
 }
 
-/** Drains nodes beyond the plan that have been empty long enough, the longest empty first. */
-function surplusDrains(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
+/**
+ * Drains nodes beyond the plan that have been empty long enough, the longest empty first. Only
+ * nodes that are ready count: none is given up for one that is still to come.
+ */
+function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAction[] {
   const { desired, emptySinceMs, policy } = view.snapshot;
   if (desired === undefined) return [];
-  const ready = staying.filter(({ record: { node } }) => isReady(node));
+  const { keptCountOf } = staffingOf(ready, view);
   return [...Map.groupBy(ready, offerIdOfNode)].flatMap(([offerId, nodes]) => {
-    const wanted = view.lines.get(offerId)?.count ?? 0;
+    const wanted = (view.lines.get(offerId)?.count ?? 0) + (keptCountOf.get(offerId) ?? 0);
     return nodes
       .flatMap(({ record: { node } }) => {
         const sinceMs = emptySinceMs.get(node.nodeId);
@@ -270,31 +346,121 @@ function surplusDrains(staying: readonly PoolNode[], view: View): readonly NodeA
       .map(({ nodeId, sinceMs }) => ({
         kind: "drain" as const,
         nodeId,
+        blamesOffer: false,
         reason: `the plan wants ${wanted} of ${nodes.length}; empty for ${inSeconds(view.nowMs - sinceMs)}`,
       }));
   });
 }
 
-function rents(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
-  const { offers, policy, refusals, unreachableClouds } = view.snapshot;
-  const coming = staying.filter(
-    ({ record: { node } }) =>
-      isReady(node) || node.state === "requested" || node.state === "booting",
+function staffingOf(nodes: readonly PoolNode[], { lines, offersById }: View): Staffing {
+  return staffLines(
+    lines,
+    nodes.map(({ record }) => record.node),
+    offersById,
   );
-  const present = Map.groupBy(coming, offerIdOfNode);
-  const offersById = new Map(offers.map((offer) => [offer.offerId, offer]));
+}
+
+/** Offers whose machines are being taken back: asked for last, when all else is short. */
+function reclaimedOffers(view: View): ReadonlySet<string> {
+  const reclaimed = view.rented.filter(
+    ({ record }) => reclaimDeadlineOf(record.node.nodeId, view) !== undefined,
+  );
+  return new Set(reclaimed.map(offerIdOfNode));
+}
+
+function rents(
+  staffing: Staffing,
+  reclaimed: ReadonlySet<string>,
+  view: View,
+): readonly NodeAction[] {
+  const { policy, unreachableClouds } = view.snapshot;
+  const isOpen = openness(staffing, view);
   const actions: NodeAction[] = [];
   let roomLeft = Math.max(0, policy.nodeCountMax - view.rented.length);
-  for (const { offerId, count: wanted, reason } of view.lines.values()) {
-    const offer = offersById.get(offerId);
-    if (offer === undefined || unreachableClouds.has(offer.cloud)) continue;
-    if (refusalOf(refusals, offer, view.nowMs) !== undefined) continue;
-    const missing = wanted - (present.get(offerId)?.length ?? 0);
-    const count = Math.min(missing, roomLeft, policy.actionCountMaxPerTick - actions.length);
-    for (let added = 0; added < count; added += 1) actions.push({ kind: "rent", offerId, reason });
-    roomLeft -= Math.max(0, count);
+  let extraLeft = spareBudget(view);
+  for (const line of view.lines.values()) {
+    const wanted = view.offersById.get(line.offerId);
+    if (wanted === undefined || unreachableClouds.has(wanted.cloud)) continue;
+    const { replacing, missing } = lacking(line, staffing, isOpen(wanted));
+    const replacingCount = Math.min(replacing, roomLeft);
+    const missingCount = Math.min(missing, roomLeft - replacingCount);
+    const choices = rentChoices(line, wanted, {
+      offers: view.snapshot.offers,
+      isOpen,
+      isLast: ({ offerId }) => reclaimed.has(offerId),
+      priceFactorMax: policy.standInPriceFactorMax,
+      extraMicroUsdPerHourMax: extraLeft / Math.max(1, missingCount),
+    });
+    const own = [rentAction(line, [[wanted]], replacingCount)];
+    const all = [rentAction(line, choices, missingCount)];
+    const asked = [...own, ...all].filter(
+      ({ count, choices: some }) => count > 0 && some.length > 0,
+    );
+    actions.push(...asked);
+    roomLeft -= asked.reduce((sum, { count }) => sum + count, 0);
+    extraLeft -= missingCount * extraOf(choices, wanted);
   }
   return actions;
+}
+
+/**
+ * What a line lacks: nodes in whose place others serve already, which only its own offer may
+ * replace, and nodes that are missing altogether.
+ */
+function lacking(
+  { offerId, count }: DesiredLine,
+  { ownCountOf, substituteCountOf }: Staffing,
+  isWantedOpen: boolean,
+): { readonly replacing: number; readonly missing: number } {
+  const substitutes = substituteCountOf.get(offerId) ?? 0;
+  const missing = Math.max(0, count - (ownCountOf.get(offerId) ?? 0) - substitutes);
+  return { replacing: isWantedOpen ? substitutes : 0, missing };
+}
+
+function rentAction(
+  { offerId, reason }: DesiredLine,
+  choices: readonly RentChoice[],
+  count: number,
+): ActionOf<"rent"> {
+  const ids = choices.map((choice) => choice.map((offer) => offer.offerId));
+  return { kind: "rent", offerId, choices: ids, count, reason };
+}
+
+/** Whether an offer can be rented now, by all that is known. */
+function openness(
+  { ownCountOf }: Staffing,
+  { snapshot, lines, nowMs }: View,
+): (offer: Offer) => boolean {
+  const { unreachableClouds, refusals } = snapshot;
+  const open = openRefusals(refusals, nowMs);
+  return (offer) => {
+    if (unreachableClouds.has(offer.cloud)) return false;
+    if (refusalOf(open, offer, nowMs) !== undefined) return false;
+    const planned = lines.get(offer.offerId)?.count ?? 0;
+    const taken = Math.max(planned, ownCountOf.get(offer.offerId) ?? 0);
+    return planned > 0 || taken < offer.nodeCountMax;
+  };
+}
+
+/** What the fleet may cost beyond the plan; without a budget there is no end to it. */
+function spareBudget(view: View): MicroUsd {
+  const { offersById } = view;
+  const { budgetMicroUsdPerHourMax = Infinity } = view.snapshot;
+  let planned = 0;
+  for (const { offerId, count } of view.lines.values()) {
+    planned += count * (offersById.get(offerId)?.priceMicroUsdPerHour ?? 0);
+  }
+  for (const { record } of view.rented) {
+    const { offerId = "", priceMicroUsdPerHour } = record.node;
+    if (!offersById.has(offerId) || !view.lines.has(offerId)) planned += priceMicroUsdPerHour;
+  }
+  return Math.max(0, budgetMicroUsdPerHourMax - planned);
+}
+
+/** The most that a machine of these choices can cost beyond the wanted one. */
+function extraOf(choices: readonly RentChoice[], wanted: Offer): MicroUsd {
+  const prices = choices.flat().map((offer) => offer.priceMicroUsdPerHour);
+  return Math.max(0, Math.max(0, ...prices) - wanted.priceMicroUsdPerHour);
 }
 
 function offerIdOfNode({ record }: PoolNode): string {

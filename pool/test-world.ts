@@ -7,6 +7,7 @@ import {
   type Offer,
   type PlacedContainer,
   type PoolPolicy,
+  type Rng,
 } from "../core/index.ts";
 import {
   createFakeProvider,
@@ -36,6 +37,11 @@ export interface WorldOptions {
   readonly seed?: number | string;
   readonly offers?: readonly Offer[];
   readonly visibilityMs?: number;
+  readonly quotaLimits?: Readonly<Record<string, number>>;
+  /** Chance that a listing leaves out a machine that is younger than a minute, 0..1. */
+  readonly flickerFraction?: number;
+  /** Machines of batches do not say whose they are, as on EC2. */
+  readonly nameless?: boolean;
   readonly policy?: Partial<PoolPolicy>;
 }
 
@@ -47,14 +53,24 @@ export class TestWorld {
   readonly containers: PlacedContainer[] = [];
   /** Nodes whose agents have stopped talking. */
   readonly mute = new Set<string>();
+  /** Whether no agent talks at all. */
+  muteAll = false;
+  /** Reclaims that machines were told of themselves, by node id. */
+  readonly toldReclaims = new Map<string, number>();
   /** When each machine was first asked to be released, by provider id. */
   readonly endedAtMs = new Map<string, number>();
   /** Where the lives so far have ended: the name of the last call. */
   readonly deaths: string[] = [];
+  /** Requests made of the provider so far. */
+  rentCallCount = 0;
   readonly provider: FakeProvider;
   readonly #ids = countingIds();
   readonly #offers: readonly Offer[];
   readonly #policy: PoolPolicy;
+  readonly #nameless: boolean;
+  readonly #flickerFraction: number;
+  readonly #flicker: Rng;
+  #jumpMs = 0;
   readonly #emptySinceMs = new Map<string, number>();
   #crash: CrashPoint | undefined;
   #steps = 0;
@@ -62,15 +78,30 @@ export class TestWorld {
 
   constructor(options: WorldOptions = {}) {
     const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
+    const { quotaLimits = {}, nameless = false, flickerFraction = 0 } = options;
+    this.#nameless = nameless;
+    this.#flickerFraction = flickerFraction;
+    this.#flicker = createRng(`flicker ${seed}`);
     this.#offers = offers;
     this.#policy = { ...DEFAULT_POOL_POLICY, ...policy };
     const rng = createRng(seed);
-    this.provider = createFakeProvider({ clock: this.clock, rng, offers, visibilityMs });
+    this.provider = createFakeProvider({
+      clock: this.clock,
+      rng,
+      offers,
+      visibilityMs,
+      quotaLimits,
+    });
     this.#controller = this.#newLife();
   }
 
   get refusals(): PoolController["refusals"] {
     return this.#controller.refusals;
+  }
+
+  /** Sets the clock of the pool forward or back; the cloud's own goes on as before. */
+  jump(byMs: number): void {
+    this.#jumpMs += byMs;
   }
 
   /** The present life ends at this point. */
@@ -101,15 +132,17 @@ export class TestWorld {
   }
 
   async #facts(): Promise<PoolFacts> {
-    const nowMs = this.clock.nowMs();
+    const nowMs = this.#now();
     const agents = new Map<string, AgentSighting>();
     for (const { nodeId = "", state } of await this.live()) {
-      if (state !== "running" || this.mute.has(nodeId)) continue;
-      agents.set(nodeId, { lastHeardAtMs: nowMs });
+      if (state !== "running" || this.muteAll || this.mute.has(nodeId)) continue;
+      const reclaimAtMs = this.toldReclaims.get(nodeId);
+      const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
+      agents.set(nodeId, { lastHeardAtMs: nowMs, ...notice });
       this.#emptySinceMs.set(nodeId, this.#emptySinceMs.get(nodeId) ?? nowMs);
     }
     return {
-      offers: this.#controller.openOffers(this.#offers),
+      offers: this.#offers,
       containers: this.containers,
       agents,
       emptySinceMs: this.#emptySinceMs,
@@ -125,8 +158,11 @@ export class TestWorld {
       listOffers: () => this.provider.listOffers(),
       interruptions: () => this.provider.interruptions(),
       close: () => this.provider.close(),
-      listNodes: () => run("listNodes", () => this.provider.listNodes()),
-      rent: (request) => run("rent", () => this.provider.rent(request)),
+      listNodes: () => run("listNodes", () => this.#listNodes()),
+      rent: (request) => {
+        this.rentCallCount += 1;
+        return run("rent", () => this.provider.rent(request));
+      },
       release: (ids) => run("release", () => this.#release(ids)),
     };
     return new PoolController({
@@ -134,15 +170,37 @@ export class TestWorld {
       ledger: {
         get: (nodeId) => run("get", () => this.ledger.get(nodeId)),
         listOpen: () => run("listOpen", () => this.ledger.listOpen()),
-        put: (record) => run(`put ${record.node.state}`, () => this.ledger.put(record)),
+        put: (records) =>
+          run(`put ${records[0]?.node.state ?? "nothing"}`, () => this.ledger.put(records)),
       },
-      clock: this.clock,
+      clock: {
+        nowMs: () => this.#now(),
+        sleep: (durationMs, signal) => this.clock.sleep(durationMs, signal),
+      },
       ids: this.#ids,
       policy: this.#policy,
       clusterId: CLUSTER,
-      userDataFor: (node) => `boot ${node.nodeId}`,
+      userDataFor: ({ clientToken }) => `boot ${clientToken}`,
       onEvent: (event) => this.events.push(event),
     });
+  }
+
+  async #listNodes(): Promise<readonly ProviderNode[]> {
+    const nodes = (await this.provider.listNodes()).filter(({ launchedAtMs }) => {
+      if (this.clock.nowMs() - launchedAtMs >= 60_000) return true;
+      return this.#flicker.next() >= this.#flickerFraction;
+    });
+    if (!this.#nameless) return nodes;
+    const sizes = Map.groupBy(nodes, ({ clientToken }) => clientToken);
+    return nodes.map((node) => {
+      const { providerNodeId, clientToken = "", state, launchedAtMs, tags } = node;
+      const isAlone = sizes.get(node.clientToken)?.length === 1;
+      return isAlone ? node : { providerNodeId, clientToken, state, launchedAtMs, tags };
+    });
+  }
+
+  #now(): number {
+    return this.clock.nowMs() + this.#jumpMs;
   }
 
   #release(ids: readonly string[]): Promise<void> {

@@ -79,6 +79,7 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_REDIS_URL: "localhost:6379" }, /^FLOTILLA_REDIS_URL takes a URL/],
   [{}, { FLOTILLA_CLOUDS: "aws,gpc" }, /^FLOTILLA_CLOUDS takes a list .*did you mean gcp\?/],
   [{}, { FLOTILLA_AWS_REGIONS: "us-east-1,," }, /^FLOTILLA_AWS_REGIONS takes a list/],
+  [{}, { FLOTILLA_PUBLIC_URL: "flotilla.example.com" }, /^FLOTILLA_PUBLIC_URL takes a URL/],
   [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
   [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],

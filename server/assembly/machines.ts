@@ -35,6 +35,9 @@ export async function checkIsolation(config: PlatformConfig): Promise<void> {
   }
 }
 
+/** The emulated cloud has no limits unless they are set. */
+const UNLIMITED = { burst: 10_000, perSecond: 10_000 };
+
 /** The workspace of an embedded platform. */
 export const DEFAULT_WORKSPACE = "default";
 
@@ -59,11 +62,24 @@ export async function openProviders(
         credentials: { accessKeyId: "AKIAEMULATED", secretAccessKey: "emulated" },
         emulated: true,
         bootMs,
+        limitOf: () => UNLIMITED,
       },
     });
   }
   if (config.awsRegions.length === 0) return new Map();
+  checkReachable(config);
   return createProviders({ aws: { regions: config.awsRegions, clusterId, clock } });
+}
+
+/** @throws PlatformError `invalid_request` when machines elsewhere could not find this server. */
+function checkReachable({ publicUrl, host }: PlatformConfig): void {
+  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  if (publicUrl !== undefined || !isLoopback) return;
+  throw new PlatformError(
+    `machines rented from a cloud cannot reach this server on ${host}; say where they can, e.g. ` +
+      "FLOTILLA_PUBLIC_URL=https://flotilla.example.com",
+    { code: "invalid_request", retryable: false },
+  );
 }
 
 /** The join token of a node of this platform. */
@@ -112,7 +128,8 @@ export async function startLocalNode(
   };
   const reason = "this machine is part of the fleet";
   const times = { requestedAtMs: nowMs, launchedAtMs: nowMs };
-  await place.nodes.put({ node, clientToken: node.nodeId, reason, ...times, gpuMsUsed: 0 }, nowMs);
+  const stored = { node, clientToken: node.nodeId, reason, ...times, gpuMsUsed: 0 };
+  await place.nodes.put([stored], nowMs);
   const local = new LocalNode({
     agentsDir,
     cacheDir,
@@ -140,6 +157,6 @@ export async function closeOwnNodes(nodes: NodeTable, nowMs: number): Promise<vo
   for (const { stored } of nodes.all()) {
     if (stored.node.cloud !== "local" && !stored.node.emulated) continue;
     const node: Node = { ...stored.node, state: "terminated", stateSinceMs: nowMs };
-    await nodes.put({ ...stored, node, terminatedAtMs: nowMs }, nowMs);
+    await nodes.put([{ ...stored, node, terminatedAtMs: nowMs }], nowMs);
   }
 }

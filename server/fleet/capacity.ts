@@ -24,6 +24,7 @@ import {
   type PlanInput,
   type PlannedBuffer,
 } from "../../optimizer/index.ts";
+import type { DesiredLine } from "../../pool/index.ts";
 import type { PlanSummary } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
@@ -32,6 +33,7 @@ import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 import type { NodeTable } from "./node-table.ts";
 import type { Planner, TimedPlan } from "./planner.ts";
 import { planSummaryOf } from "./plan-summary.ts";
+import { desiredLinesOf } from "./stand-in-rules.ts";
 
 export interface CapacityOptions {
   readonly containers: ContainerTable;
@@ -56,7 +58,7 @@ const NO_CLOUD =
 
 export class Capacity {
   readonly #options: CapacityOptions;
-  #desired: FleetPlan["lines"] | undefined;
+  #desired: readonly DesiredLine[] | undefined;
   #history: DemandHistory = NO_HISTORY;
   /** Every offer seen since the start: an offer that is refused for a while is not listed. */
   readonly #knownOffers = new Map<string, Offer>();
@@ -69,7 +71,7 @@ export class Capacity {
   }
 
   /** What the fleet should be by the latest plan; undefined until there is one. */
-  get desired(): FleetPlan["lines"] | undefined {
+  get desired(): readonly DesiredLine[] | undefined {
     return this.#desired;
   }
 
@@ -104,7 +106,8 @@ export class Capacity {
     }
     const input = this.#inputFor(demand, buffers, offers);
     const timed = await this.#options.planner.plan(input);
-    this.#desired = timed.plan.lines;
+    const { optimizer } = this.#options.policy;
+    this.#desired = desiredLinesOf(timed.plan.lines, input.classes, optimizer);
     this.#explainPending(wanted, timed.plan);
     await this.#publish(timed, input, wanted);
   }

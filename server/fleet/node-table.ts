@@ -12,6 +12,8 @@ export interface NodeRecord {
   facts: { readonly resources: Resources; readonly isolation: Isolation } | undefined;
   /** Content hashes that its agent said are on its disk; the newest last. */
   artifacts: readonly string[];
+  /** When its provider takes it back, as its machine was told; undefined while it was not. */
+  reclaimAtMs: number | undefined;
   /** Since when it has held no container; undefined while it holds one. */
   emptySinceMs: number | undefined;
 }
@@ -65,17 +67,19 @@ export class NodeTable {
     this.noteArtifacts(nodeId, [...others, contentHash]);
   }
 
-  /** Writes a node to the ledger, then to memory; a terminated one leaves memory. */
-  async put(stored: StoredNode, nowMs: number): Promise<void> {
-    await this.#ledger.put(stored);
-    this.#mirror(stored, nowMs);
+  /** Writes nodes to the ledger, all or none, then to memory; terminated ones leave memory. */
+  async put(nodes: readonly StoredNode[], nowMs: number): Promise<void> {
+    await this.#ledger.put(...nodes);
+    for (const stored of nodes) this.#mirror(stored, nowMs);
   }
 
   /** Agents heard since this process started. */
   sightings(): ReadonlyMap<string, AgentSighting> {
     const sightings = new Map<string, AgentSighting>();
-    for (const [nodeId, { lastHeardAtMs, facts }] of this.#nodes) {
-      if (lastHeardAtMs !== undefined) sightings.set(nodeId, { lastHeardAtMs, ...facts });
+    for (const [nodeId, { lastHeardAtMs, facts, reclaimAtMs }] of this.#nodes) {
+      if (lastHeardAtMs === undefined) continue;
+      const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
+      sightings.set(nodeId, { lastHeardAtMs, ...facts, ...notice });
     }
     return sightings;
   }
@@ -93,7 +97,7 @@ export class NodeTable {
   async update(nodeId: string, change: Partial<Node>, nowMs: number): Promise<void> {
     const record = this.#nodes.get(nodeId);
     if (record === undefined) return;
-    await this.put({ ...record.stored, node: { ...record.stored.node, ...change } }, nowMs);
+    await this.put([{ ...record.stored, node: { ...record.stored.node, ...change } }], nowMs);
   }
 
   /** Adds GPU time that containers used on a node. */
@@ -135,6 +139,7 @@ export class NodeTable {
         lastHeardAtMs: undefined,
         facts: undefined,
         artifacts: [],
+        reclaimAtMs: undefined,
         emptySinceMs: nowMs,
       });
     } else {

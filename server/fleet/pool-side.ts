@@ -11,9 +11,15 @@ import type { NodeTable } from "./node-table.ts";
 /** The pool's view of the node ledger; writes go through the table, which mirrors them. */
 export function poolLedgerOf(nodes: NodeTable, ledger: NodeLedger, clock: Clock): PoolLedger {
   return {
-    put: async (record) => {
-      const known = nodes.get(record.node.nodeId)?.stored ?? (await ledger.get(record.node.nodeId));
-      const stored = { ...record, gpuMsUsed: known?.gpuMsUsed ?? 0 };
+    put: async (records) => {
+      const stored = await Promise.all(
+        records.map(async (record) => {
+          const { nodeId } = record.node;
+          const known = nodes.get(nodeId)?.stored ?? (await ledger.get(nodeId));
+          const { gpuMsUsed = 0, joinedAtMs } = known ?? {};
+          return { ...record, gpuMsUsed, ...(joinedAtMs === undefined ? {} : { joinedAtMs }) };
+        }),
+      );
       await nodes.put(stored, clock.nowMs());
     },
     get: async (nodeId) => nodes.get(nodeId)?.stored ?? ledger.get(nodeId),
@@ -39,7 +45,8 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
     if (kind === "refused" || kind === "terminated") options.onMarketChanged();
     if (kind === "healthy") options.onUsable();
     if (kind === "draining") containers.drainNode(node.nodeId, reason);
-    if (kind === "terminated") containers.nodeLost(node.nodeId);
+    // What is still on it when it is given back runs elsewhere, without waiting for its end.
+    if (kind === "releasing" || kind === "terminated") containers.nodeLost(node.nodeId);
   };
   return (event) => {
     if (event.kind === "provider_failed") {

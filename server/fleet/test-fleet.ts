@@ -260,7 +260,7 @@ export class TestFleet {
     const { nodeId } = node;
     const nowMs = this.clock.nowMs();
     const bill = { requestedAtMs: nowMs, launchedAtMs: nowMs, gpuMsUsed: 0 };
-    await this.nodes.put({ node, clientToken: nodeId, reason: "a test", ...bill }, nowMs);
+    await this.nodes.put([{ node, clientToken: nodeId, reason: "a test", ...bill }], nowMs);
     this.agents.set(nodeId, agent);
     const line = agent.lineTo(this.placing.desk);
     this.#lines.set(nodeId, line);

@@ -51,6 +51,9 @@ pool:
   refusalTtlSeconds: 6
   actionCountMaxPerTick: 7
   nodeCountMax: 8
+  standInPriceFactorMax: 1.25
+  launchesPerSecondMax: 9.5
+  launchBurstMax: 10
 scheduler:
   strategy: best-fit
   quotas: { research: { guaranteedFraction: 0.2, maxFraction: 0.5, gpuCountMax: 8, weight: 2 } }
@@ -109,6 +112,9 @@ describe("parsePolicy", () => {
         refusalTtlMs: 6_000,
         actionCountMaxPerTick: 7,
         nodeCountMax: 8,
+        standInPriceFactorMax: 1.25,
+        launchesPerSecondMax: 9.5,
+        launchBurstMax: 10,
       },
       scheduler: {
         strategy: "best-fit",

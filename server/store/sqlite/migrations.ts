@@ -128,4 +128,6 @@ export const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX arrivals_by_age ON arrivals (at_ms);
   `,
+  // JSON of the request that a node is part of, and of when its machine joined.
+  "ALTER TABLE nodes ADD COLUMN rent TEXT;",
 ];
