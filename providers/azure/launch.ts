@@ -35,6 +35,12 @@ export const DEFAULT_AZURE_IMAGE: AzureImage = {
   version: "latest",
 };
 
+/** An image from its resource id, or from `publisher:offer:sku:version`. */
+export function azureImageOf(text: string): AzureImage {
+  const [publisher = "", offer = "", sku = "", version = ""] = text.split(":");
+  return text.startsWith("/") ? { id: text } : { publisher, offer, sku, version };
+}
+
 /** What a launch needs beside the rent request. */
 export interface LaunchSettings {
   readonly clusterId: string;
