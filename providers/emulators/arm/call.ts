@@ -81,18 +81,22 @@ export function bodyOf<T>(schema: z.ZodType<T>, { body }: ArmCall): T {
 
 export const tagsSchema = z.record(z.string(), z.string());
 
-/** Headers that point to the status of a running operation. */
+/**
+ * Headers that point to the status of a running operation; those without a result of their own
+ * (deletes, actions) have a `Location` too.
+ */
 export function operationHeaders(
   world: World,
-  { origin, subscriptionId, query }: ArmCall,
+  { origin, subscriptionId, query, method }: ArmCall,
   { namespace, location, operationId }: Operation,
 ): Readonly<Record<string, string>> {
   const base = `${origin}/subscriptions/${subscriptionId}/providers/${namespace}`;
   const version = `api-version=${query.get("api-version") ?? ""}`;
   const at = (kind: string) => `${base}/locations/${location}/${kind}/${operationId}?${version}`;
+  const hasResult = method === "PUT" || method === "PATCH";
   return {
     "azure-asyncoperation": at("operations"),
-    location: at("operationResults"),
+    ...(hasResult ? {} : { location: at("operationResults") }),
     "retry-after": String(world.settings().retryAfterS),
   };
 }

@@ -4,7 +4,7 @@ import type { Numbered } from "../shared/call-journal.ts";
 import type { RequestRate } from "../shared/request-budget.ts";
 import type { ArmRecord, EndpointState } from "./arm-endpoint.ts";
 import type { Market, QuotaRule, ShortageRule } from "./capacity.ts";
-import type { Fault } from "./faults.ts";
+import { isFate, type Fault } from "./faults.ts";
 import type { MachineEvent } from "./fleet.ts";
 import type { Machine, MachineSpec } from "./machine.ts";
 import { instanceShape } from "../../catalog/index.ts";
@@ -98,7 +98,7 @@ export function controlsOf(state: ControlledState): ArmEmulatorControls {
     setCapacity: (rule) => world.capacity.setCapacity(rule, world.clock.nowMs()),
     setQuota: (rule) => world.capacity.setQuota(rule),
     setRate: ({ kind, rate }) => budget.set(kind, rate),
-    injectFault: (fault) => faults.add(fault),
+    injectFault: (fault) => faults.add(aimed(fault)),
     clearFaults: () => faults.clear(),
     evict: (name, { noticeMs = 0 } = {}) => evict(world, name, noticeMs),
     addPhantoms: (spec) => addPhantoms(world, spec),
@@ -107,6 +107,11 @@ export function controlsOf(state: ControlledState): ArmEmulatorControls {
     journal: () => journal.entries(),
     onMachineEvent: (listener) => world.fleet.onEvent(listener),
   };
+}
+
+/** A fate waits for the creates of machines, and for no other call. */
+function aimed(fault: Fault): Fault {
+  return isFate(fault.effect) ? { ...fault, action: "VirtualMachines.CreateOrUpdate" } : fault;
 }
 
 function existing(world: World): readonly Machine[] {
