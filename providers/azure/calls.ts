@@ -5,7 +5,12 @@
  * after a throttle when Azure says so. The SDK itself repeats a call twice after a 5xx or a
  * broken connection; a machine is created by name, so that a repeat creates nothing more.
  */
-import type { ComputeManagementClient, ResourceSku, VirtualMachine } from "@azure/arm-compute";
+import type {
+  ComputeManagementClient,
+  ResourceSku,
+  Usage,
+  VirtualMachine,
+} from "@azure/arm-compute";
 import type {
   NetworkInterface,
   NetworkManagementClient,
@@ -28,26 +33,28 @@ export interface AzureTimeouts {
   readonly readMs: number;
   /** For calls that create or delete. */
   readonly changeMs: number;
+  /** Before the SDK repeats a call that Azure or the network failed; longer the second time. */
+  readonly retryPauseMs: number;
 }
 
 export const DEFAULT_AZURE_TIMEOUTS: AzureTimeouts = {
   readMs: READ_DEADLINE_MS,
   changeMs: CHANGE_DEADLINE_MS,
+  retryPauseMs: 100,
 };
 
 /**
- * Requests of one subscription and service principal, in each region.
+ * Requests that one service principal may make of a subscription: reads, writes and deletes.
  *
  * Source: "Understand how Azure Resource Manager throttles requests", Microsoft Learn (read
  * 2026-11).
  */
-const AZURE_LIMITS: Readonly<Record<"read" | "write" | "delete", RateLimit>> = {
-  read: { perSecond: 25, burst: 250 },
-  write: { perSecond: 10, burst: 200 },
-  delete: { perSecond: 10, burst: 200 },
-};
+export function azureLimitOf(api: string): RateLimit {
+  return api === "read" ? { perSecond: 25, burst: 250 } : { perSecond: 10, burst: 200 };
+}
 
-const RETRY_OPTIONS = { maxRetries: 2, retryDelayInMs: 100, maxRetryDelayInMs: 2_000 };
+const RETRY_COUNT_MAX = 2;
+const RETRY_PAUSE_MS_MAX = 2_000;
 
 export interface AzureCallsOptions {
   readonly subscriptionId: string;
@@ -59,6 +66,8 @@ export interface AzureCallsOptions {
   readonly timeouts: AzureTimeouts;
   readonly clock: Clock;
   readonly rng: Rng;
+  /** Of `read`, `write` and `delete`. */
+  readonly limitOf: (api: string) => RateLimit;
 }
 
 /** A create or delete that Azure has accepted. */
@@ -100,6 +109,7 @@ export interface AzureCalls {
   listAddresses(): Promise<readonly AzureResource[]>;
   listDisks(): Promise<readonly AzureResource[]>;
   listSkus(region: string): Promise<readonly ResourceSku[]>;
+  listUsages(region: string): Promise<readonly Usage[]>;
 }
 
 /** Loads the SDKs, which takes some tenths of a second the first time, and makes the clients. */
@@ -114,7 +124,11 @@ export async function openAzureCalls(options: AzureCallsOptions): Promise<AzureC
   const clientOptions = {
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(isPlain ? { allowInsecureConnection: true } : {}),
-    retryOptions: RETRY_OPTIONS,
+    retryOptions: {
+      maxRetries: RETRY_COUNT_MAX,
+      retryDelayInMs: options.timeouts.retryPauseMs,
+      maxRetryDelayInMs: RETRY_PAUSE_MS_MAX,
+    },
   };
   const computeClient = new compute.ComputeManagementClient(
     credential,
@@ -148,7 +162,7 @@ interface CallParts {
 }
 
 function callsOf(
-  { virtualMachines, disks, resourceSkus }: ComputeManagementClient,
+  { virtualMachines, disks, resourceSkus, usage }: ComputeManagementClient,
   { networkInterfaces, publicIPAddresses }: NetworkManagementClient,
   parts: CallParts,
 ): AzureCalls {
@@ -189,6 +203,7 @@ function callsOf(
     listInterfaces: () => list(() => networkInterfaces.list(group)),
     listAddresses: () => list(() => publicIPAddresses.list(group)),
     listDisks: () => list(() => disks.listByResourceGroup(group)),
+    listUsages: (region) => list(() => usage.list(region)),
     listSkus: (region) => list(() => resourceSkus.list({ filter: `location eq '${region}'` })),
   };
 }
@@ -214,7 +229,7 @@ function limitedBy({ options, errors }: CallParts) {
   const limiter = new RateLimiter({
     clock,
     rng,
-    limitOf: (api) => AZURE_LIMITS[api === "write" || api === "delete" ? api : "read"],
+    limitOf: options.limitOf,
   });
   const read = <T>(urgency: Urgency, run: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     limiter.call({ api: "read", urgency, deadlineMs: timeouts.readMs, run, throttleOf });

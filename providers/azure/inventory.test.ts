@@ -222,19 +222,35 @@ describe("the offers of Azure", () => {
     expect(await provider.listOffers()).toEqual(before);
     expect(before.every(({ priceMicroUsdPerHour }) => priceMicroUsdPerHour > 0)).toBe(true);
     await clock.advance(2 * 3_600_000);
-    await expect(provider.listOffers()).rejects.toMatchObject({ code: "unavailable" });
-    await expect((await open()).listOffers()).rejects.toMatchObject({ code: "unavailable" });
+    const expected = { name: "PlatformError", retryable: true };
+    await expect(provider.listOffers()).rejects.toMatchObject(expected);
+    await expect((await open()).listOffers()).rejects.toMatchObject(expected);
   });
 
-  it("are asked of Azure once an hour", async () => {
-    await provider.listOffers();
+  it("are asked of Azure once an hour, beside whoever wants them", async () => {
     const count = callsOf("ResourceSkus.List").length;
     await clock.advance(3_599_000);
     await provider.listOffers();
     expect(callsOf("ResourceSkus.List")).toHaveLength(count);
     await clock.advance(1_000);
     await provider.listOffers();
-    expect(callsOf("ResourceSkus.List").length).toBeGreaterThan(count);
+    await expect.poll(() => callsOf("ResourceSkus.List").length).toBeGreaterThan(count);
+  });
+
+  it("are no more than the quotas allow", async () => {
+    emulator.setQuota({ region: "eastus", usage: "standardNDSH100v5Family", vcpuCountMax: 200 });
+    emulator.setQuota({ region: "eastus", usage: "lowPriorityCores", vcpuCountMax: 0 });
+    const listed = await (await open()).listOffers();
+    const countOf = (wanted: Offer) =>
+      listed.find(({ offerId }) => offerId === wanted.offerId)?.nodeCountMax;
+    expect(countOf(h100())).toBe(2);
+    expect(countOf(spot())).toBe(0);
+    expect(countOf(offerAt("1/Standard_NC40ads_H100_v5/on-demand"))).toBe(h100().nodeCountMax);
+  });
+
+  it("are not bounded while the quotas cannot be read", async () => {
+    strike("Usage.List", error("InternalServerError", 500), { times: 100 });
+    expect(await (await open()).listOffers()).toEqual([...offers.values()]);
   });
 });
 

@@ -1,14 +1,16 @@
 /**
- * Offers that Azure's own list of sizes allows: where a size is, in which zones, and whether
- * this subscription may have it.
+ * Offers that Azure's own lists allow: where a size is, in which zones, whether this
+ * subscription may have it, and how many its quotas allow.
  *
- * The list says nothing of capacity; it changes by the week, so it is kept for an hour, and the
- * last one is used for a day when no newer can be had.
+ * The list of sizes says nothing of capacity and changes by the week, so it is kept for an hour,
+ * and for a day when no newer can be had. Without a list of quotas nothing is bounded.
  */
-import type { ResourceSku } from "@azure/arm-compute";
-import { offerIdOf, type Clock, type Offer } from "../../core/index.ts";
+import type { ResourceSku, Usage } from "@azure/arm-compute";
+import { MS_PER_HOUR, MS_PER_MINUTE, offerIdOf, type Clock, type Offer } from "../../core/index.ts";
+import { CachedValue } from "../cached-value.ts";
+import { instanceShape } from "../catalog/index.ts";
 import type { AzureCalls } from "./calls.ts";
-import { platformErrorOf } from "./translate.ts";
+import { foreignAnswer, platformErrorOf } from "./translate.ts";
 
 /** Where a size can be had in one region. */
 interface Availability {
@@ -16,74 +18,98 @@ interface Availability {
   readonly zones: readonly string[];
 }
 
-interface RegionSkus {
-  readonly bySize: ReadonlyMap<string, Availability>;
-  readonly listedAtMs: number;
-}
+type Sizes = ReadonlyMap<string, Availability>;
+/** Most vCPUs by usage counter. */
+type Limits = ReadonlyMap<string, number>;
 
-/** How long a list of sizes is taken for true, and how long in need. */
-const FRESH_MS = 3_600_000;
-const AGE_MS_MAX = 24 * 3_600_000;
+const SIZES_TTL_MS = MS_PER_HOUR;
+const LIMITS_TTL_MS = 10 * MS_PER_MINUTE;
+const KEEP_MS = 24 * MS_PER_HOUR;
+const RETRY_MS = MS_PER_MINUTE;
 
-/** The lists of sizes of all regions, as they were last seen. */
-export class SkuShelf {
-  readonly #calls: AzureCalls;
-  readonly #clock: Clock;
-  readonly #regions = new Map<string, RegionSkus>();
+/** What is known of one region. */
+export class RegionMarket {
+  readonly #region: string;
+  readonly #sizes: CachedValue<Sizes>;
+  readonly #limits: CachedValue<Limits>;
+  #failure: unknown;
 
-  constructor(calls: AzureCalls, clock: Clock) {
-    this.#calls = calls;
-    this.#clock = clock;
+  constructor(calls: AzureCalls, region: string, clock: Clock) {
+    const times = { clock, keepMs: KEEP_MS, retryMs: RETRY_MS };
+    this.#region = region;
+    this.#sizes = new CachedValue({
+      ...times,
+      ttlMs: SIZES_TTL_MS,
+      load: async () => {
+        try {
+          return sizesOf(await calls.listSkus(region), region);
+        } catch (error) {
+          this.#failure = error;
+          throw error;
+        }
+      },
+    });
+    this.#limits = new CachedValue({
+      ...times,
+      ttlMs: LIMITS_TTL_MS,
+      load: async () => limitsOf(await calls.listUsages(region)),
+    });
   }
 
   /**
-   * The offers that a subscription may rent by, each for one zone where there are zones,
-   * sorted by `offerId`.
+   * The offers of the region that the subscription may rent by, each for one zone where there
+   * are zones.
    *
-   * @throws PlatformError when a region's list was never read, or not within a day.
+   * @throws PlatformError when the list of sizes was never read, or not within a day.
    */
   async allowed(offers: readonly Offer[]): Promise<readonly Offer[]> {
-    const regions = [...new Set(offers.map(({ region }) => region))];
-    const lists = await Promise.all(
-      regions.map(async (region) => [region, await this.#skusOf(region)] as const),
-    );
-    const byRegion = new Map(lists);
-    return offers
-      .flatMap((offer) => {
-        const found = byRegion.get(offer.region)?.bySize.get(offer.instanceType.toLowerCase());
-        return found === undefined ? [] : inZones(offer, found.zones);
-      })
-      .sort((one, other) => (one.offerId < other.offerId ? -1 : 1));
+    const [sizes, limits] = await Promise.all([this.#sizes.get(), this.#limits.get()]);
+    if (sizes === undefined) {
+      const attempted = `list the sizes of ${this.#region}`;
+      const failure = this.#failure ?? foreignAnswer(attempted, {});
+      throw platformErrorOf(failure, attempted, { region: this.#region });
+    }
+    return offers.flatMap((offer) => {
+      const found = sizes.value.get(offer.instanceType.toLowerCase());
+      return found === undefined ? [] : inZones(bounded(offer, limits?.value), found.zones);
+    });
   }
 
-  async #skusOf(region: string): Promise<RegionSkus> {
-    const known = this.#regions.get(region);
-    const nowMs = this.#clock.nowMs();
-    if (known !== undefined && nowMs - known.listedAtMs < FRESH_MS) return known;
-    try {
-      const skus = await this.#calls.listSkus(region);
-      const listed = { bySize: availabilities(skus, region), listedAtMs: nowMs };
-      this.#regions.set(region, listed);
-      return listed;
-    } catch (error) {
-      if (known !== undefined && nowMs - known.listedAtMs < AGE_MS_MAX) return known;
-      throw platformErrorOf(error, `list the sizes of ${region}`, { region });
-    }
+  /** Resolves when nothing is being read. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#sizes.settled(), this.#limits.settled()]);
   }
 }
 
 function inZones({ offerId: _regional, ...offer }: Offer, zones: readonly string[]): Offer[] {
-  if (zones.length === 0) return [{ offerId: offerIdOf(offer), ...offer }];
-  return zones.map((zone) => {
-    const zonal = { ...offer, zone };
-    return { offerId: offerIdOf(zonal), ...zonal };
-  });
+  const zonal = zones.length === 0 ? [offer] : zones.map((zone) => ({ ...offer, zone }));
+  return zonal.map((one) => ({ offerId: offerIdOf(one), ...one }));
 }
 
-function availabilities(
-  skus: readonly ResourceSku[],
-  region: string,
-): ReadonlyMap<string, Availability> {
+/** No more nodes than its quotas allow all of its kind together. */
+function bounded(offer: Offer, limits: Limits | undefined): Offer {
+  const vcpuCount = instanceShape("azure", offer.instanceType)?.vcpuCount ?? 0;
+  const known = offer.quotaGroups.flatMap((group) => limits?.get(usageKey(familyOf(group))) ?? []);
+  if (known.length === 0 || vcpuCount === 0) return offer;
+  const nodeCountMax = Math.floor(Math.min(...known) / vcpuCount);
+  return nodeCountMax < offer.nodeCountMax ? { ...offer, nodeCountMax } : offer;
+}
+
+/** The usage counter in `cloud/region/counter/purchase`. */
+function familyOf(quotaGroup: string): string {
+  return quotaGroup.split("/")[2] ?? "";
+}
+
+function limitsOf(usages: readonly Usage[]): Limits {
+  return new Map(usages.map(({ name, limit }) => [usageKey(name.value ?? ""), limit]));
+}
+
+/** The lists of sizes and of usages differ in case and spaces. */
+function usageKey(name: string): string {
+  return name.toLowerCase().replaceAll(" ", "");
+}
+
+function sizesOf(skus: readonly ResourceSku[], region: string): Sizes {
   return new Map(
     skus
       .filter(({ resourceType }) => resourceType === "virtualMachines")

@@ -16,7 +16,9 @@ import type {
   RentRequest,
 } from "../provider.ts";
 import { placeOfRent } from "../rent-request.ts";
+import type { RateLimit } from "../rate-limit.ts";
 import {
+  azureLimitOf,
   DEFAULT_AZURE_TIMEOUTS,
   openAzureCalls,
   type AzureCalls,
@@ -30,7 +32,7 @@ import {
 } from "./launch.ts";
 import { leftoverNodeOf, listMachines, providerNodeOf, takeInventory } from "./listing.ts";
 import type { RentWaits } from "./machine-rent.ts";
-import { SkuShelf } from "./market.ts";
+import { RegionMarket } from "./market.ts";
 import type { AzureCredential } from "./pipeline.ts";
 import { releaseMachines } from "./release.ts";
 import { BatchMemory, rentBatch } from "./rent.ts";
@@ -62,6 +64,8 @@ export interface AzureProviderOptions {
   /** Whether each machine gets a public address; false when absent: its subnet leads out. */
   readonly publicAddresses?: boolean;
   readonly timeouts?: Partial<AzureTimeouts>;
+  /** Calls per second, by `read`, `write` and `delete`; absent are Azure's own limits. */
+  readonly limitOf?: (api: string) => RateLimit;
   readonly waits?: Partial<RentWaits>;
 }
 
@@ -91,6 +95,7 @@ export async function createAzureProvider(options: AzureProviderOptions): Promis
     timeouts: { ...DEFAULT_AZURE_TIMEOUTS, ...options.timeouts },
     clock: options.clock,
     rng: options.rng ?? createRng(`azure ${clusterId}`),
+    limitOf: options.limitOf ?? azureLimitOf,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(credential === undefined ? {} : { credential }),
   });
@@ -101,7 +106,7 @@ class AzureProvider implements Provider {
   readonly cloud = "azure";
   readonly #options: AzureProviderOptions;
   readonly #calls: AzureCalls;
-  readonly #skus: SkuShelf;
+  readonly #markets: ReadonlyMap<string, RegionMarket>;
   readonly #settings: LaunchSettings;
   readonly #batches = new BatchMemory();
   /** Nodes whose rent is under way: what they have so far is not left over. */
@@ -114,7 +119,9 @@ class AzureProvider implements Provider {
   constructor(options: AzureProviderOptions, calls: AzureCalls) {
     this.#options = options;
     this.#calls = calls;
-    this.#skus = new SkuShelf(calls, options.clock);
+    this.#markets = new Map(
+      options.regions.map((region) => [region, new RegionMarket(calls, region, options.clock)]),
+    );
     const { clusterId, subscriptionId, resourceGroup, image = DEFAULT_AZURE_IMAGE } = options;
     this.#settings = {
       clusterId,
@@ -127,15 +134,17 @@ class AzureProvider implements Provider {
     };
   }
 
-  listOffers(): Promise<readonly Offer[]> {
-    const { emulated = false, bootMs, regions } = this.#options;
-    const offers = catalogOffers({
-      cloud: this.cloud,
-      regions,
-      emulated,
-      ...(bootMs === undefined ? {} : { bootMs }),
-    });
-    return this.#skus.allowed(offers);
+  async listOffers(): Promise<readonly Offer[]> {
+    const { emulated = false, bootMs } = this.#options;
+    const lists = await Promise.all(
+      [...this.#markets].map(([region, market]) => {
+        const query = { cloud: this.cloud, regions: [region], emulated } as const;
+        return market.allowed(
+          catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) }),
+        );
+      }),
+    );
+    return lists.flat().sort((one, other) => (one.offerId < other.offerId ? -1 : 1));
   }
 
   async rent(request: RentRequest): Promise<RentOutcome> {
@@ -192,7 +201,7 @@ class AzureProvider implements Provider {
     }));
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await Promise.all([...this.#markets.values()].map((market) => market.settled()));
   }
 }

@@ -116,6 +116,40 @@ describe("a rent on Azure", () => {
     expect(emulator.machines()).toHaveLength(2);
   });
 
+  it("S2: cut off at any call, before or after it took effect, ends with one machine a node", async () => {
+    const nodeIds = ["no_1", "no_2"];
+    let isCut = true;
+    for (let cut = 0; isCut; cut += 1) {
+      for (const when of ["before", "after"] as const) {
+        const token = `token-${cut}-${when}`;
+        const request = aRequest(
+          [h100("1"), h100("2")],
+          nodeIds.map((id) => `${id}_${token}`),
+          token,
+        );
+        // The first zone's create fails, so that the cleaning up is cut off too.
+        strike(CREATE, failure("AllocationFailed"), { params: { zone: "1" }, times: 1_000 });
+        emulator.injectFault({ when, effect: { kind: "reset" }, skipCount: cut, times: 1_000 });
+        const cutOff = await Promise.allSettled([provider.rent(request)]);
+        isCut = cutOff[0].status === "rejected";
+        emulator.clearFaults();
+        strike(CREATE, failure("AllocationFailed"), { params: { zone: "1" }, times: 1_000 });
+        const restarted = await open();
+        const { rented } = await restarted.rent(request);
+        expect(rented.map(({ offerId }) => offerId)).toEqual([
+          h100("2").offerId,
+          h100("2").offerId,
+        ]);
+        expect(emulator.machines().map(({ zone }) => zone)).toEqual(["2", "2"]);
+        await restarted.release(rented.map(({ providerNodeId }) => providerNodeId));
+        await clock.advance(0);
+        expect(await restarted.listNodes()).toEqual([]);
+        expect(emulator.resources()).toEqual([]);
+        emulator.clearFaults();
+      }
+    }
+  });
+
   it("S3: heals a lost reply inside one rent: the repeat finds the machine by its name", async () => {
     for (const effect of [{ kind: "reset" }, error("InternalServerError", 500)] as const) {
       strike(CREATE, effect, { when: "after" });

@@ -41,7 +41,7 @@ export async function openAzureBench(
       },
       emulated: true,
       bootMs: BOOT_MS,
-      timeouts: DEADLINES,
+      timeouts: { ...DEADLINES, retryPauseMs: 1 },
       ...options,
       ...more,
     });

@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { assert } from "../../core/index.ts";
+import { assert, createRng } from "../../core/index.ts";
 import { startLoopbackServer, type LoopbackServer } from "../emulators/shared/loopback-server.ts";
 import { createManualClock } from "../fake/index.ts";
-import { createRng } from "../../core/index.ts";
-import { DEFAULT_AZURE_TIMEOUTS, openAzureCalls, type AzureCalls } from "./calls.ts";
+import { azureLimitOf, DEFAULT_AZURE_TIMEOUTS, openAzureCalls, type AzureCalls } from "./calls.ts";
 import {
   errorJson,
   FAILED_OPERATION,
@@ -50,6 +49,7 @@ async function replaying(answer: (path: string) => Recorded): Promise<AzureCalls
     timeouts: DEFAULT_AZURE_TIMEOUTS,
     clock: createManualClock(),
     rng: createRng(1),
+    limitOf: azureLimitOf,
   });
 }
 
