@@ -16,6 +16,8 @@ const settings = z.strictObject({
   deleteMs: count.exactOptional(),
   networkMs: count.exactOptional(),
   listLagMs: count.exactOptional(),
+  flickerMs: count.exactOptional(),
+  flickerFraction: z.number().min(0).max(1).exactOptional(),
   deletedListedMs: count.exactOptional(),
   nicReservedMs: count.exactOptional(),
   evictionNoticeMs: count.exactOptional(),
@@ -78,6 +80,13 @@ const fault = z.strictObject({
 });
 
 const eviction = z.strictObject({ name: text, noticeMs: count.exactOptional() });
+const evictionWave = z.strictObject({
+  fraction: z.number().min(0).max(1),
+  noticeMs: count.exactOptional(),
+  region: text.exactOptional(),
+  zone: text.exactOptional(),
+  instanceType: text.exactOptional(),
+});
 const phantoms = z.strictObject({
   count,
   subscriptionId: text,
@@ -103,6 +112,7 @@ export function routesOf(controls: ArmEmulatorControls): ControlRoutes {
     "POST faults": (body) => controls.injectFault(fault.parse(body)),
     "DELETE faults": () => controls.clearFaults(),
     "POST phantoms": (body) => controls.addPhantoms(phantoms.parse(body)),
+    "POST evict-some": (body) => controls.evictSome(evictionWave.parse(body)),
     "POST evict": (body) => {
       const { name, ...options } = eviction.parse(body);
       controls.evict(name, options);

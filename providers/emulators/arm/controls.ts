@@ -36,6 +36,16 @@ export interface ResourceView {
   readonly usedBy?: string;
 }
 
+/** A wave of evictions. */
+export interface EvictionWave {
+  readonly fraction: number;
+  /** Absent evicts at once. */
+  readonly noticeMs?: number;
+  readonly region?: string;
+  readonly zone?: string;
+  readonly instanceType?: string;
+}
+
 /** So many machines that nobody created, as a fleet that has long been there. */
 export interface PhantomSpec {
   readonly count: number;
@@ -72,6 +82,8 @@ export interface ArmEmulatorControls {
    * @throws PlatformError `not_found`; `invalid_request` for a machine that is not spot.
    */
   evict(name: string, options?: { readonly noticeMs?: number }): void;
+  /** Evicts a fraction of the spot machines that match, drawn by the seed; gives how many. */
+  evictSome(wave: EvictionWave): { readonly evictedCount: number };
   /** Makes machines appear that run since now; none has an interface or a disk. */
   addPhantoms(spec: PhantomSpec): void;
   /** Machines that exist, in the order of their creation. */
@@ -101,6 +113,7 @@ export function controlsOf(state: ControlledState): ArmEmulatorControls {
     injectFault: (fault) => faults.add(aimed(fault)),
     clearFaults: () => faults.clear(),
     evict: (name, { noticeMs = 0 } = {}) => evict(world, name, noticeMs),
+    evictSome: (wave) => evictSome(world, wave),
     addPhantoms: (spec) => addPhantoms(world, spec),
     machines: () => existing(world).map(viewOf),
     resources: () => resourcesOf(world),
@@ -130,8 +143,24 @@ function evict(world: World, name: string, noticeMs: number): void {
   if (machine.spec.market !== "spot") {
     throw refuse("invalid_request", "only spot machines are evicted");
   }
-  if (noticeMs === 0) world.fleet.evict(machine);
-  else world.fleet.preempt(machine, noticeMs);
+  take(world, machine, noticeMs);
+}
+
+function take({ fleet }: World, machine: Machine, noticeMs: number): void {
+  if (noticeMs === 0) fleet.evict(machine);
+  else fleet.preempt(machine, noticeMs);
+}
+
+function evictSome(world: World, wave: EvictionWave): { readonly evictedCount: number } {
+  const { fraction, noticeMs = 0, region, zone, instanceType } = wave;
+  const isMeant = ({ spec }: Machine): boolean =>
+    spec.market === "spot" &&
+    (region ?? spec.region) === spec.region &&
+    (zone === undefined || zone === spec.zone) &&
+    (instanceType ?? spec.shape.instanceType) === spec.shape.instanceType;
+  const drawn = existing(world).filter((one) => isMeant(one) && world.rng.next() < fraction);
+  for (const machine of drawn) take(world, machine, noticeMs);
+  return { evictedCount: drawn.length };
 }
 
 function addPhantoms(world: World, phantom: PhantomSpec): void {

@@ -140,6 +140,31 @@ describe("lists, tags and deletes over the real SDK", () => {
     });
   });
 
+  it("a wave of evictions takes a fraction of the spot machines that match", async () => {
+    bench.emulator.addPhantoms(PHANTOMS);
+    bench.emulator.addPhantoms({ ...PHANTOMS, count: 5, region: "westus", name: "west-{}" });
+    bench.emulator.addPhantoms({ ...PHANTOMS, count: 5, market: "on-demand", name: "sure-{}" });
+    const { evictedCount } = bench.emulator.evictSome({ fraction: 0.5, region: "eastus" });
+    expect(evictedCount).toBeGreaterThan(150);
+    expect(evictedCount).toBeLessThan(300);
+    await bench.clock.advance(0);
+    expect(bench.emulator.machines()).toHaveLength(460 - evictedCount);
+    const names = bench.emulator.machines().map(({ name }) => name);
+    expect(names.filter((name) => /^(west|sure)-/.test(name))).toHaveLength(10);
+  });
+
+  it("a new machine flickers in lists while it is told to", async () => {
+    bench.emulator.configure({ flickerMs: 60_000, flickerFraction: 0.5 });
+    await start("m1");
+    const counts = new Set<number>();
+    for (let look = 0; look < 20; look += 1) {
+      counts.add((await all(machines().list(GROUP))).length);
+    }
+    expect(counts).toEqual(new Set([0, 1]));
+    await bench.clock.advance(60_000);
+    expect(await all(machines().list(GROUP))).toHaveLength(1);
+  });
+
   it("an eviction by the policy Deallocate leaves the machine without a host", async () => {
     await start("m1", { evictionPolicy: "Deallocate" });
     bench.emulator.evict("m1");

@@ -252,6 +252,7 @@ describe("the controls over HTTP", () => {
     ["capacity", { zone: "1", instanceCountMax: 0, code: "AllocationFailed" }],
     ["capacity", { steps: [{ afterMs: 5 }] }],
     ["quota", { region: "eastus", usage: "cores", vcpuCountMax: 1 }],
+    ["settings", { flickerMs: 5, flickerFraction: 0.5 }],
     ["rate", { kind: "read", rate: { burst: 1, perSecond: 0.5 } }],
     ["faults", { when: "after", effect: { kind: "reset" }, fraction: 0.5, times: 3 }],
     ["faults", { when: "before", effect: { kind: "die-at-boot" } }],
@@ -278,6 +279,7 @@ describe("the controls over HTTP", () => {
     ["capacity", { code: "Nothing" }],
     ["faults", { when: "before", effect: { kind: "nothing" } }],
     ["evict", { name: "nobody" }],
+    ["evict-some", { fraction: 2 }],
     ["phantoms", { count: 1 }],
   ])("%s refuses %j, and says why", async (path, body) => {
     const { status, body: answer } = await control("POST", path, body);
@@ -294,6 +296,8 @@ describe("the controls over HTTP", () => {
     expect((await control("DELETE", "faults")).status).toBe(200);
     await clock.advance(3_000);
     expect((await control("POST", "evict", { name: "m1" })).status).toBe(200);
+    const wave = await control("POST", "evict-some", { fraction: 1 });
+    expect(wave).toEqual({ status: 200, body: { evictedCount: 0 } });
     expect((await control("GET", "nothing")).status).toBe(404);
   });
 });

@@ -10,6 +10,10 @@ export interface EmulatorSettings {
   readonly networkMs: number;
   /** A new resource is in no list for this long; a read by its name finds it at once. */
   readonly listLagMs: number;
+  /** After that it is missing from a list by chance, for this long. */
+  readonly flickerMs: number;
+  /** Chance of it, 0..1. */
+  readonly flickerFraction: number;
   /** A deleted resource is still listed for this long. */
   readonly deletedListedMs: number;
   /** An interface cannot be deleted for this long after the create of its machine failed. */
@@ -33,6 +37,8 @@ export const DEFAULT_SETTINGS: EmulatorSettings = {
   deleteMs: 0,
   networkMs: 0,
   listLagMs: 0,
+  flickerMs: 0,
+  flickerFraction: 0,
   deletedListedMs: 0,
   nicReservedMs: 0,
   evictionNoticeMs: 30_000,

@@ -39,10 +39,12 @@ interface Listed {
 
 /** Whether a list shows a resource by now: new ones late, gone ones for a while. */
 export function isListed({ createdAtMs, deletedAtMs }: Listed, world: World): boolean {
-  const { listLagMs, deletedListedMs } = world.settings();
+  const { listLagMs, flickerMs, flickerFraction, deletedListedMs } = world.settings();
   const nowMs = world.clock.nowMs();
+  const seenForMs = nowMs - createdAtMs - listLagMs;
+  if (seenForMs < flickerMs && world.rng.next() < flickerFraction) return false;
   const isGone = deletedAtMs !== undefined && nowMs - deletedAtMs >= deletedListedMs;
-  return nowMs - createdAtMs >= listLagMs && !isGone;
+  return seenForMs >= 0 && !isGone;
 }
 
 /** Drops what no list can show any more. */

@@ -170,6 +170,7 @@ function attach(world: World, { spec, tags }: Machine): void {
     createdAtMs: world.clock.nowMs(),
     tags,
     properties: { creationData: { createOption: "FromImage" }, diskSizeGB: 30 },
+    readyAtMs: world.clock.nowMs(),
     usedBy: spec.id,
   });
 }

@@ -17,6 +17,8 @@ export interface StoredResource {
   readonly createdAtMs: number;
   tags: Readonly<Record<string, string>>;
   properties: JsonObject;
+  /** A change of it takes until then. */
+  readyAtMs: number;
   /** Id of the machine or interface that uses it. */
   usedBy?: string;
   /** An interface cannot be deleted before this. */

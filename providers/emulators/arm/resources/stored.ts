@@ -27,7 +27,7 @@ const NAMESPACES: Readonly<Record<StoredType, string>> = {
 export function storedActions(type: StoredType): Readonly<Record<string, ActionHandler>> {
   return {
     CreateOrUpdate: (world, call) => put(world, call, type),
-    Get: (world, call) => ({ status: 200, body: documentOf(required(world, call, type)) }),
+    Get: (world, call) => ({ status: 200, body: show(world, required(world, call, type)) }),
     Update: (world, call) => patch(world, call, type),
     Delete: (world, call) => remove(world, call, type),
     List: (world, call) => {
@@ -79,10 +79,11 @@ function put(world: World, call: ArmCall, type: StoredType) {
     ...(zones === undefined ? {} : { zones }),
     tags,
     properties,
+    readyAtMs: world.clock.nowMs() + changeMs(world, type),
   };
   world.store.put(resource);
   const status = present === undefined ? 201 : 200;
-  return { status, body: documentOf(resource), headers: changeHeaders(world, call, resource) };
+  return { status, body: show(world, resource), headers: changeHeaders(world, call, resource) };
 }
 
 /** What there is under an id, which must not move to another region. */
@@ -116,7 +117,7 @@ function patch(world: World, call: ArmCall, type: StoredType) {
   const resource = required(world, call, type);
   const { tags } = bodyOf(z.looseObject({ tags: tagsSchema.optional() }), call);
   if (tags !== undefined) resource.tags = tags;
-  return { status: 200, body: documentOf(resource) };
+  return { status: 200, body: show(world, resource) };
 }
 
 function remove(world: World, call: ArmCall, type: StoredType) {
@@ -168,7 +169,10 @@ function list(
     .ofType(type)
     .filter((one) => one.subscriptionId === call.subscriptionId && isWanted(one))
     .filter((one) => isListed(one, world));
-  return pageAnswer(items, call, { size: world.settings().pageSize, show: documentOf });
+  return pageAnswer(items, call, {
+    size: world.settings().pageSize,
+    show: (one) => show(world, one),
+  });
 }
 
 function required(world: World, call: ArmCall, type: StoredType): StoredResource {
@@ -178,15 +182,8 @@ function required(world: World, call: ArmCall, type: StoredType): StoredResource
   return resource;
 }
 
-function documentOf({
-  id,
-  type,
-  name,
-  location,
-  zones,
-  tags,
-  ...rest
-}: StoredResource): JsonObject {
+function show(world: World, resource: StoredResource): JsonObject {
+  const { id, type, name, location, zones, tags, ...rest } = resource;
   const { properties, usedBy, createdAtMs } = rest;
   const isDisk = type === "disks";
   const user = type === "networkInterfaces" && usedBy !== undefined ? { id: usedBy } : undefined;
@@ -200,7 +197,7 @@ function documentOf({
     ...(isDisk && usedBy !== undefined ? { managedBy: usedBy } : {}),
     properties: {
       ...properties,
-      provisioningState: "Succeeded",
+      provisioningState: world.clock.nowMs() < resource.readyAtMs ? "Updating" : "Succeeded",
       ...(isDisk ? { timeCreated: new Date(createdAtMs).toISOString() } : {}),
       ...(isDisk ? { diskState: usedBy === undefined ? "Unattached" : "Attached" } : {}),
       ...(user === undefined ? {} : { virtualMachine: user }),
@@ -208,11 +205,15 @@ function documentOf({
   };
 }
 
-/** A change of the network takes `networkMs`; one of a disk is done at once. */
 function changeHeaders(world: World, call: ArmCall, { type, location }: StoredResource) {
   const change = world.operations.start(NAMESPACES[type], location);
-  const delayMs = type === "disks" ? 0 : world.settings().networkMs;
+  const delayMs = changeMs(world, type);
   if (delayMs === 0) world.operations.end(change);
   else void world.clock.sleep(delayMs).then(() => world.operations.end(change));
   return operationHeaders(world, call, change);
+}
+
+/** A change of the network takes `networkMs`; one of a disk is done at once. */
+function changeMs(world: World, type: StoredType): number {
+  return type === "disks" ? 0 : world.settings().networkMs;
 }
