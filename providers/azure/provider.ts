@@ -109,7 +109,7 @@ class AzureProvider implements Provider {
   readonly #markets: ReadonlyMap<string, RegionMarket>;
   readonly #settings: LaunchSettings;
   readonly #batches = new BatchMemory();
-  /** Nodes whose rent is under way: what they have so far is not left over. */
+  /** Nodes whose rent is under way: what they have so far is neither left over nor over. */
   readonly #underway = new Set<string>();
   /** Machines that were released by us, until they are gone. */
   #released = new Set<string>();
@@ -172,7 +172,7 @@ class AzureProvider implements Provider {
     const { machines, leftovers } = await takeInventory(this.#calls, clusterId);
     const left = leftovers.filter(({ nodeId }) => !this.#underway.has(nodeId));
     return [
-      ...machines.map(providerNodeOf),
+      ...machines.map((one) => this.#whileUnderway(providerNodeOf(one))),
       ...left.map((leftover) => leftoverNodeOf(leftover, clusterId)),
     ].sort((one, other) => (one.providerNodeId < other.providerNodeId ? -1 : 1));
   }
@@ -199,6 +199,11 @@ class AzureProvider implements Provider {
       noticedAtMs,
       deadlineMs: noticedAtMs,
     }));
+  }
+
+  /** A machine that failed and makes way for the next offer is, as a node, still being made. */
+  #whileUnderway(node: ProviderNode): ProviderNode {
+    return this.#underway.has(node.nodeId ?? "") ? { ...node, state: "booting" } : node;
   }
 
   async close(): Promise<void> {

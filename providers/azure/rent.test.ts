@@ -323,6 +323,18 @@ describe("a create that fails", () => {
     expect(emulator.machines()).toMatchObject([{ zone: "2" }]);
   });
 
+  it("S21: is no machine on its way out for whoever lists while the rent goes on", async () => {
+    strike(CREATE, failure("AllocationFailed"), { params: { zone: "1" } });
+    strike("VirtualMachines.Delete", { kind: "hang" });
+    const rent = provider.rent(aRequest([h100("1"), h100("2")]));
+    const failed = expect(rent).rejects.toMatchObject({ code: "timed_out" });
+    await expect.poll(() => callsOf("VirtualMachines.Delete").length).toBe(1);
+    expect(await provider.listNodes()).toMatchObject([{ nodeId: "no_1", state: "booting" }]);
+    await clock.advance(DEADLINES.changeMs);
+    await failed;
+    expect(await provider.listNodes()).toMatchObject([{ nodeId: "no_1", state: "terminating" }]);
+  });
+
   it("S21: keeps an interface listed that Azure holds, until a release can remove it", async () => {
     emulator.configure({ nicReservedMs: 180_000 });
     strike(CREATE, failure("AllocationFailed"));
