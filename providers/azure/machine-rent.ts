@@ -94,7 +94,7 @@ export async function rentMachine(
       const providerNodeId = providerNodeIdOf(offer.region, names.machine);
       return { nodeId, providerNodeId, offerId: attempt.offerId };
     }
-    if (isBegun) await deleteLeftovers(desk.calls, names);
+    if (isBegun) await deleteLeftovers({ ...desk, ...desk.waits }, names);
     return undefined;
   } catch (error) {
     throw platformErrorOf(error, attemptOf(request), { ...detailsOf(request), nodeId });

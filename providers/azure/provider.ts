@@ -163,7 +163,9 @@ class AzureProvider implements Provider {
 
   async release(providerNodeIds: readonly string[]): Promise<void> {
     for (const id of providerNodeIds) this.#released.add(id);
-    await releaseMachines(this.#calls, this.#options.clusterId, providerNodeIds);
+    const { clusterId, clock, waits } = this.#options;
+    const { pollMs } = { ...DEFAULT_WAITS, ...waits };
+    await releaseMachines({ calls: this.#calls, clock, pollMs }, clusterId, providerNodeIds);
   }
 
   /** Machines, and of those that are gone what they left behind. */

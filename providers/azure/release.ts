@@ -1,7 +1,7 @@
 /** Releasing machines, and what is left of machines that are gone. */
 import { PlatformError } from "../../core/index.ts";
 import type { AzureCalls } from "./calls.ts";
-import { deleteLeftovers } from "./cleanup.ts";
+import { deleteLeftovers, type CleanupTools } from "./cleanup.ts";
 import { CLUSTER_TAG, namesOf } from "./launch.ts";
 import { machineNameOf, takeInventory, type Inventory } from "./listing.ts";
 import { meaningOf, platformErrorOf } from "./translate.ts";
@@ -14,14 +14,14 @@ import { meaningOf, platformErrorOf } from "./translate.ts";
  * @throws PlatformError for the first that failed, after all were tried.
  */
 export async function releaseMachines(
-  calls: AzureCalls,
+  tools: CleanupTools,
   clusterId: string,
   providerNodeIds: readonly string[],
 ): Promise<void> {
   const names = new Set(providerNodeIds.flatMap((id) => machineNameOf(id) ?? []));
   if (names.size === 0) return;
-  const inventory = await takeInventory(calls, clusterId);
-  const releases = [...names].map((name) => releaseOne(calls, { clusterId, inventory, name }));
+  const inventory = await takeInventory(tools.calls, clusterId);
+  const releases = [...names].map((name) => releaseOne(tools, { clusterId, inventory, name }));
   for (const result of await Promise.allSettled(releases)) {
     if (result.status === "rejected") throw result.reason;
   }
@@ -34,9 +34,10 @@ interface OneRelease {
 }
 
 async function releaseOne(
-  calls: AzureCalls,
+  tools: CleanupTools,
   { clusterId, inventory, name }: OneRelease,
 ): Promise<void> {
+  const { calls } = tools;
   const details = { machine: name, resourceGroup: calls.resourceGroup };
   try {
     const listed = inventory.machines.find((one) => one.name === name);
@@ -49,7 +50,7 @@ async function releaseOne(
       if (listed?.machine.provisioningState === "Deleting") return;
       await calls.deleteMachine(name);
     } else if (leftover !== undefined) {
-      await deleteLeftovers(calls, namesOf(leftover.nodeId, clusterId));
+      await deleteLeftovers(tools, namesOf(leftover.nodeId, clusterId));
     }
   } catch (error) {
     if (error instanceof PlatformError) throw error;

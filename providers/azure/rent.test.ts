@@ -293,6 +293,14 @@ describe("a create that fails", () => {
     expect(emulator.resources().every(({ usedBy }) => usedBy !== undefined)).toBe(true);
   });
 
+  it("S21: takes the public address along, which its interface holds to the end", async () => {
+    const own = await open({ publicAddresses: true });
+    strike(CREATE, failure("AllocationFailed"));
+    emulator.configure({ networkMs: 1_000 });
+    expect((await own.rent(aRequest([h100()]))).rented).toEqual([]);
+    expect(emulator.resources()).toEqual([]);
+  });
+
   it("S21: is cleaned up by a machine that dies at boot too, when it dies within the rent", async () => {
     emulator.configure({ bootMs: 0 });
     strike(CREATE, { kind: "die-at-boot" });
