@@ -82,6 +82,7 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_AZURE_REGIONS: "eastus" }, /needs FLOTILLA_AZURE_SUBSCRIPTION and FLOTILLA_A/],
   [{}, { FLOTILLA_AZURE_RESOURCE_GROUP: "a/b" }, /^FLOTILLA_AZURE_RESOURCE_GROUP takes a name/],
   [{}, { FLOTILLA_AZURE_IMAGE: "ubuntu" }, /^FLOTILLA_AZURE_IMAGE takes the resource id/],
+  [{}, { FLOTILLA_PUBLIC_URL: "flotilla.example.com" }, /^FLOTILLA_PUBLIC_URL takes a URL/],
   [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
   [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],

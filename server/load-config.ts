@@ -58,6 +58,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   refuseUnsupported(env);
   const settings = new Settings(flags, env);
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
+  const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
   const bootMs = settings.read(
     "emulatedBootMs",
     "FLOTILLA_EMULATED_BOOT_MS",
@@ -70,6 +71,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
     host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
     port: settings.read("port", "FLOTILLA_PORT", wholeNumber(0, 65_535)) ?? DEFAULT_PORT,
+    ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(redisUrl === undefined ? {} : { redisUrl }),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
@@ -284,6 +286,14 @@ function redisUrlOf(text: string): ReturnType<Parse<string>> {
   const url = URL.parse(text);
   const isRedis = url !== null && /^rediss?:$/.test(url.protocol) && url.host !== "";
   return isRedis ? { value: text } : { expects: "a URL such as redis://localhost:6379/0" };
+}
+
+function httpUrl(text: string): ReturnType<Parse<string>> {
+  const url = URL.parse(text);
+  const isHttp = url !== null && /^https?:$/.test(url.protocol) && url.host !== "";
+  if (!isHttp || url.search !== "")
+    return { expects: "a URL such as https://flotilla.example.com" };
+  return { value: text.replace(/\/+$/, "") };
 }
 
 function emulatedGpusOf(text: string): ReturnType<Parse<string>> {

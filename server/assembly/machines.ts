@@ -67,6 +67,7 @@ export async function openProviders(
     });
   }
   const { awsRegions, azure } = config;
+  if (awsRegions.length > 0 || azure !== undefined) checkReachable(config);
   return createProviders({
     ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
     ...(azure === undefined ? {} : { azure: azureOptionsOf(azure, { clusterId, clock }) }),
@@ -78,6 +79,17 @@ function azureOptionsOf(
   common: Pick<Foundations, "clusterId" | "clock">,
 ) {
   return { ...azure, ...common, ...(image === undefined ? {} : { image: azureImageOf(image) }) };
+}
+
+/** @throws PlatformError `invalid_request` when machines elsewhere could not find this server. */
+function checkReachable({ publicUrl, host }: PlatformConfig): void {
+  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  if (publicUrl !== undefined || !isLoopback) return;
+  throw new PlatformError(
+    `machines rented from a cloud cannot reach this server on ${host}; say where they can, e.g. ` +
+      "FLOTILLA_PUBLIC_URL=https://flotilla.example.com",
+    { code: "invalid_request", retryable: false },
+  );
 }
 
 /** The join token of a node of this platform. */
