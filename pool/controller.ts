@@ -18,7 +18,6 @@ import {
   type CloudName,
   type IdSource,
   type MicroUsd,
-  type Node,
   type Offer,
   type PoolPolicy,
 } from "../core/index.ts";
@@ -28,7 +27,7 @@ import type { NodeEvent } from "./node-state.ts";
 import { observe, type PoolNode } from "./observe.ts";
 import type { DesiredLine, PoolEvent, PoolFacts, PoolLedger, PoolRecord } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
-import { isRented, reconcile, type ActionOf, type NodeAction } from "./reconcile.ts";
+import { isRented, isUnborn, reconcile, type ActionOf, type NodeAction } from "./reconcile.ts";
 import { openRefusals, type RefusalMemory } from "./refusals.ts";
 import { Renter, type RentTurn } from "./renter.ts";
 import type { Rent } from "./renting.ts";
@@ -298,11 +297,6 @@ export class PoolController {
   #now(): number {
     return this.#options.clock.nowMs();
   }
-}
-
-/** Whether its agent was never heard of. */
-function isUnborn(node: Node): boolean {
-  return node.state === "requested" || node.state === "booting";
 }
 
 async function inChunks<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {

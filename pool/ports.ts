@@ -24,8 +24,6 @@ export interface PoolRecord {
   readonly clientToken: string;
   /** The request it is part of, as long as it is not known which machine came of it. */
   readonly batch?: RentBatch;
-  /** The offer of the plan that it was rented instead of; absent when it is the plan's own. */
-  readonly standsInFor?: string;
   /** Why it was rented. */
   readonly reason: string;
   readonly requestedAtMs: number;

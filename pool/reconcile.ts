@@ -134,17 +134,23 @@ export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeA
   const perNode = view.rented.flatMap((node) => actionFor(node, view) ?? []);
   const leaving = new Set(perNode.map(({ nodeId }) => nodeId));
   const staying = view.rented.filter(({ record }) => !leaving.has(record.node.nodeId));
-  const staffing = staffingOf(staying, view);
+  const present = staying.filter(({ record }) => isReady(record.node));
+  const coming = staying.filter(({ record }) => isReady(record.node) || isUnborn(record.node));
   const actions = [
     ...perNode,
     ...resumes(staying, view),
     ...strayActions(view),
-    ...surplusDrains(staying, staffing, view),
-    ...rents(staffing, reclaimedOffers(view), view),
+    ...surplusDrains(present, view),
+    ...rents(staffingOf(coming, view), reclaimedOffers(view), view),
   ];
   return actions
     .sort((one, other) => URGENCY[one.kind] - URGENCY[other.kind])
     .slice(0, snapshot.policy.actionCountMaxPerTick);
+}
+
+/** Whether its agent was never heard of. */
+export function isUnborn({ state }: Node): boolean {
+  return state === "requested" || state === "booting";
 }
 
 /** Whether the pool rents and releases this node. */
@@ -169,6 +175,7 @@ interface View {
   readonly nowMs: number;
   readonly rented: readonly PoolNode[];
   readonly occupied: ReadonlySet<string>;
+  readonly offersById: ReadonlyMap<string, Offer>;
   /** Lines of the plan by offer. */
   readonly lines: ReadonlyMap<string, DesiredLine>;
   /** Whether so many agents are silent that the fault is ours. */
@@ -186,6 +193,7 @@ function viewOf(snapshot: PoolSnapshot, nowMs: number): View {
     nowMs,
     rented,
     occupied: new Set(snapshot.containers.map((container) => container.nodeId)),
+    offersById: new Map(snapshot.offers.map((offer) => [offer.offerId, offer])),
     lines: new Map(snapshot.desired?.map((line) => [line.offerId, line])),
     deaf: silent > SILENT_COUNT_OK && silent / watched.length > SILENT_FRACTION_MAX,
   };
@@ -316,17 +324,16 @@ function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
     }));
 }
 
-/** Drains nodes beyond the plan that have been empty long enough, the longest empty first. */
-function surplusDrains(
-  staying: readonly PoolNode[],
-  { standInCountOf }: Staffing,
-  view: View,
-): readonly NodeAction[] {
+/**
+ * Drains nodes beyond the plan that have been empty long enough, the longest empty first. Only
+ * nodes that are ready count: none is given up for one that is still to come.
+ */
+function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAction[] {
   const { desired, emptySinceMs, policy } = view.snapshot;
   if (desired === undefined) return [];
-  const ready = staying.filter(({ record: { node } }) => isReady(node));
+  const { keptCountOf } = staffingOf(ready, view);
   return [...Map.groupBy(ready, offerIdOfNode)].flatMap(([offerId, nodes]) => {
-    const wanted = (view.lines.get(offerId)?.count ?? 0) + (standInCountOf.get(offerId) ?? 0);
+    const wanted = (view.lines.get(offerId)?.count ?? 0) + (keptCountOf.get(offerId) ?? 0);
     return nodes
       .flatMap(({ record: { node } }) => {
         const sinceMs = emptySinceMs.get(node.nodeId);
@@ -345,16 +352,12 @@ function surplusDrains(
   });
 }
 
-function staffingOf(staying: readonly PoolNode[], view: View): Staffing {
-  const { offers, refusals } = view.snapshot;
-  const offersById = new Map(offers.map((offer) => [offer.offerId, offer]));
-  const coming = staying
-    .map(({ record }) => record)
-    .filter(({ node }) => isReady(node) || node.state === "requested" || node.state === "booting");
-  return staffLines(view.lines, coming, (offerId) => {
-    const offer = offersById.get(offerId);
-    return offer !== undefined && refusalOf(refusals, offer, view.nowMs) !== undefined;
-  });
+function staffingOf(nodes: readonly PoolNode[], { lines, offersById }: View): Staffing {
+  return staffLines(
+    lines,
+    nodes.map(({ record }) => record.node),
+    offersById,
+  );
 }
 
 /** Offers whose machines are being taken back: asked for last, when all else is short. */
@@ -366,42 +369,66 @@ function reclaimedOffers(view: View): ReadonlySet<string> {
 }
 
 function rents(
-  { countOf }: Staffing,
+  staffing: Staffing,
   reclaimed: ReadonlySet<string>,
   view: View,
 ): readonly NodeAction[] {
-  const { offers, policy } = view.snapshot;
-  const offersById = new Map(offers.map((offer) => [offer.offerId, offer]));
-  const isOpen = openness(countOf, view);
+  const { policy, unreachableClouds } = view.snapshot;
+  const isOpen = openness(staffing, view);
   const actions: NodeAction[] = [];
   let roomLeft = Math.max(0, policy.nodeCountMax - view.rented.length);
-  let extraLeft = spareBudget(offersById, view);
+  let extraLeft = spareBudget(view);
   for (const line of view.lines.values()) {
-    const wanted = offersById.get(line.offerId);
-    if (wanted === undefined || view.snapshot.unreachableClouds.has(wanted.cloud)) continue;
-    const missing = line.count - (countOf.get(line.offerId) ?? 0);
-    const count = Math.min(missing, roomLeft);
-    if (count <= 0) continue;
+    const wanted = view.offersById.get(line.offerId);
+    if (wanted === undefined || unreachableClouds.has(wanted.cloud)) continue;
+    const { replacing, missing } = lacking(line, staffing, isOpen(wanted));
+    const replacingCount = Math.min(replacing, roomLeft);
+    const missingCount = Math.min(missing, roomLeft - replacingCount);
     const choices = rentChoices(line, wanted, {
-      offers,
+      offers: view.snapshot.offers,
       isOpen,
       isLast: ({ offerId }) => reclaimed.has(offerId),
       priceFactorMax: policy.standInPriceFactorMax,
-      extraMicroUsdPerHourMax: extraLeft / count,
+      extraMicroUsdPerHourMax: extraLeft / Math.max(1, missingCount),
     });
-    if (choices.length === 0) continue;
-    const { offerId, reason } = line;
-    const ids = choices.map((choice) => choice.map((offer) => offer.offerId));
-    actions.push({ kind: "rent", offerId, choices: ids, count, reason });
-    roomLeft -= count;
-    extraLeft -= count * extraOf(choices, wanted);
+    const own = [rentAction(line, [[wanted]], replacingCount)];
+    const all = [rentAction(line, choices, missingCount)];
+    const asked = [...own, ...all].filter(
+      ({ count, choices: some }) => count > 0 && some.length > 0,
+    );
+    actions.push(...asked);
+    roomLeft -= asked.reduce((sum, { count }) => sum + count, 0);
+    extraLeft -= missingCount * extraOf(choices, wanted);
   }
   return actions;
 }
 
+/**
+ * What a line lacks: nodes in whose place others serve already, which only its own offer may
+ * replace, and nodes that are missing altogether.
+ */
+function lacking(
+  { offerId, count }: DesiredLine,
+  { ownCountOf, substituteCountOf }: Staffing,
+  isWantedOpen: boolean,
+): { readonly replacing: number; readonly missing: number } {
+  const substitutes = substituteCountOf.get(offerId) ?? 0;
+  const missing = Math.max(0, count - (ownCountOf.get(offerId) ?? 0) - substitutes);
+  return { replacing: isWantedOpen ? substitutes : 0, missing };
+}
+
+function rentAction(
+  { offerId, reason }: DesiredLine,
+  choices: readonly RentChoice[],
+  count: number,
+): ActionOf<"rent"> {
+  const ids = choices.map((choice) => choice.map((offer) => offer.offerId));
+  return { kind: "rent", offerId, choices: ids, count, reason };
+}
+
 /** Whether an offer can be rented now, by all that is known. */
 function openness(
-  countOf: ReadonlyMap<string, number>,
+  { ownCountOf }: Staffing,
   { snapshot, lines, nowMs }: View,
 ): (offer: Offer) => boolean {
   const { unreachableClouds, refusals } = snapshot;
@@ -410,13 +437,14 @@ function openness(
     if (unreachableClouds.has(offer.cloud)) return false;
     if (refusalOf(open, offer, nowMs) !== undefined) return false;
     const planned = lines.get(offer.offerId)?.count ?? 0;
-    const taken = Math.max(planned, countOf.get(offer.offerId) ?? 0);
+    const taken = Math.max(planned, ownCountOf.get(offer.offerId) ?? 0);
     return planned > 0 || taken < offer.nodeCountMax;
   };
 }
 
 /** What the fleet may cost beyond the plan; without a budget there is no end to it. */
-function spareBudget(offersById: ReadonlyMap<string, Offer>, view: View): MicroUsd {
+function spareBudget(view: View): MicroUsd {
+  const { offersById } = view;
   const { budgetMicroUsdPerHourMax = Infinity } = view.snapshot;
   let planned = 0;
   for (const { offerId, count } of view.lines.values()) {
@@ -432,7 +460,7 @@ function spareBudget(offersById: ReadonlyMap<string, Offer>, view: View): MicroU
 /** The most that a machine of these choices can cost beyond the wanted one. */
 function extraOf(choices: readonly RentChoice[], wanted: Offer): MicroUsd {
   const prices = choices.flat().map((offer) => offer.priceMicroUsdPerHour);
-  return Math.max(0, Math.max(...prices) - wanted.priceMicroUsdPerHour);
+  return Math.max(0, Math.max(0, ...prices) - wanted.priceMicroUsdPerHour);
 }
 
 function offerIdOfNode({ record }: PoolNode): string {

@@ -70,7 +70,7 @@ export class Renter {
 
   /** One request by what is still open of a choice, within the launch rate. */
   async #rentChoice(
-    { offerId, reason }: ActionOf<"rent">,
+    { reason }: ActionOf<"rent">,
     choice: readonly string[],
     { turn, count }: { readonly turn: RentTurn; readonly count: number },
   ): Promise<Asked> {
@@ -88,7 +88,7 @@ export class Renter {
     if (askedCount === 0) return { kind: "nothing-to-ask" };
     const nodeIds = Array.from({ length: askedCount }, () => this.#options.ids.next("no"));
     const batch = { nodeIds, offers };
-    const records = newRecords(batch, { wantedOfferId: offerId, reason, nowMs });
+    const records = newRecords(batch, { reason, nowMs });
     await this.#options.ledger.put(records);
     for (const { node } of records)
       this.#options.book.emit({ kind: "requested", node, reason, atMs: nowMs });
@@ -170,5 +170,8 @@ function moveOf(
   }
   const { providerNodeId } = machine;
   const event = { kind: "accepted", providerNodeId } as const;
-  return { record: rentedBy(record, by.offer), event, reason: `rented ${providerNodeId}` };
+  const { offerId } = by.offer;
+  const instead = offerId === record.node.offerId ? "" : ` by ${offerId}; better ones were refused`;
+  const reason = `rented ${providerNodeId}${instead}`;
+  return { record: rentedBy(record, by.offer), event, reason };
 }

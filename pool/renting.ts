@@ -39,7 +39,7 @@ export function clientTokenOf({ nodeIds }: RentBatch): string {
 /** The records of a request that is about to be made: one a node, by the best offer. */
 export function newRecords(
   batch: RentBatch,
-  rent: { readonly wantedOfferId: string; readonly reason: string; readonly nowMs: number },
+  rent: { readonly reason: string; readonly nowMs: number },
 ): readonly PoolRecord[] {
   const [offer] = batch.offers;
   if (offer === undefined) return [];
@@ -53,17 +53,12 @@ export function newRecords(
       stateSinceMs: nowMs,
       isolation: "gvisor",
     };
-    const record = { node, clientToken, batch, reason, requestedAtMs: nowMs };
-    return rentedBy(record, offer, rent.wantedOfferId);
+    return { node, clientToken, batch, reason, requestedAtMs: nowMs };
   });
 }
 
 /** The record with the terms of the offer that its machine was rented by. */
-export function rentedBy(
-  record: PoolRecord,
-  offer: Offer,
-  wantedOfferId = record.standsInFor ?? record.node.offerId,
-): PoolRecord {
+export function rentedBy(record: PoolRecord, offer: Offer): PoolRecord {
   const { nodeId, providerNodeId, state, stateSinceMs, isolation } = record.node;
   const node: Node = {
     nodeId,
@@ -73,8 +68,7 @@ export function rentedBy(
     stateSinceMs,
     isolation,
   };
-  const isOwn = wantedOfferId === undefined || wantedOfferId === offer.offerId;
-  return { ...record, node, ...(isOwn ? {} : { standsInFor: wantedOfferId }) };
+  return { ...record, node };
 }
 
 /** The request for a batch; equal batches give equal requests, so that it can be repeated. */

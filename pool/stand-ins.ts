@@ -9,13 +9,15 @@
  * tried one after the other within the same tick: a demand fails only when all of them do.
  * Offers whose machines are being taken back come last.
  *
- * A stand-in counts for its line as long as the line's offer is refused; after that it counts
- * for itself only, so that the plan may replace it.
+ * Nodes beyond their own line that could stand in for a line that lacks nodes are kept, and no
+ * more are rented to stand in for it: a plan, a memory of refusals or a process that is replaced
+ * leads to no second fleet. The planned offer itself is asked for all that its line lacks, so that
+ * a plan can still replace one kind of machine by another.
  *
- * Pure. O(offers log offers) for a line.
+ * Pure. O(offers log offers) for a line, O(lines * offers with nodes) for the staffing.
  */
-import type { CloudName, MicroUsd, Offer } from "../core/index.ts";
-import type { DesiredLine, PoolRecord } from "./ports.ts";
+import type { CloudName, MicroUsd, Node, Offer } from "../core/index.ts";
+import type { DesiredLine } from "./ports.ts";
 
 /** What decides about stand-ins. */
 export interface StandInView {
@@ -57,45 +59,61 @@ export function rentChoices(
   return groups.slice(0, CHOICE_COUNT_MAX).map((group) => group.slice(0, OFFER_COUNT_MAX));
 }
 
-/** How many nodes each line has, and how many nodes of each offer are needed beyond its line. */
+/** How many nodes there are for each line. */
 export interface Staffing {
-  /** By offer of a line: its own nodes, and those that stand in for it. */
-  readonly countOf: ReadonlyMap<string, number>;
-  /** By a node's own offer: nodes that stand in for another line. */
-  readonly standInCountOf: ReadonlyMap<string, number>;
+  /** Nodes by their own offer. */
+  readonly ownCountOf: ReadonlyMap<string, number>;
+  /** By the offer of a line that lacks nodes: nodes beyond other lines that serve in their place. */
+  readonly substituteCountOf: ReadonlyMap<string, number>;
+  /** By a node's own offer: nodes beyond its line that serve in place of others. */
+  readonly keptCountOf: ReadonlyMap<string, number>;
 }
 
 /**
- * Counts nodes for lines: each for the line of its own offer first; what is left over there may
- * stand in for the line it was rented for, while `isRefused` says that line's offer is refused.
+ * Counts nodes for lines: each for the line of its own offer; what is left over there serves in
+ * place of nodes that other lines lack, in the order of the lines.
+ *
+ * @param nodes those that are there or coming.
+ * @param offersById everything on offer; lines and nodes of other offers have no substitutes.
  */
 export function staffLines(
   lines: ReadonlyMap<string, DesiredLine>,
-  records: readonly PoolRecord[],
-  isRefused: (offerId: string) => boolean,
+  nodes: readonly Node[],
+  offersById: ReadonlyMap<string, Offer>,
 ): Staffing {
-  const own = Map.groupBy(records, ({ node }) => node.offerId ?? "");
-  const countOf = new Map([...own].map(([offerId, nodes]) => [offerId, nodes.length]));
-  const standInCountOf = new Map<string, number>();
-  for (const [offerId, nodes] of own) {
-    const wanted = lines.get(offerId)?.count ?? 0;
-    let excess = nodes.length - wanted;
-    for (const { standsInFor } of nodes) {
-      if (excess <= 0) break;
-      if (standsInFor === undefined || !isRefused(standsInFor)) continue;
-      const line = lines.get(standsInFor);
-      const count = countOf.get(standsInFor) ?? 0;
-      if (line === undefined || count >= line.count) continue;
-      excess -= 1;
-      countOf.set(standsInFor, count + 1);
-      standInCountOf.set(offerId, (standInCountOf.get(offerId) ?? 0) + 1);
+  const own = new Map<string, number>();
+  for (const { offerId = "" } of nodes) own.set(offerId, (own.get(offerId) ?? 0) + 1);
+  const excess = new Map(
+    [...own].map(([offerId, count]) => [offerId, count - (lines.get(offerId)?.count ?? 0)]),
+  );
+  const substituteCountOf = new Map<string, number>();
+  const keptCountOf = new Map<string, number>();
+  for (const line of lines.values()) {
+    const wanted = offersById.get(line.offerId);
+    let lacking = line.count - (own.get(line.offerId) ?? 0);
+    const servesFor = (offerId: string): boolean => {
+      const offer = offersById.get(offerId);
+      if (wanted === undefined || offer === undefined) return false;
+      return hasRoomOf(offer, wanted) && isAllowed(offer, wanted, line);
+    };
+    for (const [offerId, count] of excess) {
+      const taken = Math.min(count, lacking);
+      if (taken <= 0 || !servesFor(offerId)) continue;
+      lacking -= taken;
+      excess.set(offerId, count - taken);
+      add(keptCountOf, offerId, taken);
+      add(substituteCountOf, line.offerId, taken);
     }
   }
-  return { countOf, standInCountOf };
+  return { ownCountOf: own, substituteCountOf, keptCountOf };
 }
 
-function canStandIn(offer: Offer, wanted: Offer, view: StandInView): boolean {
-  const price = offer.priceMicroUsdPerHour;
+function add(counts: Map<string, number>, key: string, count: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + count);
+}
+
+/** Whether the containers planned for one machine fit on the other. */
+function hasRoomOf(offer: Offer, wanted: Offer): boolean {
   const { gpuCount, cpuMilli, memoryMiB, diskMiB = 0 } = wanted.resources;
   return (
     offer.gpuType === wanted.gpuType &&
@@ -103,7 +121,14 @@ function canStandIn(offer: Offer, wanted: Offer, view: StandInView): boolean {
     offer.resources.gpuCount === gpuCount &&
     offer.resources.cpuMilli >= cpuMilli &&
     offer.resources.memoryMiB >= memoryMiB &&
-    (offer.resources.diskMiB ?? 0) >= diskMiB &&
+    (offer.resources.diskMiB ?? 0) >= diskMiB
+  );
+}
+
+function canStandIn(offer: Offer, wanted: Offer, view: StandInView): boolean {
+  const price = offer.priceMicroUsdPerHour;
+  return (
+    hasRoomOf(offer, wanted) &&
     price <= wanted.priceMicroUsdPerHour * view.priceFactorMax &&
     price <= wanted.priceMicroUsdPerHour + view.extraMicroUsdPerHourMax
   );

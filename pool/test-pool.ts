@@ -42,12 +42,11 @@ export function testNode(
     readonly requestedAtMs?: number;
     readonly stateSinceMs?: number;
     readonly node?: Partial<Node>;
-    readonly standsInFor?: string;
   } = {},
 ): PoolNode {
   const { offer = testOffer(), requestedAtMs = 0, stateSinceMs = 0, ...others } = over;
-  const { node, standsInFor, ...rest } = others;
-  const rent = { wantedOfferId: offer.offerId, reason: "test", nowMs: requestedAtMs };
+  const { node, ...rest } = others;
+  const rent = { reason: "test", nowMs: requestedAtMs };
   const [first] = newRecords({ nodeIds: [nodeId], offers: [offer] }, rent);
   assert(first !== undefined, "a batch of one node has one record");
   const { batch, ...record } = first;
@@ -57,7 +56,6 @@ export function testNode(
     record: {
       ...record,
       ...(isUnanswered ? { batch } : {}),
-      ...(standsInFor === undefined ? {} : { standsInFor }),
       node: { ...record.node, ...machine, state, stateSinceMs, ...node },
     },
     listed: state === "requested" ? "absent" : "running",

@@ -37,6 +37,8 @@ export interface WorldOptions {
   readonly offers?: readonly Offer[];
   readonly visibilityMs?: number;
   readonly quotaLimits?: Readonly<Record<string, number>>;
+  /** Machines of batches do not say whose they are, as on EC2. */
+  readonly nameless?: boolean;
   readonly policy?: Partial<PoolPolicy>;
 }
 
@@ -48,6 +50,8 @@ export class TestWorld {
   readonly containers: PlacedContainer[] = [];
   /** Nodes whose agents have stopped talking. */
   readonly mute = new Set<string>();
+  /** Reclaims that machines were told of themselves, by node id. */
+  readonly toldReclaims = new Map<string, number>();
   /** When each machine was first asked to be released, by provider id. */
   readonly endedAtMs = new Map<string, number>();
   /** Where the lives so far have ended: the name of the last call. */
@@ -58,6 +62,7 @@ export class TestWorld {
   readonly #ids = countingIds();
   readonly #offers: readonly Offer[];
   readonly #policy: PoolPolicy;
+  readonly #nameless: boolean;
   readonly #emptySinceMs = new Map<string, number>();
   #crash: CrashPoint | undefined;
   #steps = 0;
@@ -65,7 +70,8 @@ export class TestWorld {
 
   constructor(options: WorldOptions = {}) {
     const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
-    const { quotaLimits = {} } = options;
+    const { quotaLimits = {}, nameless = false } = options;
+    this.#nameless = nameless;
     this.#offers = offers;
     this.#policy = { ...DEFAULT_POOL_POLICY, ...policy };
     const rng = createRng(seed);
@@ -115,7 +121,9 @@ export class TestWorld {
     const agents = new Map<string, AgentSighting>();
     for (const { nodeId = "", state } of await this.live()) {
       if (state !== "running" || this.mute.has(nodeId)) continue;
-      agents.set(nodeId, { lastHeardAtMs: nowMs });
+      const reclaimAtMs = this.toldReclaims.get(nodeId);
+      const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
+      agents.set(nodeId, { lastHeardAtMs: nowMs, ...notice });
       this.#emptySinceMs.set(nodeId, this.#emptySinceMs.get(nodeId) ?? nowMs);
     }
     return {
@@ -135,7 +143,7 @@ export class TestWorld {
       listOffers: () => this.provider.listOffers(),
       interruptions: () => this.provider.interruptions(),
       close: () => this.provider.close(),
-      listNodes: () => run("listNodes", () => this.provider.listNodes()),
+      listNodes: () => run("listNodes", () => this.#listNodes()),
       rent: (request) => {
         this.rentCallCount += 1;
         return run("rent", () => this.provider.rent(request));
@@ -156,6 +164,17 @@ export class TestWorld {
       clusterId: CLUSTER,
       userDataFor: ({ clientToken }) => `boot ${clientToken}`,
       onEvent: (event) => this.events.push(event),
+    });
+  }
+
+  async #listNodes(): Promise<readonly ProviderNode[]> {
+    const nodes = await this.provider.listNodes();
+    if (!this.#nameless) return nodes;
+    const sizes = Map.groupBy(nodes, ({ clientToken }) => clientToken);
+    return nodes.map((node) => {
+      const { providerNodeId, clientToken = "", state, launchedAtMs, tags } = node;
+      const isAlone = sizes.get(node.clientToken)?.length === 1;
+      return isAlone ? node : { providerNodeId, clientToken, state, launchedAtMs, tags };
     });
   }
 

@@ -225,8 +225,6 @@ export interface StoredNode {
   readonly clientToken: string;
   /** The request it is part of, until it is known which machine came of it. */
   readonly batch?: RentBatch;
-  /** The offer of the plan that it was rented instead of. */
-  readonly standsInFor?: string;
   /** When its machine joined with the token of its batch; it may not join so again. */
   readonly joinedAtMs?: number;
   readonly reason: string;

@@ -34,11 +34,11 @@ function testRecords({ store, reopen }: OpenBench): void {
 
   it("keeps the request a node is part of until it is put without it", async () => {
     const batch = { nodeIds: ["no_1", "no_2"], offers: [anOffer()] };
-    const waiting = ["no_1", "no_2"].map((nodeId) => aNode(nodeId, { batch, standsInFor: "x" }));
+    const waiting = ["no_1", "no_2"].map((nodeId) => aNode(nodeId, { batch }));
     await store().nodes.put(...waiting);
     const { nodes } = await reopen();
     expect(await nodes.listOpen()).toEqual(waiting);
-    const joined = aNode("no_1", { standsInFor: "x", joinedAtMs: 5_000 });
+    const joined = aNode("no_1", { joinedAtMs: 5_000 });
     await nodes.put(joined);
     expect(await nodes.get("no_1")).toEqual(joined);
   });

@@ -43,10 +43,9 @@ export class SqliteNodes implements NodeLedger {
   }
 
   #put(stored: StoredNode): void {
-    const { node, batch, standsInFor, joinedAtMs } = stored;
+    const { node, batch, joinedAtMs } = stored;
     const parts: RentParts = {
       ...(batch === undefined ? {} : { batch }),
-      ...(standsInFor === undefined ? {} : { standsInFor }),
       ...(joinedAtMs === undefined ? {} : { joinedAtMs }),
     };
     const rent = Object.keys(parts).length === 0 ? null : JSON.stringify(parts);
@@ -121,7 +120,7 @@ export class SqlitePlans implements PlanLog {
 }
 
 /** What is kept of a node's rent, as JSON. */
-type RentParts = Pick<StoredNode, "batch" | "standsInFor" | "joinedAtMs">;
+type RentParts = Pick<StoredNode, "batch" | "joinedAtMs">;
 
 function nodeOf(row: Row): StoredNode {
   const { launched_at_ms: launchedAtMs, terminated_at_ms: terminatedAtMs, rent } = row;
