@@ -66,7 +66,6 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   );
   const isEmulated = settings.read("emulatedClouds", "FLOTILLA_EMULATED_CLOUDS", onOrOff) ?? false;
   const localNode = localNodeOf(settings);
-  const azure = azureOf(settings);
   return {
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
     host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
@@ -76,8 +75,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
-    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
-    ...(azure === undefined ? {} : { azure }),
+    ...cloudsOf(settings),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -90,6 +88,15 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
   return {
     isolation: isUnisolated ? "process" : "gvisor",
     ...(emulatedGpus === undefined ? {} : { emulatedGpus }),
+  };
+}
+
+/** The clouds to rent from; none unless their regions are named. */
+function cloudsOf(settings: Settings): Pick<PlatformConfig, "awsRegions" | "azure"> {
+  const azure = azureOf(settings);
+  return {
+    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    ...(azure === undefined ? {} : { azure }),
   };
 }
 
