@@ -26,7 +26,8 @@ export type AzureImage =
  * The machine image when none is set: Azure's own for high-performance computing, which has
  * NVIDIA's drivers for the NC and ND sizes.
  *
- * Source: "Azure HPC VM images", Microsoft Learn (read 2026-11).
+ * Source: built from github.com/Azure/azhpc-images; SkyPilot's default for Azure since its pull
+ * request 2468 (read 2026-11).
  */
 export const DEFAULT_AZURE_IMAGE: AzureImage = {
   publisher: "microsoft-dsvm",

@@ -87,6 +87,7 @@ describe("Azure error codes", () => {
     [409, "OperationNotAllowed", QUOTA_MESSAGES.region, { kind: "refused", scope: "region" }],
     [409, "QuotaExceeded", QUOTA_MESSAGES.region, { kind: "refused", scope: "region" }],
     [409, "QuotaExceeded", "something new", { kind: "refused", scope: "family" }],
+    [409, "AzureSpotFeatureNotEnabledForSubscription", "x", { kind: "refused", scope: "all-spot" }],
     [409, "ReadOnlyDisabledSubscription", "x", { kind: "refused", scope: "cloud" }],
     [
       409,

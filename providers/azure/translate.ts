@@ -55,7 +55,11 @@ const KARPENTER =
   "karpenter-provider-azure, pkg/providers/instance and azure-sdk-for-go-extensions, " +
   "pkg/errors (read 2026-11)";
 const ALLOCATION = "Troubleshoot allocation failures, Microsoft Learn (read 2026-11)";
-const ARM = "Common Azure Resource Manager errors, Microsoft Learn (read 2026-11)";
+const ARM =
+  "Troubleshoot common Azure deployment errors, Microsoft Learn (read 2026-11), and the error " +
+  "documents of Azure Resource Manager quoted in public issues";
+const SPOT_ERRORS =
+  "Error messages for Azure Spot Virtual Machines, Microsoft Learn (read 2026-11)";
 const SKYPILOT = "skypilot, sky/backends/cloud_vm_ray_backend.py (read 2026-11)";
 
 const SHORT: AzureMeaning = { kind: "refused", scope: "offer" };
@@ -84,7 +88,9 @@ export const AZURE_ERRORS: readonly AzureErrorRow[] = [
   row("ZonalAllocationFailed", SHORT, ALLOCATION),
   row("OverconstrainedAllocationRequest", SHORT, ALLOCATION),
   row("OverconstrainedZonalAllocationRequest", SHORT, ALLOCATION),
-  row("SpotPriceGreaterThanProvidedMaxPrice", SHORT, KARPENTER),
+  row("SpotPriceGreaterThanProvidedMaxPrice", SHORT, SPOT_ERRORS),
+  row("AzureSpotIsNotSupportedForThisVMSize", SHORT, SPOT_ERRORS),
+  row("AzureSpotFeatureNotEnabledForSubscription", refusal("all-spot"), SPOT_ERRORS),
   row("SubnetIsFull", SHORT, ARM),
   row("ReadOnlyDisabledSubscription", refusal("cloud"), SKYPILOT),
   row("SubscriptionNotRegistered", refusal("cloud"), ARM),
