@@ -280,6 +280,7 @@ export class PoolController {
       }
       const atMs = this.#now();
       for (const { providerNodeId, reason } of own) {
+        this.#sightings.noteStrayReleased({ cloud, providerNodeId }, atMs);
         this.#book.emit({ kind: "orphan_released", cloud, providerNodeId, reason, atMs });
       }
     }

@@ -475,8 +475,11 @@ function hasAgent(node: Node): boolean {
   return isReady(node) || node.state === "cordoned" || node.state === "draining";
 }
 
-function isReleasing({ listed, releasedAtMs }: PoolNode, view: View): boolean {
-  if (listed === "terminating") return true;
+/**
+ * Whether a release was sent a moment ago. A machine that its provider lists as terminating is
+ * released all the same: it may have stopped, or be half made, and stay so until somebody asks.
+ */
+function isReleasing({ releasedAtMs }: PoolNode, view: View): boolean {
   return releasedAtMs !== undefined && view.nowMs - releasedAtMs < RELEASE_RETRY_MS;
 }
 

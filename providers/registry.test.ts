@@ -8,8 +8,16 @@ const fake = { clock, rng: createRng(1), offers: [] };
 
 it("opens the named desks by cloud, and no other", async () => {
   const aws = { regions: ["us-east-1"], clusterId: "c", clock };
-  const providers = await createProviders({ aws, fake });
-  expect([...providers.keys()]).toEqual(["aws", "fake"]);
+  const azure = {
+    subscriptionId: "s",
+    resourceGroup: "g",
+    regions: ["eastus"],
+    clusterId: "c",
+    clock,
+    credential: { getToken: () => Promise.resolve(null) },
+  };
+  const providers = await createProviders({ aws, azure, fake });
+  expect([...providers.keys()]).toEqual(["aws", "azure", "fake"]);
   for (const [cloud, provider] of providers) {
     expect(provider.cloud).toBe(cloud);
     await provider.close();

@@ -1,12 +1,16 @@
 /** The providers of one platform, by cloud. */
 import type { CloudName } from "../core/index.ts";
 import { createAwsProvider, type AwsProviderOptions } from "./aws/provider.ts";
+import { createAzureProvider, type AzureProviderOptions } from "./azure/provider.ts";
 import { createFakeProvider, type FakeProviderOptions } from "./fake/index.ts";
 import type { Provider } from "./provider.ts";
+
+export { azureImageOf } from "./azure/launch.ts";
 
 /** Which clouds to rent from; an absent one is not used, and its SDK is not loaded. */
 export interface ProvidersOptions {
   readonly aws?: AwsProviderOptions;
+  readonly azure?: AzureProviderOptions;
   readonly fake?: FakeProviderOptions;
 }
 
@@ -18,9 +22,10 @@ export interface ProvidersOptions {
 export async function createProviders(
   options: ProvidersOptions,
 ): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { aws, fake } = options;
+  const { aws, azure, fake } = options;
   const opening = [
     aws && createAwsProvider(aws),
+    azure && createAzureProvider(azure),
     fake && Promise.resolve(createFakeProvider(fake)),
   ].filter((provider) => provider !== undefined);
   const results = await Promise.allSettled(opening);

@@ -19,6 +19,8 @@ export interface PlatformConfig {
   readonly emulatedEc2?: EmulatedEc2Config;
   /** Rent from the real AWS with the machine's own credentials. */
   readonly awsRegions: readonly string[];
+  /** Rent from the real Azure with the machine's own credentials; absent means none. */
+  readonly azure?: AzureConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -27,6 +29,17 @@ export interface LocalNodeConfig {
   readonly isolation: "gvisor" | "process";
   /** Emulated GPUs such as `H100:8`. */
   readonly emulatedGpus?: string;
+}
+
+export interface AzureConfig {
+  readonly subscriptionId: string;
+  /** Holds the machines and their networks; must exist. */
+  readonly resourceGroup: string;
+  readonly regions: readonly string[];
+  /** Resource id of a machine image, or `publisher:offer:sku:version`. */
+  readonly image?: string;
+  /** Whether each machine gets a public address of its own. */
+  readonly publicAddresses: boolean;
 }
 
 export interface EmulatedEc2Config {

@@ -75,7 +75,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
-    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    ...cloudsOf(settings),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -88,6 +88,40 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
   return {
     isolation: isUnisolated ? "process" : "gvisor",
     ...(emulatedGpus === undefined ? {} : { emulatedGpus }),
+  };
+}
+
+/** The clouds to rent from; none unless their regions are named. */
+function cloudsOf(settings: Settings): Pick<PlatformConfig, "awsRegions" | "azure"> {
+  const azure = azureOf(settings);
+  return {
+    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    ...(azure === undefined ? {} : { azure }),
+  };
+}
+
+/** Regions turn Azure on; the subscription and the resource group must be named with them. */
+function azureOf(settings: Settings): PlatformConfig["azure"] {
+  const regions = settings.read(undefined, "FLOTILLA_AZURE_REGIONS", listOf(region));
+  const subscriptionId =
+    settings.read(undefined, "FLOTILLA_AZURE_SUBSCRIPTION", azureName) ??
+    settings.read(undefined, "AZURE_SUBSCRIPTION_ID", azureName);
+  const resourceGroup = settings.read(undefined, "FLOTILLA_AZURE_RESOURCE_GROUP", azureName);
+  const image = settings.read(undefined, "FLOTILLA_AZURE_IMAGE", azureImage);
+  const publicAddresses = settings.read(undefined, "FLOTILLA_AZURE_PUBLIC_ADDRESSES", onOrOff);
+  if (regions === undefined) return undefined;
+  if (subscriptionId === undefined || resourceGroup === undefined) {
+    throw refusal(
+      "FLOTILLA_AZURE_REGIONS needs FLOTILLA_AZURE_SUBSCRIPTION and FLOTILLA_AZURE_RESOURCE_GROUP: " +
+        "where Azure is to put the machines",
+    );
+  }
+  return {
+    subscriptionId,
+    resourceGroup,
+    regions,
+    ...(image === undefined ? {} : { image }),
+    publicAddresses: publicAddresses ?? false,
   };
 }
 
@@ -224,6 +258,18 @@ function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {
 function region(text: string): ReturnType<Parse<string>> {
   const isRegion = /^[a-z]{2,}[a-z0-9-]{0,60}$/.test(text);
   return isRegion ? { value: text } : { expects: "a region such as us-east-1" };
+}
+
+function azureName(text: string): ReturnType<Parse<string>> {
+  const isName = /^[\w().-]{1,90}$/.test(text);
+  return isName ? { value: text } : { expects: "a name or an id of Azure, without slashes" };
+}
+
+function azureImage(text: string): ReturnType<Parse<string>> {
+  const isImage = /^\/subscriptions\/\S+$/i.test(text) || /^[^:\s]+(:[^:\s]+){3}$/.test(text);
+  return isImage
+    ? { value: text }
+    : { expects: "the resource id of an image, or publisher:offer:sku:version" };
 }
 
 function folder(text: string): ReturnType<Parse<string>> {

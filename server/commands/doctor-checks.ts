@@ -147,7 +147,7 @@ const CLOUDS: readonly CloudCredentials[] = [
   },
   {
     cloud: "Azure",
-    variables: ["AZURE_CLIENT_ID"],
+    variables: ["AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"],
     files: [".azure/azureProfile.json"],
     mend: "az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
   },
