@@ -174,7 +174,7 @@ function ofAwsRow(row: PriceRow): readonly PricedType[] {
 /** A zone must be named to rent there, so each zone is an offer of its own. */
 function ofGcpRow(row: ZonedPriceRow, region: string): readonly PricedType[] {
   const [instanceType, zoneLetters, onDemandUsdPerHour, usdPerHour] = row;
-  return [...zoneLetters].map((letter) => ({
+  return Array.from(zoneLetters, (letter) => ({
     instanceType,
     zone: `${region}-${letter}`,
     onDemandUsdPerHour,
