@@ -15,11 +15,17 @@ export interface PoolPolicy {
   /** How long a rented node may stay empty before it is released. */
   readonly idleReleaseMs: number;
   readonly drainTimeoutMs: number;
-  /** How long a refused offer is left out of plans. */
+  /** How long an offer is left out of plans after its first refusal; more in a row, longer. */
   readonly refusalTtlMs: number;
   readonly actionCountMaxPerTick: number;
   /** Hard cap on rented nodes, a guard against runaway launches. */
   readonly nodeCountMax: number;
+  /** Highest price of a machine rented instead of a refused one, as a multiple of its price. */
+  readonly standInPriceFactorMax: number;
+  /** Nodes asked of one cloud account per second in the long run, rents that fail included. */
+  readonly launchesPerSecondMax: number;
+  /** Nodes that may be asked of one cloud account at once. */
+  readonly launchBurstMax: number;
 }
 
 export const DEFAULT_POOL_POLICY: PoolPolicy = {
@@ -31,6 +37,9 @@ export const DEFAULT_POOL_POLICY: PoolPolicy = {
   refusalTtlMs: 3 * MS_PER_MINUTE,
   actionCountMaxPerTick: 50,
   nodeCountMax: 1_000,
+  standInPriceFactorMax: 1.5,
+  launchesPerSecondMax: 10,
+  launchBurstMax: 200,
 };
 
 export const DEFAULT_POLICY: Policy = {

@@ -59,22 +59,74 @@ test("a node that got a container while it was drained is not released under it"
   expect(await world.live()).toEqual([]);
 });
 
-test("a refused offer is remembered, and the next plan's offer is rented instead", async () => {
-  const other = testOffer("other");
+test("S10: a refused offer is remembered, and a stand-in is rented within the same tick", async () => {
+  const dearer = testOffer("dearer", { priceMicroUsdPerHour: 25_000_000 });
+  const world = new TestWorld({ offers: [offer, dearer] });
+  world.provider.setCapacity(offer.offerId, 1);
+  const tick = await world.tick([lineOf(offer, 3)]);
+  expect(tick?.refusals).toMatchObject([{ key: `offer ${offer.offerId}`, count: 1 }]);
+  expect(world.rentCallCount).toBe(1);
+  expect(await world.live()).toHaveLength(3);
+  const records = await world.ledger.listOpen();
+  expect(records.map(({ node, standsInFor }) => [node.instanceType, standsInFor])).toEqual([
+    ["h100", undefined],
+    ["dearer", offer.offerId],
+    ["dearer", offer.offerId],
+  ]);
+  expect(records[1]?.node.priceMicroUsdPerHour).toBe(dearer.priceMicroUsdPerHour);
+  // The plan that did not know of the stand-ins does not lead to more of them.
+  await ticks(world, 5, [lineOf(offer, 3)]);
+  expect(world.ledger.all()).toHaveLength(3);
+});
+
+test("S10: what no offer of a region gives is asked of the next region in the same tick", async () => {
+  const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
+  const world = new TestWorld({ offers: [offer, abroad] });
+  world.provider.setCapacity(offer.offerId, 2);
+  const standIns = { purchases: ["on-demand" as const] };
+  await world.tick([{ ...lineOf(offer, 5), standIns }]);
+  expect(world.rentCallCount).toBe(2);
+  expect(await world.live()).toHaveLength(5);
+  const regions = (await world.ledger.listOpen()).map(({ node }) => node.region);
+  expect(regions).toEqual(["r1", "r1", "r2", "r2", "r2"]);
+});
+
+test("a refused offer without a stand-in is remembered and asked for no more", async () => {
+  const other = testOffer("other", { gpuType: "A10" });
   const world = new TestWorld({ offers: [offer, other] });
   world.provider.setCapacity(offer.offerId, 0);
   await world.tick([lineOf(offer, 3)]);
   expect(await world.live()).toEqual([]);
   expect(world.ledger.all().every((one) => one.node.state === "terminated")).toBe(true);
   expect(world.ledger.all().every((one) => one.launchedAtMs === undefined)).toBe(true);
-  expect(world.refusals).toMatchObject([{ key: `offer ${offer.offerId}`, count: 1 }]);
   await ticks(world, 5, [lineOf(offer, 3)]);
   expect(world.ledger.all()).toHaveLength(3);
   await world.tick([lineOf(other, 1)]);
   expect(await world.live()).toHaveLength(1);
 });
 
-test("a shortage of an hour is asked about a few times, and ends with it", async () => {
+test("S12: a quota that is used up blocks every offer of its group, and no other place", async () => {
+  const sibling = testOffer("sibling");
+  const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
+  const quotaLimits = { "fake/r1/h/on-demand": 0 };
+  const world = new TestWorld({ offers: [offer, sibling, abroad], quotaLimits });
+  const standIns = { purchases: ["on-demand" as const] };
+  await world.tick([{ ...lineOf(offer, 2), standIns }]);
+  expect(world.refusals).toMatchObject([{ key: "quota fake/r1/h/on-demand" }]);
+  expect((await world.ledger.listOpen()).map(({ node }) => node.region)).toEqual(["r2", "r2"]);
+});
+
+test("nodes of one line are rented by one request, and no faster than the launch rate", async () => {
+  const policy = { launchesPerSecondMax: 2, launchBurstMax: 150, nodeCountMax: 400 };
+  const world = new TestWorld({ policy });
+  await world.tick([lineOf(offer, 400)], 1_000);
+  expect(world.rentCallCount).toBe(2);
+  expect(await world.live()).toHaveLength(150);
+  await ticks(world, 2, [lineOf(offer, 400)]);
+  expect((await world.live()).length).toBeLessThanOrEqual(150 + 2 * 6);
+});
+
+test("S11: a shortage of an hour is asked about a few times, and ends with it", async () => {
   const world = new TestWorld();
   world.provider.setCapacity(offer.offerId, 0);
   await ticks(world, 720, [lineOf(offer, 1)]);
@@ -85,14 +137,15 @@ test("a shortage of an hour is asked about a few times, and ends with it", async
   expect(world.refusals).toEqual([]);
 });
 
-test("a rent whose answer is lost, again and again, leads to one machine", async () => {
+test("S3: a rent whose answer is lost, again and again, leads to one machine a node", async () => {
   const world = new TestWorld({ visibilityMs: 40_000 });
   for (let lost = 0; lost < 4; lost += 1) {
     world.provider.failNext({ operation: "rent", error: failure("unavailable"), when: "after" });
   }
-  await ticks(world, 30, [lineOf(offer, 1)]);
-  expect(await world.live()).toHaveLength(1);
-  expect(world.ledger.all()).toMatchObject([{ node: { state: "healthy" } }]);
+  await ticks(world, 30, [lineOf(offer, 3)]);
+  expect(await world.live()).toHaveLength(3);
+  expect(world.ledger.all()).toHaveLength(3);
+  expect(world.ledger.all().every(({ node }) => node.state === "healthy")).toBe(true);
 });
 
 test("a provider that cannot be listed loses no node and is not rented from", async () => {
@@ -172,8 +225,8 @@ test("a machine with our tag that nobody owns is given back; a foreign one is no
   const world = new TestWorld();
   const rent = (nodeId: string, cluster: string) =>
     world.provider.rent({
-      offer,
-      nodeId,
+      offers: [offer],
+      nodeIds: [nodeId],
       clientToken: nodeId,
       userData: "",
       tags: { [CLUSTER_TAG]: cluster },

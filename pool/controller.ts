@@ -17,25 +17,21 @@ import {
   type Clock,
   type CloudName,
   type IdSource,
+  type MicroUsd,
   type Node,
   type Offer,
   type PoolPolicy,
 } from "../core/index.ts";
 import type { Provider, ProviderNode } from "../providers/index.ts";
+import { PoolBook } from "./book.ts";
 import type { NodeEvent } from "./node-state.ts";
-import { observe, recordAfter, type ChangeAt, type PoolNode } from "./observe.ts";
+import { observe, type PoolNode } from "./observe.ts";
 import type { DesiredLine, PoolEvent, PoolFacts, PoolLedger, PoolRecord } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
-import { isRented, reconcile, type NodeAction } from "./reconcile.ts";
-import {
-  forget,
-  openRefusals,
-  refusalOf,
-  remember,
-  type RefusalMemory,
-  type RefusedScope,
-} from "./refusals.ts";
-import { newRecord, offerOfNode, rentRequestOf, resultOf } from "./renting.ts";
+import { isRented, reconcile, type ActionOf, type NodeAction } from "./reconcile.ts";
+import { openRefusals, type RefusalMemory } from "./refusals.ts";
+import { Renter, type RentTurn } from "./renter.ts";
+import type { Rent } from "./renting.ts";
 import { Sightings, type Machines } from "./sightings.ts";
 
 export interface PoolControllerOptions {
@@ -46,8 +42,12 @@ export interface PoolControllerOptions {
   readonly policy: PoolPolicy;
   /** Tag value on all our machines; machines with another are never touched. */
   readonly clusterId: string;
-  /** What a machine is given at its first boot; best the same each time for one node. */
-  readonly userDataFor: (node: Node) => Promise<string> | string;
+  /** What the machines of a batch are given at their first boot; the same each time. */
+  readonly userDataFor: (rent: Rent) => Promise<string> | string;
+  /** Most nodes of one request; `RENT_COUNT_MAX` when absent. */
+  readonly batchCountMax?: number;
+  /** Most that the fleet may cost an hour, which plans keep to; absent means no limit. */
+  readonly budgetMicroUsdPerHourMax?: MicroUsd;
   /** Must not throw. */
   readonly onEvent: (event: PoolEvent) => void;
   /** Least time between two listings of one provider; 5 s when absent. */
@@ -73,14 +73,13 @@ const NO_PROVIDER: Listing = { kind: "failed", reason: "no provider is configure
 /** Rents asked for at once. */
 const RENTS_AT_ONCE = 8;
 
-type ActionOf<K extends NodeAction["kind"]> = Extract<NodeAction, { kind: K }>;
-
 /** Keeps the rented nodes equal to the plan, one `tick` at a time. */
 export class PoolController {
   readonly #options: PoolControllerOptions;
   readonly #desk: ProviderDesk;
-  #refusals: RefusalMemory = [];
   readonly #sightings: Sightings;
+  readonly #book: PoolBook;
+  readonly #renter: Renter;
   #watchingSinceMs: number;
   #tickedAtMs: number;
   #isTicking = false;
@@ -89,20 +88,36 @@ export class PoolController {
     this.#options = options;
     const { providers, clock, clusterId, listEveryMs = LIST_EVERY_MS } = options;
     this.#sightings = new Sightings(clusterId);
+    const { refusalTtlMs, launchesPerSecondMax, launchBurstMax } = options.policy;
     this.#desk = new ProviderDesk({ providers, clock, listEveryMs });
+    this.#book = new PoolBook({ ...options, refusalTtlMs, sightings: this.#sightings });
+    this.#renter = new Renter({
+      ...options,
+      book: this.#book,
+      desk: this.#desk,
+      rate: { perSecondMax: launchesPerSecondMax, burstMax: launchBurstMax },
+    });
     this.#watchingSinceMs = clock.nowMs();
     this.#tickedAtMs = this.#watchingSinceMs;
   }
 
   /** Refusals that hold now, sorted by key. */
   get refusals(): RefusalMemory {
-    return openRefusals(this.#refusals, this.#now());
+    return openRefusals(this.#book.refusals, this.#now());
   }
 
-  /** The offers that nothing was refused for lately, in the order given. */
+  /**
+   * The offers that nothing was refused for lately and whose cloud has not been out of reach for
+   * as long as a refusal holds, in the order given.
+   */
   openOffers(offers: readonly Offer[]): readonly Offer[] {
     const nowMs = this.#now();
-    return offers.filter((offer) => refusalOf(this.#refusals, offer, nowMs) === undefined);
+    const outMsMax = this.#options.policy.refusalTtlMs;
+    return offers.filter((offer) => {
+      const outSinceMs = this.#sightings.unreachableClouds.get(offer.cloud) ?? nowMs;
+      if (nowMs - outSinceMs >= outMsMax) return false;
+      return this.#book.refusalOf(offer) === undefined;
+    });
   }
 
   /**
@@ -127,15 +142,17 @@ export class PoolController {
     const listings = await this.#desk.listAll();
     const records = await this.#options.ledger.listOpen();
     const nodes = await this.#observeAll(records, listings, facts);
+    const { budgetMicroUsdPerHourMax } = this.#options;
     const snapshot = {
       ...facts,
       desired,
       nodes,
-      refusals: this.#refusals,
+      refusals: this.#book.refusals,
       reclaimedAtMs: this.#sightings.reclaimedAtMs,
       strays: this.#sightings.strays,
-      unreachableClouds: this.#sightings.unreachableClouds,
+      unreachableClouds: new Set(this.#sightings.unreachableClouds.keys()),
       watchingSinceMs: this.#watchingSinceMs,
+      ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       policy: this.#options.policy,
     };
     const actions = reconcile(snapshot, this.#now());
@@ -143,7 +160,7 @@ export class PoolController {
     return {
       records: await this.#options.ledger.listOpen(),
       actions,
-      unreachableClouds: [...this.#sightings.unreachableClouds].sort(),
+      unreachableClouds: [...this.#sightings.unreachableClouds.keys()].sort(),
       refusals: this.refusals,
     };
   }
@@ -172,7 +189,8 @@ export class PoolController {
       const machines = this.#readListing(cloud, listings.get(cloud) ?? NO_PROVIDER, own);
       for (const record of own) {
         const node = this.#sightings.nodeOf(record, machines);
-        nodes.push(await this.#observeOne(node, machines?.get(record.node.nodeId), facts));
+        const machine = machines?.machineOf.get(record.node.nodeId);
+        nodes.push(await this.#observeOne(node, machine, facts));
       }
     }
     return nodes.filter(({ record }) => record.node.state !== "terminated");
@@ -181,9 +199,9 @@ export class PoolController {
   #readListing(cloud: CloudName, listing: Listing, records: readonly PoolRecord[]): Machines {
     const wasReachable = !this.#sightings.unreachableClouds.has(cloud);
     if (listing.kind === "failed" && wasReachable) {
-      this.#providerFailed(cloud, "listing its machines", listing.reason);
+      this.#book.providerFailed(cloud, "listing its machines", listing.reason);
     }
-    return this.#sightings.read(cloud, listing, records);
+    return this.#sightings.read(cloud, listing, records, this.#now());
   }
 
   async #observeOne(
@@ -195,8 +213,8 @@ export class PoolController {
     let { record } = node;
     for (const { event, reason } of observe(node, { machine, agent }, this.#now())) {
       const { node: before } = record;
-      if (event.kind === "end" && isUnborn(before)) this.#blame(before, reason);
-      record = await this.#move(record, event, reason, { machine, agent });
+      if (event.kind === "end" && isUnborn(before)) this.#book.blame(before, reason);
+      record = await this.#book.move(record, event, reason, { machine, agent });
     }
     return { ...node, record };
   }
@@ -213,14 +231,14 @@ export class PoolController {
     }
     for (const { nodeId, reason } of of("drain")) {
       const record = await this.#options.ledger.get(nodeId);
-      if (record !== undefined) await this.#move(record, { kind: "drain" }, reason);
+      if (record !== undefined) await this.#book.move(record, { kind: "drain" }, reason);
     }
     const turn: RentTurn = {
       offers: new Map(offers.map((offer) => [offer.offerId, offer])),
       failedClouds: new Set(),
     };
-    await inChunks(of("resume"), (action) => this.#resume(action, turn));
-    await inChunks(of("rent"), (action) => this.#rent(action, turn));
+    await inChunks(of("resume"), (action) => this.#renter.resume(action, turn));
+    await inChunks(of("rent"), (action) => this.#renter.rent(action, turn));
   }
 
   /** Drains in the ledger first; one call per cloud; open until a listing shows them gone. */
@@ -230,16 +248,16 @@ export class PoolController {
       const { nodeId, reason } = action;
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
-      if (action.kind === "terminate" && action.blamesOffer) this.#blame(record.node, reason);
-      const moved = await this.#move(record, { kind: "drain" }, reason);
+      if (action.kind === "terminate" && action.blamesOffer) this.#book.blame(record.node, reason);
+      const moved = await this.#book.move(record, { kind: "drain" }, reason);
       if (moved.node.providerNodeId !== undefined) leaving.push(moved);
-      this.#emit({ kind: "releasing", node: moved.node, reason, atMs: this.#now() });
+      this.#book.emit({ kind: "releasing", node: moved.node, reason, atMs: this.#now() });
     }
     for (const [cloud, records] of Map.groupBy(leaving, ({ node }) => node.cloud)) {
       const ids = records.flatMap(({ node }) => node.providerNodeId ?? []);
       const attempt = await this.#desk.release(cloud, ids);
       if (attempt.kind === "failed") {
-        this.#providerFailed(cloud, `releasing ${ids.join(", ")}`, attempt.error.message);
+        this.#book.providerFailed(cloud, `releasing ${ids.join(", ")}`, attempt.error.message);
         continue;
       }
       for (const { node } of records) {
@@ -253,61 +271,13 @@ export class PoolController {
       const ids = own.map(({ providerNodeId }) => providerNodeId);
       const attempt = await this.#desk.release(cloud, ids);
       if (attempt.kind === "failed") {
-        this.#providerFailed(cloud, `releasing ${ids.join(", ")}`, attempt.error.message);
+        this.#book.providerFailed(cloud, `releasing ${ids.join(", ")}`, attempt.error.message);
         continue;
       }
       const atMs = this.#now();
       for (const { providerNodeId, reason } of own) {
-        this.#emit({ kind: "orphan_released", cloud, providerNodeId, reason, atMs });
+        this.#book.emit({ kind: "orphan_released", cloud, providerNodeId, reason, atMs });
       }
-    }
-  }
-
-  async #rent({ offerId, reason }: ActionOf<"rent">, turn: RentTurn): Promise<void> {
-    const offer = turn.offers.get(offerId);
-    if (offer === undefined || turn.failedClouds.has(offer.cloud)) return;
-    const nowMs = this.#now();
-    if (refusalOf(this.#refusals, offer, nowMs) !== undefined) return;
-    const nodeId = this.#options.ids.next("no");
-    const record = newRecord(offer, { nodeId, reason, nowMs });
-    await this.#options.ledger.put(record);
-    this.#emit({ kind: "requested", node: record.node, reason, atMs: nowMs });
-    await this.#ask(record, { offer, isRepeat: false }, turn);
-  }
-
-  async #resume({ nodeId }: ActionOf<"resume">, turn: RentTurn): Promise<void> {
-    const record = await this.#options.ledger.get(nodeId);
-    if (record === undefined || turn.failedClouds.has(record.node.cloud)) return;
-    const offer = turn.offers.get(record.node.offerId ?? "") ?? offerOfNode(record.node);
-    await this.#ask(record, { offer, isRepeat: true }, turn);
-  }
-
-  async #ask(
-    record: PoolRecord,
-    rent: { readonly offer: Offer; readonly isRepeat: boolean },
-    turn: RentTurn,
-  ): Promise<void> {
-    const { userDataFor, clusterId } = this.#options;
-    const { offer, isRepeat } = rent;
-    const { nodeId, cloud } = record.node;
-    const userData = await userDataFor(record.node);
-    const request = rentRequestOf(record, { offer, userData, clusterId });
-    const result = resultOf(await this.#desk.rent(request), offer, isRepeat);
-    switch (result.kind) {
-      case "rented": {
-        this.#refusals = forget(this.#refusals, offer);
-        const { providerNodeId } = result;
-        const known = (await this.#options.ledger.get(nodeId)) ?? record;
-        await this.#move(known, { kind: "accepted", providerNodeId }, `rented ${providerNodeId}`);
-        return;
-      }
-      case "refused":
-        this.#remember(result.scope, result.reason);
-        await this.#end(nodeId, { kind: "refuse" }, result.reason, false);
-        return;
-      case "unknown":
-        turn.failedClouds.add(cloud);
-        this.#providerFailed(cloud, `renting ${nodeId}`, result.reason);
     }
   }
 
@@ -315,67 +285,13 @@ export class PoolController {
   async #end(nodeId: string, event: NodeEvent, reason: string, blames: boolean): Promise<void> {
     const record = await this.#options.ledger.get(nodeId);
     if (record === undefined) return;
-    if (blames) this.#blame(record.node, reason);
-    await this.#move(record, event, reason);
-  }
-
-  // ---------------------------------------------------------------- records and memory
-
-  /** Applies an event, writes the record if it changed, and says so. */
-  async #move(
-    record: PoolRecord,
-    event: NodeEvent,
-    reason: string,
-    seen: Pick<ChangeAt, "agent"> & {
-      readonly machine?: ProviderNode | undefined;
-    } = {},
-  ): Promise<PoolRecord> {
-    const nowMs = this.#now();
-    const next = recordAfter(record, event, {
-      nowMs,
-      agent: seen.agent,
-      launchedAtMs: seen.machine?.launchedAtMs,
-      releasedAtMs: this.#sightings.firstReleasedAtMs(record.node.nodeId),
-    });
-    if (next === record) return record;
-    await this.#options.ledger.put(next);
-    const { node } = next;
-    if (node.state === record.node.state || node.state === "requested") return next;
-    if (node.state === "cordoned") return next;
-    const kind = event.kind === "refuse" ? "refused" : node.state;
-    this.#emit({ kind, node, reason, atMs: nowMs });
-    return next;
-  }
-
-  #blame(node: Node, reason: string): void {
-    if (node.offerId !== undefined) {
-      this.#remember({ kind: "offer", offerId: node.offerId }, reason);
-    }
-  }
-
-  #remember(scope: RefusedScope, reason: string): void {
-    const firstTtlMs = this.#options.policy.refusalTtlMs;
-    this.#refusals = remember(this.#refusals, { scope, reason, nowMs: this.#now(), firstTtlMs });
-  }
-
-  #providerFailed(cloud: CloudName, attempted: string, reason: string): void {
-    this.#emit({ kind: "provider_failed", cloud, attempted, reason, atMs: this.#now() });
-  }
-
-  #emit(event: PoolEvent): void {
-    this.#options.onEvent(event);
+    if (blames) this.#book.blame(record.node, reason);
+    await this.#book.move(record, event, reason);
   }
 
   #now(): number {
     return this.#options.clock.nowMs();
   }
-}
-
-/** What the rents of one tick share. */
-interface RentTurn {
-  readonly offers: ReadonlyMap<string, Offer>;
-  /** Clouds that failed in this tick; they are asked again in the next. */
-  readonly failedClouds: Set<CloudName>;
 }
 
 /** Whether its agent was never heard of. */

@@ -1,3 +1,11 @@
 /** Keeps the rented nodes equal to the plan. */
 export { PoolController } from "./controller.ts";
-export type { AgentSighting, PoolEvent, PoolLedger, PoolRecord } from "./ports.ts";
+export type {
+  AgentSighting,
+  DesiredLine,
+  PoolEvent,
+  PoolLedger,
+  PoolRecord,
+  RentBatch,
+  StandInRule,
+} from "./ports.ts";

@@ -3,14 +3,16 @@
  *
  * A listing is complete or it is not used. A machine is a node's own when it has the node's
  * provider id, or, while the node has none yet, when its tags name the node (the oldest one
- * alive, should there be several). Listings of real clouds lag behind, so absence counts only
- * after two complete listings in a row, when the rent is a minute old, and never against a
- * living agent. What carries our cluster's tag and is nobody's own is a stray.
+ * alive, should there be several). A machine that names no node but a batch of which nodes still
+ * wait is one of theirs, and the request made again tells whose. Listings of real clouds lag
+ * behind, so absence counts only after two complete listings in a row, when the rent is a minute
+ * old, and never against a living agent. What carries our cluster's tag and is nobody's own is a
+ * stray.
  *
  * Source: two listings and a minute follow the eventual consistency that EC2 documents for
  * its Describe calls.
  */
-import { MS_PER_MINUTE } from "../core/index.ts";
+import { MS_PER_MINUTE, type Node } from "../core/index.ts";
 import type { ProviderNode } from "../providers/index.ts";
 import { nextNodeState, type NodeEvent } from "./node-state.ts";
 import type { AgentSighting, PoolRecord } from "./ports.ts";
@@ -24,8 +26,20 @@ export const ABSENT_COUNT_MIN = 2;
 /** A machine may stay invisible for so long after its rent. */
 export const VISIBILITY_GRACE_MS = MS_PER_MINUTE;
 
-/** What the latest listing says of a node; `unknown` when none was made or it failed. */
-export type Listed = ProviderNode["state"] | "absent" | "unknown";
+/**
+ * A machine that names no node belongs to its batch for so long after the rent; one that nobody
+ * could be told to own by then is a stray. As long as a machine may take to register.
+ */
+export const UNNAMED_GRACE_MS = 15 * MS_PER_MINUTE;
+
+/** When a rent is not answered for so long, its first offer is taken for the one it was rented by. */
+export const ANSWER_GRACE_MS = 5 * MS_PER_MINUTE;
+
+/**
+ * What the latest listing says of a node; `unknown` when none was made or it failed; `unnamed`
+ * when a machine of its batch is listed that does not say whose it is.
+ */
+export type Listed = ProviderNode["state"] | "absent" | "unknown" | "unnamed";
 
 /** A node of the ledger and what is known of its machine. */
 export interface PoolNode {
@@ -47,6 +61,8 @@ export interface Observation {
 export interface Match {
   /** By node id. */
   readonly machineOf: ReadonlyMap<string, ProviderNode>;
+  /** Client tokens of batches with living machines that name no node. */
+  readonly unnamed: ReadonlySet<string>;
   /** Living machines of this cluster that no node owns, in the order listed. */
   readonly strays: readonly ProviderNode[];
 }
@@ -55,28 +71,38 @@ export interface Match {
 export function matchMachines(
   records: readonly PoolRecord[],
   machines: readonly ProviderNode[],
-  clusterId: string,
+  at: { readonly clusterId: string; readonly nowMs: number },
 ): Match {
   const byProviderId = new Map(machines.map((machine) => [machine.providerNodeId, machine]));
   const byNodeId = Map.groupBy(machines, (machine) => machine.nodeId);
   const machineOf = new Map<string, ProviderNode>();
   const owned = new Set<string>();
-  for (const { node } of records) {
+  const waiting = new Set<string>();
+  for (const { node, clientToken, requestedAtMs } of records) {
     const machine =
       node.providerNodeId === undefined
         ? (byNodeId.get(node.nodeId) ?? []).toSorted(byLifeAndAge)[0]
         : byProviderId.get(node.providerNodeId);
-    if (machine === undefined) continue;
-    machineOf.set(node.nodeId, machine);
-    owned.add(machine.providerNodeId);
+    if (machine !== undefined) {
+      machineOf.set(node.nodeId, machine);
+      owned.add(machine.providerNodeId);
+    } else if (node.providerNodeId === undefined && at.nowMs - requestedAtMs < UNNAMED_GRACE_MS) {
+      waiting.add(clientToken);
+    }
   }
-  const strays = machines.filter(
+  const ownerless = machines.filter(
     (machine) =>
       isAlive(machine) &&
-      machine.tags[CLUSTER_TAG] === clusterId &&
+      machine.tags[CLUSTER_TAG] === at.clusterId &&
       !owned.has(machine.providerNodeId),
   );
-  return { machineOf, strays };
+  const isWaitedFor = ({ nodeId, clientToken = "" }: ProviderNode): boolean =>
+    nodeId === undefined && waiting.has(clientToken);
+  return {
+    machineOf,
+    unnamed: new Set(ownerless.filter(isWaitedFor).map(({ clientToken = "" }) => clientToken)),
+    strays: ownerless.filter((machine) => !isWaitedFor(machine)),
+  };
 }
 
 /** What has happened to a node, oldest first. */
@@ -87,11 +113,8 @@ export function observe(
 ): readonly Observation[] {
   const { record } = node;
   const { state, providerNodeId } = record.node;
-  const observations: Observation[] = [];
-  if (seen.machine !== undefined && providerNodeId === undefined) {
-    const event = { kind: "accepted", providerNodeId: seen.machine.providerNodeId } as const;
-    observations.push({ event, reason: `its provider lists it as ${event.providerNodeId}` });
-  }
+  const observations: Observation[] =
+    providerNodeId === undefined ? listedAs(seen, record, nowMs) : [];
   const end = endOf(node, seen.agent, nowMs);
   if (end !== undefined) return [...observations, { event: { kind: "end" }, reason: end }];
   if (node.listed === "terminating" && state !== "draining") {
@@ -108,6 +131,23 @@ export function observe(
   return observations;
 }
 
+/** The machine that a listing names for a node without one, unless the answer is needed. */
+function listedAs(
+  { machine }: { readonly machine?: ProviderNode | undefined },
+  record: PoolRecord,
+  nowMs: number,
+): Observation[] {
+  if (machine === undefined || isAwaited(record, nowMs)) return [];
+  const { providerNodeId } = machine;
+  const reason = `its provider lists it as ${providerNodeId}`;
+  return [{ event: { kind: "accepted", providerNodeId }, reason }];
+}
+
+/** Whether the answer to its rent is needed, to know by which of several offers it came. */
+function isAwaited({ batch, requestedAtMs }: PoolRecord, nowMs: number): boolean {
+  return (batch?.offers.length ?? 0) > 1 && nowMs - requestedAtMs < ANSWER_GRACE_MS;
+}
+
 /** What a change of a record depends on besides the event. */
 export interface ChangeAt {
   readonly nowMs: number;
@@ -121,21 +161,30 @@ export interface ChangeAt {
 
 /**
  * The record after an event; the same record when nothing changes or the event does not fit.
- * Billing begins when the machine is known to be there and ends when it ends.
+ * Billing begins when the machine is known to be there and ends when it ends; the batch is
+ * forgotten as soon as nothing is to be asked about it any more.
  */
 export function recordAfter(record: PoolRecord, event: NodeEvent, at: ChangeAt): PoolRecord {
   const transition = nextNodeState(record.node, event, at.nowMs);
   if (transition.kind !== "moved") return record;
-  const { agent } = at;
-  const node = {
-    ...transition.node,
-    ...(event.kind === "register" && agent?.resources ? { resources: agent.resources } : {}),
-    ...(event.kind === "register" && agent?.isolation ? { isolation: agent.isolation } : {}),
-  };
+  const node = { ...transition.node, ...factsOf(event, at) };
+  const { batch, ...rest } = record;
   if (node.state === "terminated") {
-    return { ...record, node, terminatedAtMs: at.releasedAtMs ?? at.nowMs };
+    return { ...rest, node, terminatedAtMs: at.releasedAtMs ?? at.nowMs };
   }
-  return { ...record, node, launchedAtMs: record.launchedAtMs ?? at.launchedAtMs ?? at.nowMs };
+  const launchedAtMs = record.launchedAtMs ?? at.launchedAtMs ?? at.nowMs;
+  const isKnown = node.providerNodeId !== undefined || batch === undefined;
+  return { ...rest, ...(isKnown ? {} : { batch }), node, launchedAtMs };
+}
+
+/** What an agent that registers says of its machine. */
+function factsOf(
+  { kind }: NodeEvent,
+  { agent }: ChangeAt,
+): Partial<Pick<Node, "resources" | "isolation">> {
+  if (kind !== "register" || agent === undefined) return {};
+  const { resources, isolation } = agent;
+  return { ...(resources ? { resources } : {}), ...(isolation ? { isolation } : {}) };
 }
 
 /** Whether the agent was heard within the time after which it counts as silent. */

@@ -5,14 +5,27 @@ import type {
   Node,
   Offer,
   PlacedContainer,
+  PurchaseOption,
   Resources,
 } from "../core/index.ts";
+
+/** What one request asked for, kept so that exactly the same request can be made again. */
+export interface RentBatch {
+  /** All nodes of the request, in its order. */
+  readonly nodeIds: readonly string[];
+  /** Its offers as they were, best first. */
+  readonly offers: readonly Offer[];
+}
 
 /** A rented node as the ledger keeps it. */
 export interface PoolRecord {
   readonly node: Node;
-  /** Idempotency token of its rent, written before the provider is called. */
+  /** Idempotency token of its batch, written before the provider is called. */
   readonly clientToken: string;
+  /** The request it is part of, as long as it is not known which machine came of it. */
+  readonly batch?: RentBatch;
+  /** The offer of the plan that it was rented instead of; absent when it is the plan's own. */
+  readonly standsInFor?: string;
   /** Why it was rented. */
   readonly reason: string;
   readonly requestedAtMs: number;
@@ -24,8 +37,8 @@ export interface PoolRecord {
 
 /** Where records are kept. A resolved `put` survives a crash of this process. */
 export interface PoolLedger {
-  /** Inserts or replaces by node id. */
-  put(record: PoolRecord): Promise<void>;
+  /** Inserts or replaces by node id: all of the records, or none. */
+  put(records: readonly PoolRecord[]): Promise<void>;
   get(nodeId: string): Promise<PoolRecord | undefined>;
   /** Records of nodes not yet terminated, the machines that are not rented included. */
   listOpen(): Promise<readonly PoolRecord[]>;
@@ -57,6 +70,19 @@ export interface DesiredLine {
   readonly offerId: string;
   readonly count: number;
   readonly reason: string;
+  /** Which other offers will do; absent means those of the same region and purchase option. */
+  readonly standIns?: StandInRule;
+}
+
+/** Where and how a machine that stands in for a planned one may be rented. */
+export interface StandInRule {
+  /** Absent means any. */
+  readonly clouds?: readonly CloudName[];
+  /** Absent means any. */
+  readonly regions?: readonly string[];
+  /** Absent means any; an offer that leaves the zone to the provider is then left out. */
+  readonly zones?: readonly string[];
+  readonly purchases: readonly PurchaseOption[];
 }
 
 /** What happened to a node or a provider, with the reason, for logs, events and people. */

@@ -2,7 +2,7 @@
  * The providers as the controller uses them: listings at a bounded rate, a limit on every call,
  * and failures as values.
  */
-import { PlatformError, type Clock, type CloudName } from "../core/index.ts";
+import { assert, PlatformError, type Clock, type CloudName } from "../core/index.ts";
 import type { Provider, ProviderNode, RentOutcome, RentRequest } from "../providers/index.ts";
 
 /** A complete listing, or why there is none. */
@@ -52,7 +52,9 @@ export class ProviderDesk {
   }
 
   rent(request: RentRequest): Promise<Attempt<RentOutcome>> {
-    return this.#attempt(request.offer.cloud, WRITE_TIMEOUT_MS, (one) => one.rent(request));
+    const [offer] = request.offers;
+    assert(offer !== undefined, "a rent names an offer");
+    return this.#attempt(offer.cloud, WRITE_TIMEOUT_MS, (one) => one.rent(request));
   }
 
   release(cloud: CloudName, providerNodeIds: readonly string[]): Promise<Attempt<void>> {

@@ -15,19 +15,31 @@ function actions(over: Partial<PoolSnapshot>, nowMs = 0): readonly NodeAction[] 
 }
 
 function brief(over: Partial<PoolSnapshot>, nowMs = 0): readonly string[] {
-  return actions(over, nowMs).map((one) =>
-    one.kind === "rent"
-      ? `rent ${one.offerId}`
-      : `${one.kind} ${"nodeId" in one ? one.nodeId : one.providerNodeId}`,
-  );
+  return actions(over, nowMs).map((one) => {
+    switch (one.kind) {
+      case "rent":
+        return `rent ${one.count} ${one.offerId}`;
+      case "resume":
+        return `resume ${one.nodeIds.join()}`;
+      case "release-stray":
+        return `${one.kind} ${one.providerNodeId}`;
+      default:
+        return `${one.kind} ${one.nodeId}`;
+    }
+  });
 }
 
 test("what the plan wants and is not there or coming is rented, with the plan's reason", () => {
   const nodes = [testNode("a", "booting"), testNode("b", "requested"), testNode("c", "draining")];
   const got = actions({ desired: [line(4)], nodes, containers: [containerOn("c")] });
   expect(got.filter((one) => one.kind === "rent")).toEqual([
-    { kind: "rent", offerId: offer.offerId, reason: "demand" },
-    { kind: "rent", offerId: offer.offerId, reason: "demand" },
+    {
+      kind: "rent",
+      offerId: offer.offerId,
+      choices: [[offer.offerId]],
+      count: 2,
+      reason: "demand",
+    },
   ]);
 });
 
@@ -35,12 +47,16 @@ test("nothing is rented that is refused, unknown, out of reach, or beyond the ca
   const scope = { kind: "offer", offerId: offer.offerId } as const;
   const refusals = remember([], { scope, reason: "none", nowMs: 0, firstTtlMs: 1_000 });
   const desired = [line(5)];
-  expect(brief({ desired, refusals }, 999)).toEqual([]);
-  expect(brief({ desired, refusals }, 1_000)).toHaveLength(5);
+  const untilMs = refusals[0]?.untilMs ?? 0;
+  expect(brief({ desired, refusals }, untilMs - 1)).toEqual([]);
+  expect(brief({ desired, refusals }, untilMs)).toEqual([`rent 5 ${offer.offerId}`]);
   expect(brief({ desired, offers: [] })).toEqual([]);
   expect(brief({ desired, unreachableClouds: new Set(["fake"]) })).toEqual([]);
   const policy = { ...DEFAULT_POOL_POLICY, nodeCountMax: 3 };
-  expect(brief({ desired, policy, nodes: [testNode("a", "draining")] })).toHaveLength(3);
+  expect(brief({ desired, policy, nodes: [testNode("a", "draining")] })).toEqual([
+    "release a",
+    `rent 2 ${offer.offerId}`,
+  ]);
   expect(brief({ desired: undefined })).toEqual([]);
 });
 
@@ -57,7 +73,7 @@ test("a rent that leads to nothing is given up after the launch timeout and repl
   const nodes = [testNode("a", "requested", { absentCount: 2 })];
   expect(brief({ desired: [line(1)], nodes }, nowMs)).toEqual([
     "abandon a",
-    `rent ${offer.offerId}`,
+    `rent 1 ${offer.offerId}`,
   ]);
   expect(brief({ nodes: [testNode("a", "requested", { absentCount: 1 })] }, nowMs)).toEqual([]);
 });
@@ -80,7 +96,7 @@ test("a silent node is lost, with everything on it, and replaced at once", () =>
   const nodes = [testNode("a", "healthy"), testNode("b", "healthy")];
   const agents = new Map([...heard(["a"], 84_999), ...heard(["b"], 85_001)]);
   const over = { desired: [line(2)], nodes, agents, containers: [containerOn("a")] };
-  expect(brief(over, 100_000)).toEqual(["terminate a", `rent ${offer.offerId}`]);
+  expect(brief(over, 100_000)).toEqual(["terminate a", `rent 1 ${offer.offerId}`]);
 });
 
 test("silence counts from when this process began to listen", () => {
@@ -216,7 +232,7 @@ test("whatever the snapshot, the actions are bounded, each node has one, and wor
       expect(got.length).toBeLessThanOrEqual(policy.actionCountMaxPerTick);
       const named = got.flatMap((one) => ("nodeId" in one ? [one.nodeId] : []));
       expect(new Set(named).size).toBe(named.length);
-      const rents = got.filter((one) => one.kind === "rent").length;
+      const rents = got.reduce((sum, one) => sum + (one.kind === "rent" ? one.count : 0), 0);
       const open = snapshot.nodes.length;
       expect(rents === 0 || open + rents <= policy.nodeCountMax).toBe(true);
       const busy = new Set(snapshot.containers.map((one) => one.nodeId));

@@ -17,6 +17,7 @@ import {
   MS_PER_MINUTE,
   MS_PER_SECOND,
   type CloudName,
+  type MicroUsd,
   type Node,
   type Offer,
   type PlacedContainer,
@@ -24,7 +25,8 @@ import {
 } from "../core/index.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
 import type { AgentSighting, DesiredLine } from "./ports.ts";
-import { refusalOf, type RefusalMemory } from "./refusals.ts";
+import { openRefusals, refusalOf, type RefusalMemory } from "./refusals.ts";
+import { rentChoices, staffLines, type RentChoice, type Staffing } from "./stand-ins.ts";
 
 /** A living machine of this cluster that no record owns. */
 export interface Stray {
@@ -51,15 +53,33 @@ export interface PoolSnapshot {
   readonly unreachableClouds: ReadonlySet<CloudName>;
   /** Since when agents could be heard: heartbeats before it may have been missed. */
   readonly watchingSinceMs: number;
+  /** Most that the fleet may cost an hour, which the plan keeps to; absent means no limit. */
+  readonly budgetMicroUsdPerHourMax?: MicroUsd;
   readonly policy: PoolPolicy;
 }
 
 /** One thing to do, with the reason. */
 export type NodeAction =
-  /** Rent a node of this offer; the caller gives it an id and a token. */
-  | { readonly kind: "rent"; readonly offerId: string; readonly reason: string }
-  /** Send a rent whose outcome is unknown again, with the same token. */
-  | { readonly kind: "resume"; readonly nodeId: string; readonly reason: string }
+  /** Rent nodes for a plan line; the caller gives them ids and each request a token. */
+  | {
+      readonly kind: "rent";
+      /** The line's offer. */
+      readonly offerId: string;
+      /**
+       * Offers of one request each, best first: a later request is made for what the earlier
+       * ones did not give.
+       */
+      readonly choices: readonly (readonly string[])[];
+      readonly count: number;
+      readonly reason: string;
+    }
+  /** Send a request whose outcome is unknown for these nodes again, with the same token. */
+  | {
+      readonly kind: "resume";
+      readonly clientToken: string;
+      readonly nodeIds: readonly string[];
+      readonly reason: string;
+    }
   /** Give up a rent that never led to a machine. */
   | { readonly kind: "abandon"; readonly nodeId: string; readonly reason: string }
   /** No new containers on it. */
@@ -82,6 +102,9 @@ export type NodeAction =
       readonly reason: string;
     };
 
+/** The actions of some kinds. */
+export type ActionOf<K extends NodeAction["kind"]> = Extract<NodeAction, { kind: K }>;
+
 /** A release that did not take effect is sent again after this. */
 export const RELEASE_RETRY_MS = MS_PER_MINUTE;
 
@@ -100,13 +123,15 @@ export const SILENT_FRACTION_MAX = 0.45;
 export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeAction[] {
   const view = viewOf(snapshot, nowMs);
   const perNode = view.rented.flatMap((node) => actionFor(node, view) ?? []);
-  const leaving = new Set(perNode.flatMap((one) => (one.kind === "resume" ? [] : [one.nodeId])));
+  const leaving = new Set(perNode.map(({ nodeId }) => nodeId));
   const staying = view.rented.filter(({ record }) => !leaving.has(record.node.nodeId));
+  const staffing = staffingOf(staying, view);
   const actions = [
     ...perNode,
+    ...resumes(staying, view),
     ...strayActions(view),
-    ...surplusDrains(staying, view),
-    ...rents(staying, view),
+    ...surplusDrains(staying, staffing, view),
+    ...rents(staffing, view),
   ];
   return actions
     .sort((one, other) => URGENCY[one.kind] - URGENCY[other.kind])
@@ -118,7 +143,7 @@ export function isRented(node: Node): boolean {
   return node.offerId !== undefined && node.cloud !== "local";
 }
 
-type PerNodeAction = Exclude<NodeAction, { kind: "rent" | "release-stray" }>;
+type PerNodeAction = Exclude<NodeAction, { kind: "rent" | "release-stray" | "resume" }>;
 
 const URGENCY: Readonly<Record<NodeAction["kind"], number>> = {
   terminate: 0,
@@ -158,8 +183,8 @@ function viewOf(snapshot: PoolSnapshot, nowMs: number): View {
 }
 
 function actionFor(node: PoolNode, view: View): PerNodeAction | undefined {
-  const { state, providerNodeId } = node.record.node;
-  if (state === "requested" || providerNodeId === undefined) return whileUnanswered(node, view);
+  const { state } = node.record.node;
+  if (isUnanswered(node)) return whileUnanswered(node, view);
   switch (state) {
     case "booting":
       return whileBooting(node, view);
@@ -169,6 +194,7 @@ function actionFor(node: PoolNode, view: View): PerNodeAction | undefined {
       return whileServing(node, view);
     case "draining":
       return whileDraining(node, view);
+    case "requested":
     case "terminated":
       return undefined;
     default:
@@ -176,19 +202,40 @@ function actionFor(node: PoolNode, view: View): PerNodeAction | undefined {
   }
 }
 
-/** A rent whose answer never came: only a listing that does not have it lets us ask again. */
+function isUnanswered({ record: { node } }: PoolNode): boolean {
+  return node.state === "requested" || node.providerNodeId === undefined;
+}
+
+/** A rent whose answer never came, and no machine either. */
 function whileUnanswered({ record, listed, absentCount }: PoolNode, view: View) {
-  const { nodeId, state } = record.node;
-  if (listed !== "absent") return undefined;
+  const { nodeId } = record.node;
   const { launchTimeoutMs } = view.snapshot.policy;
-  const ageMs = view.nowMs - record.requestedAtMs;
-  if (ageMs >= launchTimeoutMs) {
-    const reason = `no machine came of its rent within ${inSeconds(launchTimeoutMs)}`;
-    if (absentCount < ABSENT_COUNT_MIN || isAgentHere(nodeId, view)) return undefined;
-    return { kind: "abandon", nodeId, reason } as const;
-  }
-  if (state !== "requested") return undefined;
-  return { kind: "resume", nodeId, reason: "the outcome of its rent is unknown" } as const;
+  if (listed !== "absent" || absentCount < ABSENT_COUNT_MIN) return undefined;
+  if (view.nowMs - record.requestedAtMs < launchTimeoutMs) return undefined;
+  if (isAgentHere(nodeId, view)) return undefined;
+  const reason = `no machine came of its rent within ${inSeconds(launchTimeoutMs)}`;
+  return { kind: "abandon", nodeId, reason } as const;
+}
+
+/**
+ * Requests whose answer never came: after a listing they are made again, to learn whether there
+ * are machines, which is whose, and by which offers. When none is listed they are not made again
+ * after the launch timeout, lest a late machine come of a rent that is given up.
+ */
+function resumes(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
+  const { launchTimeoutMs } = view.snapshot.policy;
+  const waiting = staying.filter((node) => {
+    const { record, listed } = node;
+    if (!isUnanswered(node) || record.batch === undefined || listed === "unknown") return false;
+    return listed !== "absent" || view.nowMs - record.requestedAtMs < launchTimeoutMs;
+  });
+  const batches = Map.groupBy(waiting, ({ record }) => record.clientToken);
+  return [...batches].map(([clientToken, nodes]) => ({
+    kind: "resume",
+    clientToken,
+    nodeIds: nodes.map(({ record }) => record.node.nodeId),
+    reason: "the outcome of its rent is unknown",
+  }));
 }
 
 function whileBooting(node: PoolNode, view: View): PerNodeAction | undefined {
@@ -252,12 +299,16 @@ function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
 }
 
 /** Drains nodes beyond the plan that have been empty long enough, the longest empty first. */
-function surplusDrains(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
+function surplusDrains(
+  staying: readonly PoolNode[],
+  { standInCountOf }: Staffing,
+  view: View,
+): readonly NodeAction[] {
   const { desired, emptySinceMs, policy } = view.snapshot;
   if (desired === undefined) return [];
   const ready = staying.filter(({ record: { node } }) => isReady(node));
   return [...Map.groupBy(ready, offerIdOfNode)].flatMap(([offerId, nodes]) => {
-    const wanted = view.lines.get(offerId)?.count ?? 0;
+    const wanted = (view.lines.get(offerId)?.count ?? 0) + (standInCountOf.get(offerId) ?? 0);
     return nodes
       .flatMap(({ record: { node } }) => {
         const sinceMs = emptySinceMs.get(node.nodeId);
@@ -275,26 +326,81 @@ function surplusDrains(staying: readonly PoolNode[], view: View): readonly NodeA
   });
 }
 
-function rents(staying: readonly PoolNode[], view: View): readonly NodeAction[] {
-  const { offers, policy, refusals, unreachableClouds } = view.snapshot;
-  const coming = staying.filter(
-    ({ record: { node } }) =>
-      isReady(node) || node.state === "requested" || node.state === "booting",
-  );
-  const present = Map.groupBy(coming, offerIdOfNode);
+function staffingOf(staying: readonly PoolNode[], view: View): Staffing {
+  const { offers, refusals } = view.snapshot;
   const offersById = new Map(offers.map((offer) => [offer.offerId, offer]));
+  const coming = staying
+    .map(({ record }) => record)
+    .filter(({ node }) => isReady(node) || node.state === "requested" || node.state === "booting");
+  return staffLines(view.lines, coming, (offerId) => {
+    const offer = offersById.get(offerId);
+    return offer !== undefined && refusalOf(refusals, offer, view.nowMs) !== undefined;
+  });
+}
+
+function rents({ countOf }: Staffing, view: View): readonly NodeAction[] {
+  const { offers, policy } = view.snapshot;
+  const offersById = new Map(offers.map((offer) => [offer.offerId, offer]));
+  const isOpen = openness(countOf, view);
   const actions: NodeAction[] = [];
   let roomLeft = Math.max(0, policy.nodeCountMax - view.rented.length);
-  for (const { offerId, count: wanted, reason } of view.lines.values()) {
-    const offer = offersById.get(offerId);
-    if (offer === undefined || unreachableClouds.has(offer.cloud)) continue;
-    if (refusalOf(refusals, offer, view.nowMs) !== undefined) continue;
-    const missing = wanted - (present.get(offerId)?.length ?? 0);
-    const count = Math.min(missing, roomLeft, policy.actionCountMaxPerTick - actions.length);
-    for (let added = 0; added < count; added += 1) actions.push({ kind: "rent", offerId, reason });
-    roomLeft -= Math.max(0, count);
+  let extraLeft = spareBudget(offersById, view);
+  for (const line of view.lines.values()) {
+    const wanted = offersById.get(line.offerId);
+    if (wanted === undefined || view.snapshot.unreachableClouds.has(wanted.cloud)) continue;
+    const missing = line.count - (countOf.get(line.offerId) ?? 0);
+    const count = Math.min(missing, roomLeft);
+    if (count <= 0) continue;
+    const choices = rentChoices(line, wanted, {
+      offers,
+      isOpen,
+      priceFactorMax: policy.standInPriceFactorMax,
+      extraMicroUsdPerHourMax: extraLeft / count,
+    });
+    if (choices.length === 0) continue;
+    const { offerId, reason } = line;
+    const ids = choices.map((choice) => choice.map((offer) => offer.offerId));
+    actions.push({ kind: "rent", offerId, choices: ids, count, reason });
+    roomLeft -= count;
+    extraLeft -= count * extraOf(choices, wanted);
   }
   return actions;
+}
+
+/** Whether an offer can be rented now, by all that is known. */
+function openness(
+  countOf: ReadonlyMap<string, number>,
+  { snapshot, lines, nowMs }: View,
+): (offer: Offer) => boolean {
+  const { unreachableClouds, refusals } = snapshot;
+  const open = openRefusals(refusals, nowMs);
+  return (offer) => {
+    if (unreachableClouds.has(offer.cloud)) return false;
+    if (refusalOf(open, offer, nowMs) !== undefined) return false;
+    const planned = lines.get(offer.offerId)?.count ?? 0;
+    const taken = Math.max(planned, countOf.get(offer.offerId) ?? 0);
+    return planned > 0 || taken < offer.nodeCountMax;
+  };
+}
+
+/** What the fleet may cost beyond the plan; without a budget there is no end to it. */
+function spareBudget(offersById: ReadonlyMap<string, Offer>, view: View): MicroUsd {
+  const { budgetMicroUsdPerHourMax = Infinity } = view.snapshot;
+  let planned = 0;
+  for (const { offerId, count } of view.lines.values()) {
+    planned += count * (offersById.get(offerId)?.priceMicroUsdPerHour ?? 0);
+  }
+  for (const { record } of view.rented) {
+    const { offerId = "", priceMicroUsdPerHour } = record.node;
+    if (!offersById.has(offerId) || !view.lines.has(offerId)) planned += priceMicroUsdPerHour;
+  }
+  return Math.max(0, budgetMicroUsdPerHourMax - planned);
+}
+
+/** The most that a machine of these choices can cost beyond the wanted one. */
+function extraOf(choices: readonly RentChoice[], wanted: Offer): MicroUsd {
+  const prices = choices.flat().map((offer) => offer.priceMicroUsdPerHour);
+  return Math.max(0, Math.max(...prices) - wanted.priceMicroUsdPerHour);
 }
 
 function offerIdOfNode({ record }: PoolNode): string {

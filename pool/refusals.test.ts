@@ -3,6 +3,7 @@ import { MS_PER_HOUR, MS_PER_MINUTE } from "../core/index.ts";
 import {
   forget,
   openRefusals,
+  REFUSAL_JITTER_FRACTION,
   refusalOf,
   remember,
   type RefusalMemory,
@@ -17,7 +18,7 @@ function refuse(memory: RefusalMemory, scope: RefusedScope, nowMs: number): Refu
   return remember(memory, { scope, reason: "none left", nowMs, firstTtlMs: 3 * MS_PER_MINUTE });
 }
 
-test("refusals in a row are remembered for 3, 6, 12, 24, 30, 30 minutes", () => {
+test("S11: refusals in a row are remembered for up to 3, 6, 12, 24, 30, 30 minutes", () => {
   let memory: RefusalMemory = [];
   let nowMs = 0;
   const minutes = [1, 2, 3, 4, 5, 6].map(() => {
@@ -28,13 +29,27 @@ test("refusals in a row are remembered for 3, 6, 12, 24, 30, 30 minutes", () => 
     expect(refusalOf(memory, offer, nowMs)).toBeUndefined();
     return ttlMs / MS_PER_MINUTE;
   });
-  expect(minutes).toEqual([3, 6, 12, 24, 30, 30]);
+  for (const [index, fullMinutes] of [3, 6, 12, 24, 30, 30].entries()) {
+    expect(minutes[index]).toBeLessThanOrEqual(fullMinutes);
+    expect(minutes[index]).toBeGreaterThan(fullMinutes * (1 - REFUSAL_JITTER_FRACTION));
+  }
+});
+
+test("what was refused together is not asked for again together, and always the same way", () => {
+  const scopes = Array.from({ length: 50 }, (_, index) => ({
+    kind: "offer" as const,
+    offerId: `o${index}`,
+  }));
+  const all = () => scopes.reduce<RefusalMemory>((memory, scope) => refuse(memory, scope, 0), []);
+  expect(new Set(all().map(({ untilMs }) => untilMs)).size).toBeGreaterThan(40);
+  expect(all()).toEqual(all());
 });
 
 test("refusals of rents that were under way together count once", () => {
   const scope = { kind: "offer", offerId: offer.offerId } as const;
   const memory = refuse(refuse(refuse([], scope, 0), scope, 0), scope, 10);
-  expect(memory).toMatchObject([{ count: 1, untilMs: 3 * MS_PER_MINUTE + 10 }]);
+  const [once] = refuse([], scope, 10);
+  expect(memory).toEqual([once]);
 });
 
 test("a row ends after three quiet hours", () => {

@@ -1,8 +1,10 @@
 /**
  * Memory of refusals: what a provider would not rent is left alone for a while.
  *
- *     ttl(n) = min(firstTtlMs * 2^(n-1), 30 min)   for the n-th refusal in a row
+ *     ttl(n) = min(firstTtlMs * 2^(n-1), 30 min) * (1 - J u)   for the n-th refusal in a row
  *
+ * with J = 0.2 and u in [0, 1) a hash of the key and n: what was refused together is not asked
+ * for again together, and equal histories still give equal memories.
  * A row ends with a success, or three hours after its last refusal. A refusal is kept under
  * the narrowest thing it speaks of: one offer, one quota group, or the whole cloud.
  *
@@ -11,7 +13,13 @@
  *
  * Pure: memories are values; every function gives a new one.
  */
-import { MS_PER_HOUR, MS_PER_MINUTE, type CloudName, type Offer } from "../core/index.ts";
+import {
+  createRng,
+  MS_PER_HOUR,
+  MS_PER_MINUTE,
+  type CloudName,
+  type Offer,
+} from "../core/index.ts";
 
 /** What a refusal speaks of. */
 export type RefusedScope =
@@ -39,6 +47,9 @@ export type RefusalMemory = readonly Refusal[];
 /** No refusal is remembered longer than this. */
 export const REFUSAL_TTL_MS_MAX = 30 * MS_PER_MINUTE;
 
+/** A time to live is shortened by up to this part of it. */
+export const REFUSAL_JITTER_FRACTION = 0.2;
+
 /** A refusal this long after the last one starts a new row. */
 export const REFUSAL_RESET_MS = 3 * MS_PER_HOUR;
 
@@ -61,7 +72,9 @@ export function remember(memory: RefusalMemory, refusal: NewRefusal): RefusalMem
   const lasting = memory.filter((one) => nowMs - one.refusedAtMs < REFUSAL_RESET_MS);
   const last = lasting.find((one) => one.key === key);
   const count = last === undefined ? 1 : last.count + (last.untilMs > nowMs ? 0 : 1);
-  const ttlMs = Math.min(firstTtlMs * 2 ** (count - 1), Math.max(firstTtlMs, REFUSAL_TTL_MS_MAX));
+  const fullMs = Math.min(firstTtlMs * 2 ** (count - 1), Math.max(firstTtlMs, REFUSAL_TTL_MS_MAX));
+  const jitter = createRng(`${key} ${count}`).next() * REFUSAL_JITTER_FRACTION;
+  const ttlMs = Math.round(fullMs * (1 - jitter));
   const added = { key, scope, reason, count, refusedAtMs: nowMs, untilMs: nowMs + ttlMs };
   return [...lasting.filter((one) => one.key !== key), added].sort((a, b) =>
     a.key < b.key ? -1 : 1,

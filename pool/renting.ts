@@ -1,104 +1,129 @@
-/** The parts of a rent: what is asked for, the record of the intent, and what an answer means. */
+/** The parts of a rent: the records of the intent, the request, and what an answer means. */
 import type { ErrorCode, Node, Offer } from "../core/index.ts";
-import type { RefusalScope, RentOutcome, RentRequest } from "../providers/index.ts";
+import type { RentedMachine, RentOutcome, RentRequest } from "../providers/index.ts";
 import { CLUSTER_TAG } from "./observe.ts";
-import type { PoolRecord } from "./ports.ts";
+import type { PoolRecord, RentBatch } from "./ports.ts";
 import type { Attempt } from "./provider-desk.ts";
 import type { RefusedScope } from "./refusals.ts";
 
-/** Tag that names the node a machine was rented for. */
-const NODE_TAG = "flotilla:node";
+/** Something that is to be left alone for a while, and why. */
+export interface RefusedThing {
+  readonly scope: RefusedScope;
+  readonly reason: string;
+}
 
-/** What a rent has led to. */
+/** These machines, and certainly no other. */
+export interface RentAnswer {
+  readonly kind: "answered";
+  readonly rented: readonly RentedMachine[];
+  readonly refused: readonly RefusedThing[];
+}
+
+/** What a request has led to. */
 export type RentResult =
-  | { readonly kind: "rented"; readonly providerNodeId: string }
-  /** Certainly no machine; `scope` is to be left alone for a while. */
-  | { readonly kind: "refused"; readonly reason: string; readonly scope: RefusedScope }
-  /** There may be a machine: only a listing or the same token again can tell. */
+  | RentAnswer
+  /** There may be machines: only a listing or the same token again can tell. */
   | { readonly kind: "unknown"; readonly reason: string };
 
-/** The record of a rent that is about to be asked for. */
-export function newRecord(
+/** A request that is about to be made, or made again. */
+export interface Rent {
+  readonly clientToken: string;
+  readonly batch: RentBatch;
+}
+
+/** The token of a batch; node ids are never used twice, so it is the batch's own. */
+export function clientTokenOf({ nodeIds }: RentBatch): string {
+  return `rent-${nodeIds[0] ?? ""}`;
+}
+
+/** The records of a request that is about to be made: one a node, by the best offer. */
+export function newRecords(
+  batch: RentBatch,
+  rent: { readonly wantedOfferId: string; readonly reason: string; readonly nowMs: number },
+): readonly PoolRecord[] {
+  const [offer] = batch.offers;
+  if (offer === undefined) return [];
+  const { reason, nowMs } = rent;
+  const clientToken = clientTokenOf(batch);
+  return batch.nodeIds.map((nodeId) => {
+    const node: Node = {
+      nodeId,
+      ...termsOf(offer),
+      state: "requested",
+      stateSinceMs: nowMs,
+      isolation: "gvisor",
+    };
+    const record = { node, clientToken, batch, reason, requestedAtMs: nowMs };
+    return rentedBy(record, offer, rent.wantedOfferId);
+  });
+}
+
+/** The record with the terms of the offer that its machine was rented by. */
+export function rentedBy(
+  record: PoolRecord,
   offer: Offer,
-  rent: { readonly nodeId: string; readonly reason: string; readonly nowMs: number },
+  wantedOfferId = record.standsInFor ?? record.node.offerId,
 ): PoolRecord {
-  const { nodeId, reason, nowMs } = rent;
+  const { nodeId, providerNodeId, state, stateSinceMs, isolation } = record.node;
   const node: Node = {
     nodeId,
-    offerId: offer.offerId,
-    cloud: offer.cloud,
-    region: offer.region,
-    ...(offer.zone === undefined ? {} : { zone: offer.zone }),
-    instanceType: offer.instanceType,
-    purchase: offer.purchase,
-    ...(offer.gpuType === undefined ? {} : { gpuType: offer.gpuType }),
-    resources: offer.resources,
-    priceMicroUsdPerHour: offer.priceMicroUsdPerHour,
-    state: "requested",
-    stateSinceMs: nowMs,
-    emulated: offer.emulated,
-    isolation: "gvisor",
+    ...(providerNodeId === undefined ? {} : { providerNodeId }),
+    ...termsOf(offer),
+    state,
+    stateSinceMs,
+    isolation,
   };
-  return { node, clientToken: `rent-${nodeId}`, reason, requestedAtMs: nowMs };
+  const isOwn = wantedOfferId === undefined || wantedOfferId === offer.offerId;
+  return { ...record, node, ...(isOwn ? {} : { standsInFor: wantedOfferId }) };
 }
 
-/** The request for a record; equal records give equal requests, so that it can be repeated. */
+/** The request for a batch; equal batches give equal requests, so that it can be repeated. */
 export function rentRequestOf(
-  record: PoolRecord,
-  rent: { readonly offer: Offer; readonly userData: string; readonly clusterId: string },
+  { clientToken, batch }: Rent,
+  rent: { readonly userData: string; readonly clusterId: string },
 ): RentRequest {
-  const { nodeId } = record.node;
   return {
-    offer: rent.offer,
-    nodeId,
-    clientToken: record.clientToken,
+    offers: batch.offers,
+    nodeIds: batch.nodeIds,
+    clientToken,
     userData: rent.userData,
-    tags: { [CLUSTER_TAG]: rent.clusterId, [NODE_TAG]: nodeId },
-  };
-}
-
-/** The offer a node was rented by, for repeating its rent when the offer is no longer listed. */
-export function offerOfNode(node: Node): Offer {
-  return {
-    offerId: node.offerId ?? "",
-    cloud: node.cloud,
-    region: node.region,
-    ...(node.zone === undefined ? {} : { zone: node.zone }),
-    instanceType: node.instanceType,
-    purchase: node.purchase,
-    ...(node.gpuType === undefined ? {} : { gpuType: node.gpuType }),
-    resources: node.resources,
-    priceMicroUsdPerHour: node.priceMicroUsdPerHour,
-    reclaimFractionPerHour: 0,
-    bootMs: 0,
-    nodeCountMax: 1,
-    quotaGroups: [],
-    emulated: node.emulated,
+    tags: { [CLUSTER_TAG]: rent.clusterId },
   };
 }
 
 /**
- * What an answer means. Errors that say the request itself was turned down are refusals; all
- * others leave open whether there is a machine. Lost credentials say nothing about an earlier
- * attempt, so when repeating they leave it open too.
+ * What an answer means. Errors that say the request itself was turned down are refusals of all
+ * its offers; all others leave open whether there are machines. Lost credentials say nothing
+ * about an earlier attempt, so when repeating they leave it open too.
  */
 export function resultOf(
   attempt: Attempt<RentOutcome>,
-  offer: Offer,
+  { offers }: RentBatch,
   isRepeat: boolean,
 ): RentResult {
+  const [best] = offers;
   if (attempt.kind === "done") {
-    const outcome = attempt.value;
-    if (outcome.kind === "rented") return outcome;
-    return { ...outcome, scope: scopeOf(outcome.scope, offer) };
+    const { rented, refusals } = attempt.value;
+    const refused = refusals.map(({ offerId, reason, scope }) => {
+      if (scope.kind === "quota") return { scope, reason };
+      if (scope.kind === "offer") return { scope: { kind: "offer" as const, offerId }, reason };
+      const cloud = best?.cloud ?? "fake";
+      return { scope: { kind: "cloud" as const, cloud }, reason };
+    });
+    return { kind: "answered", rented, refused };
   }
   const { code, message: reason } = attempt.error;
+  const refusedAs = (scopes: readonly RefusedScope[]): RentResult => ({
+    kind: "answered",
+    rented: [],
+    refused: scopes.map((scope) => ({ scope, reason })),
+  });
   switch (MEANINGS[code]) {
     case "offer refused":
-      return { kind: "refused", reason, scope: { kind: "offer", offerId: offer.offerId } };
+      return refusedAs(offers.map(({ offerId }) => ({ kind: "offer", offerId })));
     case "cloud refused":
-      if (isRepeat) return { kind: "unknown", reason };
-      return { kind: "refused", reason, scope: { kind: "cloud", cloud: offer.cloud } };
+      if (isRepeat || best === undefined) return { kind: "unknown", reason };
+      return refusedAs([{ kind: "cloud", cloud: best.cloud }]);
     case "unknown":
       return { kind: "unknown", reason };
   }
@@ -118,6 +143,18 @@ const MEANINGS: Readonly<Record<ErrorCode, "offer refused" | "cloud refused" | "
   unavailable: "unknown",
 };
 
-function scopeOf(scope: RefusalScope, offer: Offer): RefusedScope {
-  return scope.kind === "quota" ? scope : { kind: "offer", offerId: offer.offerId };
+/** What a node takes over from its offer. */
+function termsOf(offer: Offer) {
+  return {
+    offerId: offer.offerId,
+    cloud: offer.cloud,
+    region: offer.region,
+    ...(offer.zone === undefined ? {} : { zone: offer.zone }),
+    instanceType: offer.instanceType,
+    purchase: offer.purchase,
+    ...(offer.gpuType === undefined ? {} : { gpuType: offer.gpuType }),
+    resources: offer.resources,
+    priceMicroUsdPerHour: offer.priceMicroUsdPerHour,
+    emulated: offer.emulated,
+  };
 }

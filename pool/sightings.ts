@@ -5,20 +5,20 @@
  * All of it only saves calls or sharpens times: a new process starts without it, safely.
  */
 import type { CloudName } from "../core/index.ts";
-import type { ProviderNode } from "../providers/index.ts";
-import { matchMachines, type PoolNode } from "./observe.ts";
+import { matchMachines, type Listed, type Match, type PoolNode } from "./observe.ts";
 import type { PoolRecord } from "./ports.ts";
 import type { Listing } from "./provider-desk.ts";
 import type { Stray } from "./reconcile.ts";
 
-/** The machine of each node, by node id; absent when nothing is known this time. */
-export type Machines = ReadonlyMap<string, ProviderNode> | undefined;
+/** What a listing says of the nodes of one cloud; absent when nothing is known this time. */
+export type Machines = Pick<Match, "machineOf" | "unnamed"> | undefined;
 
 /** Memory of one controller. */
 export class Sightings {
   readonly #clusterId: string;
   readonly #strays = new Map<CloudName, readonly Stray[]>();
-  readonly #unreachable = new Set<CloudName>();
+  /** Since when each cloud has not answered. */
+  readonly #unreachable = new Map<CloudName, number>();
   readonly #absentCount = new Map<string, number>();
   readonly #reclaimedAtMs = new Map<string, number>();
   /** First and latest accepted release, by node id. */
@@ -33,8 +33,8 @@ export class Sightings {
     return [...this.#strays.values()].flat();
   }
 
-  /** Clouds whose last listing failed. */
-  get unreachableClouds(): ReadonlySet<CloudName> {
+  /** Clouds whose last listing failed, and since when they have failed. */
+  get unreachableClouds(): ReadonlyMap<CloudName, number> {
     return this.#unreachable;
   }
 
@@ -44,29 +44,39 @@ export class Sightings {
   }
 
   /** Takes in one cloud's listing, with the open records of that cloud. */
-  read(cloud: CloudName, listing: Listing, records: readonly PoolRecord[]): Machines {
+  read(
+    cloud: CloudName,
+    listing: Listing,
+    records: readonly PoolRecord[],
+    nowMs: number,
+  ): Machines {
     this.#strays.delete(cloud);
     if (listing.kind === "not-due") return undefined;
     if (listing.kind === "failed") {
-      this.#unreachable.add(cloud);
+      if (!this.#unreachable.has(cloud)) this.#unreachable.set(cloud, nowMs);
       return undefined;
     }
     this.#unreachable.delete(cloud);
-    const match = matchMachines(records, listing.machines, this.#clusterId);
+    const match = matchMachines(records, listing.machines, {
+      clusterId: this.#clusterId,
+      nowMs,
+    });
     const strays = match.strays.map(({ providerNodeId, launchedAtMs }) => ({
       cloud,
       providerNodeId,
       launchedAtMs,
     }));
     this.#strays.set(cloud, strays);
-    for (const { node } of records) {
+    for (const record of records) {
+      const { node } = record;
       const machine = match.machineOf.get(node.nodeId);
       const deadlineMs = listing.reclaimedAtMs.get(machine?.providerNodeId ?? "");
       if (deadlineMs !== undefined) this.#reclaimedAtMs.set(node.nodeId, deadlineMs);
       const absent = (this.#absentCount.get(node.nodeId) ?? 0) + 1;
-      this.#absentCount.set(node.nodeId, machine === undefined ? absent : 0);
+      const isAbsent = listedOf(record, match) === "absent";
+      this.#absentCount.set(node.nodeId, isAbsent ? absent : 0);
     }
-    return match.machineOf;
+    return match;
   }
 
   /** A record with what is known of its machine. */
@@ -75,7 +85,7 @@ export class Sightings {
     const released = this.#released.get(nodeId);
     return {
       record,
-      listed: machines === undefined ? "unknown" : (machines.get(nodeId)?.state ?? "absent"),
+      listed: machines === undefined ? "unknown" : listedOf(record, machines),
       absentCount: this.#absentCount.get(nodeId) ?? 0,
       ...(released === undefined ? {} : { releasedAtMs: released.lastMs }),
     };
@@ -99,4 +109,13 @@ export class Sightings {
       for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
     }
   }
+}
+
+function listedOf(
+  { node, clientToken }: PoolRecord,
+  { machineOf, unnamed }: Pick<Match, "machineOf" | "unnamed">,
+): Listed {
+  const machine = machineOf.get(node.nodeId);
+  if (machine !== undefined) return machine.state;
+  return node.providerNodeId === undefined && unnamed.has(clientToken) ? "unnamed" : "absent";
 }

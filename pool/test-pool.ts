@@ -1,5 +1,6 @@
 /** Offers, nodes, ledgers and snapshots for the tests of this folder. */
 import {
+  assert,
   DEFAULT_POOL_POLICY,
   offerIdOf,
   type Node,
@@ -10,7 +11,7 @@ import {
 import type { PoolNode } from "./observe.ts";
 import type { PoolLedger, PoolRecord } from "./ports.ts";
 import type { PoolSnapshot } from "./reconcile.ts";
-import { newRecord } from "./renting.ts";
+import { newRecords } from "./renting.ts";
 
 /** An offer of the fake cloud; offers with different instance types differ in id. */
 export function testOffer(instanceType = "h100", over: Partial<Offer> = {}): Offer {
@@ -41,13 +42,24 @@ export function testNode(
     readonly requestedAtMs?: number;
     readonly stateSinceMs?: number;
     readonly node?: Partial<Node>;
+    readonly standsInFor?: string;
   } = {},
 ): PoolNode {
-  const { offer = testOffer(), requestedAtMs = 0, stateSinceMs = 0, node, ...rest } = over;
-  const record = newRecord(offer, { nodeId, reason: "test", nowMs: requestedAtMs });
-  const machine = state === "requested" ? {} : { providerNodeId: `m-${nodeId}` };
+  const { offer = testOffer(), requestedAtMs = 0, stateSinceMs = 0, ...others } = over;
+  const { node, standsInFor, ...rest } = others;
+  const rent = { wantedOfferId: offer.offerId, reason: "test", nowMs: requestedAtMs };
+  const [first] = newRecords({ nodeIds: [nodeId], offers: [offer] }, rent);
+  assert(first !== undefined, "a batch of one node has one record");
+  const { batch, ...record } = first;
+  const isUnanswered = state === "requested" && batch !== undefined;
+  const machine = isUnanswered ? {} : { providerNodeId: `m-${nodeId}` };
   return {
-    record: { ...record, node: { ...record.node, ...machine, state, stateSinceMs, ...node } },
+    record: {
+      ...record,
+      ...(isUnanswered ? { batch } : {}),
+      ...(standsInFor === undefined ? {} : { standsInFor }),
+      node: { ...record.node, ...machine, state, stateSinceMs, ...node },
+    },
     listed: state === "requested" ? "absent" : "running",
     absentCount: 0,
     ...rest,
@@ -89,8 +101,8 @@ export interface MemoryLedger extends PoolLedger {
 export function memoryLedger(): MemoryLedger {
   const records = new Map<string, PoolRecord>();
   return {
-    put: (record) => {
-      records.set(record.node.nodeId, record);
+    put: (changed) => {
+      for (const record of changed) records.set(record.node.nodeId, record);
       return Promise.resolve();
     },
     get: (nodeId) => Promise.resolve(records.get(nodeId)),

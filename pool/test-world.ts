@@ -36,6 +36,7 @@ export interface WorldOptions {
   readonly seed?: number | string;
   readonly offers?: readonly Offer[];
   readonly visibilityMs?: number;
+  readonly quotaLimits?: Readonly<Record<string, number>>;
   readonly policy?: Partial<PoolPolicy>;
 }
 
@@ -51,6 +52,8 @@ export class TestWorld {
   readonly endedAtMs = new Map<string, number>();
   /** Where the lives so far have ended: the name of the last call. */
   readonly deaths: string[] = [];
+  /** Requests made of the provider so far. */
+  rentCallCount = 0;
   readonly provider: FakeProvider;
   readonly #ids = countingIds();
   readonly #offers: readonly Offer[];
@@ -62,10 +65,17 @@ export class TestWorld {
 
   constructor(options: WorldOptions = {}) {
     const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
+    const { quotaLimits = {} } = options;
     this.#offers = offers;
     this.#policy = { ...DEFAULT_POOL_POLICY, ...policy };
     const rng = createRng(seed);
-    this.provider = createFakeProvider({ clock: this.clock, rng, offers, visibilityMs });
+    this.provider = createFakeProvider({
+      clock: this.clock,
+      rng,
+      offers,
+      visibilityMs,
+      quotaLimits,
+    });
     this.#controller = this.#newLife();
   }
 
@@ -109,7 +119,7 @@ export class TestWorld {
       this.#emptySinceMs.set(nodeId, this.#emptySinceMs.get(nodeId) ?? nowMs);
     }
     return {
-      offers: this.#controller.openOffers(this.#offers),
+      offers: this.#offers,
       containers: this.containers,
       agents,
       emptySinceMs: this.#emptySinceMs,
@@ -126,7 +136,10 @@ export class TestWorld {
       interruptions: () => this.provider.interruptions(),
       close: () => this.provider.close(),
       listNodes: () => run("listNodes", () => this.provider.listNodes()),
-      rent: (request) => run("rent", () => this.provider.rent(request)),
+      rent: (request) => {
+        this.rentCallCount += 1;
+        return run("rent", () => this.provider.rent(request));
+      },
       release: (ids) => run("release", () => this.#release(ids)),
     };
     return new PoolController({
@@ -134,13 +147,14 @@ export class TestWorld {
       ledger: {
         get: (nodeId) => run("get", () => this.ledger.get(nodeId)),
         listOpen: () => run("listOpen", () => this.ledger.listOpen()),
-        put: (record) => run(`put ${record.node.state}`, () => this.ledger.put(record)),
+        put: (records) =>
+          run(`put ${records[0]?.node.state ?? "nothing"}`, () => this.ledger.put(records)),
       },
       clock: this.clock,
       ids: this.#ids,
       policy: this.#policy,
       clusterId: CLUSTER,
-      userDataFor: (node) => `boot ${node.nodeId}`,
+      userDataFor: ({ clientToken }) => `boot ${clientToken}`,
       onEvent: (event) => this.events.push(event),
     });
   }

@@ -2,17 +2,17 @@
  * What every provider must do, as one suite that all adapters run.
  *
  * A factory hands out a desk with no machines and the few handles that no port method gives:
- * how to make an offer short, how to let a machine boot, how to make the next call fail.
+ * how to limit an offer, how to let a machine boot, how to make the next call fail.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { assert, type Offer } from "../core/index.ts";
-import type { Provider, ProviderNode, RentRequest } from "./provider.ts";
+import { RENT_COUNT_MAX, type Provider, type ProviderNode, type RentRequest } from "./provider.ts";
 
 /** A provider under test, with the handles of its cloud. */
 export interface ProviderBench {
   readonly provider: Provider;
-  /** Makes the offer impossible to rent until the bench is closed. */
-  makeShort(offer: Offer): Promise<void>;
+  /** Lets so many machines of the offer be rented, and no more, until the bench is closed. */
+  limitRoom(offer: Offer, nodeCount: number): Promise<void>;
   /** Makes every further machine of the offer's first quota group exceed its quota. */
   exhaustQuota(offer: Offer): Promise<void>;
   /** Passes the time a machine of the offer takes to boot. */
@@ -40,7 +40,10 @@ export function testProvider(name: string, open: () => Promise<ProviderBench>): 
     });
     testListing(desk);
     testRenting(desk);
+    testBatches(desk);
+    testBatchesThatGoWrong(desk);
     testRefusals(desk);
+    testBadRequests(desk);
     testReleasing(desk);
   });
 }
@@ -49,8 +52,13 @@ export function testProvider(name: string, open: () => Promise<ProviderBench>): 
 interface Desk {
   readonly bench: () => ProviderBench;
   readonly anOffer: () => Promise<Offer>;
-  /** A request with an id, a token and tags of its own. */
-  readonly aRequest: (offer: Offer) => RentRequest;
+  /** Two offers that one request may name, with as many GPUs each. */
+  readonly twoOffers: () => Promise<readonly [Offer, Offer]>;
+  /** A request with ids, a token and tags of its own; one machine unless more are asked for. */
+  readonly aRequest: (offers: Offer | readonly Offer[], nodeCount?: number) => RentRequest;
+  /** Rents all of a request; gives the provider ids in the order of its node ids. */
+  readonly rentedAll: (request: RentRequest) => Promise<readonly string[]>;
+  /** Rents a request for one machine. */
   readonly rented: (request: RentRequest) => Promise<string>;
   /** Machines that boot or run. */
   readonly live: () => Promise<readonly ProviderNode[]>;
@@ -58,33 +66,59 @@ interface Desk {
 
 function deskOf(bench: () => ProviderBench): Desk {
   let count = 0;
+  const rentedAll = async (request: RentRequest): Promise<readonly string[]> => {
+    const { rented, refusals } = await bench().provider.rent(request);
+    assert(
+      rented.length === request.nodeIds.length,
+      `not all were rented: ${JSON.stringify(refusals)}`,
+    );
+    return rented.map(({ providerNodeId }) => providerNodeId);
+  };
   return {
     bench,
-    anOffer: async () => {
-      const [offer] = await bench().provider.listOffers();
-      assert(offer !== undefined, "the provider has no offers");
-      return offer;
-    },
-    aRequest: (offer) => {
+    anOffer: async () => firstOf(await bench().provider.listOffers()),
+    twoOffers: async () => pairOf(await bench().provider.listOffers()),
+    aRequest: (offers, nodeCount = 1) => {
       count += 1;
       return {
-        offer,
-        nodeId: `no_${count}`,
+        offers: "offerId" in offers ? [offers] : offers,
+        nodeIds: Array.from({ length: nodeCount }, (_, index) => `no_${count}x${index}`),
         clientToken: `token-${count}`,
         userData: "#!/bin/sh\necho 'ünïcode & <tags>'\n",
         tags: { plan: `plan-${count}`, owner: "a & b < c" },
       };
     },
+    rentedAll,
     rented: async (request) => {
-      const outcome = await bench().provider.rent(request);
-      assert(outcome.kind === "rented", `the rent was refused: ${JSON.stringify(outcome)}`);
-      return outcome.providerNodeId;
+      const [providerNodeId] = await rentedAll(request);
+      assert(providerNodeId !== undefined, "a request asks for at least one machine");
+      return providerNodeId;
     },
     live: async () => {
       const nodes = await bench().provider.listNodes();
       return nodes.filter(({ state }) => state === "booting" || state === "running");
     },
   };
+}
+
+function firstOf(offers: readonly Offer[]): Offer {
+  const [offer] = offers;
+  assert(offer !== undefined, "the provider has no offers");
+  return offer;
+}
+
+function pairOf(offers: readonly Offer[]): readonly [Offer, Offer] {
+  for (const one of offers) {
+    const other = offers.find(
+      (candidate) =>
+        candidate.offerId !== one.offerId &&
+        candidate.region === one.region &&
+        candidate.purchase === one.purchase &&
+        candidate.resources.gpuCount === one.resources.gpuCount,
+    );
+    if (other !== undefined) return [one, other];
+  }
+  throw new Error("the provider has no two offers that one request may name");
 }
 
 function testListing({ bench, anOffer, aRequest, rented, live }: Desk): void {
@@ -105,7 +139,9 @@ function testListing({ bench, anOffer, aRequest, rented, live }: Desk): void {
     const request = aRequest(offer);
     const providerNodeId = await rented(request);
     const [first] = await bench().provider.listNodes();
-    expect(first).toMatchObject({ providerNodeId, nodeId: request.nodeId, state: "booting" });
+    const [nodeId] = request.nodeIds;
+    const { clientToken } = request;
+    expect(first).toMatchObject({ providerNodeId, nodeId, clientToken, state: "booting" });
     expect(first?.tags).toMatchObject(request.tags);
     expect(Number.isFinite(first?.launchedAtMs)).toBe(true);
     await bench().passBoot(offer);
@@ -170,36 +206,155 @@ function testRenting({ bench, anOffer, aRequest, rented, live }: Desk): void {
   it("never rents a second machine under a token that was used for another node", async () => {
     const request = aRequest(await anOffer());
     await rented(request);
-    const other = { ...request, nodeId: "no_other" };
+    const other = { ...request, nodeIds: ["no_other"] };
     await expect(bench().provider.rent(other)).rejects.toMatchObject({ code: "conflict" });
     expect(await live()).toHaveLength(1);
+  });
+}
+
+const BATCH_SIZE = 5;
+
+function testBatches({ bench, anOffer, aRequest, live }: Desk): void {
+  it("rents a batch: each node one machine, in the order asked, each with the batch's tags", async () => {
+    const offer = await anOffer();
+    const request = aRequest(offer, BATCH_SIZE);
+    const { rented, refusals } = await bench().provider.rent(request);
+    expect(rented.map(({ nodeId }) => nodeId)).toEqual(request.nodeIds);
+    expect(rented.every(({ offerId }) => offerId === offer.offerId)).toBe(true);
+    expect(refusals).toEqual([]);
+    const listed = await live();
+    expect(new Set(listed.map(({ providerNodeId }) => providerNodeId))).toEqual(
+      new Set(rented.map(({ providerNodeId }) => providerNodeId)),
+    );
+    expect(listed).toHaveLength(BATCH_SIZE);
+    for (const machine of listed) {
+      const own = rented.find(({ providerNodeId }) => providerNodeId === machine.providerNodeId);
+      expect([own?.nodeId, undefined]).toContain(machine.nodeId);
+      expect(machine.clientToken).toBe(request.clientToken);
+      expect(machine.tags).toMatchObject(request.tags);
+    }
+  });
+
+  it("rents what there is of a batch, and says of which offer there is no more", async () => {
+    const offer = await anOffer();
+    await bench().limitRoom(offer, 2);
+    const request = aRequest(offer, BATCH_SIZE);
+    const { rented, refusals } = await bench().provider.rent(request);
+    expect(rented).toHaveLength(2);
+    expect(refusals).toMatchObject([{ offerId: offer.offerId, scope: { kind: "offer" } }]);
+    const order = rented.map(({ nodeId }) => request.nodeIds.indexOf(nodeId));
+    expect(order).toEqual([...order].sort((a, b) => a - b));
+    expect(await live()).toHaveLength(2);
+  });
+
+  it("gives the same machines to the same nodes when a partly rented batch is repeated", async () => {
+    const offer = await anOffer();
+    await bench().limitRoom(offer, 3);
+    const request = aRequest(offer, BATCH_SIZE);
+    const first = await bench().provider.rent(request);
+    await bench().limitRoom(offer, 10);
+    const again = await bench().provider.rent(request);
+    expect(again.rented).toEqual(first.rented);
+    expect(again.refusals).not.toEqual([]);
+    expect(await live()).toHaveLength(3);
+  });
+}
+
+function testBatchesThatGoWrong({
+  bench,
+  anOffer,
+  twoOffers,
+  aRequest,
+  rentedAll,
+  live,
+}: Desk): void {
+  it("repairs the lost reply of a batch by the same request: no machine too many", async () => {
+    const request = aRequest(await anOffer(), BATCH_SIZE);
+    await bench().loseNextRentReply();
+    await expect(bench().provider.rent(request)).rejects.toMatchObject({
+      name: "PlatformError",
+      retryable: true,
+    });
+    const first = await rentedAll(request);
+    expect(await rentedAll(request)).toEqual(first);
+    const listed = (await live()).map(({ providerNodeId }) => providerNodeId);
+    expect(listed.sort()).toEqual([...first].sort());
+  });
+
+  it("falls over to the next offer of the request when the better one is short", async () => {
+    const [better, other] = await twoOffers();
+    await bench().limitRoom(better, 0);
+    const request = aRequest([better, other], 2);
+    const { rented } = await bench().provider.rent(request);
+    expect(rented.map(({ offerId }) => offerId)).toEqual([other.offerId, other.offerId]);
+    expect(await live()).toHaveLength(2);
+  });
+
+  it("refuses every offer of a request for which there is nothing at all", async () => {
+    const pair = await twoOffers();
+    for (const offer of pair) await bench().limitRoom(offer, 0);
+    const { rented, refusals } = await bench().provider.rent(aRequest(pair, 2));
+    expect(rented).toEqual([]);
+    expect(new Set(refusals.map(({ offerId }) => offerId))).toEqual(
+      new Set(pair.map(({ offerId }) => offerId)),
+    );
+    expect(await live()).toEqual([]);
   });
 }
 
 function testRefusals({ bench, anOffer, aRequest, live }: Desk): void {
   it("refuses an offer that is short, as a value that speaks of the offer", async () => {
     const offer = await anOffer();
-    await bench().makeShort(offer);
-    const outcome = await bench().provider.rent(aRequest(offer));
-    expect(outcome).toMatchObject({ kind: "refused", scope: { kind: "offer" } });
+    await bench().limitRoom(offer, 0);
+    const { rented, refusals } = await bench().provider.rent(aRequest(offer));
+    expect(rented).toEqual([]);
+    expect(refusals).toMatchObject([{ offerId: offer.offerId, scope: { kind: "offer" } }]);
+    expect(refusals[0]?.reason).not.toBe("");
     expect(await live()).toEqual([]);
   });
 
   it("refuses over a quota, as a value that names the quota group", async () => {
     const offer = await anOffer();
     await bench().exhaustQuota(offer);
-    expect(await bench().provider.rent(aRequest(offer))).toMatchObject({
-      kind: "refused",
-      scope: { kind: "quota", quotaGroup: offer.quotaGroups[0] },
-    });
+    const { rented, refusals } = await bench().provider.rent(aRequest(offer));
+    expect(rented).toEqual([]);
+    expect(refusals).toMatchObject([
+      { offerId: offer.offerId, scope: { kind: "quota", quotaGroup: offer.quotaGroups[0] } },
+    ]);
   });
+}
 
+function testBadRequests({ bench, anOffer, aRequest, live }: Desk): void {
   it("rejects an offer it does not sell", async () => {
     const offer = { ...(await anOffer()), offerId: "x/y/*/z/spot", region: "y" };
     await expect(bench().provider.rent(aRequest(offer))).rejects.toMatchObject({
       name: "PlatformError",
       code: "invalid_request",
     });
+  });
+
+  it("rejects a request that breaks the rules of the port, and rents nothing", async () => {
+    const offer = await anOffer();
+    const good = aRequest(offer, 2);
+    const broken: readonly Partial<RentRequest>[] = [
+      { offers: [] },
+      { offers: [offer, offer] },
+      { offers: [offer, { ...offer, offerId: "other", purchase: "reserved" }] },
+      { nodeIds: [] },
+      { nodeIds: ["no_1", "no_1"] },
+      { nodeIds: Array.from({ length: RENT_COUNT_MAX + 1 }, (_, index) => `no_${index}`) },
+      { clientToken: "" },
+      { clientToken: "with space" },
+      { clientToken: "x".repeat(65) },
+    ];
+    for (const fault of broken) {
+      await expect(bench().provider.rent({ ...good, ...fault })).rejects.toMatchObject({
+        name: "PlatformError",
+        code: "invalid_request",
+        retryable: false,
+      });
+    }
+    expect(await live()).toEqual([]);
   });
 }
 

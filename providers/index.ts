@@ -1,3 +1,11 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
 export { catalogRegions } from "./catalog/index.ts";
-export type { Provider, ProviderNode, RefusalScope, RentOutcome, RentRequest } from "./provider.ts";
+export {
+  RENT_COUNT_MAX,
+  type Provider,
+  type ProviderNode,
+  type RefusalScope,
+  type RentedMachine,
+  type RentOutcome,
+  type RentRequest,
+} from "./provider.ts";

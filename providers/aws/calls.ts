@@ -51,6 +51,10 @@ export interface Ec2Calls {
   readonly describeInstances: (
     input: DescribeInstancesCommandInput,
   ) => Promise<DescribeInstancesCommandOutput>;
+  readonly createTags: (
+    instanceId: string,
+    tags: Readonly<Record<string, string>>,
+  ) => Promise<unknown>;
   readonly terminateInstances: (instanceIds: readonly string[]) => Promise<unknown>;
   readonly close: () => void;
 }
@@ -78,6 +82,13 @@ export async function openEc2Calls(options: Ec2CallsOptions): Promise<Ec2Calls> 
     region,
     runInstances: (input) => client.send(new sdk.RunInstancesCommand(input)),
     describeInstances: (input) => client.send(new sdk.DescribeInstancesCommand(input), reading),
+    createTags: (instanceId, tags) =>
+      client.send(
+        new sdk.CreateTagsCommand({
+          Resources: [instanceId],
+          Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+        }),
+      ),
     terminateInstances: (instanceIds) =>
       client.send(new sdk.TerminateInstancesCommand({ InstanceIds: [...instanceIds] })),
     close: () => client.destroy(),

@@ -1,10 +1,14 @@
 /** What RunInstances is asked for. */
+import { createHash } from "node:crypto";
 import type { RunInstancesCommandInput, Tag } from "@aws-sdk/client-ec2";
-import type { RentRequest } from "../provider.ts";
+import type { Offer } from "../../core/index.ts";
+import { BATCH_TAG, type RentRequest } from "../provider.ts";
 
-/** Tag keys that every machine carries from its first moment. */
+/** Tag keys: the cluster from a machine's first moment, the node as soon as it is known. */
 export const CLUSTER_TAG = "flotilla:cluster";
 export const NODE_TAG = "flotilla:node";
+/** Fingerprint of the node ids of a batch, so that its token cannot serve other nodes. */
+export const NODES_TAG = "flotilla:nodes";
 
 /**
  * The machine image when none is set for a region: AWS's own image with NVIDIA drivers, by a
@@ -22,32 +26,40 @@ export interface LaunchSettings {
   readonly imageId: string;
 }
 
+/** Instances of one offer for some nodes of a request. */
+export interface LaunchPart {
+  readonly offer: Offer;
+  readonly count: number;
+  readonly clientToken: string;
+}
+
 /**
- * One instance for one rent request, tagged at birth.
+ * Instances of one offer, tagged at birth.
  *
- * It is terminated, not stopped, when it shuts itself down; its metadata endpoint answers only
- * sessions of the machine itself (IMDSv2, one hop), never a container behind a bridge.
+ * They are terminated, not stopped, when they shut themselves down; their metadata endpoint
+ * answers only sessions of the machine itself (IMDSv2, one hop), never a container behind a
+ * bridge.
  */
 export function launchInput(
   request: RentRequest,
+  { offer, count, clientToken }: LaunchPart,
   { clusterId, imageId }: LaunchSettings,
 ): RunInstancesCommandInput {
-  const { offer, nodeId, clientToken, userData } = request;
   const tags = tagList({
     ...request.tags,
-    Name: nodeId,
     [CLUSTER_TAG]: clusterId,
-    [NODE_TAG]: nodeId,
+    [BATCH_TAG]: request.clientToken,
+    [NODES_TAG]: nodesFingerprint(request),
   });
   return {
     MinCount: 1,
-    MaxCount: 1,
+    MaxCount: count,
     ClientToken: clientToken,
     ImageId: imageId,
     InstanceType: instanceTypeOf(offer.instanceType),
     InstanceInitiatedShutdownBehavior: "terminate",
     MetadataOptions: { HttpTokens: "required", HttpPutResponseHopLimit: 1 },
-    UserData: Buffer.from(userData, "utf8").toString("base64"),
+    UserData: Buffer.from(request.userData, "utf8").toString("base64"),
     TagSpecifications: [
       { ResourceType: "instance", Tags: tags },
       { ResourceType: "volume", Tags: tags },
@@ -62,7 +74,13 @@ const SPOT = {
   SpotOptions: { SpotInstanceType: "one-time", InstanceInterruptionBehavior: "terminate" },
 } as const;
 
-function tagList(tags: Readonly<Record<string, string>>): Tag[] {
+/** Equal for requests with the same node ids in the same order. */
+export function nodesFingerprint({ nodeIds }: RentRequest): string {
+  return createHash("sha256").update(nodeIds.join()).digest("hex").slice(0, 32);
+}
+
+/** Tags as EC2 takes them. */
+export function tagList(tags: Readonly<Record<string, string>>): Tag[] {
   return Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
 }
 

@@ -1,7 +1,7 @@
 /** Complete listings of instances, in our words. */
 import type { Instance } from "@aws-sdk/client-ec2";
 import { PlatformError } from "../../core/index.ts";
-import type { ProviderNode } from "../provider.ts";
+import { BATCH_TAG, type ProviderNode } from "../provider.ts";
 import type { Ec2Calls } from "./calls.ts";
 import { CLUSTER_TAG, NODE_TAG } from "./launch.ts";
 import { foreignAnswer, nodeStateOf, platformErrorOf } from "./translate.ts";
@@ -64,9 +64,11 @@ export function providerNodeOf(region: string, instance: Instance): ProviderNode
     (instance.Tags ?? []).map(({ Key = "", Value = "" }) => [Key, Value]),
   );
   const nodeId = tags[NODE_TAG];
+  const clientToken = tags[BATCH_TAG];
   return {
     providerNodeId: providerNodeIdOf(region, instanceId),
     ...(nodeId === undefined ? {} : { nodeId }),
+    ...(clientToken === undefined ? {} : { clientToken }),
     state: nodeStateOf(instance.State?.Name),
     launchedAtMs: instance.LaunchTime?.getTime() ?? 0,
     tags,

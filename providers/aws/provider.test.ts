@@ -36,8 +36,13 @@ testProvider("aws over the EC2 emulator", async () => {
   const { clock, emulator, provider, close } = await open();
   return {
     provider,
-    makeShort: async ({ instanceType, region }) =>
-      emulator.setCapacity({ instanceType, region, instanceCountMax: 0 }),
+    limitRoom: async ({ instanceType, region, purchase }, nodeCount) =>
+      emulator.setCapacity({
+        instanceType,
+        region,
+        market: purchase === "spot" ? "spot" : "on-demand",
+        instanceCountMax: nodeCount,
+      }),
     exhaustQuota: async ({ quotaGroups }) => {
       for (const quotaGroup of quotaGroups) emulator.setQuota({ quotaGroup, vcpuCountMax: 0 });
     },
@@ -78,16 +83,17 @@ describe("createAwsProvider", () => {
   afterEach(() => close());
 
   const request = (offer: Offer, id = "1"): RentRequest => ({
-    offer,
-    nodeId: `no_${id}`,
+    offers: [offer],
+    nodeIds: [`no_${id}`],
     clientToken: `token-${id}`,
     userData: "#cloud-config\n",
     tags: { plan: "pl_1" },
   });
   const rented = async (offer: Offer, id?: string): Promise<string> => {
-    const outcome = await provider.rent(request(offer, id));
-    if (outcome.kind !== "rented") throw new Error(outcome.reason);
-    return outcome.providerNodeId;
+    const { rented: machines, refusals } = await provider.rent(request(offer, id));
+    const [machine] = machines;
+    if (machine === undefined) throw new Error(refusals[0]?.reason);
+    return machine.providerNodeId;
   };
   const strike = (action: string, effect: Fault["effect"], times = 1) =>
     emulator.injectFault({ action, when: "before", effect, times });
@@ -104,13 +110,13 @@ describe("createAwsProvider", () => {
     await rented(h100);
     const [call] = emulator.journal();
     expect(call?.params).toMatchObject({
-      ClientToken: "token-1",
       InstanceInitiatedShutdownBehavior: "terminate",
       InstanceType: "p5.48xlarge",
       "MetadataOptions.HttpTokens": "required",
       UserData: `<${String(Buffer.from("#cloud-config\n").toString("base64").length)} characters>`,
     });
-    expect(emulator.instances()[0]?.tags).toEqual({
+    expect(emulator.instances()[0]?.tags).toMatchObject({
+      "flotilla:batch": "token-1",
       "flotilla:cluster": "cluster-1",
       "flotilla:node": "no_1",
       Name: "no_1",
@@ -127,7 +133,8 @@ describe("createAwsProvider", () => {
     emulator.injectFault({ action: "RunInstances", when: "after", effect: { kind: "reset" } });
     await rented(h100);
     expect(emulator.instances()).toHaveLength(1);
-    expect(emulator.journal().map(({ attempt, applied }) => ({ attempt, applied }))).toEqual([
+    const launches = emulator.journal().filter(({ action }) => action === "RunInstances");
+    expect(launches.map(({ attempt, applied }) => ({ attempt, applied }))).toEqual([
       { attempt: 1, applied: true },
       { attempt: 2, applied: true },
     ]);
@@ -136,7 +143,7 @@ describe("createAwsProvider", () => {
   it("adopts its instance when the same token is sent with other user data", async () => {
     const first = await rented(h100);
     const again = await provider.rent({ ...request(h100), userData: "other" });
-    expect(again).toEqual({ kind: "rented", providerNodeId: first });
+    expect(again.rented).toMatchObject([{ nodeId: "no_1", providerNodeId: first }]);
     expect(emulator.instances()).toHaveLength(1);
   });
 

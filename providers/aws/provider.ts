@@ -5,7 +5,7 @@
  * leaves the outcome unknown, and the same request sent again finds the same instance. Nothing
  * is kept in memory that a restart would need.
  */
-import { PlatformError, type Clock, type Offer } from "../../core/index.ts";
+import { assert, PlatformError, type Clock, type Offer } from "../../core/index.ts";
 import { catalogOffers } from "../catalog/index.ts";
 import type {
   Interruption,
@@ -14,6 +14,7 @@ import type {
   RentOutcome,
   RentRequest,
 } from "../provider.ts";
+import { placeOfRent } from "../rent-request.ts";
 import {
   DEFAULT_AWS_TIMEOUTS,
   openEc2Calls,
@@ -21,10 +22,11 @@ import {
   type AwsTimeouts,
   type Ec2Calls,
 } from "./calls.ts";
-import { DEFAULT_IMAGE_ID, launchInput, NODE_TAG } from "./launch.ts";
-import { listInstances, ofCluster, providerNodeIdOf, providerNodeOf } from "./listing.ts";
+import { DEFAULT_IMAGE_ID } from "./launch.ts";
+import { listInstances, ofCluster, providerNodeOf } from "./listing.ts";
 import { releaseInRegion, splitByRegion } from "./release.ts";
-import { foreignAnswer, meaningOf, platformErrorOf, RECLAIM_REASONS } from "./translate.ts";
+import { rentInRegion } from "./rent.ts";
+import { RECLAIM_REASONS } from "./translate.ts";
 
 export interface AwsProviderOptions {
   /** Regions to rent in, at least one. */
@@ -95,21 +97,15 @@ class AwsProvider implements Provider {
   }
 
   async rent(request: RentRequest): Promise<RentOutcome> {
-    const calls = this.#callsFor(request.offer);
-    const { region } = calls;
-    const input = launchInput(request, {
-      clusterId: this.#options.clusterId,
-      imageId: this.#options.imageIds?.[region] ?? DEFAULT_IMAGE_ID,
+    const regions = [...this.#regions.keys()];
+    const { region } = placeOfRent(request, { cloud: this.cloud, regions });
+    const calls = this.#regions.get(region);
+    assert(calls !== undefined, `region ${region} was checked to be served`);
+    const { clusterId, imageIds } = this.#options;
+    return rentInRegion(calls, request, {
+      clusterId,
+      imageId: imageIds?.[region] ?? DEFAULT_IMAGE_ID,
     });
-    try {
-      const { Instances } = await calls.runInstances(input);
-      const instanceId = Instances?.[0]?.InstanceId;
-      if (instanceId === undefined) throw foreignAnswer(attemptOf(request), detailsOf(request));
-      return { kind: "rented", providerNodeId: providerNodeIdOf(region, instanceId) };
-    } catch (error) {
-      if (error instanceof PlatformError) throw error;
-      return await this.#afterFailedRent(calls, request, error);
-    }
   }
 
   async release(providerNodeIds: readonly string[]): Promise<void> {
@@ -163,60 +159,7 @@ class AwsProvider implements Provider {
     return Promise.resolve();
   }
 
-  /** A refusal as a value; a token that was used differently is looked up; the rest throws. */
-  async #afterFailedRent(
-    calls: Ec2Calls,
-    request: RentRequest,
-    error: unknown,
-  ): Promise<RentOutcome> {
-    const meaning = meaningOf(error);
-    if (meaning?.kind === "refused") {
-      const [quotaGroup] = request.offer.quotaGroups;
-      const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      if (meaning.scope === "offer" || quotaGroup === undefined) {
-        return { kind: "refused", reason, scope: { kind: "offer" } };
-      }
-      return { kind: "refused", reason, scope: { kind: "quota", quotaGroup } };
-    }
-    const adopted = meaning?.code === "conflict" ? await this.#adopt(calls, request) : undefined;
-    if (adopted !== undefined) return { kind: "rented", providerNodeId: adopted };
-    throw platformErrorOf(error, attemptOf(request), detailsOf(request));
-  }
-
-  /**
-   * The instance that this token already rented for the same node: with other parameters, or
-   * terminated since. Both are what the token stands for; the listing tells its state.
-   */
-  async #adopt(calls: Ec2Calls, { clientToken, nodeId }: RentRequest): Promise<string | undefined> {
-    const instances = await listInstances(calls, [
-      ofCluster(this.#options.clusterId),
-      { name: `tag:${NODE_TAG}`, values: [nodeId] },
-      { name: "client-token", values: [clientToken] },
-    ]);
-    const [instance] = instances;
-    return instance && providerNodeOf(calls.region, instance).providerNodeId;
-  }
-
-  #callsFor({ offerId, cloud, region, purchase }: Offer): Ec2Calls {
-    const calls = this.#regions.get(region);
-    if (cloud === this.cloud && calls !== undefined && purchase !== "reserved") return calls;
-    const served = [...this.#regions.keys()].join(", ");
-    throw new PlatformError(
-      `cannot rent offer ${offerId}: this provider sells on-demand and spot of aws in ${served}; ` +
-        "list its offers again",
-      { code: "invalid_request", retryable: false, details: { offerId } },
-    );
-  }
-
   #inEachRegion<T>(ask: (calls: Ec2Calls) => Promise<T>): Promise<readonly T[]> {
     return Promise.all([...this.#regions.values()].map(ask));
   }
-}
-
-function attemptOf({ offer, nodeId }: RentRequest): string {
-  return `rent ${offer.offerId} for node ${nodeId}`;
-}
-
-function detailsOf({ offer, nodeId, clientToken }: RentRequest) {
-  return { offerId: offer.offerId, nodeId, clientToken };
 }

@@ -28,7 +28,7 @@ testProvider("fake", () => {
   const { clock, provider } = open({ quotaLimits });
   return Promise.resolve({
     provider,
-    makeShort: async (offer) => provider.setCapacity(offer.offerId, 0),
+    limitRoom: async (offer, nodeCount) => provider.setCapacity(offer.offerId, nodeCount),
     exhaustQuota: async (offer) => {
       for (const group of offer.quotaGroups) quotaLimits[group] = 0;
     },
@@ -45,7 +45,7 @@ const spot = offers.find(({ offerId }) => offerId.endsWith("us-east-1/*/p5.48xla
 
 function request(index: number, offer = spot): RentRequest {
   const id = `no_${String(index)}`;
-  return { offer, nodeId: id, clientToken: id, userData: "", tags: {} };
+  return { offers: [offer], nodeIds: [id], clientToken: id, userData: "", tags: {} };
 }
 
 describe("createFakeProvider", () => {
@@ -65,8 +65,8 @@ describe("createFakeProvider", () => {
 
   it("gives notice of a reclaim and ends the machine at the deadline", async () => {
     const { clock, provider } = open({ noticeMs: 120_000 });
-    const outcome = await provider.rent(request(1));
-    const id = outcome.kind === "rented" ? outcome.providerNodeId : "";
+    const { rented } = await provider.rent(request(1));
+    const id = rented[0]?.providerNodeId ?? "";
     provider.reclaim(id);
     const [notice] = await provider.interruptions();
     expect(notice).toEqual({

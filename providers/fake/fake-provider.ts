@@ -18,13 +18,17 @@ import {
   type Offer,
   type Rng,
 } from "../../core/index.ts";
-import type {
-  Interruption,
-  Provider,
-  ProviderNode,
-  RentOutcome,
-  RentRequest,
+import {
+  BATCH_TAG,
+  type Interruption,
+  type Provider,
+  type ProviderNode,
+  type RentOutcome,
+  type RentRefusal,
+  type RentRequest,
+  type RentedMachine,
 } from "../provider.ts";
+import { attemptOf, detailsOf, placeOfRent } from "../rent-request.ts";
 
 /** The port's methods that can be made to fail. */
 export type FakeOperation = "listOffers" | "rent" | "release" | "listNodes" | "interruptions";
@@ -73,12 +77,20 @@ const TERMINATED_LISTED_MS = MS_PER_HOUR;
 
 interface Machine {
   readonly providerNodeId: string;
+  readonly nodeId: string;
+  readonly offer: Offer;
   readonly request: RentRequest;
   readonly launchedAtMs: number;
   readonly runningAtMs: number;
   /** When the notice of its reclaim is given; infinite for steady machines. */
   reclaimNoticeAtMs: number;
   releasedAtMs: number;
+}
+
+/** A request that rented something, which is answered the same when it is repeated. */
+interface Answered {
+  readonly request: RentRequest;
+  readonly outcome: RentOutcome;
 }
 
 /** A fake cloud with no machines. */
@@ -92,7 +104,7 @@ class InMemoryProvider implements FakeProvider {
   readonly #offers: ReadonlyMap<string, Offer>;
   readonly #capacity = new Map<string, number>();
   readonly #machines = new Map<string, Machine>();
-  readonly #byToken = new Map<string, Machine>();
+  readonly #byToken = new Map<string, Answered>();
   readonly #failures: FakeFailure[] = [];
   readonly #noticeMs: number;
   #rentCount = 0;
@@ -179,52 +191,90 @@ class InMemoryProvider implements FakeProvider {
   }
 
   #rent(request: RentRequest): RentOutcome {
+    const [first] = request.offers;
+    placeOfRent(request, { cloud: first?.cloud ?? this.cloud });
+    const offers = request.offers.map(({ offerId }) => this.#sold(offerId, request));
     const earlier = this.#byToken.get(request.clientToken);
     if (earlier !== undefined) return replay(earlier, request);
-    const offer = this.#offers.get(request.offer.offerId);
-    if (offer === undefined) throw unknownOffer(request);
-    const rng = this.#options.rng.fork(`rent-${this.#rentCount++}`);
-    const refused = this.#refusal(offer, rng.fork("refusal"));
-    if (refused !== undefined) return refused;
-    const machine = this.#newMachine(request, offer, rng);
-    this.#machines.set(machine.providerNodeId, machine);
-    this.#byToken.set(request.clientToken, machine);
-    return { kind: "rented", providerNodeId: machine.providerNodeId };
+    const refusals = new Map<string, RentRefusal>();
+    const rented: RentedMachine[] = [];
+    for (const nodeId of request.nodeIds) {
+      const machine = this.#rentOne(request, nodeId, { offers, refusals });
+      if (machine === undefined) break;
+      const { providerNodeId, offer } = machine;
+      rented.push({ nodeId, providerNodeId, offerId: offer.offerId });
+    }
+    const outcome = { rented, refusals: [...refusals.values()] };
+    if (rented.length > 0) this.#byToken.set(request.clientToken, { request, outcome });
+    return outcome;
   }
 
-  #refusal(offer: Offer, rng: Rng): RentOutcome | undefined {
+  #sold(offerId: string, request: RentRequest): Offer {
+    const offer = this.#offers.get(offerId);
+    if (offer !== undefined) return offer;
+    throw new PlatformError(
+      `cannot ${attemptOf(request)}: offer ${offerId} is not sold here; list the offers again`,
+      { code: "invalid_request", retryable: false, details: detailsOf(request) },
+    );
+  }
+
+  /** A machine by the first offer that has not been refused to this request. */
+  #rentOne(
+    request: RentRequest,
+    nodeId: string,
+    choice: { readonly offers: readonly Offer[]; readonly refusals: Map<string, RentRefusal> },
+  ): Machine | undefined {
+    const rng = this.#options.rng.fork(`rent-${this.#rentCount++}`);
+    for (const offer of choice.offers) {
+      if (choice.refusals.has(offer.offerId)) continue;
+      const refused = this.#refusal(offer, rng.fork("refusal"));
+      if (refused !== undefined) {
+        choice.refusals.set(offer.offerId, refused);
+        continue;
+      }
+      const machine = this.#newMachine({ request, nodeId, offer }, rng);
+      this.#machines.set(machine.providerNodeId, machine);
+      return machine;
+    }
+    return undefined;
+  }
+
+  #refusal(offer: Offer, rng: Rng): RentRefusal | undefined {
+    const { offerId } = offer;
     const { quotaLimits = {}, refusalFraction = 0 } = this.#options;
     for (const quotaGroup of offer.quotaGroups) {
       const limit = quotaLimits[quotaGroup] ?? Infinity;
       const used = this.#liveCount((other) => other.quotaGroups.includes(quotaGroup));
       if (used < limit) continue;
       const scope = { kind: "quota", quotaGroup } as const;
-      return { kind: "refused", reason: `quota ${quotaGroup} is used up (${limit})`, scope };
+      return { offerId, reason: `quota ${quotaGroup} is used up (${limit})`, scope };
     }
-    const free = this.#capacityOf(offer) - this.#liveCount((o) => o.offerId === offer.offerId);
+    const free = this.#capacityOf(offer) - this.#liveCount((o) => o.offerId === offerId);
     if (free > 0 && rng.next() >= refusalFraction) return undefined;
-    return { kind: "refused", reason: `no ${offer.instanceType} now`, scope: { kind: "offer" } };
+    return { offerId, reason: `no ${offer.instanceType} now`, scope: { kind: "offer" } };
   }
 
-  #newMachine(request: RentRequest, offer: Offer, rng: Rng): Machine {
+  #newMachine(rent: Pick<Machine, "request" | "nodeId" | "offer">, rng: Rng): Machine {
     const { slowBootFraction = 0, slowBootFactor = DEFAULT_SLOW_BOOT_FACTOR } = this.#options;
     const launchedAtMs = this.#now();
     const slow = rng.fork("boot").next() < slowBootFraction;
     return {
+      ...rent,
       providerNodeId: `fake-${String(this.#machines.size + 1).padStart(6, "0")}`,
-      request,
       launchedAtMs,
-      runningAtMs: launchedAtMs + offer.bootMs * (slow ? slowBootFactor : 1),
-      reclaimNoticeAtMs: launchedAtMs + lifetimeMs(offer, rng.fork("reclaim")),
+      runningAtMs: launchedAtMs + rent.offer.bootMs * (slow ? slowBootFactor : 1),
+      reclaimNoticeAtMs: launchedAtMs + lifetimeMs(rent.offer, rng.fork("reclaim")),
       releasedAtMs: Infinity,
     };
   }
 
   #nodeOf(machine: Machine): ProviderNode {
-    const { providerNodeId, request, launchedAtMs } = machine;
+    const { providerNodeId, nodeId, launchedAtMs } = machine;
+    const { clientToken, tags } = machine.request;
     const booting = this.#now() < machine.runningAtMs;
     const state = this.#isLive(machine) ? (booting ? "booting" : "running") : "terminated";
-    return { providerNodeId, nodeId: request.nodeId, state, launchedAtMs, tags: request.tags };
+    const shown = { ...tags, [BATCH_TAG]: clientToken };
+    return { providerNodeId, nodeId, clientToken, state, launchedAtMs, tags: shown };
   }
 
   #endOf(machine: Machine): number {
@@ -238,7 +288,7 @@ class InMemoryProvider implements FakeProvider {
   #liveCount(matches: (offer: Offer) => boolean): number {
     let count = 0;
     for (const machine of this.#machines.values()) {
-      if (this.#isLive(machine) && matches(machine.request.offer)) count += 1;
+      if (this.#isLive(machine) && matches(machine.offer)) count += 1;
     }
     return count;
   }
@@ -259,23 +309,16 @@ function lifetimeMs(offer: Offer, rng: Rng): number {
   return (-Math.log1p(-rng.next()) / hazardPerHour) * MS_PER_HOUR;
 }
 
-function replay(earlier: Machine, request: RentRequest): RentOutcome {
-  const { offer, nodeId } = earlier.request;
-  if (offer.offerId === request.offer.offerId && nodeId === request.nodeId) {
-    return { kind: "rented", providerNodeId: earlier.providerNodeId };
-  }
+function replay(earlier: Answered, request: RentRequest): RentOutcome {
+  const { nodeIds, offers } = earlier.request;
+  const idOf = ({ offerId }: Offer): string => offerId;
+  const same =
+    nodeIds.join() === request.nodeIds.join() &&
+    offers.map(idOf).join() === request.offers.map(idOf).join();
+  if (same) return earlier.outcome;
   throw new PlatformError(
-    `client token ${request.clientToken} already rented ${offer.offerId} for node ${nodeId}; ` +
-      "use a new token for a different rent",
-    { code: "conflict", retryable: false, details: { clientToken: request.clientToken } },
+    `cannot ${attemptOf(request)}: client token ${request.clientToken} was used to ` +
+      `${attemptOf(earlier.request)}; use a new token for a different rent`,
+    { code: "conflict", retryable: false, details: detailsOf(request) },
   );
-}
-
-function unknownOffer(request: RentRequest): PlatformError {
-  const { offerId } = request.offer;
-  return new PlatformError(`offer ${offerId} is not sold here; list the offers again`, {
-    code: "invalid_request",
-    retryable: false,
-    details: { offerId, nodeId: request.nodeId },
-  });
 }

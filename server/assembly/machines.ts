@@ -112,7 +112,8 @@ export async function startLocalNode(
   };
   const reason = "this machine is part of the fleet";
   const times = { requestedAtMs: nowMs, launchedAtMs: nowMs };
-  await place.nodes.put({ node, clientToken: node.nodeId, reason, ...times, gpuMsUsed: 0 }, nowMs);
+  const stored = { node, clientToken: node.nodeId, reason, ...times, gpuMsUsed: 0 };
+  await place.nodes.put([stored], nowMs);
   const local = new LocalNode({
     agentsDir,
     cacheDir,
@@ -140,6 +141,6 @@ export async function closeOwnNodes(nodes: NodeTable, nowMs: number): Promise<vo
   for (const { stored } of nodes.all()) {
     if (stored.node.cloud !== "local" && !stored.node.emulated) continue;
     const node: Node = { ...stored.node, state: "terminated", stateSinceMs: nowMs };
-    await nodes.put({ ...stored, node, terminatedAtMs: nowMs }, nowMs);
+    await nodes.put([{ ...stored, node, terminatedAtMs: nowMs }], nowMs);
   }
 }

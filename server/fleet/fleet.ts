@@ -210,11 +210,15 @@ export class Fleet {
 
   #openPool(): PoolController {
     const { store, events, policy, userDataFor, onError } = this.#options;
+    const { budgetMicroUsdPerHourMax } = policy.optimizer;
     return new PoolController({
       ...this.#options,
       ledger: poolLedgerOf(this.nodes, store.nodes, this.#options.clock),
       policy: policy.pool,
-      userDataFor: (node) => userDataFor(node.nodeId),
+      // A join token is bound to one node, so each node is asked for alone.
+      batchCountMax: 1,
+      userDataFor: ({ batch }) => userDataFor(batch.nodeIds[0] ?? ""),
+      ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       onEvent: listenToPool({
         events,
         containers: this.#desk,

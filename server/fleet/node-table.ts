@@ -36,10 +36,10 @@ export class NodeTable {
     return this.#nodes.get(nodeId);
   }
 
-  /** Writes a node to the ledger, then to memory; a terminated one leaves memory. */
-  async put(stored: StoredNode, nowMs: number): Promise<void> {
-    await this.#ledger.put(stored);
-    this.#mirror(stored, nowMs);
+  /** Writes nodes to the ledger, all or none, then to memory; terminated ones leave memory. */
+  async put(nodes: readonly StoredNode[], nowMs: number): Promise<void> {
+    await this.#ledger.put(...nodes);
+    for (const stored of nodes) this.#mirror(stored, nowMs);
   }
 
   /** Agents heard since this process started. */
@@ -64,7 +64,7 @@ export class NodeTable {
   async update(nodeId: string, change: Partial<Node>, nowMs: number): Promise<void> {
     const record = this.#nodes.get(nodeId);
     if (record === undefined) return;
-    await this.put({ ...record.stored, node: { ...record.stored.node, ...change } }, nowMs);
+    await this.put([{ ...record.stored, node: { ...record.stored.node, ...change } }], nowMs);
   }
 
   /** Adds GPU time that containers used on a node. */

@@ -11,9 +11,14 @@ import type { NodeTable } from "./node-table.ts";
 /** The pool's view of the node ledger; writes go through the table, which mirrors them. */
 export function poolLedgerOf(nodes: NodeTable, ledger: NodeLedger, clock: Clock): PoolLedger {
   return {
-    put: async (record) => {
-      const known = nodes.get(record.node.nodeId)?.stored ?? (await ledger.get(record.node.nodeId));
-      const stored = { ...record, gpuMsUsed: known?.gpuMsUsed ?? 0 };
+    put: async (records) => {
+      const stored = await Promise.all(
+        records.map(async (record) => {
+          const { nodeId } = record.node;
+          const known = nodes.get(nodeId)?.stored ?? (await ledger.get(nodeId));
+          return { ...record, gpuMsUsed: known?.gpuMsUsed ?? 0 };
+        }),
+      );
       await nodes.put(stored, clock.nowMs());
     },
     get: async (nodeId) => nodes.get(nodeId)?.stored ?? ledger.get(nodeId),

@@ -51,6 +51,9 @@ pool:
   refusalTtlSeconds: 6
   actionCountMaxPerTick: 7
   nodeCountMax: 8
+  standInPriceFactorMax: 1.25
+  launchesPerSecondMax: 9.5
+  launchBurstMax: 10
 `;
 
 describe("parsePolicy", () => {
@@ -97,6 +100,9 @@ describe("parsePolicy", () => {
         refusalTtlMs: 6_000,
         actionCountMaxPerTick: 7,
         nodeCountMax: 8,
+        standInPriceFactorMax: 1.25,
+        launchesPerSecondMax: 9.5,
+        launchBurstMax: 10,
       },
     });
   });

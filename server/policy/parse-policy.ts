@@ -109,6 +109,9 @@ function poolOf(file: PolicyFile["pool"]): PoolPolicy {
     refusalTtlMs: msOfSeconds(file.refusalTtlSeconds),
     actionCountMaxPerTick: file.actionCountMaxPerTick,
     nodeCountMax: file.nodeCountMax,
+    standInPriceFactorMax: file.standInPriceFactorMax,
+    launchesPerSecondMax: file.launchesPerSecondMax,
+    launchBurstMax: file.launchBurstMax,
   };
 }
 

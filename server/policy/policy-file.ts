@@ -193,6 +193,21 @@ const poolSection = z
     nodeCountMax: count("Most rented nodes, a guard against runaway launches.").default(
       pool.nodeCountMax,
     ),
+    standInPriceFactorMax: z
+      .number()
+      .min(1)
+      .max(100)
+      .describe("Highest price of a machine rented instead of a refused one, as a multiple of its.")
+      .default(pool.standInPriceFactorMax),
+    launchesPerSecondMax: z
+      .number()
+      .positive()
+      .max(10_000)
+      .describe("Machines asked of one cloud account per second in the long run.")
+      .default(pool.launchesPerSecondMax),
+    launchBurstMax: count("Machines that may be asked of one cloud account at once.")
+      .min(1)
+      .default(pool.launchBurstMax),
   })
   .describe("How the rented machines are kept equal to the plan.");
 

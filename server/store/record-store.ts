@@ -14,6 +14,7 @@ import type {
   WireError,
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
+import type { RentBatch } from "../../pool/index.ts";
 
 export interface RecordStore {
   readonly registry: Registry;
@@ -220,8 +221,12 @@ export interface CallReader {
 /** A node with its bill: paid from launch to release, used while containers held its GPUs. */
 export interface StoredNode {
   readonly node: Node;
-  /** Idempotency token of its rent, written before the provider is called. */
+  /** Idempotency token of its batch, written before the provider is called. */
   readonly clientToken: string;
+  /** The request it is part of, until it is known which machine came of it. */
+  readonly batch?: RentBatch;
+  /** The offer of the plan that it was rented instead of. */
+  readonly standsInFor?: string;
   readonly reason: string;
   readonly requestedAtMs: number;
   /** Set once the provider says the machine runs; billing starts here. */
@@ -238,8 +243,8 @@ export interface UsageTotals {
 }
 
 export interface NodeLedger {
-  /** Inserts or replaces by `nodeId`. */
-  put(node: StoredNode): Promise<void>;
+  /** Inserts or replaces by `nodeId`: all of the nodes, or none. */
+  put(...nodes: readonly StoredNode[]): Promise<void>;
   get(nodeId: string): Promise<StoredNode | undefined>;
   /** Nodes not yet terminated, oldest first. */
   listOpen(): Promise<readonly StoredNode[]>;

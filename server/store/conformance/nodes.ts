@@ -1,6 +1,6 @@
 /** Nodes with their bills, and the plans. */
 import { expect, it } from "vitest";
-import { aNode, type OpenBench } from "./samples.ts";
+import { aNode, anOffer, type OpenBench } from "./samples.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -30,6 +30,16 @@ function testRecords({ store, reopen }: OpenBench): void {
     const launched = aNode("no_1", { launchedAtMs: 2_000 }, { state: "healthy" });
     await nodes.put(launched);
     expect(await nodes.get("no_1")).toEqual({ ...launched, gpuMsUsed: 500 });
+  });
+
+  it("keeps the request a node is part of until it is put without it", async () => {
+    const batch = { nodeIds: ["no_1", "no_2"], offers: [anOffer()] };
+    const waiting = ["no_1", "no_2"].map((nodeId) => aNode(nodeId, { batch, standsInFor: "x" }));
+    await store().nodes.put(...waiting);
+    const { nodes } = await reopen();
+    expect(await nodes.listOpen()).toEqual(waiting);
+    await nodes.put(aNode("no_1", { standsInFor: "x" }));
+    expect(await nodes.get("no_1")).toEqual(aNode("no_1", { standsInFor: "x" }));
   });
 
   it("lists the nodes that are not terminated, oldest first", async () => {

@@ -1,5 +1,5 @@
 /** Records for the conformance suite, each valid as it is. */
-import type { Node } from "../../../core/index.ts";
+import type { Node, Offer } from "../../../core/index.ts";
 import type {
   AcceptInputs,
   NewDeployment,
@@ -93,6 +93,20 @@ const NODE: Node = {
   emulated: false,
   isolation: "gvisor",
 };
+
+/** The offer that the sample node was rented by. */
+export function anOffer(): Offer {
+  const { cloud, region, instanceType, purchase, resources, priceMicroUsdPerHour } = NODE;
+  return {
+    offerId: "aws/us-east-1/*/p5.4xlarge/spot",
+    ...{ cloud, region, instanceType, purchase, gpuType: "H100", resources },
+    ...{ priceMicroUsdPerHour, emulated: false },
+    reclaimFractionPerHour: 0.01,
+    bootMs: 60_000,
+    nodeCountMax: 10,
+    quotaGroups: ["aws/us-east-1/P/spot"],
+  };
+}
 
 /** A node of two GPUs at 1 micro-dollar a millisecond. */
 export function aNode(

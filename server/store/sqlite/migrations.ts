@@ -114,4 +114,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // JSON of what was updated of a function's scaling since its deployment.
   "ALTER TABLE functions ADD COLUMN scaling TEXT;",
+  // JSON of the request that a node is part of, and of the offer it stands in for.
+  "ALTER TABLE nodes ADD COLUMN rent TEXT;",
 ];

@@ -14,27 +14,10 @@ export class SqliteNodes implements NodeLedger {
     this.#db = db;
   }
 
-  async put(stored: StoredNode): Promise<void> {
-    const { node } = stored;
-    await this.#db.write(() =>
-      this.#db.run(
-        `INSERT INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (node_id) DO UPDATE SET
-           node = ?2, client_token = ?3, reason = ?4, gpu_count = ?5,
-           price_micro_usd_per_hour = ?6, requested_at_ms = ?7, launched_at_ms = ?8,
-           terminated_at_ms = ?9, gpu_ms_used = MAX(gpu_ms_used, ?10)`,
-        node.nodeId,
-        JSON.stringify(node),
-        stored.clientToken,
-        stored.reason,
-        node.resources.gpuCount,
-        node.priceMicroUsdPerHour,
-        stored.requestedAtMs,
-        stored.launchedAtMs ?? null,
-        stored.terminatedAtMs ?? null,
-        stored.gpuMsUsed,
-      ),
-    );
+  async put(...nodes: readonly StoredNode[]): Promise<void> {
+    await this.#db.write(() => {
+      for (const stored of nodes) this.#put(stored);
+    });
   }
 
   async get(nodeId: string): Promise<StoredNode | undefined> {
@@ -56,6 +39,29 @@ export class SqliteNodes implements NodeLedger {
         gpuMs,
         nodeId,
       ),
+    );
+  }
+
+  #put(stored: StoredNode): void {
+    const { node, batch, standsInFor } = stored;
+    const rent = (batch ?? standsInFor) ? JSON.stringify({ batch, standsInFor }) : null;
+    this.#db.run(
+      `INSERT INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+       ON CONFLICT (node_id) DO UPDATE SET
+         node = ?2, client_token = ?3, reason = ?4, gpu_count = ?5,
+         price_micro_usd_per_hour = ?6, requested_at_ms = ?7, launched_at_ms = ?8,
+         terminated_at_ms = ?9, gpu_ms_used = MAX(gpu_ms_used, ?10), rent = ?11`,
+      node.nodeId,
+      JSON.stringify(node),
+      stored.clientToken,
+      stored.reason,
+      node.resources.gpuCount,
+      node.priceMicroUsdPerHour,
+      stored.requestedAtMs,
+      stored.launchedAtMs ?? null,
+      stored.terminatedAtMs ?? null,
+      stored.gpuMsUsed,
+      rent,
     );
   }
 
@@ -109,9 +115,13 @@ export class SqlitePlans implements PlanLog {
   }
 }
 
+/** What is kept of a node's rent, as JSON. */
+type RentParts = Pick<StoredNode, "batch" | "standsInFor">;
+
 function nodeOf(row: Row): StoredNode {
-  const { launched_at_ms: launchedAtMs, terminated_at_ms: terminatedAtMs } = row;
+  const { launched_at_ms: launchedAtMs, terminated_at_ms: terminatedAtMs, rent } = row;
   return {
+    ...(typeof rent === "string" ? (JSON.parse(rent) as RentParts) : {}),
     node: JSON.parse(text(row, "node")) as Node,
     clientToken: text(row, "client_token"),
     reason: text(row, "reason"),
