@@ -2,11 +2,13 @@
 import type { CloudName } from "../core/index.ts";
 import { createAwsProvider, type AwsProviderOptions } from "./aws/provider.ts";
 import { createFakeProvider, type FakeProviderOptions } from "./fake/index.ts";
+import { createGcpProvider, type GcpProviderOptions } from "./gcp/provider.ts";
 import type { Provider } from "./provider.ts";
 
 /** Which clouds to rent from; an absent one is not used, and its SDK is not loaded. */
 export interface ProvidersOptions {
   readonly aws?: AwsProviderOptions;
+  readonly gcp?: GcpProviderOptions;
   readonly fake?: FakeProviderOptions;
 }
 
@@ -18,9 +20,10 @@ export interface ProvidersOptions {
 export async function createProviders(
   options: ProvidersOptions,
 ): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { aws, fake } = options;
+  const { aws, gcp, fake } = options;
   const opening = [
     aws && createAwsProvider(aws),
+    gcp && createGcpProvider(gcp),
     fake && Promise.resolve(createFakeProvider(fake)),
   ].filter((provider) => provider !== undefined);
   const results = await Promise.allSettled(opening);
