@@ -17,6 +17,8 @@ export interface PlatformConfig {
   readonly emulatedEc2?: EmulatedEc2Config;
   /** Rent from the real AWS with the machine's own credentials. */
   readonly awsRegions: readonly string[];
+  /** Rent from the real Google Cloud with the machine's own credentials; absent means not. */
+  readonly gcp?: GcpConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -30,4 +32,10 @@ export interface LocalNodeConfig {
 export interface EmulatedEc2Config {
   /** From an accepted launch to the instance's agent starting. */
   readonly bootMs: number;
+}
+
+export interface GcpConfig {
+  readonly projectId: string;
+  /** Regions to rent in, at least one. */
+  readonly regions: readonly string[];
 }

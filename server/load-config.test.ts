@@ -43,6 +43,16 @@ test("no isolation must be asked for; no local node may be", () => {
   expect(loadConfig({}, { FLOTILLA_LOCAL_NODE: "off" }).localNode).toBeUndefined();
 });
 
+test("Google Cloud is rented from when regions and a project are named", () => {
+  const env = { FLOTILLA_GCP_REGIONS: "us-central1, europe-west4" };
+  const regions = ["us-central1", "europe-west4"];
+  const gcp = loadConfig({}, { ...env, FLOTILLA_GCP_PROJECT: "my-project-1" }).gcp;
+  expect(gcp).toEqual({ projectId: "my-project-1", regions });
+  const known = loadConfig({}, { ...env, GOOGLE_CLOUD_PROJECT: "other-project" }).gcp;
+  expect(known).toEqual({ projectId: "other-project", regions });
+  expect(loadConfig({}, { FLOTILLA_GCP_PROJECT: "my-project-1" }).gcp).toBeUndefined();
+});
+
 test("the policy takes a budget, clouds, regions, a solver and limits", () => {
   const { policy } = loadConfig(
     {},
@@ -79,6 +89,8 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_REDIS_URL: "localhost:6379" }, /^FLOTILLA_REDIS_URL takes a URL/],
   [{}, { FLOTILLA_CLOUDS: "aws,gpc" }, /^FLOTILLA_CLOUDS takes a list .*did you mean gcp\?/],
   [{}, { FLOTILLA_AWS_REGIONS: "us-east-1,," }, /^FLOTILLA_AWS_REGIONS takes a list/],
+  [{}, { FLOTILLA_GCP_REGIONS: "us-central1" }, /needs FLOTILLA_GCP_PROJECT/],
+  [{}, { FLOTILLA_GCP_PROJECT: "My Project" }, /^FLOTILLA_GCP_PROJECT takes the id of a project/],
   [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
   [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],

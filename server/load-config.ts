@@ -65,6 +65,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   );
   const isEmulated = settings.read("emulatedClouds", "FLOTILLA_EMULATED_CLOUDS", onOrOff) ?? false;
   const localNode = localNodeOf(settings);
+  const gcp = gcpOf(settings);
   return {
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
     host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
@@ -74,6 +75,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...(localNode === undefined ? {} : { localNode }),
     ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
     awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    ...(gcp === undefined ? {} : { gcp }),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -87,6 +89,20 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
     isolation: isUnisolated ? "process" : "gvisor",
     ...(emulatedGpus === undefined ? {} : { emulatedGpus }),
   };
+}
+
+/** Google Cloud has no project by default, and machines of nobody cannot be rented. */
+function gcpOf(settings: Settings): PlatformConfig["gcp"] {
+  const regions = settings.read(undefined, "FLOTILLA_GCP_REGIONS", listOf(region));
+  const projectId =
+    settings.read(undefined, "FLOTILLA_GCP_PROJECT", gcpProject) ??
+    settings.read(undefined, "GOOGLE_CLOUD_PROJECT", gcpProject);
+  if (regions === undefined) return undefined;
+  if (projectId !== undefined) return { projectId, regions };
+  throw refusal(
+    "FLOTILLA_GCP_REGIONS needs FLOTILLA_GCP_PROJECT, the id of the project that pays; " +
+      "`gcloud projects list` shows yours",
+  );
 }
 
 /** The policy file's, or the default; single settings of the environment go before it. */
@@ -221,6 +237,12 @@ function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {
 function region(text: string): ReturnType<Parse<string>> {
   const isRegion = /^[a-z]{2,}[a-z0-9-]{0,60}$/.test(text);
   return isRegion ? { value: text } : { expects: "a region such as us-east-1" };
+}
+
+/** Source of the form: Google Cloud documentation, project ids (read 2026-11). */
+function gcpProject(text: string): ReturnType<Parse<string>> {
+  const isProject = /^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(text);
+  return isProject ? { value: text } : { expects: "the id of a project such as my-project-123" };
 }
 
 function folder(text: string): ReturnType<Parse<string>> {

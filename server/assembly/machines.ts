@@ -1,7 +1,14 @@
 /** The machines of a platform: rented ones, emulated ones, and this one. */
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { promisify } from "node:util";
-import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
+import {
+  createRng,
+  messageOf,
+  PlatformError,
+  type CloudName,
+  type Node,
+} from "../../core/index.ts";
 import { catalogRegions, type Provider } from "../../providers/index.ts";
 import { createProviders } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
@@ -62,8 +69,13 @@ export async function openProviders(
       },
     });
   }
-  if (config.awsRegions.length === 0) return new Map();
-  return createProviders({ aws: { regions: config.awsRegions, clusterId, clock } });
+  const { awsRegions, gcp } = config;
+  return createProviders({
+    ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
+    ...(gcp === undefined
+      ? {}
+      : { gcp: { ...gcp, clusterId, clock, rng: createRng(randomUUID()) } }),
+  });
 }
 
 /** The join token of a node of this platform. */

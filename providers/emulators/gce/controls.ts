@@ -61,6 +61,8 @@ export interface GceEmulatorControls {
   instances(): readonly InstanceView[];
   /** The quotas of a region, or of the project without one: limited or in use. */
   quotas(region?: string): readonly QuotaUse[];
+  /** How many calls wait for something to change: for an operation, or for a preemption. */
+  waiting(): number;
   /** The latest 10,000 calls, oldest first. */
   journal(): readonly Numbered<CallRecord>[];
   /** Calls `listener` at each change of an instance's status; returns the way to stop it. */
@@ -113,6 +115,7 @@ export function controlsOf(state: ControlledState): GceEmulatorControls {
     preempt: (machine) => preempt(state, machine),
     instances: () => world.fleet.all().map(viewOf),
     quotas: (region = "") => world.limits.quotaUses(region, world.fleet.all()),
+    waiting: () => world.waits.count,
     journal: () => journal.entries(),
     onInstanceEvent: (listener) => world.fleet.onEvent(listener),
   };

@@ -27,7 +27,7 @@ import { Limits } from "./limits.ts";
 import { Market } from "./market.ts";
 import { answerMetadata, METADATA_PREFIX, PreemptionBell } from "./metadata.ts";
 import { Operations } from "./operation.ts";
-import type { EmulatorSettings } from "./world.ts";
+import { WaitCount, type EmulatorSettings } from "./world.ts";
 
 export interface GceEmulatorOptions {
   readonly clock: Clock;
@@ -118,6 +118,7 @@ function stateOf(
       fleet,
       operations: new Operations({ clock, rng: rng.fork("operations") }),
       limits: new Limits(),
+      waits: new WaitCount(),
     },
     faults: new FaultBoard(() => faultDraws.next()),
     budget: new RequestBudget(),

@@ -3,7 +3,6 @@
  *
  * Source: Compute Engine documentation, "View and query VM metadata" (read 2026-11).
  */
-import type { Clock } from "../../../core/index.ts";
 import { plainText, type WholeAnswer, type WholeRequest } from "../shared/loopback-server.ts";
 import type { Instance } from "./instance.ts";
 import type { World } from "./world.ts";
@@ -48,7 +47,7 @@ export async function answerMetadata(
   const path = `/${rest.join("/")}`;
   const entry = path.startsWith(ROOT) ? path.slice(ROOT.length) : undefined;
   if (entry === "preempted" && request.url.searchParams.get("wait_for_change") === "true") {
-    await changeOf(world.clock, bell, { instance, request });
+    await changeOf(world, bell, { instance, request });
   }
   const value = entry === undefined ? undefined : valueOf(instance, entry);
   const answer = value === undefined ? plainText(404, "not found") : textOf(value);
@@ -57,7 +56,7 @@ export async function answerMetadata(
 
 /** Resolves when the value differs from the one that the client has seen, or its time is over. */
 async function changeOf(
-  clock: Clock,
+  { clock, waits }: World,
   bell: PreemptionBell,
   { instance, request }: { readonly instance: Instance; readonly request: WholeRequest },
 ): Promise<void> {
@@ -67,9 +66,7 @@ async function changeOf(
   const isNews = seen !== null && seen !== etagOf(valueOf(instance, "preempted") ?? "");
   // Preempted is the last word: nobody waits for more.
   if (instance.isPreempted || isNews) return;
-  const over = new AbortController();
-  await Promise.race([bell.rung(instance.instanceId), clock.sleep(waitMs, over.signal)]);
-  over.abort();
+  await waits.atMost(clock, waitMs, bell.rung(instance.instanceId));
 }
 
 function valueOf({ instanceId, spec, isPreempted }: Instance, entry: string): string | undefined {

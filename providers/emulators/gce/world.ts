@@ -41,6 +41,29 @@ export interface World {
   readonly fleet: EmulatedFleet;
   readonly operations: Operations;
   readonly limits: Limits;
+  readonly waits: WaitCount;
+}
+
+/** How many calls wait for something to change; a test lets time pass when its own does. */
+export class WaitCount {
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Waits for `change`, for `durationMs` at most. */
+  async atMost(clock: Clock, durationMs: number, change: Promise<unknown>): Promise<void> {
+    const over = new AbortController();
+    const isOver = clock.sleep(durationMs, over.signal);
+    this.#count += 1;
+    try {
+      await Promise.race([change, isOver]);
+    } finally {
+      this.#count -= 1;
+      over.abort();
+    }
+  }
 }
 
 /** One call of an action. */

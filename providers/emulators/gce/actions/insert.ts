@@ -16,7 +16,9 @@ export const insertInstance: ActionHandler = (world, request) => {
       const resource = `projects/${world.projectId}/zones/${zone}/instances/${spec.name}`;
       throw new GceError(409, "alreadyExists", `The resource '${resource}' already exists`);
     }
-    const [operation] = launch(world, [{ spec, error: roomErrors(world, request, [spec])[0] }]);
+    const [error] = roomErrors(world, request, [spec]);
+    const toldError = error ?? forcedError(request, "after");
+    const [operation] = launch(world, [{ spec, isMade: error === undefined, toldError }]);
     return operation;
   });
 };
@@ -40,7 +42,11 @@ export const bulkInsertInstances: ActionHandler = (world, request) => {
     }
     launch(
       world,
-      specs.map((spec, index) => ({ spec, error: errors[index] })),
+      specs.map((spec, index) => ({
+        spec,
+        isMade: errors[index] === undefined,
+        toldError: errors[index],
+      })),
       groupId,
     );
     const forced = forcedError(request, "after");
@@ -54,8 +60,9 @@ export const bulkInsertInstances: ActionHandler = (world, request) => {
 
 interface Attempt {
   readonly spec: LaunchSpec;
-  /** Why there is no such machine; absent when there is. */
-  readonly error: OperationError | undefined;
+  readonly isMade: boolean;
+  /** What its operation ends with: the truth, unless a fault has it otherwise. */
+  readonly toldError: OperationError | undefined;
 }
 
 function launch(
@@ -63,12 +70,12 @@ function launch(
   attempts: readonly Attempt[],
   groupId?: string,
 ): readonly [Operation, ...Operation[]] {
-  const specs = attempts.flatMap(({ spec, error }) => (error === undefined ? [spec] : []));
+  const specs = attempts.filter(({ isMade }) => isMade).map(({ spec }) => spec);
   const ids = new Map(
     world.fleet.launch(specs).map(({ spec, instanceId }) => [spec.name, instanceId]),
   );
   const work = world.clock.sleep(world.settings().operationMs);
-  const [first, ...rest] = attempts.map(({ spec, error }) => {
+  const [first, ...rest] = attempts.map(({ spec, toldError }) => {
     const targetId = ids.get(spec.name);
     const start = {
       operationType: "insert",
@@ -76,7 +83,7 @@ function launch(
       target: `zones/${spec.zone}/instances/${spec.name}`,
       ...(targetId === undefined ? {} : { targetId }),
       ...(groupId === undefined ? {} : { groupId }),
-      ...(error === undefined ? {} : { error }),
+      ...(toldError === undefined ? {} : { error: toldError }),
     };
     return world.operations.begin(start, work);
   });

@@ -37,9 +37,7 @@ export const getOperation: ActionHandler = (world, request) =>
 /** zoneOperations.wait: answers when the operation is DONE, or after two minutes. */
 export const waitOperation: ActionHandler = async (world, request) => {
   const operation = operationOf(world, request);
-  const over = new AbortController();
-  await Promise.race([operation.finished, world.clock.sleep(WAIT_MS_MAX, over.signal)]);
-  over.abort();
+  await world.waits.atMost(world.clock, WAIT_MS_MAX, operation.finished);
   return operationDocument(world, operation);
 };
 
