@@ -99,7 +99,7 @@ describe("what Compute Engine is asked for", () => {
     expect(changes()[0]?.params["body"]).toContain('"onHostMaintenance":"MIGRATE"');
   });
 
-  it("a hundred machines in one call, and five calls in all", async () => {
+  it("a hundred machines in one change, and four calls in all", async () => {
     const { rented } = await bench.provider.rent(requestFor([H100_A], 100));
     expect(new Set(rented.map(({ providerNodeId }) => providerNodeId)).size).toBe(100);
     expect(bench.emulator.journal().map(({ action }) => action)).toEqual([
@@ -194,6 +194,37 @@ describe("a rent that goes wrong", () => {
     ).rejects.toMatchObject({
       code: "conflict",
     });
+  });
+
+  it("S4 machines are adopted by their names when the request ids are forgotten", async () => {
+    bench.emulator.configure({ requestMemoryMs: 60_000 });
+    const requests = [requestFor([H100_A], 1, "1"), requestFor([H100_A], 4, "2")];
+    const first = [];
+    for (const request of requests) first.push(await bench.provider.rent(request));
+    await bench.clock.advance(60_000);
+    bench.emulator.configure({ flickerMs: 3_600_000, flickerFraction: 0.5 });
+    for (let repeat = 0; repeat < 12; repeat += 1) {
+      for (const [index, request] of requests.entries()) {
+        const [again] = await Promise.allSettled([bench.provider.rent(request)]);
+        if (again.status === "rejected") {
+          expect(again.reason).toMatchObject({ code: "unavailable", retryable: true });
+        } else {
+          expect(again.value).toEqual(first[index]);
+        }
+      }
+    }
+    expect(bench.emulator.instances()).toHaveLength(5);
+  });
+
+  it("S4 machines are adopted from the list, whatever zone they are in, when ids are forgotten", async () => {
+    bench.emulator.configure({ requestMemoryMs: 60_000 });
+    bench.emulator.setCapacity({ zone: "us-central1-a", instanceCountMax: 2 });
+    const request = requestFor([H100_A, H100_B], 4);
+    const first = await bench.provider.rent(request);
+    await bench.clock.advance(60_000);
+    bench.emulator.setCapacity({ zone: "us-central1-a" });
+    expect((await bench.provider.rent(request)).rented).toEqual(first.rented);
+    expect(bench.emulator.instances()).toHaveLength(4);
   });
 
   it("S5 part of a batch here, part there: each node one machine, each refusal with its reason", async () => {

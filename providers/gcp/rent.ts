@@ -8,9 +8,10 @@
  * when the operation of the one before is DONE, so that no node gets two machines.
  *
  * Limit: Compute Engine forgets request ids some time after (it does not say when). A request
- * that is repeated later than that, after machines of it have been deleted, rents them again.
+ * that is repeated later than that, after machines of it have been deleted, rents them again; and
+ * if such machines are missing from the list at that very moment, the next zone may be tried.
  */
-import { PlatformError, type Clock, type Offer } from "../../core/index.ts";
+import { assertNever, PlatformError, type Clock, type Offer } from "../../core/index.ts";
 import {
   BATCH_TAG,
   type RentedMachine,
@@ -31,7 +32,7 @@ import {
 } from "./launch.ts";
 import type { LaunchSettings } from "./launch.ts";
 import { machineRefOf } from "./listing.ts";
-import { providerNodeIdOf, tagFilter, type MachineRef } from "./names.ts";
+import { providerNodeIdOf, tagFilter, tagsOf, type MachineRef } from "./names.ts";
 import {
   foreignAnswer,
   meaningOf,
@@ -155,7 +156,7 @@ async function rentFrom(means: RentMeans, request: RentRequest, plan: StepPlan):
     operation = await begin(means, request, { ...plan, zone });
   } catch (error) {
     const meaning = meaningOf(error);
-    if (meaning?.kind === "exists") return adopted(means, request, error);
+    if (meaning?.kind === "exists") return { found: await adopted(means, request, plan.names) };
     const message = error instanceof Error ? error.message : String(error);
     if (meaning?.kind === "refused")
       return { found: [], refusal: refusalOf(offer, meaning, message) };
@@ -163,8 +164,8 @@ async function rentFrom(means: RentMeans, request: RentRequest, plan: StepPlan):
   }
   const done = await whenDone(means, request, { zone, operation });
   return request.nodeIds.length === 1
-    ? single(means, request, { offer, zone, done })
-    : many(means, request, { offer, zone, done });
+    ? single(means, request, { ...plan, zone, done })
+    : many(means, request, { ...plan, zone, done });
 }
 
 function begin(
@@ -180,21 +181,20 @@ function begin(
   return calls.bulkInsert(at, bulkBody(request, { offer, names }, settings));
 }
 
-interface DoneStep {
-  readonly offer: Offer;
+interface DoneStep extends StepPlan {
   readonly zone: string;
   readonly done: GcpOperation;
 }
 
 async function single(means: RentMeans, request: RentRequest, step: DoneStep): Promise<Step> {
-  const { offer, done } = step;
+  const { done } = step;
   const failure = failureOf(done);
   if (failure === undefined) {
     const machine = targetOf(done, step);
     if (machine === undefined) throw foreignAnswer(attemptOf(request), detailsOf(request));
     return { found: [machine] };
   }
-  return afterFailure(means, request, { offer, failure });
+  return afterFailure(means, request, { ...step, failure });
 }
 
 /**
@@ -204,7 +204,7 @@ async function single(means: RentMeans, request: RentRequest, step: DoneStep): P
 async function many(means: RentMeans, request: RentRequest, step: DoneStep): Promise<Step> {
   const { offer, zone, done } = step;
   const failure = failureOf(done);
-  if (failure !== undefined) return afterFailure(means, request, { offer, failure });
+  if (failure !== undefined) return afterFailure(means, request, { ...step, failure });
   const counts = countsOf(done);
   if (counts === undefined) throw foreignAnswer(attemptOf(request), detailsOf(request));
   const children = await childrenOf(means, zone, done);
@@ -213,32 +213,20 @@ async function many(means: RentMeans, request: RentRequest, step: DoneStep): Pro
   const found = told.length < counts.created ? await listedMachines(means, request) : told;
   if (found.length < counts.created) throw notYetListed(request, counts.created, found.length);
   const taken = children.filter((child) => isTaken(child));
-  const present = taken.length === 0 ? [] : await presentOf(means, request, taken);
+  const names = taken.map(({ targetLink }) => lastOf(targetLink ?? ""));
+  const present = names.length === 0 ? [] : await adopted(means, request, names);
   const all = [...found, ...present];
   if (counts.created + present.length >= counts.target) return { found: all };
   const reasons = children.flatMap((child) => (isTaken(child) ? [] : (failureOf(child) ?? [])));
   const message = `there are no more ${offer.instanceType}`;
   const [first = { code: "ZONE_RESOURCE_POOL_EXHAUSTED", message }] = reasons;
-  const rest = await afterFailure(means, request, { offer, failure: first });
+  const rest = await afterFailure(means, request, { ...step, failure: first });
   return { ...rest, found: all };
 }
 
 function isTaken(child: GcpOperation): boolean {
   const failure = failureOf(child);
   return failure !== undefined && meaningOfOperation(failure).kind === "exists";
-}
-
-/** The machines whose names were taken already: by this batch, or it is a conflict. */
-async function presentOf(
-  means: RentMeans,
-  request: RentRequest,
-  taken: readonly GcpOperation[],
-): Promise<readonly Found[]> {
-  const names = new Set(taken.map(({ targetLink }) => lastOf(targetLink ?? "")));
-  const present = (await listedMachines(means, request)).filter(({ name }) => names.has(name));
-  const [failure] = taken.flatMap((child) => failureOf(child) ?? []);
-  if (present.length === names.size || failure === undefined) return present;
-  throw operationErrorOf(failure, attemptOf(request), detailsOf(request));
 }
 
 async function childrenOf(
@@ -251,25 +239,58 @@ async function childrenOf(
   return group.filter(({ operationType }) => operationType === "insert");
 }
 
-/** A refusal, or the machines that were there already, or an error. */
+/** A refusal, with the machines that were there already; or an error. */
 async function afterFailure(
   means: RentMeans,
   request: RentRequest,
-  { offer, failure }: { readonly offer: Offer; readonly failure: OperationFailure },
+  { offer, names, failure }: DoneStep & { readonly failure: OperationFailure },
 ): Promise<Step> {
   const meaning = meaningOfOperation(failure);
-  const error = operationErrorOf(failure, attemptOf(request), detailsOf(request));
-  if (meaning.kind === "exists") return adopted(means, request, error);
-  if (meaning.kind === "failed") throw error;
-  const words = `${failure.code}: ${failure.message}`;
-  return { found: [], refusal: refusalOf(offer, meaning, words) };
+  const reason = `${failure.code}: ${failure.message}`;
+  switch (meaning.kind) {
+    case "failed":
+      throw operationErrorOf(failure, attemptOf(request), detailsOf(request));
+    case "refused":
+      return { found: [], refusal: refusalOf(offer, meaning, reason) };
+    case "exists":
+      return { found: await adopted(means, request, names) };
+    default:
+      return assertNever(meaning, "meaning of an operation");
+  }
 }
 
-/** Names that are taken: by this batch, or by somebody else, which is a conflict. */
-async function adopted(means: RentMeans, request: RentRequest, error: unknown): Promise<Step> {
-  const found = await listedMachines(means, request);
-  if (found.length > 0) return { found };
-  throw platformErrorOf(error, attemptOf(request), detailsOf(request));
+/**
+ * The machines of this batch that have the names, of which at least one is taken.
+ *
+ * @throws PlatformError when some are not there: `conflict` when another machine has the first
+ *   of these names, and else `unavailable`, for a list may lag behind.
+ */
+async function adopted(
+  means: RentMeans,
+  request: RentRequest,
+  names: readonly string[],
+): Promise<readonly Found[]> {
+  const found = (await listedMachines(means, request)).filter(({ name }) => names.includes(name));
+  const name = names.find((one) => found.every((machine) => machine.name !== one));
+  if (name === undefined) return found;
+  const holders = await means.calls.aggregateInstances(`name = "${name}"`);
+  const isForeign = holders.some(({ labels }) => !isOfBatch(labels ?? {}, means, request));
+  const what = isForeign ? "another machine has" : "a machine that is not listed yet has";
+  const next = isForeign ? "use new node ids" : "repeat it with the same token";
+  throw new PlatformError(`could not ${attemptOf(request)}: ${what} the name ${name}; ${next}`, {
+    code: isForeign ? "conflict" : "unavailable",
+    retryable: !isForeign,
+    details: { ...detailsOf(request), name },
+  });
+}
+
+function isOfBatch(
+  labels: Readonly<Record<string, string>>,
+  { settings }: RentMeans,
+  { clientToken }: RentRequest,
+): boolean {
+  const tags = tagsOf(labels);
+  return tags[CLUSTER_TAG] === settings.clusterId && tags[BATCH_TAG] === clientToken;
 }
 
 /**
@@ -341,11 +362,13 @@ function refusalOf(
   return { offerId: offer.offerId, reason, scope: scopeOf(meaning, reason, offer) };
 }
 
+/** The error of an operation; of several, one that speaks of a machine that there is. */
 function failureOf({ error }: GcpOperation): OperationFailure | undefined {
-  const [first] = error?.errors ?? [];
-  return first === undefined
-    ? undefined
-    : { code: first.code ?? "UNKNOWN", message: first.message ?? "" };
+  const failures = (error?.errors ?? []).map(({ code, message }) => ({
+    code: code ?? "UNKNOWN",
+    message: message ?? "",
+  }));
+  return failures.find((one) => meaningOfOperation(one).kind === "exists") ?? failures[0];
 }
 
 /** The machine that an insert made; undefined when the operation does not say. */

@@ -1,5 +1,21 @@
 /** Google Cloud prices of the Americas; sources in `../offers.ts`. */
-import type { ZonedRegionPrices } from "./price-row.ts";
+import type { ZonedPriceRow, ZonedRegionPrices } from "./price-row.ts";
+
+/** What us-central1 and us-west1 charge alike, in zones of the same letters. */
+const LOWEST_TIER: readonly ZonedPriceRow[] = [
+  ["g2-standard-96", "abc", 8.00333, 3.35472],
+  ["g2-standard-48", "abc", 4.00166, 1.67736],
+  ["g2-standard-32", "abc", 1.73438, 0.72774],
+  ["g2-standard-24", "abc", 2.00083, 0.83868],
+  ["g2-standard-16", "abc", 1.14721, 0.48102],
+  ["g2-standard-12", "abc", 1.00042, 0.41934],
+  ["g2-standard-8", "abc", 0.85362, 0.35766],
+  ["g2-standard-4", "abc", 0.70683, 0.29598],
+  ["c3-standard-22", "ab", 1.10884, 0.18203],
+  ["n2-standard-16", "ab", 0.77694, 0.25136],
+  ["n2-standard-4", "ab", 0.19424, 0.06284],
+  ["e2-standard-8", "ab", 0.26805, 0.13403],
+];
 
 export const PRICES_AMERICAS: ZonedRegionPrices = {
   "northamerica-northeast1": [
@@ -71,18 +87,7 @@ export const PRICES_AMERICAS: ZonedRegionPrices = {
     ["n1-standard-16+2xV100", "abcf", 5.72, 2.75908],
     ["n1-standard-8+1xT4", "abcf", 0.73, 0.30494],
     ["n1-standard-8+1xV100", "abcf", 2.86, 1.37954],
-    ["g2-standard-96", "abc", 8.00333, 3.35472],
-    ["g2-standard-48", "abc", 4.00166, 1.67736],
-    ["g2-standard-32", "abc", 1.73438, 0.72774],
-    ["g2-standard-24", "abc", 2.00083, 0.83868],
-    ["g2-standard-16", "abc", 1.14721, 0.48102],
-    ["g2-standard-12", "abc", 1.00042, 0.41934],
-    ["g2-standard-8", "abc", 0.85362, 0.35766],
-    ["g2-standard-4", "abc", 0.70683, 0.29598],
-    ["c3-standard-22", "ab", 1.10884, 0.18203],
-    ["n2-standard-16", "ab", 0.77694, 0.25136],
-    ["n2-standard-4", "ab", 0.19424, 0.06284],
-    ["e2-standard-8", "ab", 0.26805, 0.13403],
+    ...LOWEST_TIER,
   ],
   "us-east1": [
     ["a4-highgpu-8g", "b", 90.216, 34.2368],
@@ -180,18 +185,7 @@ export const PRICES_AMERICAS: ZonedRegionPrices = {
     ["n1-standard-16+2xV100", "ab", 5.72, 2.75908],
     ["n1-standard-8+1xT4", "ab", 0.73, 0.30494],
     ["n1-standard-8+1xV100", "ab", 2.86, 1.37954],
-    ["g2-standard-96", "abc", 8.00333, 3.35472],
-    ["g2-standard-48", "abc", 4.00166, 1.67736],
-    ["g2-standard-32", "abc", 1.73438, 0.72774],
-    ["g2-standard-24", "abc", 2.00083, 0.83868],
-    ["g2-standard-16", "abc", 1.14721, 0.48102],
-    ["g2-standard-12", "abc", 1.00042, 0.41934],
-    ["g2-standard-8", "abc", 0.85362, 0.35766],
-    ["g2-standard-4", "abc", 0.70683, 0.29598],
-    ["c3-standard-22", "ab", 1.10884, 0.18203],
-    ["n2-standard-16", "ab", 0.77694, 0.25136],
-    ["n2-standard-4", "ab", 0.19424, 0.06284],
-    ["e2-standard-8", "ab", 0.26805, 0.13403],
+    ...LOWEST_TIER,
   ],
   "us-west2": [
     ["a4-highgpu-8g", "c", 64.44, 30.976],

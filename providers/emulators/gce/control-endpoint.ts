@@ -15,6 +15,7 @@ const settings = z.strictObject({
   flickerMs: count.exactOptional(),
   flickerFraction: fraction.exactOptional(),
   noticeMs: count.exactOptional(),
+  requestMemoryMs: count.exactOptional(),
   latencyMs: count.exactOptional(),
   unreachableZones: z.array(text).exactOptional(),
   stockoutCode: z

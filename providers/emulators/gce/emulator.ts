@@ -65,6 +65,7 @@ const DEFAULT_SETTINGS: EmulatorSettings = {
   flickerMs: 0,
   flickerFraction: 0,
   noticeMs: 30_000,
+  requestMemoryMs: 86_400_000,
   latencyMs: 0,
   unreachableZones: [],
   stockoutCode: "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",

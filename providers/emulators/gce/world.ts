@@ -23,6 +23,8 @@ export interface EmulatorSettings {
   readonly flickerFraction: number;
   /** From a preemption to the end of the process; 30 s as Compute Engine gives Spot machines. */
   readonly noticeMs: number;
+  /** A request id stands for its operation for this long. */
+  readonly requestMemoryMs: number;
   /** Every answer is held back this long. */
   readonly latencyMs: number;
   /** Zones that aggregated listings cannot reach. */

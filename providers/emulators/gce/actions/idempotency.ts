@@ -25,7 +25,10 @@ export function replayed(
   }
   const key = `${what} ${requestId?.toLowerCase() ?? ""}`;
   const known = requestId === undefined ? undefined : world.operations.ofRequest(key);
-  if (known !== undefined) return operationDocument(world, known);
+  const rememberedSinceMs = world.clock.nowMs() - world.settings().requestMemoryMs;
+  if (known !== undefined && known.startedAtMs > rememberedSinceMs) {
+    return operationDocument(world, known);
+  }
   const operation = begin();
   if (requestId !== undefined) world.operations.remember(key, operation);
   return operationDocument(world, operation);
