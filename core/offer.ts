@@ -59,6 +59,8 @@ export interface Offer {
   /** What one whole node has. */
   readonly resources: Resources;
   readonly priceMicroUsdPerHour: number;
+  /** When the provider quoted the price; absent means that it is the catalog's. */
+  readonly pricedAtMs?: number;
   /** Expected reclaims per node-hour as a fraction 0..1; 0 for on-demand. */
   readonly reclaimFractionPerHour: number;
   /** From an accepted rent to a registered agent. */

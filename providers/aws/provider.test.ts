@@ -23,6 +23,7 @@ async function open(options: Partial<AwsProviderOptions> = {}) {
     credentials,
     emulated: true,
     bootMs: BOOT_MS,
+    limitOf: () => ({ burst: 1_000, perSecond: 1_000 }),
     ...options,
   });
   const close = async () => {
@@ -47,13 +48,20 @@ testProvider("aws over the EC2 emulator", async () => {
       for (const quotaGroup of quotaGroups) emulator.setQuota({ quotaGroup, vcpuCountMax: 0 });
     },
     passBoot: () => clock.advance(BOOT_MS),
-    loseNextRentReply: async () =>
+    loseNextRentReply: async () => {
       emulator.injectFault({
         action: "RunInstances",
         when: "after",
         effect: { kind: "reset" },
         times: TRIES,
-      }),
+      });
+      emulator.injectFault({
+        action: "CreateFleet",
+        when: "after",
+        effect: { kind: "reset" },
+        times: TRIES,
+      });
+    },
     breakNextListing: async () =>
       emulator.injectFault({
         action: "DescribeInstances",
@@ -78,7 +86,7 @@ describe("createAwsProvider", () => {
     ({ clock, emulator, provider, close } = await open());
     const offers = await provider.listOffers();
     h100 = offers.find(({ offerId }) => offerId === "aws/us-east-1/*/p5.48xlarge/on-demand")!;
-    spot = offers.find(({ offerId }) => offerId === "aws/us-west-2/*/p5.48xlarge/spot")!;
+    spot = offers.find(({ offerId }) => offerId === "aws/us-west-2/us-west-2a/p5.48xlarge/spot")!;
   });
   afterEach(() => close());
 
@@ -108,7 +116,7 @@ describe("createAwsProvider", () => {
 
   it("tags an instance at birth, hands over the user data and asks for IMDSv2", async () => {
     await rented(h100);
-    const [call] = emulator.journal();
+    const call = emulator.journal().find(({ action }) => action === "RunInstances");
     expect(call?.params).toMatchObject({
       InstanceInitiatedShutdownBehavior: "terminate",
       InstanceType: "p5.48xlarge",

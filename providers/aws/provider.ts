@@ -1,11 +1,19 @@
 /**
  * The AWS adapter of the provider port, over the EC2 API.
  *
- * One client per region. A rent is RunInstances with the caller's token: a reply that is lost
- * leaves the outcome unknown, and the same request sent again finds the same instance. Nothing
- * is kept in memory that a restart would need.
+ * One client per region, one rate limiter for the account. A rent is an instant fleet or a
+ * RunInstances with the caller's token (rent.ts): a reply that is lost leaves the outcome
+ * unknown, and the same request sent again finds the same instances. Nothing is kept in memory
+ * that a restart would need.
  */
-import { assert, PlatformError, type Clock, type Offer } from "../../core/index.ts";
+import {
+  assert,
+  createRng,
+  PlatformError,
+  type Clock,
+  type Offer,
+  type Rng,
+} from "../../core/index.ts";
 import { catalogOffers } from "../catalog/index.ts";
 import type {
   Interruption,
@@ -14,6 +22,7 @@ import type {
   RentOutcome,
   RentRequest,
 } from "../provider.ts";
+import { RateLimiter, type RateLimit } from "../rate-limit.ts";
 import { placeOfRent } from "../rent-request.ts";
 import {
   DEFAULT_AWS_TIMEOUTS,
@@ -23,9 +32,13 @@ import {
   type Ec2Calls,
 } from "./calls.ts";
 import { DEFAULT_IMAGE_ID } from "./launch.ts";
+import { ec2LimitOf } from "./limits.ts";
 import { listInstances, ofCluster, providerNodeOf } from "./listing.ts";
 import { releaseInRegion, splitByRegion } from "./release.ts";
+import { RegionMarket } from "./market.ts";
+import { LearntQuotas } from "./quotas.ts";
 import { rentInRegion } from "./rent.ts";
+import { TemplateSweep } from "./template-sweep.ts";
 import { RECLAIM_REASONS } from "./translate.ts";
 
 export interface AwsProviderOptions {
@@ -34,6 +47,10 @@ export interface AwsProviderOptions {
   /** Machines of other clusters in the same account are neither seen nor touched. */
   readonly clusterId: string;
   readonly clock: Clock;
+  /** For pauses after throttles; absent is fixed by the cluster's id. */
+  readonly rng?: Rng;
+  /** Buckets by `region/Action`; absent means those of EC2. */
+  readonly limitOf?: (api: string) => RateLimit;
   /** Absent means AWS itself; an emulator's address serves all regions. */
   readonly endpoint?: string;
   /** Absent means the SDK's own search: environment, profile, machine role. */
@@ -53,17 +70,24 @@ export interface AwsProviderOptions {
  * @throws PlatformError `invalid_request` without a region.
  */
 export async function createAwsProvider(options: AwsProviderOptions): Promise<Provider> {
-  const { regions, endpoint, credentials } = options;
+  const { regions, endpoint, credentials, clock, clusterId } = options;
   if (regions.length === 0) {
     const message = "the AWS provider has no region; name at least one";
     throw new PlatformError(message, { code: "invalid_request", retryable: false });
   }
+  const rng = options.rng ?? createRng(clusterId);
+  const limiter = new RateLimiter({
+    clock,
+    rng: rng.fork("rates"),
+    limitOf: options.limitOf ?? ec2LimitOf,
+  });
   const timeouts = { ...DEFAULT_AWS_TIMEOUTS, ...options.timeouts };
   const opened = await Promise.all(
     [...new Set(regions)].map((region) =>
       openEc2Calls({
         region,
         timeouts,
+        limiter,
         ...(endpoint === undefined ? {} : { endpoint }),
         ...(credentials === undefined ? {} : { credentials }),
       }),
@@ -76,24 +100,38 @@ class AwsProvider implements Provider {
   readonly cloud = "aws";
   readonly #options: AwsProviderOptions;
   readonly #regions: ReadonlyMap<string, Ec2Calls>;
+  readonly #markets: ReadonlyMap<string, RegionMarket>;
+  readonly #fleets = { forbidden: false };
+  readonly #quotas = new LearntQuotas();
+  readonly #sweep: TemplateSweep;
   /** When each reclaimed instance was first seen as such: EC2 does not say when it happened. */
   #noticedAtMs = new Map<string, number>();
 
   constructor(options: AwsProviderOptions, regions: ReadonlyMap<string, Ec2Calls>) {
     this.#options = options;
     this.#regions = regions;
+    this.#sweep = new TemplateSweep(options.clock, options.clusterId);
+    this.#markets = new Map(
+      [...regions].map(([region, calls]) => [region, new RegionMarket(calls, options.clock)]),
+    );
   }
 
-  listOffers(): Promise<readonly Offer[]> {
+  /** The catalog's offers at the prices of now; it never fails: what is not known is left as is. */
+  async listOffers(): Promise<readonly Offer[]> {
     const { emulated = false, bootMs } = this.#options;
-    return Promise.resolve(
-      catalogOffers({
-        cloud: this.cloud,
-        regions: [...this.#regions.keys()],
-        emulated,
-        ...(bootMs === undefined ? {} : { bootMs }),
+    const nowMs = this.#options.clock.nowMs();
+    const lists = await Promise.all(
+      [...this.#markets].map(([region, market]) => {
+        const query = { cloud: this.cloud, regions: [region], emulated } as const;
+        return market.priced(
+          catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) }),
+        );
       }),
     );
+    return lists
+      .flat()
+      .map((offer) => this.#quotas.applied(offer, nowMs))
+      .sort((a, b) => (a.offerId < b.offerId ? -1 : 1));
   }
 
   async rent(request: RentRequest): Promise<RentOutcome> {
@@ -101,11 +139,12 @@ class AwsProvider implements Provider {
     const { region } = placeOfRent(request, { cloud: this.cloud, regions });
     const calls = this.#regions.get(region);
     assert(calls !== undefined, `region ${region} was checked to be served`);
-    const { clusterId, imageIds } = this.#options;
-    return rentInRegion(calls, request, {
-      clusterId,
-      imageId: imageIds?.[region] ?? DEFAULT_IMAGE_ID,
-    });
+    const { clusterId, imageIds, clock } = this.#options;
+    const imageId = imageIds?.[region] ?? DEFAULT_IMAGE_ID;
+    const desk = { calls, clock, clusterId, imageId, fleets: this.#fleets, sweep: this.#sweep };
+    const outcome = await rentInRegion(desk, request);
+    this.#quotas.learn(outcome.refusals, clock.nowMs());
+    return outcome;
   }
 
   async release(providerNodeIds: readonly string[]): Promise<void> {
@@ -154,9 +193,9 @@ class AwsProvider implements Provider {
     }));
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     for (const calls of this.#regions.values()) calls.close();
-    return Promise.resolve();
+    await Promise.all([...this.#markets.values()].map((market) => market.settled()));
   }
 
   #inEachRegion<T>(ask: (calls: Ec2Calls) => Promise<T>): Promise<readonly T[]> {

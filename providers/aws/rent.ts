@@ -1,154 +1,184 @@
 /**
- * Renting in one region: RunInstances for one offer after the other.
+ * Renting in one region: an instant fleet for a batch, RunInstances for a single machine.
  *
- * Each offer has a token of its own, derived from the request's, so that a repeated request
- * finds the instances of the first. Instances cannot be tagged differently in one call: they get
- * their nodes in the order of their ids, and the tag that names the node afterwards.
+ * A fleet takes many types and zones in one call and gives what there is; RunInstances takes one
+ * and needs no launch template. Where the account may not make fleets, the offers are asked for
+ * one after the other, each under a token of its own, derived from the request's.
+ *
+ * Machines of one call carry the same tags, so a machine of a batch names its batch only: the
+ * nodes get the instances in the order of their ids, and a repeated request gives the same.
  */
 import { createHash } from "node:crypto";
 import type { Instance } from "@aws-sdk/client-ec2";
-import { PlatformError, type Offer } from "../../core/index.ts";
-import type { RentOutcome, RentRefusal, RentRequest } from "../provider.ts";
+import { MS_PER_MINUTE, PlatformError, type Clock, type Offer } from "../../core/index.ts";
+import { BATCH_TAG, type RentOutcome, type RentRefusal, type RentRequest } from "../provider.ts";
 import { attemptOf, detailsOf } from "../rent-request.ts";
 import type { Ec2Calls } from "./calls.ts";
+import { rentByFleet, type Launched, type LaunchResult } from "./fleet.ts";
 import {
   launchInput,
-  NODE_TAG,
   NODES_TAG,
   nodesFingerprint,
   type LaunchPart,
   type LaunchSettings,
 } from "./launch.ts";
 import { listInstances, ofCluster, providerNodeIdOf, providerNodeOf } from "./listing.ts";
-import { foreignAnswer, meaningOf, platformErrorOf } from "./translate.ts";
+import type { TemplateSweep } from "./template-sweep.ts";
+import { foreignAnswer, meaningOf, platformErrorOf, refusalOf } from "./translate.ts";
 
-/** Instances that an offer gave, or why it gave none. */
-type Part =
-  | { readonly kind: "launched"; readonly instances: readonly Instance[] }
-  | { readonly kind: "refused"; readonly refusal: RentRefusal };
+/** What renting in a region needs. */
+export interface RentDesk extends LaunchSettings {
+  readonly calls: Ec2Calls;
+  readonly clock: Clock;
+  /** Remembers that this account may not make fleets, until the process ends. */
+  readonly fleets: { forbidden: boolean };
+  readonly sweep: TemplateSweep;
+}
+
+/** A listing shows instances surely when they are this old. */
+const VISIBLE_AFTER_MS = MS_PER_MINUTE;
 
 /** Rents for all nodes of a request, as far as its offers go. */
-export async function rentInRegion(
-  calls: Ec2Calls,
-  request: RentRequest,
-  settings: LaunchSettings,
-): Promise<RentOutcome> {
-  const found: { readonly instanceId: string; readonly offer: Offer; readonly tagged: boolean }[] =
-    [];
-  const refusals: RentRefusal[] = [];
-  for (const offer of request.offers) {
-    const count = request.nodeIds.length - found.length;
-    if (count === 0) break;
-    const part = await launch(
-      calls,
-      request,
-      { offer, count, clientToken: tokenOf(request, offer) },
-      settings,
-    );
-    if (part.kind === "refused") {
-      refusals.push(part.refusal);
-      continue;
-    }
-    for (const instance of part.instances) {
-      if (instance.InstanceId === undefined) {
-        throw foreignAnswer(attemptOf(request), detailsOf(request));
-      }
-      const tagged = instance.Tags?.some(({ Key }) => Key === NODE_TAG) ?? false;
-      found.push({ instanceId: instance.InstanceId, offer, tagged });
-    }
-    if (part.instances.length < count) refusals.push(noMoreOf(offer, part.instances.length));
-  }
-  found.sort((one, other) => (one.instanceId < other.instanceId ? -1 : 1));
+export async function rentInRegion(desk: RentDesk, request: RentRequest): Promise<RentOutcome> {
+  const { launched, refusals } = await launchAll(desk, request);
+  const found = launched.toSorted((a, b) => (a.instanceId < b.instanceId ? -1 : 1));
   const rented = request.nodeIds.flatMap((nodeId, index) => {
     const machine = found[index];
-    return machine === undefined ? [] : [{ nodeId, ...machine }];
+    if (machine === undefined) return [];
+    const providerNodeId = providerNodeIdOf(desk.calls.region, machine.instanceId);
+    return [{ nodeId, providerNodeId, offerId: machine.offer.offerId }];
   });
-  const untagged = rented.filter(({ tagged }) => !tagged);
-  await Promise.all(untagged.map((one) => tagNode(calls, one.instanceId, one.nodeId)));
-  return {
-    rented: rented.map(({ nodeId, instanceId, offer }) => ({
-      nodeId,
-      providerNodeId: providerNodeIdOf(calls.region, instanceId),
-      offerId: offer.offerId,
-    })),
-    refusals,
-  };
+  return { rented, refusals };
+}
+
+async function launchAll(desk: RentDesk, request: RentRequest): Promise<LaunchResult> {
+  const { offers, nodeIds } = request;
+  const isSimple = offers.length === 1 && (nodeIds.length === 1 || offers[0]?.zone !== undefined);
+  if (isSimple || desk.fleets.forbidden) return launchInTurn(desk, request);
+  const result = await rentByFleet(desk.calls, request, desk);
+  switch (result.kind) {
+    case "answered":
+      await desk.sweep.run(desk.calls);
+      return result;
+    case "forbidden":
+      desk.fleets.forbidden = true;
+      return launchInTurn(desk, request);
+    case "mismatch":
+      return adoptBatch(desk, request, result.error);
+  }
+}
+
+/** RunInstances for one offer after the other, each for what the ones before it did not give. */
+async function launchInTurn(desk: RentDesk, request: RentRequest): Promise<LaunchResult> {
+  const launched: Launched[] = [];
+  const refusals: RentRefusal[] = [];
+  for (const offer of request.offers) {
+    const count = request.nodeIds.length - launched.length;
+    if (count <= 0) break;
+    const part = { offer, count, clientToken: tokenOf(request, offer) };
+    const answer = await launch(desk, request, part);
+    launched.push(...answer.launched);
+    refusals.push(...answer.refusals);
+  }
+  return { launched, refusals };
 }
 
 async function launch(
-  calls: Ec2Calls,
+  desk: RentDesk,
   request: RentRequest,
   part: LaunchPart,
-  settings: LaunchSettings,
-): Promise<Part> {
+): Promise<LaunchResult> {
   try {
-    const { Instances } = await calls.runInstances(launchInput(request, part, settings));
+    const { Instances } = await desk.calls.runInstances(launchInput(request, part, desk));
     if (Instances?.[0]?.InstanceId === undefined) {
       throw foreignAnswer(attemptOf(request), detailsOf(request));
     }
-    return { kind: "launched", instances: Instances };
+    return launchedBy(Instances, request, part);
   } catch (error) {
     if (error instanceof PlatformError) throw error;
-    return afterFailedLaunch({ calls, request, settings, part, error });
+    return afterFailedLaunch(desk, request, part, error);
   }
-}
-
-interface FailedLaunch {
-  readonly calls: Ec2Calls;
-  readonly request: RentRequest;
-  readonly settings: LaunchSettings;
-  readonly part: LaunchPart;
-  readonly error: unknown;
 }
 
 /** A refusal as a value; a token that was used differently is looked up; the rest throws. */
-async function afterFailedLaunch(failed: FailedLaunch): Promise<Part> {
-  const { request, part, error } = failed;
-  const { offerId, quotaGroups } = part.offer;
+async function afterFailedLaunch(
+  ...[desk, request, part, error]: [RentDesk, RentRequest, LaunchPart, unknown]
+): Promise<LaunchResult> {
   const meaning = meaningOf(error);
   if (meaning?.kind === "refused") {
-    const [quotaGroup] = quotaGroups;
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    const scope =
-      meaning.scope === "offer" || quotaGroup === undefined
-        ? ({ kind: "offer" } as const)
-        : ({ kind: "quota", quotaGroup } as const);
-    return { kind: "refused", refusal: { offerId, reason, scope } };
+    return { launched: [], refusals: [refusalOf(part.offer, { meaning, reason })] };
   }
-  const adopted = meaning?.code === "conflict" ? await adopt(failed) : [];
-  if (adopted.length > 0) return { kind: "launched", instances: adopted };
+  if (meaning?.code === "conflict") {
+    const own = await ownInstances(desk, request, {
+      name: "client-token",
+      values: [part.clientToken],
+    });
+    if (own.length > 0) return launchedBy(own, request, part);
+  }
   throw platformErrorOf(error, attemptOf(request), detailsOf(request));
 }
 
-/**
- * The instances that this token already rented for the same nodes: with other parameters, or
- * terminated since. Both are what the token stands for; the listing tells their state.
- */
-async function adopt({
-  calls,
-  request,
-  settings,
-  part,
-}: FailedLaunch): Promise<readonly Instance[]> {
-  const instances = await listInstances(calls, [
-    ofCluster(settings.clusterId),
-    { name: "client-token", values: [part.clientToken] },
-  ]);
-  const fingerprint = nodesFingerprint(request);
-  const isOurs = instances.every((instance) => {
-    const { tags } = providerNodeOf(calls.region, instance);
-    return tags[NODES_TAG] === fingerprint;
+function launchedBy(
+  instances: readonly Instance[],
+  request: RentRequest,
+  { offer, count }: LaunchPart,
+): LaunchResult {
+  const launched = instances.map(({ InstanceId }) => {
+    if (InstanceId === undefined) throw foreignAnswer(attemptOf(request), detailsOf(request));
+    return { instanceId: InstanceId, offer };
   });
-  return isOurs ? instances : [];
+  return { launched, refusals: launched.length < count ? [noMoreOf(offer, launched.length)] : [] };
 }
 
-/** Best effort: a machine without the tag still carries its batch, and a repeat mends it. */
-async function tagNode(calls: Ec2Calls, instanceId: string, nodeId: string): Promise<void> {
-  try {
-    await calls.createTags(instanceId, { [NODE_TAG]: nodeId, Name: nodeId });
-  } catch (error) {
-    if (meaningOf(error) === undefined) throw error;
+/**
+ * The instances that a batch's token already led to, under other parameters: with a changed
+ * address of the server in the user data, say. They are what the token stands for. While some of
+ * them may not be visible yet, the outcome stays open.
+ */
+async function adoptBatch(
+  desk: RentDesk,
+  request: RentRequest,
+  error: unknown,
+): Promise<LaunchResult> {
+  const { offers, nodeIds, clientToken } = request;
+  const own = await ownInstances(desk, request, {
+    name: `tag:${BATCH_TAG}`,
+    values: [clientToken],
+  });
+  const [best] = offers;
+  if (own.length === 0 || best === undefined) {
+    throw platformErrorOf(error, attemptOf(request), detailsOf(request));
   }
+  const launched = own.flatMap(({ InstanceId, InstanceType, Placement }) => {
+    const ofType = offers.filter(({ instanceType }) => instanceType === InstanceType);
+    const offer = ofType.find(({ zone }) => zone === Placement?.AvailabilityZone) ?? ofType[0];
+    return InstanceId === undefined ? [] : [{ instanceId: InstanceId, offer: offer ?? best }];
+  });
+  if (launched.length >= nodeIds.length) return { launched, refusals: [] };
+  const oldestMs = Math.min(...own.map(({ LaunchTime }) => LaunchTime?.getTime() ?? Infinity));
+  if (desk.clock.nowMs() - oldestMs < VISIBLE_AFTER_MS) {
+    throw new PlatformError(
+      `could not ${attemptOf(request)}: its token was used before, and not all that came of it ` +
+        "may be visible yet; repeat it",
+      { code: "unavailable", retryable: true, details: detailsOf(request), cause: error },
+    );
+  }
+  return { launched, refusals: offers.map((offer) => noMoreOf(offer, launched.length)) };
+}
+
+/** Instances that were launched for the same nodes; none when the token served others. */
+async function ownInstances(
+  { calls, clusterId }: RentDesk,
+  request: RentRequest,
+  filter: { readonly name: string; readonly values: readonly string[] },
+): Promise<readonly Instance[]> {
+  const instances = await listInstances(calls, [ofCluster(clusterId), filter]);
+  const fingerprint = nodesFingerprint(request);
+  const isOurs = instances.every(
+    (instance) => providerNodeOf(calls.region, instance).tags[NODES_TAG] === fingerprint,
+  );
+  return isOurs ? instances : [];
 }
 
 function noMoreOf({ offerId, instanceType }: Offer, count: number): RentRefusal {
@@ -156,6 +186,8 @@ function noMoreOf({ offerId, instanceType }: Offer, count: number): RentRefusal 
   return { offerId, reason, scope: { kind: "offer" } };
 }
 
-function tokenOf({ clientToken }: RentRequest, { offerId }: Offer): string {
+/** The request's own token where it is the only one; else one for each offer. */
+function tokenOf({ clientToken, offers }: RentRequest, { offerId }: Offer): string {
+  if (offers.length === 1) return clientToken;
   return createHash("sha256").update(`${clientToken} ${offerId}`).digest("hex");
 }

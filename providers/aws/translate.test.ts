@@ -1,9 +1,12 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { assert } from "../../core/index.ts";
+import { assert, createRng } from "../../core/index.ts";
+import { createManualClock } from "../fake/index.ts";
+import { RateLimiter } from "../rate-limit.ts";
 import { DEFAULT_AWS_TIMEOUTS, openEc2Calls, type Ec2Calls } from "./calls.ts";
 import { errorXml, LISTING_XML } from "./fixtures.ts";
+import { ec2LimitOf } from "./limits.ts";
 import { listInstances, providerNodeOf } from "./listing.ts";
 import { EC2_ERRORS, meaningOf, nodeStateOf, platformErrorOf } from "./translate.ts";
 
@@ -22,6 +25,12 @@ async function replaying(status: number, body: string) {
     endpoint: `http://127.0.0.1:${String(port)}`,
     credentials: { accessKeyId: "AKIAFAKE", secretAccessKey: "fake" },
     timeouts: DEFAULT_AWS_TIMEOUTS,
+    limiter: new RateLimiter({
+      clock: createManualClock(),
+      rng: createRng(1),
+      limitOf: ec2LimitOf,
+      waitMsMax: 0,
+    }),
   });
   const close = () =>
     new Promise((resolve) => {

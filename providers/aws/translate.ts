@@ -7,11 +7,15 @@
 import {
   assertNever,
   messageOf,
+  MS_PER_SECOND,
   PlatformError,
   type ErrorCode,
   type ErrorDetails,
+  type Offer,
 } from "../../core/index.ts";
-import type { ProviderNode } from "../provider.ts";
+import type { ProviderNode, RentRefusal } from "../provider.ts";
+import type { Throttle } from "../rate-limit.ts";
+import { quotaCodeOf } from "./limits.ts";
 
 /** What an EC2 error means for a rent, or for any other call. */
 export type Ec2Meaning =
@@ -51,6 +55,7 @@ export const EC2_ERRORS: readonly Ec2ErrorRow[] = [
   row("SpotMaxPriceTooLow", SHORT, DOCS),
   row("VcpuLimitExceeded", QUOTA, KARPENTER),
   row("MaxSpotInstanceCountExceeded", QUOTA, DOCS),
+  row("MaxFleetCountExceeded", QUOTA, KARPENTER),
   row("InstanceLimitExceeded", QUOTA, DOCS),
   row("RequestLimitExceeded", THROTTLED, DOCS),
   row("EC2ThrottledException", THROTTLED, SDK),
@@ -74,6 +79,9 @@ export const EC2_ERRORS: readonly Ec2ErrorRow[] = [
   row("CredentialsProviderError", NO_AUTH, SDK),
   row("InvalidInstanceID.NotFound", NOT_FOUND, DOCS),
   row("InvalidInstanceID.Malformed", NOT_FOUND, DOCS),
+  row("InvalidLaunchTemplateName.NotFoundException", NOT_FOUND, DOCS),
+  row("InvalidLaunchTemplateId.NotFound", NOT_FOUND, DOCS),
+  row("AuthFailure.ServiceLinkedRoleCreationNotPermitted", NO_AUTH, KARPENTER),
   row("IdempotentParameterMismatch", CONFLICT, DOCS),
   row("IdempotentInstanceTerminated", CONFLICT, DOCS),
   row("TimeoutError", SILENT, SDK),
@@ -112,6 +120,43 @@ export function meaningOf(error: unknown): Ec2Meaning | undefined {
   if (known !== undefined) return known;
   if (NETWORK_CODES.has(code)) return DOWN;
   return status === undefined ? undefined : meaningOfStatus(status);
+}
+
+/** What an error code inside an answer means; a code that is not known speaks of the offer. */
+export function meaningOfCode(code: string): Ec2Meaning {
+  return MEANINGS.get(code) ?? SHORT;
+}
+
+/** Whether EC2 itself stumbled, which says nothing about what was asked for. */
+export function isServiceTrouble(meaning: Ec2Meaning): boolean {
+  return meaning.kind === "failed" && meaning.retryable;
+}
+
+/** A throttle as the rate limiter takes it; EC2 rarely says how long to wait. */
+export function throttleOf(error: unknown): Throttle | undefined {
+  const meaning = meaningOf(error);
+  if (meaning?.kind !== "failed" || meaning.code !== "rate_limited") return undefined;
+  const { $response } = error as { readonly $response?: { readonly headers?: HeaderMap } };
+  const seconds = Number($response?.headers?.["retry-after"]);
+  return seconds > 0 ? { retryAfterMs: seconds * MS_PER_SECOND } : {};
+}
+
+type HeaderMap = Readonly<Record<string, string>>;
+
+/** A refusal of an offer: of itself, of its quota, or of the whole account. */
+export function refusalOf(
+  { offerId, quotaGroups }: Offer,
+  why: { readonly meaning: Ec2Meaning; readonly reason: string },
+): RentRefusal {
+  const { meaning, reason } = why;
+  const [quotaGroup] = quotaGroups;
+  if (meaning.kind === "refused" && meaning.scope === "quota" && quotaGroup !== undefined) {
+    const quota = quotaCodeOf(quotaGroup);
+    const advice = quota === undefined ? "" : `; ask AWS to raise quota ${quota.code}`;
+    return { offerId, reason: reason + advice, scope: { kind: "quota", quotaGroup } };
+  }
+  const isAuth = meaning.kind === "failed" && meaning.code === "auth_failed";
+  return { offerId, reason, scope: isAuth ? { kind: "cloud" } : { kind: "offer" } };
 }
 
 /**

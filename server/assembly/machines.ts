@@ -42,6 +42,9 @@ export async function checkIsolation(config: PlatformConfig): Promise<void> {
   }
 }
 
+/** The emulated cloud has no limits unless they are set. */
+const UNLIMITED = { burst: 10_000, perSecond: 10_000 };
+
 /** The workspace of an embedded platform. */
 export const DEFAULT_WORKSPACE = "default";
 
@@ -66,6 +69,7 @@ export async function openProviders(
         credentials: { accessKeyId: "AKIAEMULATED", secretAccessKey: "emulated" },
         emulated: true,
         bootMs,
+        limitOf: () => UNLIMITED,
       },
     });
   }

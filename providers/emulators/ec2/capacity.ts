@@ -50,8 +50,8 @@ export class Capacity {
   available(candidate: Candidate, instances: readonly Instance[]): number {
     let available = Infinity;
     for (const rule of this.#rules.values()) {
-      if (!matches(rule, candidate)) continue;
-      const used = instances.filter((one) => isLive(one) && matches(rule, one.spec)).length;
+      if (!selects(rule, candidate)) continue;
+      const used = instances.filter((one) => isLive(one) && selects(rule, one.spec)).length;
       available = Math.min(available, (rule.instanceCountMax ?? Infinity) - used);
     }
     return Math.max(0, available);
@@ -72,7 +72,8 @@ export class Capacity {
   }
 }
 
-function matches(selector: CapacitySelector, candidate: Candidate): boolean {
+/** Whether a selector counts an instance of this kind. */
+export function selects(selector: CapacitySelector, candidate: Candidate): boolean {
   const { instanceType, region, zone, market } = selector;
   return (
     (instanceType ?? candidate.shape.instanceType) === candidate.shape.instanceType &&

@@ -26,21 +26,26 @@ type Route = (controls: Ec2EmulatorControls, body: unknown) => unknown;
 const JSON_TYPE = "application/json";
 const count = z.number().int().nonnegative();
 const text = z.string().min(1);
+const fraction = z.number().min(0).max(1);
+const positive = z.number().positive();
 
 const settings = z.strictObject({
+  flickerMs: count.exactOptional(),
+  flickerFraction: fraction.exactOptional(),
   bootMs: count.exactOptional(),
   shutdownMs: count.exactOptional(),
   visibilityMs: count.exactOptional(),
   terminatedListedMs: count.exactOptional(),
 });
 
-const capacityRule = z.strictObject({
+const selector = {
   instanceType: text.exactOptional(),
   region: text.exactOptional(),
   zone: text.exactOptional(),
   market: z.enum(["on-demand", "spot"]).exactOptional(),
-  instanceCountMax: count.exactOptional(),
-});
+};
+
+const capacityRule = z.strictObject({ ...selector, instanceCountMax: count.exactOptional() });
 
 const quotaRule = z.strictObject({ quotaGroup: text, vcpuCountMax: count.exactOptional() });
 
@@ -65,7 +70,51 @@ const fault = z.strictObject({
   params: z.record(z.string(), z.string()).exactOptional(),
   skipCount: count.exactOptional(),
   times: count.min(1).exactOptional(),
+  fraction: fraction.exactOptional(),
 });
+
+const rateLimitRule = z.strictObject({
+  action: text.exactOptional(),
+  perSecond: positive.exactOptional(),
+  burst: count.min(1).exactOptional(),
+});
+
+const spotPriceRule = z.strictObject({
+  region: text,
+  instanceType: text,
+  zone: text.exactOptional(),
+  usdPerHour: positive,
+});
+
+const priceWalk = z.strictObject({ everyMs: count.min(1), spreadFraction: fraction });
+
+const fateRule = z.strictObject({
+  ...selector,
+  fate: z.enum(["dies-at-boot", "never-starts"]),
+  reasonCode: text.exactOptional(),
+  times: count.min(1).exactOptional(),
+});
+
+const preemption = z.strictObject({
+  ...selector,
+  instanceId: text.exactOptional(),
+  fraction: fraction.exactOptional(),
+  noticeMs: count.exactOptional(),
+  withNotice: z.boolean().exactOptional(),
+});
+
+const change = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("capacity"), rule: capacityRule }),
+  z.strictObject({ kind: z.literal("quota"), rule: quotaRule }),
+  z.strictObject({ kind: z.literal("spot-price"), rule: spotPriceRule }),
+  z.strictObject({ kind: z.literal("rate-limit"), rule: rateLimitRule }),
+  z.strictObject({ kind: z.literal("fate"), rule: fateRule }),
+  z.strictObject({ kind: z.literal("fault"), fault }),
+  z.strictObject({ kind: z.literal("clear-faults") }),
+  z.strictObject({ kind: z.literal("preempt"), preemption }),
+]);
+
+const scheduledChange = z.strictObject({ afterMs: count, change });
 
 const instanceRef = z.strictObject({ instanceId: text });
 
@@ -78,6 +127,17 @@ const ROUTES: Readonly<Record<string, Route>> = {
   "POST quota": (controls, body) => controls.setQuota(quotaRule.parse(body)),
   "POST faults": (controls, body) => controls.injectFault(fault.parse(body)),
   "DELETE faults": (controls) => controls.clearFaults(),
+  "POST rate-limits": (controls, body) => controls.setRateLimit(rateLimitRule.parse(body)),
+  "POST spot-prices": (controls, body) => controls.setSpotPrice(spotPriceRule.parse(body)),
+  "POST price-walk": (controls, body) => controls.setPriceWalk(priceWalk.parse(body)),
+  "DELETE price-walk": (controls) => controls.setPriceWalk(undefined),
+  "POST fates": (controls, body) => controls.setFate(fateRule.parse(body)),
+  "POST preempt": (controls, body) => ({
+    instanceIds: controls.preempt(preemption.parse(body)),
+  }),
+  "POST rebalance": (controls, body) =>
+    controls.recommendRebalance(instanceRef.parse(body).instanceId),
+  "POST schedule": (controls, body) => controls.schedule(scheduledChange.parse(body)),
   "POST reclaim": (controls, body) => controls.reclaim(instanceRef.parse(body).instanceId),
 };
 

@@ -1,10 +1,15 @@
 /** What a test or an operator can see and set of a running emulator. */
-import { PlatformError } from "../../../core/index.ts";
+import { assertNever } from "../../../core/index.ts";
 import type { CapacityRule, QuotaRule } from "./capacity.ts";
+import type { FateRule } from "./fates.ts";
 import type { Fault, FaultBoard } from "./faults.ts";
 import type { InstanceState, Market, StateReason } from "./instance.ts";
 import type { Journal, JournalEntry } from "./journal.ts";
 import type { InstanceEvent } from "./launcher.ts";
+import { preempt, recommendRebalance, type Preemption } from "./preempt.ts";
+import type { RateLimitRule } from "./rate-limits.ts";
+import type { CloudChange, ScheduledChange } from "./schedule.ts";
+import type { PriceWalk, SpotPriceRule } from "./spot-market.ts";
 import type { EmulatorSettings, World } from "./world.ts";
 
 /** An instance as seen from outside; its user data is not shown, it may hold secrets. */
@@ -29,12 +34,32 @@ export interface Ec2EmulatorControls {
   setQuota(rule: QuotaRule): void;
   injectFault(fault: Fault): void;
   clearFaults(): void;
+  /** Limits how often actions may be called; more is answered with `RequestLimitExceeded`. */
+  setRateLimit(rule: RateLimitRule): void;
+  /** Sets a spot price from now on. */
+  setSpotPrice(rule: SpotPriceRule): void;
+  /** Lets spot prices move by themselves; absent stops them. */
+  setPriceWalk(walk: PriceWalk | undefined): void;
+  /** Decides what becomes of the next instances that match. */
+  setFate(rule: FateRule): void;
   /**
    * Takes a spot instance back at once, as EC2 does when no notice reaches anyone.
    *
    * @throws PlatformError `not_found`; `invalid_request` for an on-demand instance.
    */
   reclaim(instanceId: string): void;
+  /**
+   * Begins to take spot instances back, with the notice on their metadata; gives their ids.
+   *
+   * @throws PlatformError `not_found`; `invalid_request` for an on-demand instance.
+   */
+  preempt(preemption: Preemption): readonly string[];
+  /** Lets an instance's metadata say that it is likely to be taken back. */
+  recommendRebalance(instanceId: string): void;
+  /** Plans a change ahead. */
+  schedule(change: ScheduledChange): void;
+  /** Where the metadata service of an instance is. */
+  metadataUrl(instanceId: string): string;
   /** All instances not yet forgotten, visible to clients or not, in launch order. */
   instances(): readonly InstanceView[];
   /** The latest 10,000 calls, oldest first. */
@@ -49,6 +74,7 @@ export interface ControlledState {
   readonly faults: FaultBoard;
   readonly journal: Journal;
   readonly changeSettings: (changes: Partial<EmulatorSettings>) => void;
+  readonly metadataUrlOf: (instanceId: string) => string;
 }
 
 /** Controls over one emulator's state. */
@@ -61,30 +87,57 @@ export function controlsOf(state: ControlledState): Ec2EmulatorControls {
     setQuota: (rule) => world.capacity.setQuota(rule),
     injectFault: (fault) => faults.add(fault),
     clearFaults: () => faults.clear(),
-    reclaim: (instanceId) => reclaim(world, instanceId),
+    setRateLimit: (rule) => world.limits.set(rule),
+    setSpotPrice: (rule) => world.spot.setPrice(rule, world.clock.nowMs()),
+    setPriceWalk: (walk) => world.spot.setWalk(walk),
+    setFate: (rule) => world.fates.add(rule),
+    reclaim: (instanceId) => void preempt(world, { instanceId, noticeMs: 0, withNotice: false }),
+    preempt: (preemption) => preempt(world, preemption),
+    recommendRebalance: (instanceId) => recommendRebalance(world, instanceId),
+    schedule: ({ afterMs, change }) =>
+      world.timetable.after(afterMs, () => applyChange(world, faults, change)),
+    metadataUrl: state.metadataUrlOf,
     instances: () => world.fleet.all().map(viewOf),
     journal: () => journal.entries(),
     onInstanceEvent: (listener) => world.fleet.onEvent(listener),
   };
 }
 
-function reclaim(world: World, instanceId: string): void {
-  const instance = world.fleet.find(instanceId);
-  if (instance === undefined) throw refuse("not_found", instanceId, "there is no such instance");
-  if (instance.spec.market !== "spot") {
-    throw refuse("invalid_request", instanceId, "only spot instances are reclaimed");
+/** Makes one scheduled change. */
+function applyChange(world: World, faults: FaultBoard, change: CloudChange): void {
+  switch (change.kind) {
+    case "capacity":
+      world.capacity.setCapacity(change.rule);
+      return;
+    case "quota":
+      world.capacity.setQuota(change.rule);
+      return;
+    case "spot-price":
+      world.spot.setPrice(change.rule, world.clock.nowMs());
+      return;
+    case "rate-limit":
+      world.limits.set(change.rule);
+      return;
+    case "fate":
+      world.fates.add(change.rule);
+      return;
+    case "fault":
+      faults.add(change.fault);
+      return;
+    case "clear-faults":
+      faults.clear();
+      return;
+    case "preempt":
+      // An instance that is gone by then needs no taking back.
+      if (isKnown(world, change.preemption.instanceId)) preempt(world, change.preemption);
+      return;
+    default:
+      assertNever(change, "scheduled change");
   }
-  const code = "Server.SpotInstanceTermination";
-  world.fleet.terminate(instance, { code, message: `${code}: Spot instance termination` });
 }
 
-function refuse(
-  code: "not_found" | "invalid_request",
-  instanceId: string,
-  why: string,
-): PlatformError {
-  const message = `cannot reclaim ${instanceId}: ${why}`;
-  return new PlatformError(message, { code, retryable: false, details: { instanceId } });
+function isKnown(world: World, instanceId: string | undefined): boolean {
+  return instanceId === undefined || world.fleet.find(instanceId) !== undefined;
 }
 
 function viewOf(instance: ReturnType<World["fleet"]["all"]>[number]): InstanceView {

@@ -13,12 +13,17 @@ import { catalogRegions } from "../../catalog/index.ts";
 import { Capacity } from "./capacity.ts";
 import { answerControl, CONTROL_PREFIX } from "./control-endpoint.ts";
 import { controlsOf, type ControlledState, type Ec2EmulatorControls } from "./controls.ts";
+import { Fates } from "./fates.ts";
 import { FaultBoard } from "./faults.ts";
 import { EmulatedFleet } from "./fleet.ts";
 import { headerOf, readBody, send } from "./http.ts";
 import { Journal } from "./journal.ts";
 import type { InstanceLauncher } from "./launcher.ts";
+import { METADATA_PREFIX, MetadataEndpoint } from "./metadata-endpoint.ts";
 import { answerQuery } from "./query-endpoint.ts";
+import { RateLimits } from "./rate-limits.ts";
+import { SpotMarket } from "./spot-market.ts";
+import { Timetable } from "./timetable.ts";
 import type { EmulatorSettings } from "./world.ts";
 
 export interface Ec2EmulatorOptions {
@@ -51,49 +56,71 @@ const DEFAULT_EMULATOR_SETTINGS: EmulatorSettings = {
   shutdownMs: 0,
   visibilityMs: 0,
   terminatedListedMs: MS_PER_HOUR,
+  flickerMs: 0,
+  flickerFraction: 0,
 };
 
 /** Starts an emulator on the loopback interface. Rejects when the port is taken. */
 export async function startEc2Emulator(options: Ec2EmulatorOptions): Promise<Ec2Emulator> {
-  const state = stateOf(options);
+  const address = { origin: "" };
+  const state = stateOf(options, address);
+  const metadata = new MetadataEndpoint(state.world);
   const controls = controlsOf(state);
   const server = createServer((request, response) => {
-    serve(state, controls, request, response).catch((error: unknown) => {
+    serve({ state, controls, metadata }, request, response).catch((error: unknown) => {
       // A client that goes away in the middle of its request is no bug.
       if (request.complete) reportBug(error, response);
     });
   });
   await listen(server, options.port ?? 0);
+  address.origin = `http://127.0.0.1:${addressOf(server).port}`;
   let closed: Promise<void> | undefined;
   return {
     ...controls,
-    endpoint: `http://127.0.0.1:${addressOf(server).port}`,
+    endpoint: address.origin,
     close: () => (closed ??= close(state, server)),
   };
 }
 
-function stateOf(options: Ec2EmulatorOptions): ControlledState {
+function stateOf(
+  options: Ec2EmulatorOptions,
+  address: { readonly origin: string },
+): ControlledState {
   const { clock, launcher, regions = catalogRegions("aws"), seed = randomUUID() } = options;
   const rng = createRng(seed);
   let settings: EmulatorSettings = { ...DEFAULT_EMULATOR_SETTINGS, ...options.settings };
+  const fates = new Fates();
+  const metadataUrlOf = (instanceId: string): string =>
+    `${address.origin}${METADATA_PREFIX}${instanceId}`;
   const fleet = new EmulatedFleet({
     clock,
     rng: rng.fork("instances"),
     ...(launcher === undefined ? {} : { launcher }),
     delays: () => settings,
+    fateOf: (spec) => fates.draw(spec),
+    metadataUrlOf,
   });
+  const world = {
+    clock,
+    rng: rng.fork("requests"),
+    regions,
+    settings: () => settings,
+    fleet,
+    capacity: new Capacity(),
+    tokens: new Map(),
+    fleetTokens: new Map(),
+    templates: [],
+    spot: new SpotMarket(seed, clock.nowMs()),
+    fates,
+    limits: new RateLimits(clock),
+    timetable: new Timetable(clock),
+  };
+  const faults = new FaultBoard(rng.fork("faults"));
   return {
-    world: {
-      clock,
-      rng: rng.fork("requests"),
-      regions,
-      settings: () => settings,
-      fleet,
-      capacity: new Capacity(),
-      tokens: new Map(),
-    },
-    faults: new FaultBoard(),
+    world,
+    faults,
     journal: new Journal(),
+    metadataUrlOf,
     changeSettings: (changes) => {
       settings = { ...settings, ...changes };
     },
@@ -108,9 +135,14 @@ function reportBug(error: unknown, response: ServerResponse): void {
   else send(response, { status: 500, contentType: "text/plain", body });
 }
 
+interface Served {
+  readonly state: ControlledState;
+  readonly controls: Ec2EmulatorControls;
+  readonly metadata: MetadataEndpoint;
+}
+
 async function serve(
-  state: ControlledState,
-  controls: Ec2EmulatorControls,
+  { state, controls, metadata }: Served,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -128,6 +160,8 @@ async function serve(
       body,
     };
     send(response, answerControl(controls, control));
+  } else if (path.startsWith(METADATA_PREFIX)) {
+    send(response, metadata.answer(request, path));
   } else if (method === "POST" && path === "/") {
     answerQuery(state, request, body, response);
   } else {
@@ -153,6 +187,7 @@ function addressOf(server: Server): AddressInfo {
 }
 
 async function close({ world }: ControlledState, server: Server): Promise<void> {
+  world.timetable.close();
   const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
   const code = "Server.ScheduledStop";

@@ -1,5 +1,5 @@
 /** Faults that wait for the calls they match. */
-import { assertNever } from "../../../core/index.ts";
+import { assertNever, type Rng } from "../../../core/index.ts";
 import type { QueryParams } from "./query.ts";
 
 /** What happens instead of the proper answer. */
@@ -36,8 +36,13 @@ export interface Fault {
   readonly params?: Readonly<Record<string, string>>;
   /** Matching calls that pass before the first that is struck; 0 when absent. */
   readonly skipCount?: number;
-  /** Calls that are struck, each try of a client counted; 1 when absent. */
+  /**
+   * Calls that are struck, each try of a client counted; absent means 1, or without end for a
+   * fault that strikes by chance.
+   */
   readonly times?: number;
+  /** Chance that a matching call is struck, 0..1, drawn from the emulator's seed; 1 when absent. */
+  readonly fraction?: number;
 }
 
 interface WaitingFault {
@@ -48,10 +53,15 @@ interface WaitingFault {
 
 /** The faults in force, oldest first. */
 export class FaultBoard {
+  readonly #rng: Rng;
   #waiting: WaitingFault[] = [];
 
+  constructor(rng: Rng) {
+    this.#rng = rng;
+  }
+
   add(fault: Fault): void {
-    const { skipCount = 0, times = 1 } = fault;
+    const { skipCount = 0, times = fault.fraction === undefined ? 1 : Infinity } = fault;
     this.#waiting.push({ fault, skipsLeft: skipCount, timesLeft: times });
   }
 
@@ -63,6 +73,8 @@ export class FaultBoard {
   take(action: string, region: string, params: QueryParams): Fault | undefined {
     for (const waiting of this.#waiting) {
       if (!strikes(waiting.fault, action, region, params)) continue;
+      const { fraction = 1 } = waiting.fault;
+      if (fraction < 1 && this.#rng.next() >= fraction) continue;
       if (waiting.skipsLeft > 0) {
         waiting.skipsLeft -= 1;
         continue;

@@ -7,6 +7,7 @@
  */
 import { messageOf, type Clock, type Rng } from "../../../core/index.ts";
 import { isLive, type Instance, type InstanceState } from "./instance.ts";
+import type { DrawnFate } from "./fates.ts";
 import type { LaunchSpec, StateReason } from "./instance.ts";
 import type { InstanceEvent, InstanceLauncher, InstanceProcess } from "./launcher.ts";
 
@@ -14,6 +15,10 @@ export interface FleetOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly launcher?: InstanceLauncher;
+  /** What goes wrong with an instance that is launched now. */
+  readonly fateOf?: (spec: LaunchSpec) => DrawnFate | undefined;
+  /** Where the metadata of an instance is read, for its launcher. */
+  readonly metadataUrlOf?: (instanceId: string) => string;
   /** Read when a delay begins. */
   readonly delays: () => { readonly bootMs: number; readonly shutdownMs: number };
 }
@@ -59,6 +64,7 @@ export class EmulatedFleet {
     const rng = this.#options.rng.fork(`reservation-${this.#reservationCount++}`);
     const reservationId = `r-0${hex(rng, 16)}`;
     return Array.from({ length: count }, () => {
+      const fate = this.#options.fateOf?.(spec);
       const instance: Instance = {
         instanceId: `i-0${hex(rng, 16)}`,
         reservationId,
@@ -66,6 +72,7 @@ export class EmulatedFleet {
         spec,
         launchedAtMs: this.#options.clock.nowMs(),
         tags: new Map(Object.entries(spec.tags)),
+        ...(fate === undefined ? {} : { fate }),
         state: "pending",
       };
       this.#begin(instance);
@@ -106,13 +113,18 @@ export class EmulatedFleet {
   async #live(instance: Instance, ending: AbortSignal): Promise<void> {
     const { clock, delays } = this.#options;
     await clock.sleep(delays().bootMs, ending);
-    const cause = ending.aborted ? undefined : await this.#run(instance, ending);
+    const cause = ending.aborted ? undefined : await this.#bootAndRun(instance, ending);
     if (isLive(instance)) this.terminate(instance, cause ?? EXITED);
     else if (cause !== undefined) instance.stateReason = cause;
     await clock.sleep(delays().shutdownMs, this.#closing.signal);
     instance.terminatedAtMs = clock.nowMs();
     this.#endings.delete(instance.instanceId);
     this.#enter(instance, "terminated");
+  }
+
+  async #bootAndRun(instance: Instance, ending: AbortSignal): Promise<StateReason | undefined> {
+    if (instance.fate?.fate === "dies-at-boot") return instance.fate.reason;
+    return this.#run(instance, ending);
   }
 
   /** Runs until the process ends or `ending` aborts. @returns why, when it failed. */
@@ -132,7 +144,8 @@ export class EmulatedFleet {
     }
   }
 
-  async #start({ instanceId, spec }: Instance): Promise<InstanceProcess | undefined> {
+  async #start({ instanceId, spec, fate }: Instance): Promise<InstanceProcess | undefined> {
+    if (fate?.fate === "never-starts") return undefined;
     const { region, zone, market, userData, shape } = spec;
     const { instanceType, resources, gpuType } = shape;
     return this.#options.launcher?.launch({
@@ -142,6 +155,7 @@ export class EmulatedFleet {
       zone,
       market,
       userData,
+      metadataUrl: this.#options.metadataUrlOf?.(instanceId) ?? "",
       resources,
       ...(gpuType === undefined ? {} : { gpuType }),
     });

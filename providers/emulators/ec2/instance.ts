@@ -1,4 +1,5 @@
 import type { InstanceShape } from "../../catalog/index.ts";
+import type { DrawnFate } from "./fates.ts";
 
 /** State codes of the EC2 API reference, type InstanceState. */
 export const STATE_CODES = {
@@ -39,7 +40,13 @@ export interface Instance {
   readonly spec: LaunchSpec;
   readonly launchedAtMs: number;
   readonly tags: Map<string, string>;
+  /** What goes wrong with it; absent when nothing does. */
+  readonly fate?: DrawnFate;
   state: InstanceState;
+  /** The notice that it will be taken back, as its metadata tells. */
+  interruption?: { readonly noticedAtMs: number; readonly endsAtMs: number };
+  /** When its metadata began to recommend that it be replaced. */
+  rebalanceNoticedAtMs?: number;
   stateReason?: StateReason;
   terminatedAtMs?: number;
 }

@@ -11,6 +11,8 @@ export interface InstanceLaunch {
   readonly market: Market;
   /** As the client sent it, decoded from base64; may hold secrets. */
   readonly userData: string;
+  /** Where it reads its metadata: the emulator's stand-in for `http://169.254.169.254`. */
+  readonly metadataUrl: string;
   readonly resources: Resources;
   /** Absent on machines without GPUs. */
   readonly gpuType?: GpuType;

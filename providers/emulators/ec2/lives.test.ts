@@ -74,6 +74,7 @@ describe("an instance's life", () => {
         zone: "us-east-1a",
         market: "spot",
         userData: "hello",
+        metadataUrl: "",
         resources: shape.resources,
         gpuType: "H100",
       },

@@ -47,8 +47,9 @@ export function answerQuery(
   response: ServerResponse,
 ): void {
   const call = callOf(world, request, body);
-  const fault = faults.take(call.action, call.region, call.params);
-  const outcome = fault === undefined ? apply(world, call) : struck(world, call, fault);
+  const isWithinRate = world.limits.take(call.action);
+  const fault = isWithinRate ? faults.take(call.action, call.region, call.params) : undefined;
+  const outcome = isWithinRate ? outcomeOf(world, call, fault) : throttled(call);
   const { answer, applied, failure } = outcome;
   const tries = /attempt=(\d+)/.exec(headerOf(request, "amz-sdk-request"));
   const { params, ...what } = call;
@@ -66,6 +67,15 @@ export function answerQuery(
   );
   if (answer !== undefined) send(response, answer, { "x-amzn-requestid": call.requestId });
   else if (fault?.effect.kind === "reset") request.socket.resetAndDestroy();
+}
+
+function outcomeOf(world: World, call: Call, fault: Fault | undefined): Outcome {
+  return fault === undefined ? apply(world, call) : struck(world, call, fault);
+}
+
+function throttled(call: Call): Outcome {
+  const error = new Ec2Error("RequestLimitExceeded", "Request limit exceeded.", 503);
+  return { answer: errorAnswer(call, error), applied: false, failure: error.code };
 }
 
 function callOf(world: World, request: IncomingMessage, body: string): Call {

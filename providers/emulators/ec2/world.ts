@@ -2,8 +2,12 @@
 import type { Clock, Rng } from "../../../core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { EmulatedFleet } from "./fleet.ts";
+import type { Fates } from "./fates.ts";
 import type { Instance } from "./instance.ts";
 import type { QueryParams } from "./query.ts";
+import type { RateLimits } from "./rate-limits.ts";
+import type { SpotMarket } from "./spot-market.ts";
+import type { Timetable } from "./timetable.ts";
 import type { XmlValue } from "./xml.ts";
 
 /** Delays that can be changed while the emulator runs. */
@@ -16,6 +20,29 @@ export interface EmulatorSettings {
   readonly visibilityMs: number;
   /** A terminated instance stays listed for this long; EC2 says about an hour. */
   readonly terminatedListedMs: number;
+  /** An instance younger than this may be missing from a listing, as listings of EC2 flicker. */
+  readonly flickerMs: number;
+  /** Chance that a listing misses such an instance, 0..1. */
+  readonly flickerFraction: number;
+}
+
+/** A launch template. */
+export interface LaunchTemplate {
+  readonly templateId: string;
+  /** Counts up, for pages. */
+  readonly sequence: number;
+  readonly name: string;
+  readonly region: string;
+  /** The parameters below `LaunchTemplateData`. */
+  readonly data: QueryParams;
+  readonly createdAtMs: number;
+  readonly clientToken?: string;
+}
+
+/** A fleet that a client token stands for. */
+export interface FleetTokenUse {
+  readonly fingerprint: string;
+  readonly answer: Readonly<Record<string, XmlValue>>;
 }
 
 /** A launch that a client token stands for. */
@@ -34,6 +61,14 @@ export interface World {
   readonly capacity: Capacity;
   /** By region, zone and client token. */
   readonly tokens: Map<string, TokenUse>;
+  /** By region and client token. */
+  readonly fleetTokens: Map<string, FleetTokenUse>;
+  /** In the order they were made. */
+  readonly templates: LaunchTemplate[];
+  readonly spot: SpotMarket;
+  readonly fates: Fates;
+  readonly limits: RateLimits;
+  readonly timetable: Timetable;
 }
 
 /** One call of an action. */
@@ -57,11 +92,15 @@ export function zonesOf(region: string): readonly string[] {
 
 /** Instances of a region that a call can see by now, in launch order. */
 export function visibleInstances(world: World, region: string): readonly Instance[] {
-  const { visibilityMs, terminatedListedMs } = world.settings();
+  const { visibilityMs, terminatedListedMs, flickerMs, flickerFraction } = world.settings();
   const nowMs = world.clock.nowMs();
   world.fleet.forgetTerminatedBefore(nowMs - terminatedListedMs);
   return world.fleet
     .all()
     .filter(({ spec }) => spec.region === region)
-    .filter(({ launchedAtMs }) => nowMs - launchedAtMs >= visibilityMs);
+    .filter(({ launchedAtMs }) => {
+      const ageMs = nowMs - launchedAtMs;
+      if (ageMs < visibilityMs) return false;
+      return ageMs >= flickerMs || world.rng.next() >= flickerFraction;
+    });
 }

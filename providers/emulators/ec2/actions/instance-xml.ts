@@ -45,6 +45,6 @@ function instanceXml(instance: Instance): XmlValue {
 }
 
 /** An address of 10.0.0.0/8, different for the first 16 million instances. */
-function privateAddress(sequence: number): string {
+export function privateAddress(sequence: number): string {
   return ["10", sequence >> 16, sequence >> 8, sequence].map((n) => Number(n) & 255).join(".");
 }

@@ -1,4 +1,4 @@
-/** Reads and checks what RunInstances asks for. */
+/** Reads and checks what RunInstances and launch templates ask for. */
 import { instanceShape } from "../../../catalog/index.ts";
 import { Ec2Error } from "../ec2-error.ts";
 import type { LaunchSpec, Market } from "../instance.ts";
@@ -51,6 +51,13 @@ export function readLaunch({ region, params }: ActionRequest): WantedLaunch {
   };
 }
 
+/** What an instance takes from a launch template. */
+export function templateSpecOf(
+  data: QueryParams,
+): Pick<LaunchSpec, "imageId" | "userData" | "tags"> {
+  return { imageId: imageIdOf(data), userData: userDataOf(data), tags: instanceTagsOf(data) };
+}
+
 /** Tags of a list `prefix.N.Key`, `prefix.N.Value`. @throws Ec2Error for a bad tag. */
 export function tagsOf(params: QueryParams, prefix: string): Readonly<Record<string, string>> {
   const tags = structsOf(params, prefix).map(
@@ -83,7 +90,8 @@ function marketOf(params: QueryParams): Market {
   throw invalid(type, "MarketType", "this emulator has the market spot only");
 }
 
-function clientTokenOf(params: QueryParams): string | undefined {
+/** @throws Ec2Error for a token that is too long or not ASCII. */
+export function clientTokenOf(params: QueryParams): string | undefined {
   const token = params.get("ClientToken");
   if (token === undefined) return undefined;
   if (/^[\x20-\x7e]*$/.test(token) && token.length <= TOKEN_LENGTH_MAX) return token;
@@ -103,7 +111,8 @@ function userDataOf(params: QueryParams): string {
   );
 }
 
-function instanceTagsOf(params: QueryParams): Readonly<Record<string, string>> {
+/** Tags for instances among the tag specifications of a call. */
+export function instanceTagsOf(params: QueryParams): Readonly<Record<string, string>> {
   const tags: Record<string, string> = {};
   for (const specification of structsOf(params, "TagSpecification")) {
     if (specification.get("ResourceType") !== "instance") continue;

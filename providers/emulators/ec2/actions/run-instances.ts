@@ -23,9 +23,9 @@ export const runInstances: ActionHandler = (world, request) => {
   const use = clientToken === undefined ? undefined : world.tokens.get(key);
   if (use !== undefined) return replay(use, fingerprint);
   checkSold(wanted);
-  checkPrice(wanted);
+  checkPrice(world, wanted);
   if (wanted.dryRun) throw dryRun();
-  checkQuota(world, wanted);
+  checkQuota(world, { ...wanted, countMax: wanted.countMin });
   const { zone, count } = placeOf(world, wanted);
   const instances = world.fleet.launch({ ...wanted.spec, zone }, count);
   if (clientToken !== undefined) world.tokens.set(key, { fingerprint, instances });
@@ -33,19 +33,22 @@ export const runInstances: ActionHandler = (world, request) => {
 };
 
 function replay(use: TokenUse, fingerprint: string): Readonly<Record<string, XmlValue>> {
-  if (use.fingerprint !== fingerprint) {
-    throw new Ec2Error(
-      "IdempotentParameterMismatch",
-      "Arguments on this idempotent request are inconsistent with arguments used in previous " +
-        "request(s).",
-    );
-  }
+  if (use.fingerprint !== fingerprint) throw mismatch();
   if (use.instances.some(({ state }) => state !== "terminated")) {
     return reservationXml(use.instances);
   }
   throw new Ec2Error(
     "IdempotentInstanceTerminated",
     "The client token of this request belongs to instances that have been terminated.",
+  );
+}
+
+/** The error for a used token with other parameters. */
+export function mismatch(): Ec2Error {
+  return new Ec2Error(
+    "IdempotentParameterMismatch",
+    "Arguments on this idempotent request are inconsistent with arguments used in previous " +
+      "request(s).",
   );
 }
 
@@ -56,7 +59,7 @@ export function dryRun(): Ec2Error {
 }
 
 /** The parameters that must be equal under one token; the zone is part of the token's key. */
-function fingerprintOf(params: QueryParams): string {
+export function fingerprintOf(params: QueryParams): string {
   const left = ["ClientToken", "Placement.AvailabilityZone", "DryRun"];
   return JSON.stringify([...params].filter(([name]) => !left.includes(name)).sort());
 }
@@ -75,9 +78,14 @@ function checkSold({ spec, zone }: WantedLaunch): void {
   );
 }
 
-function checkPrice({ spec, spotUsdPerHourMax }: WantedLaunch): void {
+function checkPrice(world: World, { spec, zone, spotUsdPerHourMax }: WantedLaunch): void {
   if (spec.market !== "spot" || spotUsdPerHourMax === undefined) return;
-  const price = priceUsdPerHour(spec.region, spec.shape.instanceType, "spot") ?? 0;
+  const { region, shape } = spec;
+  const prices = (zone === undefined ? zonesOf(region) : [zone]).flatMap((one) => {
+    const place = { region, instanceType: shape.instanceType, zone: one };
+    return world.spot.priceAt(place, world.clock.nowMs())?.usdPerHour ?? [];
+  });
+  const price = Math.min(...prices);
   if (spotUsdPerHourMax >= price) return;
   throw new Ec2Error(
     "SpotMaxPriceTooLow",
@@ -86,12 +94,19 @@ function checkPrice({ spec, spotUsdPerHourMax }: WantedLaunch): void {
   );
 }
 
-function checkQuota(world: World, { spec, countMin }: WantedLaunch): void {
+/**
+ * How many of the wanted instances the quota allows. @throws Ec2Error when not even `countMin`
+ */
+export function checkQuota(
+  world: World,
+  { spec, countMin, countMax }: Pick<WantedLaunch, "spec" | "countMin" | "countMax">,
+): number {
   const anywhere: LaunchSpec = { ...spec, zone: "" };
   const quota = world.capacity.quota(anywhere, world.fleet.all());
-  if (quota === undefined) return;
+  if (quota === undefined) return countMax;
   const { vcpuCountMax, vcpuCountUsed } = quota;
-  if (vcpuCountUsed + countMin * spec.shape.vcpuCount <= vcpuCountMax) return;
+  const allowed = Math.floor((vcpuCountMax - vcpuCountUsed) / spec.shape.vcpuCount);
+  if (allowed >= countMin) return Math.min(allowed, countMax);
   if (spec.market === "spot") {
     throw new Ec2Error("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded");
   }
@@ -113,12 +128,15 @@ function placeOf(
     const available = world.capacity.available({ ...spec, zone }, world.fleet.all());
     if (available >= countMin) return { zone, count: Math.min(countMax, available) };
   }
-  const { instanceType } = spec.shape;
-  throw new Ec2Error(
+  throw shortOf(spec.shape.instanceType, wanted.zone ?? spec.region);
+}
+
+/** The error for a type that a zone or region has no more of. */
+export function shortOf(instanceType: string, place: string): Ec2Error {
+  return new Ec2Error(
     "InsufficientInstanceCapacity",
     `We currently do not have sufficient ${instanceType} capacity in the Availability Zone you ` +
-      `requested (${wanted.zone ?? spec.region}). Our system will be working on provisioning ` +
-      "additional capacity.",
+      `requested (${place}). Our system will be working on provisioning additional capacity.`,
     500,
   );
 }
