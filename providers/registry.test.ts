@@ -4,12 +4,11 @@ import { createManualClock } from "./fake/index.ts";
 import { createProviders } from "./registry.ts";
 
 const clock = createManualClock();
-const rng = createRng(1);
-const fake = { clock, rng, offers: [] };
+const fake = { clock, rng: createRng(1), offers: [] };
 
 it("opens the named desks by cloud, and no other", async () => {
   const aws = { regions: ["us-east-1"], clusterId: "c", clock };
-  const gcp = { projectId: "p", regions: ["us-central1"], clusterId: "c", clock, rng };
+  const gcp = { projectId: "p", regions: ["us-central1"], clusterId: "c", clock };
   const providers = await createProviders({ aws, gcp, fake });
   expect([...providers.keys()]).toEqual(["aws", "gcp", "fake"]);
   for (const [cloud, provider] of providers) {

@@ -40,6 +40,8 @@ export interface GcpCallsOptions {
   readonly projectId: string;
   readonly clock: Clock;
   readonly rng: Rng;
+  /** Buckets `changes`, `reads` and `operations`; absent means `rateOf`. */
+  readonly limitOf?: (api: string) => RateLimit;
   /** Such as `http://127.0.0.1:40123`; absent means Google Cloud itself. */
   readonly endpoint?: string;
   /** Absent means the client's own search: environment, gcloud's file, machine account. */
@@ -75,13 +77,9 @@ export interface ChangeAt {
  * it too. Source: Compute Engine documentation, API rate quotas: 1,500 reads, 1,500 reads of
  * operations and 750 heavy changes a minute (read 2026-11).
  */
-const RATES: Readonly<Record<Api, RateLimit>> = {
-  changes: { perSecond: 6, burst: 60 },
-  reads: { perSecond: 12, burst: 60 },
-  operations: { perSecond: 12, burst: 60 },
-};
-
-type Api = "changes" | "reads" | "operations";
+function rateOf(api: string): RateLimit {
+  return { perSecond: api === "changes" ? 6 : 12, burst: 60 };
+}
 
 /** A wait for an operation is cut here and begun again: proxies cut idle connections too. */
 const WAIT_DEADLINE_MS = 30_000;
@@ -161,10 +159,10 @@ class SdkCalls implements GcpCalls {
   readonly #timeouts: GcpTimeouts;
 
   constructor(options: GcpCallsOptions, clients: Clients) {
-    const { projectId, clock, rng, timeouts } = options;
+    const { projectId, clock, rng, timeouts, limitOf = rateOf } = options;
     this.projectId = projectId;
     this.#clients = clients;
-    this.#limiter = new RateLimiter({ clock, rng, limitOf: (api) => RATES[api as Api] });
+    this.#limiter = new RateLimiter({ clock, rng, limitOf });
     this.#timeouts = { readMs: READ_DEADLINE_MS, changeMs: CHANGE_DEADLINE_MS, ...timeouts };
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { assert, createRng, type Offer } from "../../core/index.ts";
+import { assert, type Offer } from "../../core/index.ts";
 import { startGceEmulator, type Fault } from "../emulators/gce/index.ts";
 import type { RentRequest } from "../provider.ts";
 import { createGcpProvider } from "./provider.ts";
@@ -296,9 +296,28 @@ describe("deadlines", () => {
 });
 
 describe("createGcpProvider", () => {
+  it("keeps to the rates it is given, and does all that was asked", async () => {
+    const provider = await bench.reopen({ limitOf: () => ({ perSecond: 1, burst: 1 }) });
+    const { rented: machines } = await bench.passingTime(provider.rent(requestFor(1, "first")));
+    const before = bench.clock.nowMs();
+    const work = Promise.all([
+      provider.rent(requestFor(1, "second")),
+      provider.rent(requestFor(1, "third")),
+      provider.release(machines.map(({ providerNodeId }) => providerNodeId)),
+    ]);
+    await bench.passingTime(work);
+    expect(bench.clock.nowMs() - before).toBeGreaterThanOrEqual(2_000);
+    expect(
+      bench.emulator
+        .instances()
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(["no-secondx0", "no-thirdx0"]);
+  });
+
   it("refuses to open without a region or a project", async () => {
     const { clock } = bench;
-    const options = { clusterId: "c", clock, rng: createRng(1) };
+    const options = { clusterId: "c", clock };
     for (const missing of [
       { regions: [], projectId: "p" },
       { regions: ["us-central1"], projectId: "" },

@@ -5,7 +5,7 @@ import { lastOf } from "./launch.ts";
 import { providerNodeIdOf } from "./names.ts";
 
 /** Filter for the operations. Source: Compute Engine documentation, Spot VMs (read 2026-11). */
-export const PREEMPTIONS = "operationType = compute.instances.preempted";
+export const PREEMPTIONS = 'operationType = "compute.instances.preempted"';
 
 /** From the notice to the end. Source: Compute Engine documentation, Spot VMs (read 2026-11). */
 const NOTICE_MS = 30_000;

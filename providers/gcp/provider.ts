@@ -4,7 +4,7 @@
  * Every machine is named after its node and labelled with its cluster and batch when it is made.
  * Nothing is kept in memory that a restart would need.
  */
-import { PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
+import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
 import { catalogOffers } from "../catalog/index.ts";
 import type {
   Interruption,
@@ -13,6 +13,7 @@ import type {
   RentOutcome,
   RentRequest,
 } from "../provider.ts";
+import type { RateLimit } from "../rate-limit.ts";
 import { placeOfRent } from "../rent-request.ts";
 import { openGcpCalls, type GcpCalls, type GcpCredentials, type GcpTimeouts } from "./calls.ts";
 import { interruptionsOf, PREEMPTIONS } from "./interruptions.ts";
@@ -29,7 +30,10 @@ export interface GcpProviderOptions {
   /** Machines of other clusters in the same project are neither seen nor touched. */
   readonly clusterId: string;
   readonly clock: Clock;
-  readonly rng: Rng;
+  /** For pauses after throttles; absent is fixed by the cluster's id. */
+  readonly rng?: Rng;
+  /** Buckets `changes`, `reads` and `operations`; absent means half of a new project's. */
+  readonly limitOf?: (api: string) => RateLimit;
   /** Absent means Google Cloud itself. */
   readonly endpoint?: string;
   /** Absent means the client's own search: environment, gcloud's file, machine account. */
@@ -62,7 +66,8 @@ export async function createGcpProvider(options: GcpProviderOptions): Promise<Pr
     const message = `the Google Cloud provider has no ${missing}; name one`;
     throw new PlatformError(message, { code: "invalid_request", retryable: false });
   }
-  return new GcpProvider(options, await openGcpCalls(options));
+  const rng = options.rng ?? createRng(options.clusterId);
+  return new GcpProvider(options, await openGcpCalls({ ...options, rng }));
 }
 
 class GcpProvider implements Provider {

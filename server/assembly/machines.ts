@@ -1,14 +1,7 @@
 /** The machines of a platform: rented ones, emulated ones, and this one. */
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { promisify } from "node:util";
-import {
-  createRng,
-  messageOf,
-  PlatformError,
-  type CloudName,
-  type Node,
-} from "../../core/index.ts";
+import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
 import { catalogRegions, type Provider } from "../../providers/index.ts";
 import { createProviders } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
@@ -76,9 +69,7 @@ export async function openProviders(
   const { awsRegions, gcp } = config;
   return createProviders({
     ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
-    ...(gcp === undefined
-      ? {}
-      : { gcp: { ...gcp, clusterId, clock, rng: createRng(randomUUID()) } }),
+    ...(gcp === undefined ? {} : { gcp: { ...gcp, clusterId, clock } }),
   });
 }
 
