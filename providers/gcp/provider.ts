@@ -20,7 +20,7 @@ import { interruptionsOf, PREEMPTIONS } from "./interruptions.ts";
 import { CLUSTER_TAG, DEFAULT_IMAGE, DEFAULT_NETWORK } from "./launch.ts";
 import { providerNodeOf } from "./listing.ts";
 import { tagFilter } from "./names.ts";
-import { releaseMachines } from "./release.ts";
+import { deleteStopped, releaseMachines } from "./release.ts";
 import { rentMachines } from "./rent.ts";
 
 export interface GcpProviderOptions {
@@ -122,10 +122,12 @@ class GcpProvider implements Provider {
     return releaseMachines(this.#calls, this.#options.clusterId, providerNodeIds);
   }
 
+  /** Machines that have stopped are listed as terminating, and deleted. */
   async listNodes(): Promise<readonly ProviderNode[]> {
     const filter = tagFilter(CLUSTER_TAG, this.#options.clusterId);
     const instances = await this.#calls.aggregateInstances(filter);
     const nodes = instances.map(providerNodeOf);
+    await deleteStopped(this.#calls, instances);
     this.#known = new Set([...this.#known, ...nodes.map(({ providerNodeId }) => providerNodeId)]);
     return nodes.sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1));
   }

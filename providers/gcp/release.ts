@@ -1,6 +1,6 @@
 /** Releasing machines, whatever of them still exists. */
 import { PlatformError } from "../../core/index.ts";
-import type { GcpCalls } from "./calls.ts";
+import type { GcpCalls, GcpInstance } from "./calls.ts";
 import { CLUSTER_TAG } from "./launch.ts";
 import { machineRefOf } from "./listing.ts";
 import { parseProviderNodeId, providerNodeIdOf, tagFilter, type MachineRef } from "./names.ts";
@@ -37,6 +37,26 @@ export async function releaseMachines(
     `could not release ${strange}: it is no machine of Compute Engine; ` +
       "ask the provider that rented it",
     { code: "invalid_request", retryable: false, details: { providerNodeId: strange } },
+  );
+}
+
+/**
+ * Deletes machines that have stopped: they do no work, nobody starts them again, and their disks
+ * stay on the bill. What cannot be deleted now is deleted after a later listing.
+ */
+export async function deleteStopped(
+  calls: GcpCalls,
+  instances: readonly GcpInstance[],
+): Promise<void> {
+  const stopped = instances.filter(({ status }) => status === "TERMINATED").map(machineRefOf);
+  await Promise.all(
+    stopped.map(async (ref) => {
+      try {
+        await remove(calls, ref);
+      } catch (error) {
+        if (!(error instanceof PlatformError)) throw error;
+      }
+    }),
   );
 }
 

@@ -294,13 +294,24 @@ describe("a rent that goes wrong", () => {
     expect(bench.emulator.instances()).toHaveLength(6);
   });
 
-  it("S7 a machine that dies at boot is listed as going, and is never running", async () => {
+  it("S7 a machine that dies at boot is listed as going, never as running, and then deleted", async () => {
     bench.emulator.setBoot({ outcome: "dies" });
     const { rented } = await bench.provider.rent(requestFor([H100_A]));
     await bench.clock.advance(BOOT_MS);
-    expect(await bench.provider.listNodes()).toMatchObject([
-      { providerNodeId: rented[0]?.providerNodeId, state: "terminating" },
-    ]);
+    expect(bench.emulator.instances()).toMatchObject([{ status: "TERMINATED" }]);
+    bench.emulator.injectFault({
+      action: "instances.delete",
+      when: "before",
+      effect: { kind: "error", reason: "backendError", status: 503 },
+    });
+    for (let look = 0; look < 2; look += 1) {
+      expect(await bench.provider.listNodes()).toMatchObject([
+        { providerNodeId: rented[0]?.providerNodeId, state: "terminating" },
+      ]);
+    }
+    await bench.clock.advance(0);
+    expect(await bench.provider.listNodes()).toEqual([]);
+    expect(bench.emulator.instances()).toEqual([]);
   });
 
   it("S7 a machine that is taken back while it is made is refused as its offer", async () => {

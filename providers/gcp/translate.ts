@@ -201,8 +201,8 @@ export function foreignAnswer(attempted: string, details: ErrorDetails): Platfor
 }
 
 /**
- * Our state for an instance's status. A stopped machine still has its disk on the bill, so it
- * counts as terminating until it is deleted; so does a status we do not know.
+ * Our state for an instance's status. A stopped machine still has its disk on the bill: it counts
+ * as terminating until it is deleted (release.ts). So does a status we do not know.
  * Source: compute.proto of v1, Instance.status.
  */
 export function nodeStateOf(status: string | null | undefined): ProviderNode["state"] {
