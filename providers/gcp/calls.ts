@@ -5,7 +5,13 @@
  * a read that fails below the API is made once more at once, since a connection that lay idle is
  * the usual cause; anything more is the caller's loop. Every try has a deadline on our clock.
  */
-import type { InstancesClient, protos } from "@google-cloud/compute";
+import type {
+  GlobalOperationsClient,
+  InstancesClient,
+  protos,
+  RegionsClient,
+  ZoneOperationsClient,
+} from "@google-cloud/compute";
 import {
   CHANGE_DEADLINE_MS,
   READ_DEADLINE_MS,
@@ -21,6 +27,8 @@ import { foreignAnswer, meaningOf, platformErrorOf } from "./translate.ts";
 export type GcpInstance = protos.google.cloud.compute.v1.IInstance;
 /** A request for many instances. */
 export type GcpBulk = protos.google.cloud.compute.v1.IBulkInsertInstanceResource;
+/** A quota as the client gives it. */
+export type GcpQuota = protos.google.cloud.compute.v1.IQuota;
 /** An operation as the client gives it. */
 export type GcpOperation = protos.google.cloud.compute.v1.IOperation;
 
@@ -62,6 +70,7 @@ export interface GcpCalls {
   readonly aggregateOperations: (filter: string) => Promise<readonly GcpOperation[]>;
   /** Complete over all zones, or it throws. */
   readonly aggregateInstances: (filter: string) => Promise<readonly GcpInstance[]>;
+  readonly regionQuotas: (region: string) => Promise<readonly GcpQuota[]>;
   readonly deleteInstance: (zone: string, name: string) => Promise<unknown>;
   readonly close: () => Promise<void>;
 }
@@ -94,16 +103,18 @@ const PAGE_COUNT_MAX = 1_000;
  * one: the whole package is 136 clients, four times slower and 120 MB heavier.
  */
 export async function openGcpCalls(options: GcpCallsOptions): Promise<GcpCalls> {
-  const [instances, zoneOperations, globalOperations, settings] = await Promise.all([
+  const [instances, zoneOperations, globalOperations, regions, settings] = await Promise.all([
     import("@google-cloud/compute/build/src/v1/instances_client.js"),
     import("@google-cloud/compute/build/src/v1/zone_operations_client.js"),
     import("@google-cloud/compute/build/src/v1/global_operations_client.js"),
+    import("@google-cloud/compute/build/src/v1/regions_client.js"),
     clientSettings(options),
   ]);
   return new SdkCalls(options, {
     instances: new instances.InstancesClient(settings),
     zoneOperations: new zoneOperations.ZoneOperationsClient(settings),
     globalOperations: new globalOperations.GlobalOperationsClient(settings),
+    regions: new regions.RegionsClient(settings),
   });
 }
 
@@ -128,8 +139,9 @@ async function clientSettings({ projectId, endpoint, credentials }: GcpCallsOpti
 
 interface Clients {
   readonly instances: InstancesClient;
-  readonly zoneOperations: import("@google-cloud/compute").ZoneOperationsClient;
-  readonly globalOperations: import("@google-cloud/compute").GlobalOperationsClient;
+  readonly zoneOperations: ZoneOperationsClient;
+  readonly globalOperations: GlobalOperationsClient;
+  readonly regions: RegionsClient;
 }
 
 /** A page as the client's inner calls give it. */
@@ -241,9 +253,21 @@ class SdkCalls implements GcpCalls {
     return scopes.flatMap(({ instances }) => instances ?? []);
   }
 
+  regionQuotas(region: string): Promise<readonly GcpQuota[]> {
+    const details = { projectId: this.projectId, region };
+    const attempted = `read the quotas of ${region}`;
+    return this.#read(attempted, async (signal) => {
+      const request = { project: this.projectId, region };
+      const [found] = await this.#clients.regions.get(request, onlyOnce(signal));
+      if (found.kind !== "compute#region") throw foreignAnswer(attempted, details);
+      return found.quotas ?? [];
+    });
+  }
+
   async close(): Promise<void> {
-    const { instances, zoneOperations, globalOperations } = this.#clients;
-    await Promise.all([instances.close(), zoneOperations.close(), globalOperations.close()]);
+    await Promise.all(
+      Object.values(this.#clients).map((client: { close(): unknown }) => client.close()),
+    );
   }
 
   #change<T>(urgency: Urgency, run: (options: object) => Promise<T>): Promise<T> {
@@ -290,7 +314,11 @@ class SdkCalls implements GcpCalls {
         maxResults: PAGE_SIZE,
         ...(pageToken === undefined ? {} : { pageToken }),
       };
-      const page = await this.#read<T>(listing, asked);
+      const page = await this.#read(attempted, async (signal) => {
+        const options = { ...onlyOnce(signal), autoPaginate: false };
+        const [, , whole] = await listing.inner(asked, options);
+        return whole as Page<T>;
+      });
       if (page.kind !== kind) throw foreignAnswer(attempted, details);
       const [unreachable] = page.unreachables ?? [];
       if (unreachable !== undefined) throw incomplete(attempted, unreachable);
@@ -304,18 +332,11 @@ class SdkCalls implements GcpCalls {
     );
   }
 
-  async #read<T>({ inner, attempted }: Listing, request: object): Promise<Page<T>> {
-    const once = (): Promise<Page<T>> =>
-      this.#limited({
-        api: "reads",
-        urgency: "read",
-        deadlineMs: this.#timeouts.readMs,
-        run: async (signal) => {
-          const [, , page] = await inner(request, { ...onlyOnce(signal), autoPaginate: false });
-          return page as Page<T>;
-        },
-      });
-    const details = { projectId: this.projectId };
+  /** A read, made once more when it fails below the API. */
+  async #read<T>(attempted: string, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const deadlineMs = this.#timeouts.readMs;
+    const once = (): Promise<T> =>
+      this.#limited({ api: "reads", urgency: "read", deadlineMs, run });
     try {
       return await once().catch((error: unknown) => {
         const meaning = meaningOf(error);
@@ -323,7 +344,7 @@ class SdkCalls implements GcpCalls {
         throw error;
       });
     } catch (error) {
-      throw platformErrorOf(error, attempted, details);
+      throw platformErrorOf(error, attempted, { projectId: this.projectId });
     }
   }
 }

@@ -5,6 +5,7 @@
  * Nothing is kept in memory that a restart would need.
  */
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
+import { CachedValue } from "../cached-value.ts";
 import { catalogOffers } from "../catalog/index.ts";
 import type {
   Interruption,
@@ -20,6 +21,7 @@ import { interruptionsOf, PREEMPTIONS } from "./interruptions.ts";
 import { CLUSTER_TAG, DEFAULT_IMAGE, DEFAULT_NETWORK } from "./launch.ts";
 import { providerNodeOf } from "./listing.ts";
 import { tagFilter } from "./names.ts";
+import { boundedOffer, limitsOf, type QuotaLimits } from "./quotas.ts";
 import { deleteStopped, releaseMachines } from "./release.ts";
 import { rentMachines } from "./rent.ts";
 
@@ -54,6 +56,9 @@ export interface GcpProviderOptions {
 /** Source: karpenter-provider-gcp, its wait for an insert (read 2026-11). */
 const OPERATION_MS_MAX = 120_000;
 
+/** Quotas are raised by hand and seldom; old ones are better than none. */
+const QUOTA_TIMES = { ttlMs: 600_000, retryMs: 60_000, keepMs: 86_400_000 };
+
 /**
  * Opens a rental desk; makes no call yet.
  *
@@ -80,21 +85,27 @@ class GcpProvider implements Provider {
    */
   #known: ReadonlySet<string> = new Set();
 
+  readonly #limits: CachedValue<QuotaLimits>;
+
   constructor(options: GcpProviderOptions, calls: GcpCalls) {
     this.#options = options;
     this.#calls = calls;
+    const { clock } = options;
+    const load = () => this.#loadLimits();
+    this.#limits = new CachedValue({ clock, load, ...QUOTA_TIMES });
   }
 
-  listOffers(): Promise<readonly Offer[]> {
+  /** The catalog's offers, as far as the quotas of their regions go and are known. */
+  async listOffers(): Promise<readonly Offer[]> {
     const { regions, emulated = false, bootMs } = this.#options;
-    return Promise.resolve(
-      catalogOffers({
-        cloud: this.cloud,
-        regions,
-        emulated,
-        ...(bootMs === undefined ? {} : { bootMs }),
-      }),
-    );
+    const offers = catalogOffers({
+      cloud: this.cloud,
+      regions,
+      emulated,
+      ...(bootMs === undefined ? {} : { bootMs }),
+    });
+    const limits = await this.#limits.get();
+    return limits === undefined ? offers : offers.map((one) => boundedOffer(one, limits.value));
   }
 
   async rent(request: RentRequest): Promise<RentOutcome> {
@@ -147,7 +158,16 @@ class GcpProvider implements Provider {
     return found;
   }
 
-  close(): Promise<void> {
-    return this.#calls.close();
+  async close(): Promise<void> {
+    await this.#limits.settled();
+    await this.#calls.close();
+  }
+
+  async #loadLimits(): Promise<QuotaLimits> {
+    const regions = [...new Set(this.#options.regions)];
+    const limits = await Promise.all(
+      regions.map(async (region) => [...limitsOf(region, await this.#calls.regionQuotas(region))]),
+    );
+    return new Map(limits.flat());
   }
 }
