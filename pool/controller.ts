@@ -229,9 +229,12 @@ export class PoolController {
     for (const { nodeId, reason } of of("abandon")) {
       await this.#end(nodeId, { kind: "end" }, reason, true);
     }
-    for (const { nodeId, reason } of of("drain")) {
+    const reclaimed: (() => void)[] = [];
+    for (const { nodeId, reason, blamesOffer } of of("drain")) {
       const record = await this.#options.ledger.get(nodeId);
-      if (record !== undefined) await this.#book.move(record, { kind: "drain" }, reason);
+      if (record === undefined) continue;
+      await this.#book.move(record, { kind: "drain" }, reason);
+      if (blamesOffer) reclaimed.push(() => this.#book.blame(record.node, reason));
     }
     const turn: RentTurn = {
       offers: new Map(offers.map((offer) => [offer.offerId, offer])),
@@ -239,6 +242,8 @@ export class PoolController {
     };
     await inChunks(of("resume"), (action) => this.#renter.resume(action, turn));
     await inChunks(of("rent"), (action) => this.#renter.rent(action, turn));
+    // After the rents: where there is nothing else, the same offer must serve once more.
+    for (const blame of reclaimed) blame();
   }
 
   /** Drains in the ledger first; one call per cloud; open until a listing shows them gone. */

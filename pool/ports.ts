@@ -48,6 +48,8 @@ export interface PoolLedger {
 export interface AgentSighting {
   /** When it was last heard, its heartbeats included. */
   readonly lastHeardAtMs: number;
+  /** When its provider takes the machine back, as the machine itself was told. */
+  readonly reclaimAtMs?: number;
   /** What it says its machine has and is; written to the node when it registers. */
   readonly resources?: Resources;
   readonly isolation?: Isolation;

@@ -83,7 +83,13 @@ export type NodeAction =
   /** Give up a rent that never led to a machine. */
   | { readonly kind: "abandon"; readonly nodeId: string; readonly reason: string }
   /** No new containers on it. */
-  | { readonly kind: "drain"; readonly nodeId: string; readonly reason: string }
+  | {
+      readonly kind: "drain";
+      readonly nodeId: string;
+      readonly reason: string;
+      /** Whether its offer is to be left alone for a while. */
+      readonly blamesOffer: boolean;
+    }
   /** Give back a drained machine. */
   | { readonly kind: "release"; readonly nodeId: string; readonly reason: string }
   /** Give back a machine that failed; what is on it is lost. */
@@ -108,6 +114,9 @@ export type ActionOf<K extends NodeAction["kind"]> = Extract<NodeAction, { kind:
 /** A release that did not take effect is sent again after this. */
 export const RELEASE_RETRY_MS = MS_PER_MINUTE;
 
+/** What is on a node that is taken back leaves it so long before the end. */
+export const RECLAIM_MARGIN_MS = 10 * MS_PER_SECOND;
+
 /** A stray this old is no longer somebody's rent in flight. */
 export const STRAY_GRACE_MS = MS_PER_MINUTE;
 
@@ -131,7 +140,7 @@ export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeA
     ...resumes(staying, view),
     ...strayActions(view),
     ...surplusDrains(staying, staffing, view),
-    ...rents(staffing, view),
+    ...rents(staffing, reclaimedOffers(view), view),
   ];
   return actions
     .sort((one, other) => URGENCY[one.kind] - URGENCY[other.kind])
@@ -255,11 +264,13 @@ function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {
   const { nodeId, stateSinceMs } = node.record.node;
   const silent = lost(node, view);
   if (silent !== undefined) return silent;
+  const reclaimAtMs = reclaimDeadlineOf(nodeId, view) ?? Infinity;
   const { drainTimeoutMs } = view.snapshot.policy;
-  const overdue = view.nowMs - stateSinceMs >= drainTimeoutMs;
+  const deadlineMs = Math.min(stateSinceMs + drainTimeoutMs, reclaimAtMs - RECLAIM_MARGIN_MS);
   const occupied = view.occupied.has(nodeId);
-  if ((occupied && !overdue) || isReleasing(node, view)) return undefined;
-  const reason = occupied ? `not empty after ${inSeconds(drainTimeoutMs)} of draining` : "empty";
+  if ((occupied && view.nowMs < deadlineMs) || isReleasing(node, view)) return undefined;
+  const drainedFor = inSeconds(view.nowMs - stateSinceMs);
+  const reason = occupied ? `not empty after ${drainedFor} of draining` : "empty";
   return { kind: "release", nodeId, reason };
 }
 
@@ -280,11 +291,18 @@ function terminate(
 }
 
 function reclaimDrain(nodeId: string, view: View): PerNodeAction | undefined {
-  const deadlineMs = view.snapshot.reclaimedAtMs.get(nodeId);
+  const deadlineMs = reclaimDeadlineOf(nodeId, view);
   if (deadlineMs === undefined) return undefined;
   const leftMs = Math.max(0, deadlineMs - view.nowMs);
   const reason = `its provider takes the machine back in ${inSeconds(leftMs)}`;
-  return { kind: "drain", nodeId, reason };
+  return { kind: "drain", nodeId, reason, blamesOffer: true };
+}
+
+/** When a machine will be taken back: as its provider or the machine itself says, the earlier. */
+function reclaimDeadlineOf(nodeId: string, { snapshot }: View): number | undefined {
+  const listed = snapshot.reclaimedAtMs.get(nodeId);
+  const told = snapshot.agents.get(nodeId)?.reclaimAtMs;
+  return listed === undefined || told === undefined ? (listed ?? told) : Math.min(listed, told);
 }
 
 function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
@@ -321,6 +339,7 @@ function surplusDrains(
       .map(({ nodeId, sinceMs }) => ({
         kind: "drain" as const,
         nodeId,
+        blamesOffer: false,
         reason: `the plan wants ${wanted} of ${nodes.length}; empty for ${inSeconds(view.nowMs - sinceMs)}`,
       }));
   });
@@ -338,7 +357,19 @@ function staffingOf(staying: readonly PoolNode[], view: View): Staffing {
   });
 }
 
-function rents({ countOf }: Staffing, view: View): readonly NodeAction[] {
+/** Offers whose machines are being taken back: asked for last, when all else is short. */
+function reclaimedOffers(view: View): ReadonlySet<string> {
+  const reclaimed = view.rented.filter(
+    ({ record }) => reclaimDeadlineOf(record.node.nodeId, view) !== undefined,
+  );
+  return new Set(reclaimed.map(offerIdOfNode));
+}
+
+function rents(
+  { countOf }: Staffing,
+  reclaimed: ReadonlySet<string>,
+  view: View,
+): readonly NodeAction[] {
   const { offers, policy } = view.snapshot;
   const offersById = new Map(offers.map((offer) => [offer.offerId, offer]));
   const isOpen = openness(countOf, view);
@@ -354,6 +385,7 @@ function rents({ countOf }: Staffing, view: View): readonly NodeAction[] {
     const choices = rentChoices(line, wanted, {
       offers,
       isOpen,
+      isLast: ({ offerId }) => reclaimed.has(offerId),
       priceFactorMax: policy.standInPriceFactorMax,
       extraMicroUsdPerHourMax: extraLeft / count,
     });

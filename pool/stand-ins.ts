@@ -7,6 +7,7 @@
  * stays within the budget. The planner's choice comes first, then stand-ins by price. One request
  * can name offers of one region and purchase option only, so the choices are groups, to be
  * tried one after the other within the same tick: a demand fails only when all of them do.
+ * Offers whose machines are being taken back come last.
  *
  * A stand-in counts for its line as long as the line's offer is refused; after that it counts
  * for itself only, so that the plan may replace it.
@@ -22,6 +23,8 @@ export interface StandInView {
   readonly offers: readonly Offer[];
   /** Whether an offer can be rented now: not refused, its cloud in reach, room left. */
   readonly isOpen: (offer: Offer) => boolean;
+  /** Whether an offer is to be tried only after the others: its machines are being taken back. */
+  readonly isLast: (offer: Offer) => boolean;
   /** Highest price of a stand-in, as a multiple of the planned one's. */
   readonly priceFactorMax: number;
   /** What one machine may cost beyond its planned price without breaking the budget. */
@@ -47,10 +50,11 @@ export function rentChoices(
     .filter((offer) => offer.offerId !== wanted.offerId && view.isOpen(offer))
     .filter((offer) => canStandIn(offer, wanted, view) && isAllowed(offer, wanted, line))
     .sort(byPrice);
-  const acceptable = view.isOpen(wanted) ? [wanted, ...standIns] : standIns;
-  return [...Map.groupBy(acceptable, placeOf).values()]
-    .slice(0, CHOICE_COUNT_MAX)
-    .map((group) => group.slice(0, OFFER_COUNT_MAX));
+  const open = view.isOpen(wanted) ? [wanted, ...standIns] : standIns;
+  const last = open.filter(view.isLast);
+  const others = open.filter((offer) => !view.isLast(offer));
+  const groups = [others, last].flatMap((part) => [...Map.groupBy(part, placeOf).values()]);
+  return groups.slice(0, CHOICE_COUNT_MAX).map((group) => group.slice(0, OFFER_COUNT_MAX));
 }
 
 /** How many nodes each line has, and how many nodes of each offer are needed beyond its line. */

@@ -1,7 +1,10 @@
 /** The sandbox room: the node agent, and how it talks. */
 export { readAgentConfig, type AgentConfig } from "./agent/config.ts";
+export type { MetadataCloud } from "./agent/cloud-metadata.ts";
 export {
+  BATCH_HEADER,
   HEARTBEAT_MS,
+  MACHINE_HEADER,
   type AgentMessage,
   type AgentResult,
   type ContainerExit,
@@ -12,3 +15,4 @@ export {
 export { parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { reap } from "./agent/reap.ts";
 export { createAgent } from "./agent/start-agent.ts";
+export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";

@@ -8,6 +8,8 @@ export interface PlatformConfig {
   readonly host: string;
   /** 0 picks a free port. */
   readonly port: number;
+  /** Where rented machines reach this server; absent means the address it listens on. */
+  readonly publicUrl?: string;
   /** Absent: an own redis-server child on a unix socket in `dataDir`. */
   readonly redisUrl?: string;
   readonly policy: Policy;

@@ -91,6 +91,7 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_AWS_REGIONS: "us-east-1,," }, /^FLOTILLA_AWS_REGIONS takes a list/],
   [{}, { FLOTILLA_GCP_REGIONS: "us-central1" }, /needs FLOTILLA_GCP_PROJECT/],
   [{}, { FLOTILLA_GCP_PROJECT: "My Project" }, /^FLOTILLA_GCP_PROJECT takes the id of a project/],
+  [{}, { FLOTILLA_PUBLIC_URL: "flotilla.example.com" }, /^FLOTILLA_PUBLIC_URL takes a URL/],
   [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
   [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],

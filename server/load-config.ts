@@ -58,6 +58,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   refuseUnsupported(env);
   const settings = new Settings(flags, env);
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
+  const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
   const bootMs = settings.read(
     "emulatedBootMs",
     "FLOTILLA_EMULATED_BOOT_MS",
@@ -65,17 +66,17 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   );
   const isEmulated = settings.read("emulatedClouds", "FLOTILLA_EMULATED_CLOUDS", onOrOff) ?? false;
   const localNode = localNodeOf(settings);
-  const gcp = gcpOf(settings);
   return {
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
     host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
     port: settings.read("port", "FLOTILLA_PORT", wholeNumber(0, 65_535)) ?? DEFAULT_PORT,
+    ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(redisUrl === undefined ? {} : { redisUrl }),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
     awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
-    ...(gcp === undefined ? {} : { gcp }),
+    ...gcpOf(settings),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -92,13 +93,13 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
 }
 
 /** Google Cloud has no project by default, and machines of nobody cannot be rented. */
-function gcpOf(settings: Settings): PlatformConfig["gcp"] {
+function gcpOf(settings: Settings): Pick<PlatformConfig, "gcp"> {
   const regions = settings.read(undefined, "FLOTILLA_GCP_REGIONS", listOf(region));
   const projectId =
     settings.read(undefined, "FLOTILLA_GCP_PROJECT", gcpProject) ??
     settings.read(undefined, "GOOGLE_CLOUD_PROJECT", gcpProject);
-  if (regions === undefined) return undefined;
-  if (projectId !== undefined) return { projectId, regions };
+  if (regions === undefined) return {};
+  if (projectId !== undefined) return { gcp: { projectId, regions } };
   throw refusal(
     "FLOTILLA_GCP_REGIONS needs FLOTILLA_GCP_PROJECT, the id of the project that pays; " +
       "`gcloud projects list` shows yours",
@@ -267,6 +268,14 @@ function redisUrlOf(text: string): ReturnType<Parse<string>> {
   const url = URL.parse(text);
   const isRedis = url !== null && /^rediss?:$/.test(url.protocol) && url.host !== "";
   return isRedis ? { value: text } : { expects: "a URL such as redis://localhost:6379/0" };
+}
+
+function httpUrl(text: string): ReturnType<Parse<string>> {
+  const url = URL.parse(text);
+  const isHttp = url !== null && /^https?:$/.test(url.protocol) && url.host !== "";
+  if (!isHttp || url.search !== "")
+    return { expects: "a URL such as https://flotilla.example.com" };
+  return { value: text.replace(/\/+$/, "") };
 }
 
 function emulatedGpusOf(text: string): ReturnType<Parse<string>> {

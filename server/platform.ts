@@ -15,7 +15,6 @@ import {
   DEFAULT_WORKSPACE,
   checkIsolation,
   closeOwnNodes,
-  joinToken,
   openProviders,
   startLocalNode,
 } from "./assembly/machines.ts";
@@ -24,8 +23,11 @@ import { createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import type { PlatformConfig } from "./config.ts";
+import { createAgentFileService } from "./fleet/agent-file-service.ts";
+import { AgentFiles } from "./fleet/agent-files.ts";
+import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
-import { userDataOf } from "./fleet/user-data.ts";
+import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
 import { buildHttpServer } from "./http/server.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
@@ -69,7 +71,7 @@ interface Workshop {
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
   const { store, blobs, events, clock, ids, metrics } = foundations;
-  const whole: Whole = { serverUrl: "" };
+  const whole: Whole = { serverUrl: "", agentFiles: new AgentFiles() };
   const calls = new CallDesk({
     ...foundations,
     queuePrefix: QUEUE_PREFIX,
@@ -103,6 +105,11 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     fleet: fleet.service,
     events,
     agents: fleet.hub,
+    agentFiles: createAgentFileService({
+      files: whole.agentFiles,
+      nodes: fleet.nodes,
+      key: foundations.key,
+    }),
   };
   const http = buildHttpServer({
     services,
@@ -148,6 +155,7 @@ async function listen(
 /** What is known only once everything is built. */
 interface Whole {
   serverUrl: string;
+  readonly agentFiles: AgentFiles;
   upkeep?: Upkeep;
 }
 
@@ -158,6 +166,7 @@ async function createFleet(
 ): Promise<Fleet> {
   const { policy } = config;
   const providers = await openProviders(config, foundations, closers);
+  if (providers.size > 0) prepareFiles(whole.agentFiles, foundations);
   return new Fleet({
     ...foundations,
     calls,
@@ -166,12 +175,23 @@ async function createFleet(
     rng: createRng(foundations.clusterId),
     version: VERSION,
     listEveryMs: config.emulatedEc2 === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
-    userDataFor: async (nodeId) => {
-      const token = await joinToken(nodeId, foundations, policy.pool.registrationTimeoutMs);
-      return userDataOf({ serverUrl: whole.serverUrl, nodeId, token });
-    },
+    workspaceId: DEFAULT_WORKSPACE,
+    userDataFor: async (clientToken, { offers }) =>
+      userDataOf(
+        {
+          serverUrl: config.publicUrl ?? whole.serverUrl,
+          token: batchTokenOf(clientToken, foundations.key),
+          rented: { batch: clientToken, cloud: metadataCloudOf(offers) },
+        },
+        await whole.agentFiles.all(),
+      ),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
+}
+
+/** Makes what machines will fetch before the first one is rented; a failure comes up then. */
+function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
+  files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
 }
 
 function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): ManagedApps {

@@ -1,5 +1,5 @@
 /** What the HTTP routes call; `platform.ts` wires the implementations. */
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { IncomingMessage } from "node:http";
 import type {
   AppendInputsHeader,
@@ -118,6 +118,20 @@ export interface AgentGateway {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
+/** Files for rented machines, which come with the join token of their batch. */
+export interface AgentFileService {
+  /**
+   * The file of a hash; undefined for one that no machine needs.
+   *
+   * @throws PlatformError `auth_failed` without the token of an open batch.
+   */
+  find(
+    authorization: string | undefined,
+    batch: string,
+    sha256: string,
+  ): Promise<{ readonly byteCount: number; readonly open: () => Readable } | undefined>;
+}
+
 export interface Services {
   readonly calls: CallService;
   readonly apps: AppService;
@@ -125,4 +139,5 @@ export interface Services {
   readonly fleet: FleetService;
   readonly events: EventBus;
   readonly agents: AgentGateway;
+  readonly agentFiles: AgentFileService;
 }

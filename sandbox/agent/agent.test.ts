@@ -45,7 +45,7 @@ const run = (changes: Partial<NodeAgentOptions> = {}): void => {
   agent = new NodeAgent({
     serverUrl: server.url,
     token: "join",
-    nodeId: "no_1",
+    seed: "no_1",
     codeDir: dir,
     resources: RESOURCES,
     emulatedGpus: false,

@@ -31,7 +31,14 @@ export interface NodeAgentOptions {
   readonly serverUrl: string;
   /** A join token, or the session token of an earlier connection. */
   readonly token: string;
-  readonly nodeId: string;
+  /** Headers that go with a join token. */
+  readonly joinHeaders?: Readonly<Record<string, string>>;
+  /** It gives up when no server has taken it in for so long; absent means never. */
+  readonly welcomeWithinMs?: number;
+  /** Called on every welcome, with the token for the next connection. */
+  readonly onSession?: (nodeId: string, sessionToken: string) => void;
+  /** Fixes the pauses between connections; best different on each machine. */
+  readonly seed: string;
   readonly codeDir: string;
   readonly resources: Resources;
   readonly gpuType?: string;
@@ -62,17 +69,17 @@ export class NodeAgent {
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
   #closing = false;
+  #interruptedAtMs: number | undefined;
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
-    const { serverUrl, token, clock, onError, nodeId } = options;
+    const { serverUrl, clock, onError, seed } = options;
     this.#link = new LinkClient({
-      serverUrl,
-      token,
+      ...options,
       clock,
-      rng: createRng(nodeId),
+      rng: createRng(seed),
       onError,
-      hello: () => this.#hello(),
+      hello: (nodeId) => this.#hello(nodeId),
       onMessage: (message, body) => this.#receive(message, body),
       onRejected: options.onDismissed,
     });
@@ -98,6 +105,12 @@ export class NodeAgent {
     await this.#link.run();
   }
 
+  /** The provider takes this machine back at `deadlineMs`; the server is told until then. */
+  interrupted(deadlineMs: number): void {
+    this.#interruptedAtMs = Math.min(deadlineMs, this.#interruptedAtMs ?? Infinity);
+    this.#tellInterruption();
+  }
+
   /** Ends every container, then the link. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -107,8 +120,8 @@ export class NodeAgent {
     this.#link.close();
   }
 
-  #hello(): AgentMessage {
-    const { nodeId, resources, gpuType, emulatedGpus, isolation } = this.#options;
+  #hello(nodeId: string): AgentMessage {
+    const { resources, gpuType, emulatedGpus, isolation } = this.#options;
     const node: NodeFacts = {
       nodeId,
       hostname: hostname(),
@@ -133,6 +146,7 @@ export class NodeAgent {
     switch (message.type) {
       case "welcome":
         this.#resend();
+        this.#tellInterruption();
         return;
       case "goodbye":
         this.#options.onDismissed(message.reason);
@@ -202,6 +216,12 @@ export class NodeAgent {
     for (const { containerId, result, payload } of this.#unacknowledged.values()) {
       this.#link.send({ type: "results", containerId, results: [result] }, [payload]);
     }
+  }
+
+  #tellInterruption(): void {
+    if (this.#interruptedAtMs === undefined) return;
+    const leftMs = Math.max(0, this.#interruptedAtMs - this.#options.clock.nowMs());
+    this.#link.send({ type: "interruption", leftMs });
   }
 
   #checkTimeouts(): void {

@@ -1,11 +1,16 @@
 /** Settings of a node agent: a JSON file written by whoever starts it. */
 import { readFile } from "node:fs/promises";
 import { messageOf, PlatformError, type Isolation, type Resources } from "../../core/index.ts";
+import { METADATA_CLOUDS, type MetadataCloud } from "./cloud-metadata.ts";
 
 export interface AgentConfig {
   readonly serverUrl: string;
+  /** A join token: of one node, or of a batch of rented machines. */
   readonly token: string;
-  readonly nodeId: string;
+  /** The node that the token is for; absent on a rented machine, which learns it on joining. */
+  readonly nodeId?: string;
+  /** On a rented machine: the batch it belongs to, whose cloud tells it apart. */
+  readonly rented?: RentedConfig;
   /** Folder of all that the agent keeps; `/var/lib/flotilla` when absent. */
   readonly dataDir: string;
   readonly isolation: Isolation;
@@ -16,6 +21,15 @@ export interface AgentConfig {
   readonly emulatedGpus?: boolean;
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
+}
+
+/** How a rented machine learns who it is. */
+export interface RentedConfig {
+  /** The client token of the request it was rented by. */
+  readonly batch: string;
+  readonly cloud: MetadataCloud;
+  /** Address of its metadata service; the cloud's own when absent. */
+  readonly metadataUrl?: string;
 }
 
 const DEFAULT_DATA_DIR = "/var/lib/flotilla";
@@ -35,7 +49,7 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
   return given as AgentConfig;
 }
 
-const TEXTS = ["serverUrl", "token", "nodeId", "dataDir"] as const;
+const TEXTS = ["serverUrl", "token", "dataDir"] as const;
 const FLAGS = ["emulatedGpus", "endsWithParent"] as const;
 const AMOUNTS = ["gpuCount", "cpuMilli", "memoryMiB"] as const;
 const ISOLATIONS: readonly unknown[] = ["gvisor", "process"] satisfies readonly Isolation[];
@@ -44,6 +58,8 @@ const ISOLATIONS: readonly unknown[] = ["gvisor", "process"] satisfies readonly 
 function faultOf(settings: Readonly<Record<string, unknown>>): string | undefined {
   const text = TEXTS.find((field) => typeof settings[field] !== "string" || settings[field] === "");
   if (text !== undefined) return `"${text}" must be a text`;
+  const nameless = identityFaultOf(settings);
+  if (nameless !== undefined) return nameless;
   if (!ISOLATIONS.includes(settings["isolation"])) {
     return '"isolation" must be "gvisor" or "process"';
   }
@@ -52,6 +68,25 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   const { gpuType, resources } = settings;
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
+}
+
+/** A node is named, or it is rented and finds its name. */
+function identityFaultOf({
+  nodeId,
+  rented,
+}: Readonly<Record<string, unknown>>): string | undefined {
+  if (rented === undefined) {
+    return typeof nodeId === "string" && nodeId !== "" ? undefined : '"nodeId" must be a text';
+  }
+  if (nodeId !== undefined) return 'give "nodeId" or "rented", not both';
+  if (typeof rented !== "object" || rented === null) return '"rented" must be an object';
+  const { batch, cloud, metadataUrl }: Readonly<Record<string, unknown>> = { ...rented };
+  if (typeof batch !== "string" || batch === "") return '"rented.batch" must be a text';
+  if (!METADATA_CLOUDS.some((name) => name === cloud)) {
+    return `"rented.cloud" must be one of ${METADATA_CLOUDS.join(", ")}`;
+  }
+  const isUrl = metadataUrl === undefined || typeof metadataUrl === "string";
+  return isUrl ? undefined : '"rented.metadataUrl" must be a text';
 }
 
 function resourceFaultOf(resources: unknown): string | undefined {

@@ -12,10 +12,16 @@ import { HEARTBEAT_MS, type AgentMessage, type ServerMessage } from "./link.ts";
 export interface LinkClientOptions {
   readonly serverUrl: string;
   readonly token: string;
+  /** Sent with the join token, until there is a session. */
+  readonly joinHeaders?: Readonly<Record<string, string>>;
+  /** The server let us in under this name, with this token for the next time. */
+  readonly onSession?: (nodeId: string, sessionToken: string) => void;
+  /** Without any welcome for so long from the start, it is given up; absent means never. */
+  readonly welcomeWithinMs?: number;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Called on every connection; gives what to say first. */
-  readonly hello: () => AgentMessage;
+  /** Called on every connection with our name; gives what to say first. */
+  readonly hello: (nodeId: string) => AgentMessage;
   readonly onMessage: (message: ServerMessage, body: Uint8Array) => void;
   /** The server will not have this agent (any more); the link is given up. */
   readonly onRejected: (reason: string) => void;
@@ -37,6 +43,7 @@ export class LinkClient {
   #welcomed = false;
   #rejections = 0;
   #heardAtMs = 0;
+  #hasSession = false;
 
   constructor(options: LinkClientOptions) {
     this.#options = options;
@@ -55,6 +62,8 @@ export class LinkClient {
   /** Keeps the link until `close`; resolves then, or when the server rejects this agent. */
   async run(): Promise<void> {
     const { clock, rng, onError, onRejected } = this.#options;
+    const { welcomeWithinMs = Infinity } = this.#options;
+    const startedAtMs = clock.nowMs();
     let pauseMs = RETRY_MS_MIN;
     while (!this.#closing.signal.aborted) {
       const hadWelcome = await this.#connectOnce().catch((error: unknown) => {
@@ -63,6 +72,10 @@ export class LinkClient {
       });
       if (this.#rejections >= REJECTIONS_MAX) {
         onRejected("the server refuses this agent's token");
+        return;
+      }
+      if (!this.#hasSession && clock.nowMs() - startedAtMs >= welcomeWithinMs) {
+        onRejected(`no server took this machine in within ${welcomeWithinMs / 1000} s`);
         return;
       }
       pauseMs = hadWelcome ? RETRY_MS_MIN : Math.min(RETRY_MS_MAX, pauseMs * 2);
@@ -86,7 +99,10 @@ export class LinkClient {
     const { serverUrl, clock, onError } = this.#options;
     const url = `${serverUrl.replace(/^http/, "ws")}/v1/agent`;
     const socket = new WebSocket(url, {
-      headers: { authorization: `Bearer ${this.#token}` },
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(this.#hasSession ? {} : this.#options.joinHeaders),
+      },
       maxPayload: FRAME_BYTES_MAX + 8,
       perMessageDeflate: false,
     });
@@ -131,7 +147,9 @@ export class LinkClient {
       this.#token = header.sessionToken;
       this.#welcomed = true;
       this.#rejections = 0;
-      this.send(this.#options.hello());
+      this.#hasSession = true;
+      this.#options.onSession?.(header.nodeId, header.sessionToken);
+      this.send(this.#options.hello(header.nodeId));
     }
     this.#options.onMessage(header, body);
   }

@@ -128,4 +128,11 @@ export type AgentMessage =
         readonly inputId?: string;
       }[];
     }
-  | { readonly type: "exited"; readonly exit: ContainerExit };
+  | { readonly type: "exited"; readonly exit: ContainerExit }
+  /** Its provider takes the machine back in so many ms from now; may be said again. */
+  | { readonly type: "interruption"; readonly leftMs: number };
+
+/** Headers of a rented machine's first connection, beside its batch's join token. */
+export const BATCH_HEADER = "x-flotilla-batch";
+/** The ids by which its provider may know the machine, separated by commas. */
+export const MACHINE_HEADER = "x-flotilla-machine";

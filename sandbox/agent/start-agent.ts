@@ -1,16 +1,20 @@
 /** Builds a node agent from its settings: machine, image, runner, runtime. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock } from "../../core/index.ts";
+import { MS_PER_MINUTE, type Clock } from "../../core/index.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
-import type { AgentConfig } from "./config.ts";
+import { openCloudMetadata, type CloudMetadata } from "./cloud-metadata.ts";
+import type { AgentConfig, RentedConfig } from "./config.ts";
+import { InterruptionWatch } from "./interruption-watch.ts";
+import { BATCH_HEADER, MACHINE_HEADER } from "./link.ts";
 import { detectGpus, machineResources } from "./machine.ts";
 import { cgroupParentOf, reap } from "./reap.ts";
+import { readSession, writeSession } from "./session-file.ts";
 
 export interface AgentSurroundings extends Pick<NodeAgentOptions, "onError" | "onDismissed"> {
   readonly clock: Clock;
@@ -18,12 +22,30 @@ export interface AgentSurroundings extends Pick<NodeAgentOptions, "onError" | "o
   readonly cacheDir?: string;
 }
 
-/** A node agent, ready to `run`. What an earlier agent of the folder left is ended first. */
+/** An agent with what belongs to its machine. */
+export interface StartedAgent {
+  /** Serves until it is closed or dismissed. */
+  run(): Promise<void>;
+  /** Ends every container, then the link. */
+  close(): Promise<void>;
+}
+
+/** A machine that no server has taken in for so long gives itself up: nobody may pay for it. */
+const WELCOME_WITHIN_MS = 30 * MS_PER_MINUTE;
+/** How long a machine may not know who it is, and how often it asks. */
+const IDENTITY_MS_MAX = 2 * MS_PER_MINUTE;
+const IDENTITY_RETRY_MS = 2_000;
+
+/**
+ * A node agent, ready to `run`. What an earlier agent of the folder left is ended first.
+ *
+ * @throws PlatformError `unavailable` when a rented machine cannot learn who it is.
+ */
 export async function createAgent(
   config: AgentConfig,
   surroundings: AgentSurroundings,
-): Promise<NodeAgent> {
-  const { dataDir } = config;
+): Promise<StartedAgent> {
+  const { dataDir, rented } = config;
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   await reap(dataDir);
   const { onError, onDismissed, clock } = surroundings;
@@ -31,10 +53,10 @@ export async function createAgent(
   const detected = config.resources === undefined ? await detectGpus() : undefined;
   const gpuType = config.gpuType ?? detected?.gpuType;
   const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
-  return new NodeAgent({
+  const metadata = rented && metadataOf(rented, clock);
+  const agent = new NodeAgent({
     serverUrl: config.serverUrl,
-    token: config.token,
-    nodeId: config.nodeId,
+    ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
     resources: config.resources ?? machine,
     emulatedGpus: config.emulatedGpus ?? false,
@@ -45,6 +67,60 @@ export async function createAgent(
     onDismissed,
     ...(gpuType === undefined ? {} : { gpuType }),
   });
+  if (metadata === undefined) return agent;
+  const onNotice = (deadlineMs: number): void => agent.interrupted(deadlineMs);
+  const watch = new InterruptionWatch({ metadata, clock, onNotice, onError });
+  return {
+    run: async () => {
+      await Promise.all([agent.run().finally(() => watch.close()), watch.run()]);
+    },
+    close: async () => {
+      watch.close();
+      await agent.close();
+    },
+  };
+}
+
+function metadataOf({ cloud, metadataUrl: url }: RentedConfig, clock: Clock): CloudMetadata {
+  return openCloudMetadata(cloud, { clock, ...(url === undefined ? {} : { url }) });
+}
+
+type Credentials = Pick<
+  NodeAgentOptions,
+  "token" | "joinHeaders" | "welcomeWithinMs" | "onSession" | "seed"
+>;
+
+/** With what the agent connects: its session of before, or its join token. */
+async function credentialsOf(
+  { token, nodeId, rented, dataDir }: AgentConfig,
+  metadata: CloudMetadata | undefined,
+  { clock }: AgentSurroundings,
+): Promise<Credentials> {
+  if (rented === undefined || metadata === undefined) return { token, seed: nodeId ?? token };
+  const session = await readSession(dataDir);
+  if (session !== undefined) return { token: session.sessionToken, seed: session.nodeId };
+  const machineIds = await identify(metadata, clock);
+  return {
+    token,
+    joinHeaders: { [BATCH_HEADER]: rented.batch, [MACHINE_HEADER]: machineIds.join(",") },
+    welcomeWithinMs: WELCOME_WITHIN_MS,
+    onSession: (joinedAs, sessionToken) =>
+      writeSession(dataDir, { nodeId: joinedAs, sessionToken }),
+    seed: machineIds.join(),
+  };
+}
+
+/** The service may not answer yet when the machine has just begun to run. */
+async function identify(metadata: CloudMetadata, clock: Clock): Promise<readonly string[]> {
+  const deadlineMs = clock.nowMs() + IDENTITY_MS_MAX;
+  for (;;) {
+    try {
+      return await metadata.machineIds();
+    } catch (error) {
+      if (clock.nowMs() >= deadlineMs) throw error;
+      await clock.sleep(IDENTITY_RETRY_MS);
+    }
+  }
 }
 
 async function createRuntime(config: AgentConfig, cacheDir: string): Promise<Runtime> {

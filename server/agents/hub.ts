@@ -8,7 +8,13 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type RawData, type WebSocket } from "ws";
 import { messageOf, type Clock } from "../../core/index.ts";
-import { HEARTBEAT_MS, type AgentMessage, type ServerMessage } from "../../sandbox/index.ts";
+import {
+  BATCH_HEADER,
+  HEARTBEAT_MS,
+  MACHINE_HEADER,
+  type AgentMessage,
+  type ServerMessage,
+} from "../../sandbox/index.ts";
 import { decodeFrame, encodeFrame, FRAME_BYTES_MAX } from "../../sdk/protocol/index.ts";
 import type { AgentGateway } from "../services.ts";
 
@@ -21,12 +27,21 @@ export interface AgentIdentity {
 
 type Hello = Extract<AgentMessage, { type: "hello" }>;
 
+/** What an agent shows when it connects. */
+export interface AgentCredentials {
+  readonly authorization: string | undefined;
+  /** On the first connection of a rented machine: its batch. */
+  readonly batch?: string;
+  /** And the ids by which its provider may know it. */
+  readonly machineIds: readonly string[];
+}
+
 export interface AgentEvents {
   /**
-   * The identity behind an `Authorization` header, once for a join token; undefined refuses
-   * the connection.
+   * Who is connecting, once for a join token; `later` when that is not known yet, and undefined
+   * refuses the connection.
    */
-  identify(authorization: string | undefined): Promise<AgentIdentity | undefined>;
+  identify(credentials: AgentCredentials): Promise<AgentIdentity | "later" | undefined>;
   /** The agent has said hello; false sends it home. */
   arrived(link: AgentLink, hello: Hello): Promise<boolean>;
   message(link: AgentLink, message: Exclude<AgentMessage, Hello>, body: Uint8Array): void;
@@ -110,10 +125,11 @@ export class AgentHub implements AgentGateway {
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#options.events
-      .identify(request.headers.authorization)
+      .identify(credentialsOf(request))
       .then((identity) => {
-        if (identity === undefined) {
-          socket.end("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        if (identity === undefined || identity === "later") {
+          const status = identity === "later" ? "503 Service Unavailable" : "401 Unauthorized";
+          socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
           return;
         }
         this.#server.handleUpgrade(request, socket, head, (webSocket) => {
@@ -186,6 +202,15 @@ export class AgentHub implements AgentGateway {
       else link.ping();
     }
   }
+}
+
+function credentialsOf({ headers }: IncomingMessage): AgentCredentials {
+  const { authorization, [BATCH_HEADER]: batch, [MACHINE_HEADER]: machine } = headers;
+  return {
+    authorization,
+    ...(typeof batch === "string" ? { batch } : {}),
+    machineIds: typeof machine === "string" ? machine.split(",").filter((id) => id !== "") : [],
+  };
 }
 
 /** The failure of a greeting is reported where it happens. */

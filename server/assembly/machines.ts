@@ -67,10 +67,22 @@ export async function openProviders(
     });
   }
   const { awsRegions, gcp } = config;
+  if (awsRegions.length > 0 || gcp !== undefined) checkReachable(config);
   return createProviders({
     ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
     ...(gcp === undefined ? {} : { gcp: { ...gcp, clusterId, clock } }),
   });
+}
+
+/** @throws PlatformError `invalid_request` when machines elsewhere could not find this server. */
+function checkReachable({ publicUrl, host }: PlatformConfig): void {
+  const isLoopback = host === "localhost" || host === "::1" || host.startsWith("127.");
+  if (publicUrl !== undefined || !isLoopback) return;
+  throw new PlatformError(
+    `machines rented from a cloud cannot reach this server on ${host}; say where they can, e.g. ` +
+      "FLOTILLA_PUBLIC_URL=https://flotilla.example.com",
+    { code: "invalid_request", retryable: false },
+  );
 }
 
 /** The join token of a node of this platform. */

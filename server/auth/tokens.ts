@@ -44,7 +44,7 @@ export async function createToken(
     readonly secretBytes?: Uint8Array;
   },
 ): Promise<{ readonly token: string; readonly stored: StoredToken }> {
-  const secret = TOKEN_PREFIX + base32(sources.secretBytes ?? randomBytes(TOKEN_BYTES));
+  const secret = tokenOfBytes(sources.secretBytes ?? randomBytes(TOKEN_BYTES));
   const stored: StoredToken = {
     ...token,
     tokenId: sources.ids.next("to"),
@@ -53,6 +53,11 @@ export async function createToken(
   };
   await store.put(stored);
   return { token: secret, stored };
+}
+
+/** 32 bytes in the form of a token. */
+export function tokenOfBytes(bytes: Uint8Array): string {
+  return TOKEN_PREFIX + base32(bytes);
 }
 
 /** The SHA-256 (hex) under which a token is stored. */

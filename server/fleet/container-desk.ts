@@ -33,7 +33,7 @@ export interface ContainerDeskOptions {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
-type Message = Exclude<AgentMessage, { type: "hello" }>;
+type Message = Exclude<AgentMessage, { type: "hello" | "interruption" }>;
 
 /** Weight of a new start time in the moving average. */
 const STARTUP_WEIGHT = 0.3;

@@ -29,13 +29,13 @@ function launcherOf(options: EmulatedCloudOptions): InstanceLauncher {
   const { agentsDir, cacheDir, isolation, clock } = options;
   return {
     async launch(instance: InstanceLaunch) {
-      const { serverUrl, nodeId, token } = firstBootOf(instance.userData);
+      const { serverUrl, token, rented } = firstBootOf(instance.userData);
       const dataDir = join(agentsDir, instance.instanceId);
       const agent = await startAgentProcess({
         config: {
           serverUrl,
-          nodeId,
           token,
+          rented: { ...rented, metadataUrl: instance.metadataUrl },
           dataDir,
           isolation,
           resources: instance.resources,

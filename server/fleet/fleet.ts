@@ -8,7 +8,7 @@
  * The rounds observe, ask the deciding functions and apply; no decision is taken here.
  */
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
-import { PoolController } from "../../pool/index.ts";
+import { PoolController, type RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
@@ -45,7 +45,12 @@ export interface FleetOptions {
   readonly version: string;
   /** How often machines are looked at; shorter for emulated clouds. */
   readonly listEveryMs: number;
-  readonly userDataFor: (nodeId: string) => Promise<string>;
+  /** What the machines of a batch start with. */
+  readonly userDataFor: (clientToken: string, batch: RentBatch) => Promise<string>;
+  /** Known to this platform alone. */
+  readonly key: Uint8Array;
+  /** Whose agents those of rented machines are. */
+  readonly workspaceId: string;
   /** Housekeeping of others, once a second. */
   readonly onMaintain: (nowMs: number) => Promise<void>;
   readonly onError: (error: unknown, doing: string) => void;
@@ -107,6 +112,8 @@ export class Fleet {
       nodes: this.nodes,
       containers: this.#desk,
       onArrived: () => this.kick(),
+      onInterrupted: () => this.kick(),
+      joinLifetimeMs: policy.pool.registrationTimeoutMs,
     });
     this.hub = new AgentHub({
       events: this.#nodeDesk,
@@ -215,9 +222,7 @@ export class Fleet {
       ...this.#options,
       ledger: poolLedgerOf(this.nodes, store.nodes, this.#options.clock),
       policy: policy.pool,
-      // A join token is bound to one node, so each node is asked for alone.
-      batchCountMax: 1,
-      userDataFor: ({ batch }) => userDataFor(batch.nodeIds[0] ?? ""),
+      userDataFor: ({ clientToken, batch }) => userDataFor(clientToken, batch),
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       onEvent: listenToPool({
         events,

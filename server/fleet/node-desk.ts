@@ -1,7 +1,7 @@
 /** What happens when node agents arrive and go: identity, registration, loss. */
 import type { Clock, IdSource, Node } from "../../core/index.ts";
 import type { AgentMessage } from "../../sandbox/index.ts";
-import type { AgentEvents, AgentIdentity, AgentLink } from "../agents/hub.ts";
+import type { AgentCredentials, AgentEvents, AgentIdentity, AgentLink } from "../agents/hub.ts";
 import type { EventBody } from "../../sdk/protocol/index.ts";
 import {
   bearerTokenOf,
@@ -11,6 +11,7 @@ import {
 } from "../auth/tokens.ts";
 import type { EventBus } from "../services.ts";
 import type { RecordStore, StoredToken } from "../store/record-store.ts";
+import { judgeJoin } from "./batch-joins.ts";
 import type { ContainerDesk } from "./container-desk.ts";
 import type { NodeRecord, NodeTable } from "./node-table.ts";
 
@@ -23,6 +24,15 @@ export interface NodeDeskOptions {
   readonly ids: IdSource;
   /** A node can be used, or used again. */
   readonly onArrived: () => void;
+  /** A node is being taken back by its provider. */
+  readonly onInterrupted: () => void;
+  /** Known to this platform alone; the tokens of batches are made of it. */
+  readonly key: Uint8Array;
+  /** How long a rented machine may take to join. */
+  readonly joinLifetimeMs: number;
+  /** Whose agents those of rented machines are. */
+  readonly workspaceId: string;
+  readonly onError: (error: unknown, doing: string) => void;
 }
 
 type Hello = Extract<AgentMessage, { type: "hello" }>;
@@ -39,7 +49,9 @@ export class NodeDesk implements AgentEvents {
     this.#authenticator = createAuthenticator(options.store.tokens, options.clock);
   }
 
-  async identify(authorization: string | undefined): Promise<AgentIdentity | undefined> {
+  async identify(credentials: AgentCredentials): Promise<AgentIdentity | "later" | undefined> {
+    const { authorization, batch } = credentials;
+    if (batch !== undefined) return this.#joinBatch({ ...credentials, batch });
     const stored = await this.#authenticator.authenticate(authorization);
     if (stored?.nodeId === undefined) return undefined;
     if (stored.kind === "join") return this.#join(stored, stored.nodeId);
@@ -56,6 +68,7 @@ export class NodeDesk implements AgentEvents {
     record.connected = true;
     record.lastHeardAtMs = nowMs;
     record.facts = { resources, isolation };
+    await this.#noteJoined(record, nowMs);
     if (record.stored.node.cloud === "local") await this.#welcomeLocal(record, nowMs);
     await this.#options.containers.reconcile(link.nodeId, hello.containers, link);
     this.#options.onArrived();
@@ -63,6 +76,10 @@ export class NodeDesk implements AgentEvents {
   }
 
   message(...[link, message, body]: Parameters<AgentEvents["message"]>): void {
+    if (message.type === "interruption") {
+      this.#interrupted(link.nodeId, message.leftMs);
+      return;
+    }
     this.#options.containers.handle(link, message, body);
   }
 
@@ -95,15 +112,65 @@ export class NodeDesk implements AgentEvents {
   }
 
   async #join(stored: StoredToken, nodeId: string): Promise<AgentIdentity | undefined> {
+    const taken = await this.#options.store.tokens.take(stored.tokenId);
+    return taken === undefined ? undefined : this.#sessionOf(nodeId, stored.workspaceId);
+  }
+
+  /** A rented machine with its batch's token: it becomes the node that the ledger says it is. */
+  async #joinBatch({
+    authorization,
+    batch,
+    machineIds,
+  }: AgentCredentials & { readonly batch: string }): Promise<AgentIdentity | "later" | undefined> {
+    const { nodes, clock, key, joinLifetimeMs, onError } = this.#options;
+    const token = bearerTokenOf(authorization) ?? "";
+    const open = nodes.all().map(({ stored }) => stored);
+    const at = { key, nowMs: clock.nowMs(), lifetimeMs: joinLifetimeMs };
+    const answer = judgeJoin({ token, batch, machineIds }, open, at);
+    switch (answer.kind) {
+      case "joins":
+        return this.#sessionOf(answer.nodeId, this.#options.workspaceId);
+      case "too-early":
+        return "later";
+      case "refused": {
+        const machine = machineIds.join(", ") || "a nameless machine";
+        onError(new Error(answer.reason), `refusing ${machine} of batch ${batch}`);
+        return undefined;
+      }
+    }
+  }
+
+  /** From the first hello on, the token of the batch is used up for this machine. */
+  async #noteJoined({ stored }: NodeRecord, nowMs: number): Promise<void> {
+    const isRented = stored.node.offerId !== undefined;
+    if (!isRented || stored.joinedAtMs !== undefined) return;
+    await this.#options.nodes.put([{ ...stored, joinedAtMs: nowMs }], nowMs);
+  }
+
+  /** Its provider takes the machine back: nothing new is put on it from this moment. */
+  #interrupted(nodeId: string, leftMs: number): void {
+    const { nodes, clock, onInterrupted, onError } = this.#options;
+    const record = nodes.get(nodeId);
+    if (record === undefined) return;
+    const nowMs = clock.nowMs();
+    const isNews = record.reclaimAtMs === undefined;
+    record.reclaimAtMs = Math.min(record.reclaimAtMs ?? Infinity, nowMs + Math.max(0, leftMs));
+    const { state } = record.stored.node;
+    if (!isNews || !["registered", "healthy"].includes(state)) return;
+    nodes
+      .update(nodeId, { state: "cordoned", stateSinceMs: nowMs }, nowMs)
+      .catch((error: unknown) => onError(error, `cordoning node ${nodeId}`))
+      .finally(onInterrupted);
+  }
+
+  async #sessionOf(nodeId: string, workspaceId: string): Promise<AgentIdentity> {
     const { store, clock, ids } = this.#options;
-    const taken = await store.tokens.take(stored.tokenId);
-    if (taken === undefined) return undefined;
     const { token } = await createToken(
       store.tokens,
       {
         kind: "agent",
         name: `agent of ${nodeId}`,
-        workspaceId: stored.workspaceId,
+        workspaceId,
         nodeId,
         expiresAtMs: clock.nowMs() + SESSION_MS,
       },

@@ -10,6 +10,8 @@ export interface NodeRecord {
   lastHeardAtMs: number | undefined;
   /** What its agent said that the machine is. */
   facts: { readonly resources: Resources; readonly isolation: Isolation } | undefined;
+  /** When its provider takes it back, as its machine was told; undefined while it was not. */
+  reclaimAtMs: number | undefined;
   /** Since when it has held no container; undefined while it holds one. */
   emptySinceMs: number | undefined;
 }
@@ -45,8 +47,10 @@ export class NodeTable {
   /** Agents heard since this process started. */
   sightings(): ReadonlyMap<string, AgentSighting> {
     const sightings = new Map<string, AgentSighting>();
-    for (const [nodeId, { lastHeardAtMs, facts }] of this.#nodes) {
-      if (lastHeardAtMs !== undefined) sightings.set(nodeId, { lastHeardAtMs, ...facts });
+    for (const [nodeId, { lastHeardAtMs, facts, reclaimAtMs }] of this.#nodes) {
+      if (lastHeardAtMs === undefined) continue;
+      const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
+      sightings.set(nodeId, { lastHeardAtMs, ...facts, ...notice });
     }
     return sightings;
   }
@@ -96,6 +100,7 @@ export class NodeTable {
         connected: false,
         lastHeardAtMs: undefined,
         facts: undefined,
+        reclaimAtMs: undefined,
         emptySinceMs: nowMs,
       });
     } else {

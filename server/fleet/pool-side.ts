@@ -16,7 +16,8 @@ export function poolLedgerOf(nodes: NodeTable, ledger: NodeLedger, clock: Clock)
         records.map(async (record) => {
           const { nodeId } = record.node;
           const known = nodes.get(nodeId)?.stored ?? (await ledger.get(nodeId));
-          return { ...record, gpuMsUsed: known?.gpuMsUsed ?? 0 };
+          const { gpuMsUsed = 0, joinedAtMs } = known ?? {};
+          return { ...record, gpuMsUsed, ...(joinedAtMs === undefined ? {} : { joinedAtMs }) };
         }),
       );
       await nodes.put(stored, clock.nowMs());
@@ -44,7 +45,8 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
     if (kind === "refused" || kind === "terminated") options.onMarketChanged();
     if (kind === "healthy") options.onUsable();
     if (kind === "draining") containers.drainNode(node.nodeId, reason);
-    if (kind === "terminated") containers.nodeLost(node.nodeId);
+    // What is still on it when it is given back runs elsewhere, without waiting for its end.
+    if (kind === "releasing" || kind === "terminated") containers.nodeLost(node.nodeId);
   };
   return (event) => {
     if (event.kind === "provider_failed") {

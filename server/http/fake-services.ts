@@ -101,6 +101,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       handleUpgrade: (_request, socket) =>
         socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
     },
+    agentFiles: { find: () => Promise.resolve(undefined) },
   };
   const store = { registry, tokens };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };

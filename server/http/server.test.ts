@@ -137,6 +137,7 @@ describe("documents", () => {
     expect(routes.sort()).toEqual(
       [
         "PUT /v1/blobs/{sha256}",
+        "GET /v1/agent/files/{sha256}",
         "GET /v1/functions",
         "PATCH /v1/apps/{app}/functions/{function}/scaling",
         "HEAD /v1/blobs/{sha256}",

@@ -26,6 +26,7 @@ import { collectOpenApi } from "./openapi.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { RefusedError, sendProblem } from "./problem.ts";
 import type { ApiServer, RouteDeps } from "./route-deps.ts";
+import { agentFileRoutes } from "./routes/agent-file-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
 import { blobRoutes } from "./routes/blob-routes.ts";
 import { callRoutes } from "./routes/call-routes.ts";
@@ -160,6 +161,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     eventRoutes,
     fleetRoutes,
     systemRoutes,
+    agentFileRoutes,
   ];
   for (const addPart of parts) {
     // Each part has its own scope, so that a body is only taken where it belongs.

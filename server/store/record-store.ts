@@ -227,6 +227,8 @@ export interface StoredNode {
   readonly batch?: RentBatch;
   /** The offer of the plan that it was rented instead of. */
   readonly standsInFor?: string;
+  /** When its machine joined with the token of its batch; it may not join so again. */
+  readonly joinedAtMs?: number;
   readonly reason: string;
   readonly requestedAtMs: number;
   /** Set once the provider says the machine runs; billing starts here. */

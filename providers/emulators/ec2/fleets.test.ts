@@ -86,8 +86,11 @@ describe("CreateFleet over the real SDK", () => {
     const { Reservations } = await client.send(new DescribeInstancesCommand({}));
     const [instance] = Reservations?.[0]?.Instances ?? [];
     expect(instance?.ImageId).toBe("ami-0123456789abcdef0");
-    const tags = Object.fromEntries((instance?.Tags ?? []).map(({ Key, Value }) => [Key, Value]));
-    expect(tags).toEqual({ from: "lt", own: "1", "aws:ec2:fleet-id": output.FleetId });
+    expect(instance?.Tags).toEqual([
+      { Key: "from", Value: "lt" },
+      { Key: "own", Value: "1" },
+      { Key: "aws:ec2:fleet-id", Value: output.FleetId },
+    ]);
   });
 
   it("goes by priority, then by what there is, and reports what it could not have", async () => {

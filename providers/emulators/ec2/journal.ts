@@ -45,7 +45,9 @@ export class Journal {
 function redacted(params: QueryParams): Readonly<Record<string, string>> {
   return Object.fromEntries(
     [...params].map(([name, value]) =>
-      name === REDACTED || name.endsWith(`.${REDACTED}`) ? [name, `<${value.length} characters>`] : [name, value],
+      name === REDACTED || name.endsWith(`.${REDACTED}`)
+        ? [name, `<${value.length} characters>`]
+        : [name, value],
     ),
   );
 }

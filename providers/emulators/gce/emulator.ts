@@ -105,8 +105,7 @@ function stateOf(
     ...(launcher === undefined ? {} : { launcher }),
     delays: () => settings,
     bootOutcome: (spec) => boots.outcomeOf(spec),
-    metadataUrl: (instanceId) =>
-      `${address.endpoint}${METADATA_PREFIX}${instanceId}/computeMetadata/v1`,
+    metadataUrl: (instanceId) => `${address.endpoint}${METADATA_PREFIX}${instanceId}`,
   });
   return {
     world: {

@@ -67,7 +67,7 @@ describe("an instance's life", () => {
         userData: "hello",
         resources: { gpuCount: 8, cpuMilli: 208_000, memoryMiB: 1872 * 1024 },
         gpuType: "H100",
-        metadataUrl: `${emulator.endpoint}/_metadata/${idOf()}/computeMetadata/v1`,
+        metadataUrl: `${emulator.endpoint}/_metadata/${idOf()}`,
       },
     ]);
   });
@@ -140,7 +140,7 @@ describe("preemption", () => {
     const id = idOf();
     const [machine] = recorded.launched;
     const ask = (query: string) =>
-      fetch(`${machine?.metadataUrl ?? ""}/instance/preempted${query}`, {
+      fetch(`${machine?.metadataUrl ?? ""}/computeMetadata/v1/instance/preempted${query}`, {
         headers: { "metadata-flavor": "Google" },
       });
     expect(await (await ask("")).text()).toBe("FALSE");

@@ -38,8 +38,9 @@ function testRecords({ store, reopen }: OpenBench): void {
     await store().nodes.put(...waiting);
     const { nodes } = await reopen();
     expect(await nodes.listOpen()).toEqual(waiting);
-    await nodes.put(aNode("no_1", { standsInFor: "x" }));
-    expect(await nodes.get("no_1")).toEqual(aNode("no_1", { standsInFor: "x" }));
+    const joined = aNode("no_1", { standsInFor: "x", joinedAtMs: 5_000 });
+    await nodes.put(joined);
+    expect(await nodes.get("no_1")).toEqual(joined);
   });
 
   it("lists the nodes that are not terminated, oldest first", async () => {

@@ -43,8 +43,13 @@ export class SqliteNodes implements NodeLedger {
   }
 
   #put(stored: StoredNode): void {
-    const { node, batch, standsInFor } = stored;
-    const rent = (batch ?? standsInFor) ? JSON.stringify({ batch, standsInFor }) : null;
+    const { node, batch, standsInFor, joinedAtMs } = stored;
+    const parts: RentParts = {
+      ...(batch === undefined ? {} : { batch }),
+      ...(standsInFor === undefined ? {} : { standsInFor }),
+      ...(joinedAtMs === undefined ? {} : { joinedAtMs }),
+    };
+    const rent = Object.keys(parts).length === 0 ? null : JSON.stringify(parts);
     this.#db.run(
       `INSERT INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
        ON CONFLICT (node_id) DO UPDATE SET
@@ -116,7 +121,7 @@ export class SqlitePlans implements PlanLog {
 }
 
 /** What is kept of a node's rent, as JSON. */
-type RentParts = Pick<StoredNode, "batch" | "standsInFor">;
+type RentParts = Pick<StoredNode, "batch" | "standsInFor" | "joinedAtMs">;
 
 function nodeOf(row: Row): StoredNode {
   const { launched_at_ms: launchedAtMs, terminated_at_ms: terminatedAtMs, rent } = row;
