@@ -107,6 +107,11 @@ function stateOf(
     bootOutcome: (spec) => boots.outcomeOf(spec),
     metadataUrl: (instanceId) => `${address.endpoint}${METADATA_PREFIX}${instanceId}`,
   });
+  const bell = new PreemptionBell();
+  // Nobody waits for the preemption of an instance that is gone.
+  fleet.onEvent(({ instanceId, status }) => {
+    if (status === "gone") bell.ring(instanceId);
+  });
   return {
     world: {
       clock,
@@ -123,7 +128,7 @@ function stateOf(
     faults: new FaultBoard(() => faultDraws.next()),
     budget: new RequestBudget(),
     journal: new CallJournal(),
-    bell: new PreemptionBell(),
+    bell,
     boots,
     changeSettings: (changes) => {
       settings = { ...settings, ...changes };

@@ -217,6 +217,16 @@ describe("the metadata server", () => {
     expect((await fetch(`${emulator.endpoint}/_metadata/1/x`)).status).toBe(404);
   });
 
+  it("ends the wait of a machine that is deleted", async () => {
+    await rest.insert("one", SPOT);
+    const waiting = ask("preempted?wait_for_change=true");
+    await expect.poll(() => emulator.waiting()).toBe(1);
+    await remove();
+    await clock.advance(500);
+    expect(await (await waiting).text()).toBe("FALSE");
+    expect(emulator.waiting()).toBe(0);
+  });
+
   it("ends a wait for a change when its time is over, or when the change was missed", async () => {
     await rest.insert("one", SPOT);
     const waiting = ask("preempted?wait_for_change=true&timeout_sec=5");

@@ -47,7 +47,12 @@ export interface Operation extends OperationStart {
   readonly startedAtMs: number;
   readonly finished: Promise<void>;
   doneAtMs?: number;
+  /** The request that stands for it, if one does. */
+  requestKey?: string;
 }
+
+/** The oldest are forgotten beyond this many, as Compute Engine forgets them after some time. */
+const OPERATION_COUNT_MAX = 50_000;
 
 interface OperationsOptions {
   readonly clock: Clock;
@@ -60,6 +65,7 @@ export class Operations {
   readonly #operations = new Map<string, Operation>();
   readonly #finishers = new Map<Operation, () => void>();
   readonly #byRequest = new Map<string, Operation>();
+  #count = 0;
 
   constructor(options: OperationsOptions) {
     this.#options = options;
@@ -82,11 +88,13 @@ export class Operations {
       ...start,
       name: `operation-${nowMs}-${decimalDigits(rng, 12)}`,
       numericId: decimalDigits(rng, 19),
-      sequence: this.#operations.size,
+      sequence: this.#count,
       startedAtMs: nowMs,
       finished: promise,
     };
+    this.#count += 1;
     this.#operations.set(operation.name, operation);
+    this.#forgetOldest();
     this.#finishers.set(operation, () => resolve(undefined));
     if (work === undefined) this.#finish(operation);
     else void work.then(() => this.#finish(operation));
@@ -100,7 +108,19 @@ export class Operations {
 
   /** From now on the key stands for the operation. */
   remember(key: string, operation: Operation): void {
+    operation.requestKey = key;
     this.#byRequest.set(key, operation);
+  }
+
+  #forgetOldest(): void {
+    if (this.#operations.size <= OPERATION_COUNT_MAX) return;
+    const [oldest] = this.#operations.values();
+    if (oldest === undefined) return;
+    this.#operations.delete(oldest.name);
+    const { requestKey } = oldest;
+    if (requestKey !== undefined && this.#byRequest.get(requestKey) === oldest) {
+      this.#byRequest.delete(requestKey);
+    }
   }
 
   #finish(operation: Operation): void {
