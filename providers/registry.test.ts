@@ -16,8 +16,9 @@ it("opens the named desks by cloud, and no other", async () => {
     clock,
     credential: { getToken: () => Promise.resolve(null) },
   };
-  const providers = await createProviders({ aws, azure, fake });
-  expect([...providers.keys()]).toEqual(["aws", "azure", "fake"]);
+  const gcp = { projectId: "p", regions: ["us-central1"], clusterId: "c", clock };
+  const providers = await createProviders({ aws, azure, gcp, fake });
+  expect([...providers.keys()]).toEqual(["aws", "azure", "gcp", "fake"]);
   for (const [cloud, provider] of providers) {
     expect(provider.cloud).toBe(cloud);
     await provider.close();

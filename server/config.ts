@@ -21,6 +21,8 @@ export interface PlatformConfig {
   readonly awsRegions: readonly string[];
   /** Rent from the real Azure with the machine's own credentials; absent means none. */
   readonly azure?: AzureConfig;
+  /** Rent from the real Google Cloud with the machine's own credentials; absent means not. */
+  readonly gcp?: GcpConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -45,4 +47,10 @@ export interface AzureConfig {
 export interface EmulatedEc2Config {
   /** From an accepted launch to the instance's agent starting. */
   readonly bootMs: number;
+}
+
+export interface GcpConfig {
+  readonly projectId: string;
+  /** Regions to rent in, at least one. */
+  readonly regions: readonly string[];
 }

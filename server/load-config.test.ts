@@ -43,6 +43,16 @@ test("no isolation must be asked for; no local node may be", () => {
   expect(loadConfig({}, { FLOTILLA_LOCAL_NODE: "off" }).localNode).toBeUndefined();
 });
 
+test("Google Cloud is rented from when regions and a project are named", () => {
+  const env = { FLOTILLA_GCP_REGIONS: "us-central1, europe-west4" };
+  const regions = ["us-central1", "europe-west4"];
+  const gcp = loadConfig({}, { ...env, FLOTILLA_GCP_PROJECT: "my-project-1" }).gcp;
+  expect(gcp).toEqual({ projectId: "my-project-1", regions });
+  const known = loadConfig({}, { ...env, GOOGLE_CLOUD_PROJECT: "other-project" }).gcp;
+  expect(known).toEqual({ projectId: "other-project", regions });
+  expect(loadConfig({}, { FLOTILLA_GCP_PROJECT: "my-project-1" }).gcp).toBeUndefined();
+});
+
 test("the policy takes a budget, clouds, regions, a solver and limits", () => {
   const { policy } = loadConfig(
     {},
@@ -82,6 +92,8 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_AZURE_REGIONS: "eastus" }, /needs FLOTILLA_AZURE_SUBSCRIPTION and FLOTILLA_A/],
   [{}, { FLOTILLA_AZURE_RESOURCE_GROUP: "a/b" }, /^FLOTILLA_AZURE_RESOURCE_GROUP takes a name/],
   [{}, { FLOTILLA_AZURE_IMAGE: "ubuntu" }, /^FLOTILLA_AZURE_IMAGE takes the resource id/],
+  [{}, { FLOTILLA_GCP_REGIONS: "us-central1" }, /needs FLOTILLA_GCP_PROJECT/],
+  [{}, { FLOTILLA_GCP_PROJECT: "My Project" }, /^FLOTILLA_GCP_PROJECT takes the id of a project/],
   [{}, { FLOTILLA_PUBLIC_URL: "flotilla.example.com" }, /^FLOTILLA_PUBLIC_URL takes a URL/],
   [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],

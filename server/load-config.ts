@@ -92,11 +92,13 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
 }
 
 /** The clouds to rent from; none unless their regions are named. */
-function cloudsOf(settings: Settings): Pick<PlatformConfig, "awsRegions" | "azure"> {
+function cloudsOf(settings: Settings): Pick<PlatformConfig, "awsRegions" | "azure" | "gcp"> {
   const azure = azureOf(settings);
+  const gcp = gcpOf(settings);
   return {
     awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
     ...(azure === undefined ? {} : { azure }),
+    ...(gcp === undefined ? {} : { gcp }),
   };
 }
 
@@ -123,6 +125,20 @@ function azureOf(settings: Settings): PlatformConfig["azure"] {
     ...(image === undefined ? {} : { image }),
     publicAddresses: publicAddresses ?? false,
   };
+}
+
+/** Google Cloud has no project by default, and machines of nobody cannot be rented. */
+function gcpOf(settings: Settings): PlatformConfig["gcp"] {
+  const regions = settings.read(undefined, "FLOTILLA_GCP_REGIONS", listOf(region));
+  const projectId =
+    settings.read(undefined, "FLOTILLA_GCP_PROJECT", gcpProject) ??
+    settings.read(undefined, "GOOGLE_CLOUD_PROJECT", gcpProject);
+  if (regions === undefined) return undefined;
+  if (projectId !== undefined) return { projectId, regions };
+  throw refusal(
+    "FLOTILLA_GCP_REGIONS needs FLOTILLA_GCP_PROJECT, the id of the project that pays; " +
+      "`gcloud projects list` shows yours",
+  );
 }
 
 /** The policy file's, or the default; single settings of the environment go before it. */
@@ -270,6 +286,12 @@ function azureImage(text: string): ReturnType<Parse<string>> {
   return isImage
     ? { value: text }
     : { expects: "the resource id of an image, or publisher:offer:sku:version" };
+}
+
+/** Source of the form: Google Cloud documentation, project ids (read 2026-11). */
+function gcpProject(text: string): ReturnType<Parse<string>> {
+  const isProject = /^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(text);
+  return isProject ? { value: text } : { expects: "the id of a project such as my-project-123" };
 }
 
 function folder(text: string): ReturnType<Parse<string>> {

@@ -11,6 +11,9 @@
  * - Azure: github.com/anycloud-sh/catalog at 62ff0a98 (2026-05-20), azure/vms.csv; a spot price
  *   that is not below the on-demand price (all of H200) is left out.
  * - Azure reclaims: the list has none; the worst bucket is the safe guess.
+ * - Google Cloud: github.com/anycloud-sh/catalog at 62ff0a98 (2026-05-20), gcp/vms.csv; prices of
+ *   `n1` types with accelerators are the host's and the accelerators' prices added up.
+ * - Google Cloud reclaims: none are published; the worst bucket is the safe guess.
  */
 import {
   microUsdFromUsd,
@@ -30,6 +33,11 @@ import { AZURE_PRICES_ASIA_PACIFIC } from "./azure/prices-asia-pacific.ts";
 import { AZURE_PRICES_EUROPE } from "./azure/prices-europe.ts";
 import { AZURE_PRICES_MIDDLE_EAST_AFRICA } from "./azure/prices-middle-east-africa.ts";
 import { azureQuotaFamilies, AZURE_SHAPES } from "./azure/shapes.ts";
+import { PRICES_AMERICAS as GCP_PRICES_AMERICAS } from "./gcp/prices-americas.ts";
+import { PRICES_ASIA_AFRICA } from "./gcp/prices-asia-africa.ts";
+import { PRICES_EUROPE as GCP_PRICES_EUROPE } from "./gcp/prices-europe.ts";
+import type { ZonedPriceRow } from "./gcp/price-row.ts";
+import { GCP_SHAPES } from "./gcp/shapes.ts";
 import type { InstanceShape } from "./shape.ts";
 
 /** Which part of the catalog is wanted. */
@@ -84,6 +92,10 @@ const CATALOGS: Readonly<Partial<Record<CloudName, CloudCatalog>>> = {
       ofAzureRow,
     ),
     quotaFamiliesOf: azureQuotaFamilies,
+  },
+  gcp: {
+    shapes: GCP_SHAPES,
+    prices: pricesByRegion([GCP_PRICES_AMERICAS, GCP_PRICES_EUROPE, PRICES_ASIA_AFRICA], ofGcpRow),
   },
 };
 
@@ -190,6 +202,17 @@ function ofAzureRow(row: AzurePriceRow): readonly PricedType[] {
   const [instanceType, onDemandUsdPerHour, usdPerHour] = row;
   if (usdPerHour === undefined) return [{ instanceType, onDemandUsdPerHour }];
   return [{ instanceType, onDemandUsdPerHour, spot: { usdPerHour, interruptions: ">20%" } }];
+}
+
+/** A zone must be named to rent there, so each zone is an offer of its own. */
+function ofGcpRow(row: ZonedPriceRow, region: string): readonly PricedType[] {
+  const [instanceType, zoneLetters, onDemandUsdPerHour, usdPerHour] = row;
+  return Array.from(zoneLetters, (letter) => ({
+    instanceType,
+    zone: `${region}-${letter}`,
+    onDemandUsdPerHour,
+    ...(usdPerHour === undefined ? {} : { spot: { usdPerHour, interruptions: ">20%" } }),
+  }));
 }
 
 function ownFamily({ quotaFamily }: InstanceShape): readonly string[] {

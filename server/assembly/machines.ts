@@ -66,11 +66,13 @@ export async function openProviders(
       },
     });
   }
-  const { awsRegions, azure } = config;
-  if (awsRegions.length > 0 || azure !== undefined) checkReachable(config);
+  const { awsRegions, azure, gcp } = config;
+  const isRenting = awsRegions.length > 0 || azure !== undefined || gcp !== undefined;
+  if (isRenting) checkReachable(config);
   return createProviders({
     ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
     ...(azure === undefined ? {} : { azure: azureOptionsOf(azure, { clusterId, clock }) }),
+    ...(gcp === undefined ? {} : { gcp: { ...gcp, clusterId, clock } }),
   });
 }
 

@@ -143,7 +143,9 @@ const CLOUDS: readonly CloudCredentials[] = [
     cloud: "Google Cloud",
     variables: ["GOOGLE_APPLICATION_CREDENTIALS"],
     files: [".config/gcloud/application_default_credentials.json"],
-    mend: "gcloud auth application-default login",
+    mend:
+      "gcloud auth application-default login; to rent there: FLOTILLA_GCP_REGIONS and " +
+      "FLOTILLA_GCP_PROJECT",
   },
   {
     cloud: "Azure",

@@ -53,9 +53,9 @@ export interface CapacityOptions {
 const REPLAN_MS = 30_000;
 const LOCAL: CloudName = "local";
 const NO_CLOUD =
-  "none can be rented: no cloud is set up (FLOTILLA_AWS_REGIONS=us-east-1,… for AWS or " +
-  "FLOTILLA_AZURE_REGIONS=eastus,… for Azure, each with this machine's credentials, " +
-  "`flotilla up --emulated-clouds` to try things out)";
+  "none can be rented: no cloud is set up (FLOTILLA_AWS_REGIONS=us-east-1,… for AWS, " +
+  "FLOTILLA_AZURE_REGIONS=eastus,… for Azure, FLOTILLA_GCP_REGIONS=us-central1,… for Google " +
+  "Cloud, each with this machine's credentials; `flotilla up --emulated-clouds` to try things out)";
 
 export class Capacity {
   readonly #options: CapacityOptions;
