@@ -75,13 +75,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const whole: Whole = { serverUrl: "", agentFiles: new AgentFiles() };
   const calls = new CallDesk({
     ...foundations,
-    openQueue: (functionId) =>
-      new FunctionQueue({
-        functionId,
-        connection: foundations.redis,
-        prefix: QUEUE_PREFIX,
-        onError: (error) => foundations.onError(error, `reaching the queue of ${functionId}`),
-      }),
+    openQueue: (functionId) => openQueue(foundations, functionId),
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
     takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
     onLoadChanged: () => fleet.kickPlace(),
@@ -141,6 +135,15 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   await startLocalNode(config, foundations, { nodes, serverUrl, closers });
   fleet.start();
   return { url: serverUrl, adminToken, close: () => closers.close() };
+}
+
+function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
+  return new FunctionQueue({
+    functionId,
+    connection: redis,
+    prefix: QUEUE_PREFIX,
+    onError: (error) => onError(error, `reaching the queue of ${functionId}`),
+  });
 }
 
 /** @throws PlatformError `conflict` when the address is taken or not this machine's. */
