@@ -139,10 +139,7 @@ function canStandIn(offer: Offer, wanted: Offer, view: StandInView): boolean {
 
 function isAllowed(offer: Offer, wanted: Offer, { standIns }: DesiredLine): boolean {
   if (offer.purchase === "reserved") return false;
-  if (standIns === undefined) {
-    const { cloud, region, purchase } = wanted;
-    return offer.cloud === cloud && offer.region === region && offer.purchase === purchase;
-  }
+  if (standIns === undefined) return isAtSamePlace(offer, wanted);
   const { clouds, regions, zones, purchases } = standIns;
   return (
     purchases.includes(offer.purchase) &&
@@ -150,6 +147,11 @@ function isAllowed(offer: Offer, wanted: Offer, { standIns }: DesiredLine): bool
     (regions?.includes(offer.region) ?? true) &&
     (zones === undefined || (offer.zone !== undefined && zones.includes(offer.zone)))
   );
+}
+
+function isAtSamePlace(one: Offer, other: Offer): boolean {
+  const { cloud, region, purchase } = other;
+  return one.cloud === cloud && one.region === region && one.purchase === purchase;
 }
 
 /** What the offers of one request share. */
