@@ -379,9 +379,11 @@ function rents(
   let roomLeft = Math.max(0, policy.nodeCountMax - view.rented.length);
   let extraLeft = spareBudget(view);
   for (const line of view.lines.values()) {
+    if (roomLeft <= 0 || actions.length >= policy.actionCountMaxPerTick) break;
     const wanted = view.offersById.get(line.offerId);
     if (wanted === undefined || unreachableClouds.has(wanted.cloud)) continue;
     const { replacing, missing } = lacking(line, staffing, isOpen(wanted));
+    if (replacing + missing === 0) continue;
     const replacingCount = Math.min(replacing, roomLeft);
     const missingCount = Math.min(missing, roomLeft - replacingCount);
     const choices = rentChoices(line, wanted, {
