@@ -28,9 +28,9 @@ export interface RuinOptions {
 }
 
 /** Nodes given up at once, at most. */
-const NODES_MAX = 4;
+const NODES_MAX = 3;
 /** Share of changes that begin with unmet containers. */
-const FROM_UNMET = 0.35;
+const FROM_UNMET = 0.2;
 /** Share of neighbours that hold a class of the node they are next to, maybe in other scenarios. */
 const FROM_HOLDERS = 0.4;
 /** Nodes looked at for the one that loses most: at the start of a change, and around it. */

@@ -29,10 +29,10 @@ export interface Worth {
 }
 
 /** A place where a class would lose more than this share of its worth is not worth a try. */
-const LOSS_FRACTION_MAX = 0.1;
+const LOSS_FRACTION_MAX = 0.05;
 
 /** But so many places, those that lose least, always are. */
-const PLACE_COUNT_MIN = 8;
+const PLACE_COUNT_MIN = 12;
 
 /** The index of a class in a scenario. */
 export function keyOf(problem: Problem, classIndex: number, scenarioIndex: number): number {
