@@ -46,10 +46,10 @@ export const options: BenchmarkOptions = {
   },
 };
 
-/** The targets, which are the time limits too. */
+/** The targets, which are the time limits too; M, where finishing counts, is given a little less. */
 const LIMIT_MS: Readonly<Record<string, number>> = {
   s: 100,
-  m: 500,
+  m: 460,
   l: 2_000,
   xl: 6_000,
   catalog: 6_000,

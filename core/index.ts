@@ -45,6 +45,7 @@ export {
 export {
   DEFAULT_SCHEDULER_POLICY,
   STRATEGY_NAMES,
+  type RepackPolicy,
   type SchedulerPolicy,
   type StrategyName,
   type WorkspaceQuota,

@@ -1,10 +1,12 @@
 import { DEFAULT_OPTIMIZER_POLICY, type OptimizerPolicy } from "./optimizer-policy.ts";
+import { DEFAULT_SCHEDULER_POLICY, type SchedulerPolicy } from "./scheduler-policy.ts";
 import { MS_PER_MINUTE, MS_PER_SECOND, type MicroUsd } from "./units.ts";
 
-/** Everything an operator may tune about capacity. Durations in ms, money in micro-dollars. */
+/** Everything an operator may tune about capacity and placement. Durations in ms, money in micro-dollars. */
 export interface Policy {
   readonly optimizer: OptimizerPolicy;
   readonly pool: PoolPolicy;
+  readonly scheduler: SchedulerPolicy;
 }
 
 export interface PoolPolicy {
@@ -78,4 +80,5 @@ export const DEFAULT_POOL_POLICY: PoolPolicy = {
 export const DEFAULT_POLICY: Policy = {
   optimizer: DEFAULT_OPTIMIZER_POLICY,
   pool: DEFAULT_POOL_POLICY,
+  scheduler: DEFAULT_SCHEDULER_POLICY,
 };

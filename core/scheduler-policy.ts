@@ -28,6 +28,20 @@ export interface WorkspaceQuota {
   readonly weight?: number;
 }
 
+/** Moving running containers, so that a large request fits or a node can be given back. */
+export interface RepackPolicy {
+  /** Whether containers are moved at all. */
+  readonly allowed: boolean;
+  /** Time between two plans of moves. */
+  readonly everyMs: number;
+  /** Containers that one plan moves at most. */
+  readonly moveCountMax: number;
+  /** GPUs that the containers of one plan hold at most. */
+  readonly gpuCountMax: number;
+  /** A container that has not finished its inputs by then stays where it is. */
+  readonly drainTimeoutMs: number;
+}
+
 export interface SchedulerPolicy {
   readonly strategy: StrategyName;
   /** By workspace id; those without an entry have no guarantee and no limit. */
@@ -38,6 +52,7 @@ export interface SchedulerPolicy {
   readonly reservedFractionMax: number;
   /** Containers ended at most in one round for more important ones; 0 switches it off. */
   readonly evictionCountMaxPerRound: number;
+  readonly repack: RepackPolicy;
 }
 
 export const DEFAULT_SCHEDULER_POLICY: SchedulerPolicy = {
@@ -46,4 +61,11 @@ export const DEFAULT_SCHEDULER_POLICY: SchedulerPolicy = {
   patienceMs: 5 * MS_PER_MINUTE,
   reservedFractionMax: 0.1,
   evictionCountMaxPerRound: 20,
+  repack: {
+    allowed: false,
+    everyMs: MS_PER_MINUTE,
+    moveCountMax: 8,
+    gpuCountMax: 8,
+    drainTimeoutMs: MS_PER_MINUTE,
+  },
 };

@@ -77,6 +77,8 @@ export interface ContainerRequest {
   readonly artifacts?: readonly Artifact[];
   /** Nodes that must not be asked, such as those that refused it a moment ago. */
   readonly excludedNodeIds?: readonly string[];
+  /** Others were ended for it: it goes before all that were not promised room. */
+  readonly isOwed?: boolean;
   /** How often a node has refused it; it then draws among several nodes. Absent means never. */
   readonly refusalCount?: number;
 }

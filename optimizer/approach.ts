@@ -8,6 +8,8 @@ export interface Found {
   /** No candidate costs less but for `fixed` costs; 0 always holds. */
   readonly boundUsd: number;
   readonly shadowPrices: readonly ShadowPrice[];
+  /** True when it is as close to the bound as was asked for, or about as close as the last plan. */
+  readonly isEnough?: boolean;
 }
 
 /** The present fleet kept, and what moving would have saved, as a share of its cost. */

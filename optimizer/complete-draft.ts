@@ -34,7 +34,10 @@ export function coverDraft(problem: Problem, draft: Draft, heedShares = false): 
   const counts = withinShares(problem, headroom.counts);
   const isWhole = draft.counts.every((count, index) => (counts[index] ?? 0) >= count);
   // Nodes added for a later scenario serve the earlier ones too.
-  return fillDraft(problem, isWhole ? { ...draft, counts } : { counts });
+  const covered = fillDraft(problem, isWhole ? { ...draft, counts } : { counts });
+  if (heedShares || problem.shares.length === 0) return covered;
+  // What was given up for a share may be had where no share is against it.
+  return cheaperOf(problem, covered, coverDraft(problem, { counts }, true));
 }
 
 /** The cheapest way to complete a draft: with no more nodes, or with some for what is missing. */

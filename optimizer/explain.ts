@@ -1,12 +1,12 @@
 /** Says in words why a line is as it is, and which constraint leaves demand unmet. */
 import { assert, type Offer } from "../core/index.ts";
 import type { Candidate } from "./candidate.ts";
-import { nodeCosts } from "./costs.ts";
-import { mayServe, missingSupply } from "./eligibility.ts";
+import { missingSupply } from "./eligibility.ts";
 import { Headroom } from "./headroom.ts";
-import { fitCount, roomOf, type NodeStack } from "./packing.ts";
+import type { NodeStack } from "./packing.ts";
 import type { NextBest, UnmetDemand } from "./plan.ts";
 import type { Problem } from "./problem.ts";
+import { Ranking } from "./ranking.ts";
 import { counted, describeNeeds, usdPerHour } from "./wording.ts";
 
 /** Why an offer has its nodes, and the best offer that was passed over. */
@@ -15,14 +15,14 @@ export interface LineExplanation {
   readonly nextBest?: NextBest;
 }
 
-/** Explains the lines of one plan. Cost: a ranking of all offers for each class that is served. */
+/** Explains the lines of one plan. Cost: see `Ranking`. */
 export class LineExplainer {
   readonly #problem: Problem;
   readonly #candidate: Candidate;
   readonly #keptFraction: number | undefined;
   readonly #headroom: Headroom;
   readonly #served: ReadonlyMap<number, ServedClass>;
-  readonly #suitable = new Map<number, readonly Offer[]>();
+  readonly #ranking: Ranking;
 
   /** @param keptFraction Set when the fleet was kept because moving saved only this share. */
   constructor(problem: Problem, candidate: Candidate, keptFraction: number | undefined) {
@@ -31,6 +31,7 @@ export class LineExplainer {
     this.#keptFraction = keptFraction;
     this.#headroom = new Headroom(problem, candidate.counts);
     this.#served = mainClasses(problem, candidate);
+    this.#ranking = new Ranking(problem);
   }
 
   /** Why an offer has its nodes, or loses them. */
@@ -53,14 +54,14 @@ export class LineExplainer {
   /** Why this offer serves that class: its rank among all that could, and the next one. */
   #explainChoice(offer: Offer, served: ServedClass): LineExplanation {
     const { quantity, needsText } = served;
-    const ranking = this.#rank(served);
-    const rank = ranking.findIndex((ranked) => ranked.offerId === offer.offerId);
-    const next = ranking.find(({ offerId }) => this.#isOpen(offerId));
+    const { cheaperCount, offerCount, nextBest } = this.#ranking.standingOf(offer, served, (id) =>
+      this.#isOpen(id),
+    );
     const reason =
-      `${rankText(rank)} of ${counted(ranking.length, "offer")} for ` +
+      `${rankText(cheaperCount)} of ${counted(offerCount, "offer")} for ` +
       `${counted(quantity, "container")} with ${needsText}: ${priceText(offer)}`;
-    if (!next) return { reason };
-    const { offerId, priceMicroUsdPerHour } = next;
+    if (!nextBest) return { reason };
+    const { offerId, priceMicroUsdPerHour } = nextBest;
     return { reason, nextBest: { offerId, priceMicroUsdPerHour } };
   }
 
@@ -78,33 +79,6 @@ export class LineExplainer {
     return this.#indexes;
   }
   #indexes: ReadonlyMap<string, number> | undefined;
-
-  /** Offers that may serve a class, those first that hold its containers at the least price. */
-  #rank({ classIndex, quantity }: ServedClass): readonly Offer[] {
-    const needs = this.#problem.classes[classIndex]?.needs;
-    if (!needs) return [];
-    const { policy } = this.#problem.input;
-    const priced = this.#suitableFor(classIndex).map((offer) => {
-      const { rentUsd, reclaimUsd } = nodeCosts(offer, policy);
-      const fit = fitCount(roomOf(offer.resources), needs);
-      return { offer, usd: (rentUsd + reclaimUsd) * Math.ceil(quantity / fit) };
-    });
-    return priced.sort((a, b) => a.usd - b.usd).map(({ offer }) => offer);
-  }
-
-  #suitableFor(classIndex: number): readonly Offer[] {
-    const known = this.#suitable.get(classIndex);
-    if (known) return known;
-    const { input, offers } = this.#problem;
-    const needs = this.#problem.classes[classIndex]?.demand.needs;
-    const listed = new Set(input.offers.map((offer) => offer.offerId));
-    const unlisted = offers.flatMap(({ offer }) => (listed.has(offer.offerId) ? [] : [offer]));
-    const suitable = [...input.offers, ...unlisted].filter(
-      (offer) => needs !== undefined && mayServe(offer, needs, input.policy),
-    );
-    this.#suitable.set(classIndex, suitable);
-    return suitable;
-  }
 
   #keptText(): readonly string[] {
     if (this.#keptFraction === undefined) return [];
@@ -191,10 +165,12 @@ function priceText(offer: Offer): string {
 function bindingConstraint(problem: Problem, headroom: Headroom, classIndex: number): string {
   const demandClass = problem.classes[classIndex];
   assert(demandClass !== undefined, `no class ${classIndex}`);
-  const { input } = problem;
-  const known = [...input.offers, ...input.fleet.flatMap(({ offer }) => (offer ? [offer] : []))];
-  const missing = missingSupply(known, demandClass.demand.needs, input.policy);
-  if (missing !== undefined) return missing;
+  if (demandClass.places.length === 0) {
+    const { input } = problem;
+    const known = [...input.offers, ...input.fleet.flatMap(({ offer }) => (offer ? [offer] : []))];
+    const missing = missingSupply(known, demandClass.demand.needs, input.policy);
+    if (missing !== undefined) return missing;
+  }
   const offerIndexes = demandClass.places.flatMap(
     ({ groupIndex }) => problem.groups[groupIndex]?.offerIndexes ?? [],
   );

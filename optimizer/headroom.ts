@@ -16,6 +16,8 @@ export class Headroom {
   readonly #quotaUsed: number[];
   readonly #inShare: readonly ReadonlySet<number>[];
   readonly #shareGpus: number[];
+  readonly #partsOf: readonly (readonly number[])[];
+  readonly #partGpus: number[];
   #gpus = 0;
   #rentUsd = 0;
 
@@ -31,6 +33,12 @@ export class Headroom {
     this.#quotaUsed = problem.quotas.map(() => 0);
     this.#inShare = problem.shares.map(({ offerIndexes }) => new Set(offerIndexes));
     this.#shareGpus = problem.shares.map(() => 0);
+    const partsOf: number[][] = problem.offers.map(() => []);
+    for (const [part, { offerIndexes }] of problem.concentrations.entries()) {
+      for (const index of offerIndexes) partsOf[index]?.push(part);
+    }
+    this.#partsOf = partsOf;
+    this.#partGpus = problem.concentrations.map(() => 0);
     this.#counts = problem.offers.map(() => 0);
     for (const [index, count] of counts.entries()) if (count > 0) this.add(index, count);
   }
@@ -51,6 +59,9 @@ export class Headroom {
     this.#gpus += gpus;
     for (const [share, inside] of this.#inShare.entries()) {
       if (inside.has(offerIndex)) this.#shareGpus[share] = (this.#shareGpus[share] ?? 0) + gpus;
+    }
+    for (const part of this.#partsOf[offerIndex] ?? []) {
+      this.#partGpus[part] = (this.#partGpus[part] ?? 0) + gpus;
     }
     this.#rentUsd += nodeCount * entry.rentUsd;
   }
@@ -96,6 +107,25 @@ export class Headroom {
       const held = (this.#shareGpus[share] ?? 0) - (inside ? gpuCount : 0);
       return held <= maxFraction * gpus + TOLERANCE && held >= minFraction * gpus - TOLERANCE;
     });
+  }
+
+  /** Whether all share rules hold. */
+  obeysShares(): boolean {
+    return this.#problem.shares.every(({ minFraction, maxFraction }, share) => {
+      const held = this.#shareGpus[share] ?? 0;
+      return (
+        held <= maxFraction * this.#gpus + TOLERANCE && held >= minFraction * this.#gpus - TOLERANCE
+      );
+    });
+  }
+
+  /** What the nodes cost beyond what concentration leaves free, USD/h. */
+  concentrationUsd(): number {
+    let usd = 0;
+    for (const [index, { freeFraction, usdPerGpu }] of this.#problem.concentrations.entries()) {
+      usd += usdPerGpu * Math.max(0, (this.#partGpus[index] ?? 0) - freeFraction * this.#gpus);
+    }
+    return usd;
   }
 
   #spareByShares(offerIndex: number): number {

@@ -164,10 +164,10 @@ async function planBy(
 ): Promise<FleetPlan | undefined> {
   const whole = new WholeModel(session);
   const first = large ? await attempt(session, () => large.solve()) : undefined;
-  const isOpen = !first || gapOf(first) > session.problem.input.policy.gapFraction;
+  session.hasCandidate = first !== undefined;
   const isWorthIt =
     columnCount(session.problem) <= sizes.middleColumnCountMax || !session.solver.openLinear;
-  const second = isOpen && isWorthIt ? await whole.solve() : undefined;
+  const second = first?.isEnough !== true && isWorthIt ? await whole.solve() : undefined;
   const best = bestOf(first, second);
   if (!best) return undefined;
   const keeping: Approach = first && large ? large : whole;
@@ -194,10 +194,6 @@ async function attempt<Value>(
     session.failures.push(`${session.solver.name}: ${messageOf(error)}`);
     return undefined;
   }
-}
-
-function gapOf({ totalUsd, boundUsd }: Found): number {
-  return totalUsd > 0 ? (totalUsd - boundUsd) / totalUsd : 0;
 }
 
 /** The cheaper candidate with the better bound. */

@@ -29,6 +29,8 @@ export interface Session {
   readonly clock: Pick<Clock, "sleep"> | undefined;
   /** Grows with everything that goes wrong. */
   readonly failures: string[];
+  /** True once there is a candidate: to run out of time is no failure then. */
+  hasCandidate?: boolean;
   /** Solver time so far, by the solvers' own account. */
   spentMs: number;
   /** Time since the start by the caller's clock, which counts all else too; absent without one. */
@@ -117,6 +119,8 @@ async function askWith(
 function checked(session: Session, model: MipModel, solution: MipSolution): Answer | undefined {
   const { solver, failures } = session;
   if (!("values" in solution)) {
+    const isLate = solution.status === "no_solution" && solution.isLate === true;
+    if (isLate && session.hasCandidate === true) return undefined;
     const reason = solution.status === "no_solution" ? ` (${solution.reason})` : "";
     failures.push(`${solver.name}: answered ${solution.status}${reason}`);
     return undefined;

@@ -75,11 +75,18 @@ export class Yard {
   }
 }
 
-/** Groups of a class, those first where its containers cost least. */
-function cheapestPlaces(problem: Problem, { places }: ProblemClass): readonly number[] {
+/** Groups of a class, those first where its containers cost least; sorted once. */
+function cheapestPlaces(problem: Problem, demand: ProblemClass): readonly number[] {
+  const known = CHEAPEST_PLACES.get(demand);
+  if (known) return known;
   const usd = ({ groupIndex, position }: ProblemClass["places"][number]): number =>
     problem.groups[groupIndex]?.costs[position]?.usd ?? 0;
-  return [...places]
-    .sort((a, b) => usd(a) - usd(b) || a.groupIndex - b.groupIndex)
+  const sorted = demand.places
+    .map((place) => ({ groupIndex: place.groupIndex, usd: usd(place) }))
+    .sort((a, b) => a.usd - b.usd || a.groupIndex - b.groupIndex)
     .map(({ groupIndex }) => groupIndex);
+  CHEAPEST_PLACES.set(demand, sorted);
+  return sorted;
 }
+
+const CHEAPEST_PLACES = new WeakMap<ProblemClass, readonly number[]>();

@@ -29,7 +29,14 @@ import type { NodeEvent } from "./node-state.ts";
 import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
 import { isHeard, observe, type PoolNode } from "./observe.ts";
 import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
-import type { DesiredLine, PoolEvent, PoolFacts, PoolLedger, PoolRecord } from "./ports.ts";
+import type {
+  AgentSightings,
+  DesiredLine,
+  PoolEvent,
+  PoolFacts,
+  PoolLedger,
+  PoolRecord,
+} from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
 import type { ActionOf, NodeAction } from "./actions.ts";
 import { reconcile } from "./reconcile.ts";
@@ -81,6 +88,9 @@ const NO_PROVIDER: Listing = { kind: "failed", reason: "no provider is configure
 
 /** Rents asked for at once. */
 const RENTS_AT_ONCE = 8;
+
+/** Facts whose agents are those of one moment. */
+type SettledFacts = PoolFacts & { readonly agents: AgentSightings };
 
 /** An order whose giver waits for what comes of it. */
 interface WaitingOrder {
@@ -168,11 +178,13 @@ export class PoolController {
     }
   }
 
-  async #tick(desired: readonly DesiredLine[] | undefined, facts: PoolFacts): Promise<PoolTick> {
+  async #tick(desired: readonly DesiredLine[] | undefined, given: PoolFacts): Promise<PoolTick> {
     this.#noteGap();
     await this.#obey();
     const listings = await this.#desk.listAll();
     const records = await this.#options.ledger.listOpen();
+    const { agents } = given;
+    const facts = { ...given, agents: typeof agents === "function" ? agents() : agents };
     const nodes = await this.#observeAll(records, listings, facts);
     const { budgetMicroUsdPerHourMax } = this.#options;
     const consolidation = this.#consolidate(desired, nodes, facts);
@@ -245,7 +257,7 @@ export class PoolController {
   async #observeAll(
     records: readonly PoolRecord[],
     listings: ReadonlyMap<CloudName, Listing>,
-    facts: PoolFacts,
+    facts: SettledFacts,
   ): Promise<readonly PoolNode[]> {
     const rented = records.filter(({ node }) => isRented(node));
     this.#sightings.keepOnly(rented);
@@ -274,7 +286,7 @@ export class PoolController {
   async #observeOne(
     node: PoolNode,
     machine: ProviderNode | undefined,
-    facts: PoolFacts,
+    facts: SettledFacts,
   ): Promise<PoolNode> {
     const agent = facts.agents.get(node.record.node.nodeId);
     let { record } = node;
@@ -297,7 +309,7 @@ export class PoolController {
   #consolidate(
     desired: readonly DesiredLine[] | undefined,
     nodes: readonly PoolNode[],
-    facts: PoolFacts,
+    facts: SettledFacts,
   ): Consolidation {
     const nowMs = this.#now();
     const { consolidation: policy, heartbeatTimeoutMs } = this.#options.policy;
@@ -390,6 +402,7 @@ export class PoolController {
       }
       const atMs = this.#now();
       for (const { providerNodeId, reason } of own) {
+        this.#sightings.noteStrayReleased({ cloud, providerNodeId }, atMs);
         this.#book.emit({ kind: "orphan_released", cloud, providerNodeId, reason, atMs });
       }
     }

@@ -63,7 +63,10 @@ export interface Match {
   readonly machineOf: ReadonlyMap<string, ProviderNode>;
   /** Client tokens of batches with living machines that name no node. */
   readonly unnamed: ReadonlySet<string>;
-  /** Living machines of this cluster that no node owns, in the order listed. */
+  /**
+   * Machines of this cluster that no node owns, in the order listed: living ones, and those on
+   * their way out, of which a create that failed half-way may be one for ever.
+   */
   readonly strays: readonly ProviderNode[];
 }
 
@@ -92,12 +95,12 @@ export function matchMachines(
   }
   const ownerless = machines.filter(
     (machine) =>
-      isAlive(machine) &&
+      machine.state !== "terminated" &&
       machine.tags[CLUSTER_TAG] === at.clusterId &&
       !owned.has(machine.providerNodeId),
   );
-  const isWaitedFor = ({ nodeId, clientToken = "" }: ProviderNode): boolean =>
-    nodeId === undefined && waiting.has(clientToken);
+  const isWaitedFor = ({ state, nodeId, clientToken = "" }: ProviderNode): boolean =>
+    isAlive({ state }) && nodeId === undefined && waiting.has(clientToken);
   return {
     machineOf,
     unnamed: new Set(ownerless.filter(isWaitedFor).map(({ clientToken = "" }) => clientToken)),
@@ -220,7 +223,7 @@ function endOf(
   return ours ? "released" : "its provider no longer has the machine";
 }
 
-function isAlive(machine: ProviderNode): boolean {
+function isAlive(machine: Pick<ProviderNode, "state">): boolean {
   return machine.state === "booting" || machine.state === "running";
 }
 

@@ -57,6 +57,9 @@ export interface AgentSighting {
   readonly faults?: readonly string[];
 }
 
+/** Agents heard since this process started, by node id. */
+export type AgentSightings = ReadonlyMap<string, AgentSighting>;
+
 /** What the server knows at a tick. */
 export interface PoolFacts {
   /** Offers by which nodes may be rented now. */
@@ -65,8 +68,11 @@ export interface PoolFacts {
   readonly containers: readonly PlacedContainer[];
   /** Containers that have no node yet; absent means none. */
   readonly waiting?: readonly Pick<PlacedContainer, "containerId" | "resources" | "needs">[];
-  /** Agents heard since this process started, by node id. */
-  readonly agents: ReadonlyMap<string, AgentSighting>;
+  /**
+   * Agents at the moment when the records are read, which a listing may delay: a notice that came
+   * meanwhile has changed a record, and must be seen with it.
+   */
+  readonly agents: AgentSightings | (() => AgentSightings);
   /** Since when each empty node has held no container, by node id. */
   readonly emptySinceMs: ReadonlyMap<string, number>;
 }

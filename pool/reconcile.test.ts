@@ -157,8 +157,12 @@ test("a draining node is released when empty or overdue, and again if that had n
   const sent = [testNode("a", "draining", { releasedAtMs: 9_000 })];
   expect(brief({ agents, nodes: sent }, 10_000)).toEqual([]);
   expect(brief({ agents: heard(["a"], 69_000), nodes: sent }, 69_000)).toEqual(["release a"]);
-  const going = [testNode("a", "draining", { listed: "terminating" })];
-  expect(brief({ agents, nodes: going }, 10_000)).toEqual([]);
+  const going = (releasedAtMs?: number) => {
+    const released = releasedAtMs === undefined ? {} : { releasedAtMs };
+    return [testNode("a", "draining", { listed: "terminating", ...released })];
+  };
+  expect(brief({ agents, nodes: going() }, 10_000)).toEqual(["release a"]);
+  expect(brief({ agents, nodes: going(9_000) }, 10_000)).toEqual([]);
 });
 
 test("a node its provider takes back is drained and replaced in the same tick", () => {

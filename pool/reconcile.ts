@@ -23,13 +23,11 @@ import {
   isUnborn,
   offerIdOfNode,
   reclaimDeadlineOf,
+  RELEASE_RETRY_MS,
   viewOf,
   type PoolSnapshot,
   type View,
 } from "./snapshot.ts";
-
-/** A release that did not take effect is sent again after this. */
-export const RELEASE_RETRY_MS = MS_PER_MINUTE;
 
 /** What is on a node that is taken back leaves it so long before the end. */
 export const RECLAIM_MARGIN_MS = 10 * MS_PER_SECOND;
@@ -237,8 +235,11 @@ function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAct
   });
 }
 
-function isReleasing({ listed, releasedAtMs }: PoolNode, view: View): boolean {
-  if (listed === "terminating") return true;
+/**
+ * Whether a release was sent a moment ago. A machine that its provider lists as terminating is
+ * released all the same: it may have stopped, or be half made, and stay so until somebody asks.
+ */
+function isReleasing({ releasedAtMs }: PoolNode, view: View): boolean {
   return releasedAtMs !== undefined && view.nowMs - releasedAtMs < RELEASE_RETRY_MS;
 }
 

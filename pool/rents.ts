@@ -24,10 +24,12 @@ export function rents(
   let roomLeft = Math.max(0, policy.nodeCountMax - view.rented.length);
   let extraLeft = spareBudget(view);
   for (const line of view.lines.values()) {
+    if (roomLeft <= 0 || actions.length >= policy.actionCountMaxPerTick) break;
     const wanted = view.offersById.get(line.offerId);
     if (wanted === undefined || unreachableClouds.has(wanted.cloud)) continue;
     const held = view.snapshot.consolidation?.heldCountOf.get(line.offerId) ?? 0;
     const { replacing, missing } = lacking(line, staffing, { isOpen: isOpen(wanted), held });
+    if (replacing + missing === 0) continue;
     const replacingCount = Math.min(replacing, roomLeft);
     const wantedCount = Math.min(missing, roomLeft - replacingCount);
     const missingCount = wantedCount <= 0 ? 0 : Math.min(wantedCount, tries(wanted.cloud));

@@ -8,7 +8,7 @@ import type { CloudName } from "../core/index.ts";
 import { matchMachines, type Listed, type Match, type PoolNode } from "./observe.ts";
 import type { PoolRecord } from "./ports.ts";
 import type { Listing } from "./provider-desk.ts";
-import type { Stray } from "./snapshot.ts";
+import { RELEASE_RETRY_MS, type Stray } from "./snapshot.ts";
 
 /** What a listing says of the nodes of one cloud; absent when nothing is known this time. */
 export type Machines = Pick<Match, "machineOf" | "unnamed"> | undefined;
@@ -24,11 +24,14 @@ export class Sightings {
   /** First and latest accepted release, by node id. */
   readonly #released = new Map<string, { readonly firstMs: number; readonly lastMs: number }>();
 
+  /** When the release of a stray was last accepted, by cloud and provider id. */
+  readonly #straysReleasedAtMs = new Map<string, number>();
+
   constructor(clusterId: string) {
     this.#clusterId = clusterId;
   }
 
-  /** Living machines of ours without an owner, by the listings of this tick. */
+  /** Machines of ours without an owner that are to be released, by the listings of this tick. */
   get strays(): readonly Stray[] {
     return [...this.#strays.values()].flat();
   }
@@ -66,7 +69,7 @@ export class Sightings {
       providerNodeId,
       launchedAtMs,
     }));
-    this.#strays.set(cloud, strays);
+    this.#strays.set(cloud, this.#due(cloud, strays, nowMs));
     for (const record of records) {
       const { node } = record;
       const machine = match.machineOf.get(node.nodeId);
@@ -102,6 +105,23 @@ export class Sightings {
     return this.#released.get(nodeId)?.firstMs;
   }
 
+  /** Notes that the release of a stray was accepted; it is sent again after a while. */
+  noteStrayReleased(stray: Pick<Stray, "cloud" | "providerNodeId">, nowMs: number): void {
+    this.#straysReleasedAtMs.set(keyOf(stray), nowMs);
+  }
+
+  /** The strays whose release was not accepted a moment ago; forgets those that are gone. */
+  #due(cloud: CloudName, strays: readonly Stray[], nowMs: number): readonly Stray[] {
+    const listed = new Set(strays.map(keyOf));
+    for (const key of this.#straysReleasedAtMs.keys()) {
+      if (key.startsWith(`${cloud} `) && !listed.has(key)) this.#straysReleasedAtMs.delete(key);
+    }
+    return strays.filter((stray) => {
+      const releasedAtMs = this.#straysReleasedAtMs.get(keyOf(stray)) ?? -Infinity;
+      return nowMs - releasedAtMs >= RELEASE_RETRY_MS;
+    });
+  }
+
   /** Forgets nodes that are no longer open. */
   keepOnly(open: readonly PoolRecord[]): void {
     const ids = new Set(open.map(({ node }) => node.nodeId));
@@ -109,6 +129,10 @@ export class Sightings {
       for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
     }
   }
+}
+
+function keyOf({ cloud, providerNodeId }: Pick<Stray, "cloud" | "providerNodeId">): string {
+  return `${cloud} ${providerNodeId}`;
 }
 
 function listedOf(

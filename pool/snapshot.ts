@@ -1,5 +1,6 @@
 /** What a decision of the pool depends on, and what follows from it at a glance. */
 import {
+  MS_PER_MINUTE,
   MS_PER_SECOND,
   type CloudName,
   type MicroUsd,
@@ -47,6 +48,9 @@ export interface PoolSnapshot {
   readonly consolidation?: Pick<Consolidation, "moves" | "heldCountOf">;
   readonly policy: PoolPolicy;
 }
+
+/** A release that did not take effect is sent again after this. */
+export const RELEASE_RETRY_MS = MS_PER_MINUTE;
 
 /**
  * When more than this many agents, and more than the policy's fraction of all, fall silent

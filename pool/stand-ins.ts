@@ -84,7 +84,9 @@ export function staffLines(
   const own = new Map<string, number>();
   for (const { offerId = "" } of nodes) own.set(offerId, (own.get(offerId) ?? 0) + 1);
   const excess = new Map(
-    [...own].map(([offerId, count]) => [offerId, count - (lines.get(offerId)?.count ?? 0)]),
+    [...own]
+      .map(([offerId, count]) => [offerId, count - (lines.get(offerId)?.count ?? 0)] as const)
+      .filter(([, count]) => count > 0),
   );
   const substituteCountOf = new Map<string, number>();
   const keptCountOf = new Map<string, number>();
@@ -96,6 +98,7 @@ export function staffLines(
       if (wanted === undefined || offer === undefined) return false;
       return hasRoomOf(offer, wanted) && isAllowed(offer, wanted, line);
     };
+    if (lacking <= 0) continue;
     for (const [offerId, count] of excess) {
       const taken = Math.min(count, lacking);
       if (taken <= 0 || !servesFor(offerId)) continue;
@@ -136,7 +139,7 @@ function canStandIn(offer: Offer, wanted: Offer, view: StandInView): boolean {
 
 function isAllowed(offer: Offer, wanted: Offer, { standIns }: DesiredLine): boolean {
   if (offer.purchase === "reserved") return false;
-  if (standIns === undefined) return placeOf(offer) === placeOf(wanted);
+  if (standIns === undefined) return isAtSamePlace(offer, wanted);
   const { clouds, regions, zones, purchases } = standIns;
   return (
     purchases.includes(offer.purchase) &&
@@ -144,6 +147,11 @@ function isAllowed(offer: Offer, wanted: Offer, { standIns }: DesiredLine): bool
     (regions?.includes(offer.region) ?? true) &&
     (zones === undefined || (offer.zone !== undefined && zones.includes(offer.zone)))
   );
+}
+
+function isAtSamePlace(one: Offer, other: Offer): boolean {
+  const { cloud, region, purchase } = other;
+  return one.cloud === cloud && one.region === region && one.purchase === purchase;
 }
 
 /** What the offers of one request share. */

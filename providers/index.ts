@@ -5,7 +5,6 @@ export {
   RENT_COUNT_MAX,
   type Provider,
   type ProviderNode,
-  type RefusalScope,
   type RentedMachine,
   type RentOutcome,
   type RentRequest,

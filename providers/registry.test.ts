@@ -8,8 +8,17 @@ const fake = { clock, rng: createRng(1), offers: [] };
 
 it("opens the named desks by cloud, and no other", async () => {
   const aws = { regions: ["us-east-1"], clusterId: "c", clock };
-  const providers = await createProviders({ aws, fake });
-  expect([...providers.keys()]).toEqual(["aws", "fake"]);
+  const azure = {
+    subscriptionId: "s",
+    resourceGroup: "g",
+    regions: ["eastus"],
+    clusterId: "c",
+    clock,
+    credential: { getToken: () => Promise.resolve(null) },
+  };
+  const gcp = { projectId: "p", regions: ["us-central1"], clusterId: "c", clock };
+  const providers = await createProviders({ aws, azure, gcp, fake });
+  expect([...providers.keys()]).toEqual(["aws", "azure", "gcp", "fake"]);
   for (const [cloud, provider] of providers) {
     expect(provider.cloud).toBe(cloud);
     await provider.close();

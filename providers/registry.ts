@@ -1,12 +1,18 @@
 /** The providers of one platform, by cloud. */
 import type { CloudName } from "../core/index.ts";
 import { createAwsProvider, type AwsProviderOptions } from "./aws/provider.ts";
+import { createAzureProvider, type AzureProviderOptions } from "./azure/provider.ts";
 import { createFakeProvider, type FakeProviderOptions } from "./fake/index.ts";
+import { createGcpProvider, type GcpProviderOptions } from "./gcp/provider.ts";
 import type { Provider } from "./provider.ts";
+
+export { azureImageOf } from "./azure/launch.ts";
 
 /** Which clouds to rent from; an absent one is not used, and its SDK is not loaded. */
 export interface ProvidersOptions {
   readonly aws?: AwsProviderOptions;
+  readonly azure?: AzureProviderOptions;
+  readonly gcp?: GcpProviderOptions;
   readonly fake?: FakeProviderOptions;
 }
 
@@ -18,9 +24,11 @@ export interface ProvidersOptions {
 export async function createProviders(
   options: ProvidersOptions,
 ): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { aws, fake } = options;
+  const { aws, azure, gcp, fake } = options;
   const opening = [
     aws && createAwsProvider(aws),
+    azure && createAzureProvider(azure),
+    gcp && createGcpProvider(gcp),
     fake && Promise.resolve(createFakeProvider(fake)),
   ].filter((provider) => provider !== undefined);
   const results = await Promise.allSettled(opening);

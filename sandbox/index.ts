@@ -13,6 +13,7 @@ export {
   type StartContainer,
 } from "./agent/link.ts";
 export { parseEmulatedGpus, machineResources } from "./agent/machine.ts";
+export { roomFor } from "./agent/room.ts";
 export { reap } from "./agent/reap.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";

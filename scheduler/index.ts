@@ -1,12 +1,15 @@
 /** Which node takes each container, and how many containers each function should have. */
-export { ArrivalLog } from "./autoscale/arrival-log.ts";
+export { ArrivalLog, type ArrivalHistory } from "./autoscale/arrival-log.ts";
 export {
   evict,
   type EvictableContainer,
   type FitsOn,
   type WaitingContainer,
 } from "./autoscale/evict.ts";
+export { expectNext } from "./autoscale/expect.ts";
 export { type FunctionState } from "./autoscale/function-state.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";
+export { type PlacementPlan } from "./plan.ts";
+export { planRepack, type RepackMove } from "./repack/plan-repack.ts";
 export { Scheduler } from "./scheduler.ts";

@@ -36,6 +36,8 @@ export interface Refusal {
   readonly containerId: string;
   /** One sentence for a person. */
   readonly reason: string;
+  /** Whether room on some node would help; not so where a limit, it itself or its gang is why. */
+  readonly wantsRoom: boolean;
   /** Nodes rejected at each stage; all 0 when no node was looked at. */
   readonly rejected: StageCounts;
 }
@@ -43,6 +45,8 @@ export interface Refusal {
 /** A container that ends so that another gets its room. */
 export interface Eviction {
   readonly containerId: string;
+  /** Who gets the room; absent when it ends because its own gang is incomplete. */
+  readonly forContainerId?: string;
   readonly nodeId: string;
   readonly reason: string;
 }
@@ -51,6 +55,8 @@ export interface Eviction {
 export interface Reservation {
   readonly containerId: string;
   readonly nodeId: string;
+  /** Whether whatever is in the way there ends: the container need only wait for that. */
+  readonly isComingFree: boolean;
 }
 
 /** Every request is in exactly one of the first two lists, in the order they were decided. */

@@ -93,8 +93,7 @@ export class Ranker {
   best(ask: Ask): Candidate | undefined {
     if (ask.drawAmong !== undefined) return this.#drawn(ask, ask.drawAmong);
     if (this.#search === "full") return this.#bestOfAll(ask);
-    const generic = this.#firstByIndex(ask);
-    return this.#bestOf(ask, generic, this.#holdersOf(ask));
+    return this.#bestHolder(ask, this.#firstByIndex(ask));
   }
 
   /** The total of one node, or `undefined` when the request does not fit there. */
@@ -148,22 +147,43 @@ export class Ranker {
   }
 
   #bestOfAll(ask: Ask): Candidate | undefined {
-    return this.#bestOf(ask, undefined, this.#index.nodes());
-  }
-
-  #bestOf(
-    ask: Ask,
-    known: Candidate | undefined,
-    nodes: Iterable<IndexedNode>,
-  ): Candidate | undefined {
-    let best = known;
-    for (const node of nodes) {
+    let best: Candidate | undefined;
+    for (const node of this.#index.nodes()) {
       const penalty = node.state && this.#penaltyOf(ask.request, node.state);
       if (penalty === undefined || !(ask.accepts?.(node) ?? true)) continue;
       const candidate = this.#candidate(ask, node, penalty);
       if (best === undefined || isBefore(candidate, best)) best = candidate;
     }
     return best;
+  }
+
+  /**
+   * The better of `known`, the first by penalty alone, and of the nodes that hold some of what
+   * will be read. When `known` holds all of it no other is better; otherwise a node is looked at
+   * closely only when its penalty alone does not rule it out, and each state is scored once.
+   */
+  #bestHolder(ask: Ask, known: Candidate | undefined): Candidate | undefined {
+    const { artifacts = [] } = ask;
+    if (known === undefined || missingPart(known.node, artifacts) === 0) return known;
+    const penaltyOf = this.#penaltiesOf(ask.request);
+    let best = known;
+    for (const node of this.#holdersOf(artifacts)) {
+      const penalty = node.state && penaltyOf(node.state);
+      if (penalty === undefined || !couldBeat(best, penalty, node)) continue;
+      if (!(ask.accepts?.(node) ?? true)) continue;
+      const candidate = this.#candidate(ask, node, penalty);
+      if (isBefore(candidate, best)) best = candidate;
+    }
+    return best;
+  }
+
+  /** Penalties of states that scores each once; `undefined` where the request does not fit. */
+  #penaltiesOf(request: RequestClass): (state: NodeState) => number | undefined {
+    const known = new Map<NodeState, number | undefined>();
+    return (state) => {
+      if (!known.has(state)) known.set(state, this.#penaltyOf(request, state));
+      return known.get(state);
+    };
   }
 
   #candidate(ask: Ask, node: IndexedNode, penalty: number): Candidate {
@@ -174,10 +194,11 @@ export class Ranker {
   }
 
   /** Nodes that hold some of what the request reads, once each. */
-  #holdersOf({ artifacts = [] }: Ask): Iterable<IndexedNode> {
-    if (artifacts.length === 0) return [];
+  #holdersOf(artifacts: readonly Artifact[]): Iterable<IndexedNode> {
     this.#holders ??= holdersByArtifact(this.#index.nodes());
     const holders = this.#holders;
+    const [only] = artifacts;
+    if (artifacts.length === 1) return holders.get(only?.contentHash ?? "") ?? [];
     return new Set(artifacts.flatMap(({ contentHash }) => holders.get(contentHash) ?? []));
   }
 
@@ -227,6 +248,11 @@ export class Ranker {
 
 function isBefore(one: Candidate, other: Candidate): boolean {
   return one.total !== other.total ? one.total < other.total : one.node.rank < other.node.rank;
+}
+
+/** Whether a node of this penalty may come before `best`: what is cold only adds to it. */
+function couldBeat(best: Candidate, penalty: number, { rank }: IndexedNode): boolean {
+  return penalty !== best.total ? penalty < best.total : rank < best.node.rank;
 }
 
 /** The `count` nodes of the smallest ranks, in order. O(nodes) for one of them. */

@@ -157,10 +157,11 @@ class Round {
     const { excluded, spread } = explanation.rejected;
     this.#refused.set(excluded + spread === 0 ? request.key : key, explanation);
     const evicted = this.#evictFor(wanted, request);
-    if (evicted !== undefined) this.#refuse(wanted, evicted, explanation);
+    const why = { wantsRoom: true, rejected: explanation.rejected };
+    if (evicted !== undefined) this.#refuse(wanted, evicted, why);
     else {
       if (unit.isOverdue) this.#reserveFor(unit, request);
-      this.#refuse(wanted, explanation.reason, explanation);
+      this.#refuse(wanted, explanation.reason, why);
     }
   }
 
@@ -244,7 +245,8 @@ class Round {
     if (early === undefined && unit.isOverdue && first !== undefined)
       this.#reserveForGang(unit, domains);
     const reason = early ?? `no ${gang.within} has room for all ${gang.size} members of its gang`;
-    for (const one of members) this.#refuse(one, reason);
+    const wantsRoom = early === undefined;
+    for (const one of members) this.#refuse(one, reason, { wantsRoom, rejected: NO_COUNTS });
     for (const { containerId, nodeId } of placed) {
       this.#evictions.push({ containerId, nodeId, reason: `its gang is incomplete: ${reason}` });
     }
@@ -291,13 +293,16 @@ class Round {
       return false;
     }
     if (!isFirst && this.#reserved.size + nodeIds.length > this.#reservedMax) return false;
-    for (const nodeId of nodeIds) this.#reserve(wanted, nodeId);
+    for (const nodeId of nodeIds) this.#reserve(wanted, { nodeId, isComingFree: false });
     return true;
   }
 
-  #reserve({ containerId }: ContainerRequest, nodeId: string): void {
-    this.#reserved.add(nodeId);
-    this.#reservations.push({ containerId, nodeId });
+  #reserve(
+    { containerId }: ContainerRequest,
+    node: Pick<Reservation, "nodeId" | "isComingFree">,
+  ): void {
+    this.#reserved.add(node.nodeId);
+    this.#reservations.push({ containerId, ...node });
   }
 
   /** Ends others for the request; says so, or `undefined` when that does not help. */
@@ -319,10 +324,11 @@ class Round {
     });
     if (choice === undefined) return undefined;
     const { nodeId, victims } = choice;
-    this.#reserve(wanted, nodeId);
+    this.#reserve(wanted, { nodeId, isComingFree: true });
     for (const { containerId } of victims) {
       const reason = `ends for ${wanted.containerId}, which is more important`;
-      this.#evictions.push({ containerId, nodeId, reason });
+      const forContainerId = wanted.containerId;
+      this.#evictions.push({ containerId, forContainerId, nodeId, reason });
     }
     return `waits until less important containers on ${nodeId} have ended`;
   }
@@ -334,8 +340,12 @@ class Round {
     });
   }
 
-  #refuse({ containerId }: ContainerRequest, reason: string, from?: Explanation): void {
-    this.#refusals.push({ containerId, reason, rejected: from?.rejected ?? NO_COUNTS });
+  #refuse(
+    { containerId }: ContainerRequest,
+    reason: string,
+    why: Pick<Refusal, "wantsRoom" | "rejected"> = { wantsRoom: false, rejected: NO_COUNTS },
+  ): void {
+    this.#refusals.push({ containerId, reason, ...why });
   }
 }
 

@@ -29,6 +29,7 @@ describe("a spec", () => {
       regions: ["us-east-1"],
       clouds: ["aws"],
       preemptible: false,
+      priority: -100,
       network: { egress: "none" },
       env: { KEY: "value" },
     });
@@ -63,6 +64,8 @@ describe("a spec", () => {
     [{ regions: ["US East"] }, /regions has "US East"/],
     [{ clouds: ["awss"] }, /clouds has "awss".*did you mean "aws"\?/],
     [{ preemptible: 1 }, "preemptible must be true or false"],
+    [{ priority: 101 }, /priority must be a whole number from -100 to 100 \(larger is more/],
+    [{ priority: "high" }, /priority must be a whole number .*got "high"/],
     [{ network: { egress: "all" } }, 'network must be { egress: "none" }'],
     [{ env: { "A B": "1" } }, 'env has "A B"'],
     [{ env: { A: 1 } }, "env .A must be a text, got a number"],

@@ -46,6 +46,7 @@ const FIELD_CHECKS: Readonly<Record<keyof FunctionSpec, Check>> = {
   regions: listOf(checkRegion),
   clouds: listOf(checkCloud),
   preemptible: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  priority: wholeRange({ min: -100, max: 100, unit: "(larger is more important)" }),
   network: checkNetwork,
   env: checkEnv,
 };

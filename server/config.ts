@@ -19,6 +19,10 @@ export interface PlatformConfig {
   readonly emulatedEc2?: EmulatedEc2Config;
   /** Rent from the real AWS with the machine's own credentials. */
   readonly awsRegions: readonly string[];
+  /** Rent from the real Azure with the machine's own credentials; absent means none. */
+  readonly azure?: AzureConfig;
+  /** Rent from the real Google Cloud with the machine's own credentials; absent means not. */
+  readonly gcp?: GcpConfig;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 
@@ -29,7 +33,24 @@ export interface LocalNodeConfig {
   readonly emulatedGpus?: string;
 }
 
+export interface AzureConfig {
+  readonly subscriptionId: string;
+  /** Holds the machines and their networks; must exist. */
+  readonly resourceGroup: string;
+  readonly regions: readonly string[];
+  /** Resource id of a machine image, or `publisher:offer:sku:version`. */
+  readonly image?: string;
+  /** Whether each machine gets a public address of its own. */
+  readonly publicAddresses: boolean;
+}
+
 export interface EmulatedEc2Config {
   /** From an accepted launch to the instance's agent starting. */
   readonly bootMs: number;
+}
+
+export interface GcpConfig {
+  readonly projectId: string;
+  /** Regions to rent in, at least one. */
+  readonly regions: readonly string[];
 }

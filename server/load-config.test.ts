@@ -43,6 +43,16 @@ test("no isolation must be asked for; no local node may be", () => {
   expect(loadConfig({}, { FLOTILLA_LOCAL_NODE: "off" }).localNode).toBeUndefined();
 });
 
+test("Google Cloud is rented from when regions and a project are named", () => {
+  const env = { FLOTILLA_GCP_REGIONS: "us-central1, europe-west4" };
+  const regions = ["us-central1", "europe-west4"];
+  const gcp = loadConfig({}, { ...env, FLOTILLA_GCP_PROJECT: "my-project-1" }).gcp;
+  expect(gcp).toEqual({ projectId: "my-project-1", regions });
+  const known = loadConfig({}, { ...env, GOOGLE_CLOUD_PROJECT: "other-project" }).gcp;
+  expect(known).toEqual({ projectId: "other-project", regions });
+  expect(loadConfig({}, { FLOTILLA_GCP_PROJECT: "my-project-1" }).gcp).toBeUndefined();
+});
+
 test("the policy takes a budget, clouds, regions, a solver and limits", () => {
   const { policy } = loadConfig(
     {},
@@ -79,6 +89,11 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_REDIS_URL: "localhost:6379" }, /^FLOTILLA_REDIS_URL takes a URL/],
   [{}, { FLOTILLA_CLOUDS: "aws,gpc" }, /^FLOTILLA_CLOUDS takes a list .*did you mean gcp\?/],
   [{}, { FLOTILLA_AWS_REGIONS: "us-east-1,," }, /^FLOTILLA_AWS_REGIONS takes a list/],
+  [{}, { FLOTILLA_AZURE_REGIONS: "eastus" }, /needs FLOTILLA_AZURE_SUBSCRIPTION and FLOTILLA_A/],
+  [{}, { FLOTILLA_AZURE_RESOURCE_GROUP: "a/b" }, /^FLOTILLA_AZURE_RESOURCE_GROUP takes a name/],
+  [{}, { FLOTILLA_AZURE_IMAGE: "ubuntu" }, /^FLOTILLA_AZURE_IMAGE takes the resource id/],
+  [{}, { FLOTILLA_GCP_REGIONS: "us-central1" }, /needs FLOTILLA_GCP_PROJECT/],
+  [{}, { FLOTILLA_GCP_PROJECT: "My Project" }, /^FLOTILLA_GCP_PROJECT takes the id of a project/],
   [{}, { FLOTILLA_PUBLIC_URL: "flotilla.example.com" }, /^FLOTILLA_PUBLIC_URL takes a URL/],
   [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
@@ -86,6 +101,33 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
 ])("%j with %j is refused by name", (flags, env, message) => {
   expect(() => loadConfig(flags, env)).toThrow(message);
   expect(() => loadConfig(flags, env)).toThrow(PlatformError);
+});
+
+test("Azure is rented from when its regions, subscription and resource group are named", () => {
+  const env = {
+    FLOTILLA_AZURE_REGIONS: "eastus, westeurope",
+    AZURE_SUBSCRIPTION_ID: "11111111-2222-3333-4444-555555555555",
+    FLOTILLA_AZURE_RESOURCE_GROUP: "gpu-group",
+  };
+  const azure = {
+    subscriptionId: "11111111-2222-3333-4444-555555555555",
+    resourceGroup: "gpu-group",
+    regions: ["eastus", "westeurope"],
+    publicAddresses: false,
+  };
+  expect(loadConfig({}, env).azure).toEqual(azure);
+  const more = {
+    FLOTILLA_AZURE_SUBSCRIPTION: "other",
+    FLOTILLA_AZURE_IMAGE: "publisher:offer:sku:latest",
+    FLOTILLA_AZURE_PUBLIC_ADDRESSES: "on",
+  };
+  expect(loadConfig({}, { ...env, ...more }).azure).toEqual({
+    ...azure,
+    subscriptionId: "other",
+    image: "publisher:offer:sku:latest",
+    publicAddresses: true,
+  });
+  expect(loadConfig({}, {}).azure).toBeUndefined();
 });
 
 test("a wrong Redis URL is not repeated, for it may hold a password", () => {

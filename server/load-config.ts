@@ -75,7 +75,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
-    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    ...cloudsOf(settings),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -91,10 +91,60 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
   };
 }
 
+/** The clouds to rent from; none unless their regions are named. */
+function cloudsOf(settings: Settings): Pick<PlatformConfig, "awsRegions" | "azure" | "gcp"> {
+  const azure = azureOf(settings);
+  const gcp = gcpOf(settings);
+  return {
+    awsRegions: settings.read(undefined, "FLOTILLA_AWS_REGIONS", listOf(region)) ?? [],
+    ...(azure === undefined ? {} : { azure }),
+    ...(gcp === undefined ? {} : { gcp }),
+  };
+}
+
+/** Regions turn Azure on; the subscription and the resource group must be named with them. */
+function azureOf(settings: Settings): PlatformConfig["azure"] {
+  const regions = settings.read(undefined, "FLOTILLA_AZURE_REGIONS", listOf(region));
+  const subscriptionId =
+    settings.read(undefined, "FLOTILLA_AZURE_SUBSCRIPTION", azureName) ??
+    settings.read(undefined, "AZURE_SUBSCRIPTION_ID", azureName);
+  const resourceGroup = settings.read(undefined, "FLOTILLA_AZURE_RESOURCE_GROUP", azureName);
+  const image = settings.read(undefined, "FLOTILLA_AZURE_IMAGE", azureImage);
+  const publicAddresses = settings.read(undefined, "FLOTILLA_AZURE_PUBLIC_ADDRESSES", onOrOff);
+  if (regions === undefined) return undefined;
+  if (subscriptionId === undefined || resourceGroup === undefined) {
+    throw refusal(
+      "FLOTILLA_AZURE_REGIONS needs FLOTILLA_AZURE_SUBSCRIPTION and FLOTILLA_AZURE_RESOURCE_GROUP: " +
+        "where Azure is to put the machines",
+    );
+  }
+  return {
+    subscriptionId,
+    resourceGroup,
+    regions,
+    ...(image === undefined ? {} : { image }),
+    publicAddresses: publicAddresses ?? false,
+  };
+}
+
+/** Google Cloud has no project by default, and machines of nobody cannot be rented. */
+function gcpOf(settings: Settings): PlatformConfig["gcp"] {
+  const regions = settings.read(undefined, "FLOTILLA_GCP_REGIONS", listOf(region));
+  const projectId =
+    settings.read(undefined, "FLOTILLA_GCP_PROJECT", gcpProject) ??
+    settings.read(undefined, "GOOGLE_CLOUD_PROJECT", gcpProject);
+  if (regions === undefined) return undefined;
+  if (projectId !== undefined) return { projectId, regions };
+  throw refusal(
+    "FLOTILLA_GCP_REGIONS needs FLOTILLA_GCP_PROJECT, the id of the project that pays; " +
+      "`gcloud projects list` shows yours",
+  );
+}
+
 /** The policy file's, or the default; single settings of the environment go before it. */
 function policyOf(settings: Settings): Policy {
   const path = settings.read("policyFile", "FLOTILLA_POLICY", filePath);
-  const { optimizer, pool } = path === undefined ? DEFAULT_POLICY : policyIn(path);
+  const { optimizer, pool, scheduler } = path === undefined ? DEFAULT_POLICY : policyIn(path);
   const budgetUsd = settings.read(undefined, "FLOTILLA_BUDGET_USD_PER_HOUR", usd);
   const clouds = settings.read(undefined, "FLOTILLA_CLOUDS", listOf(oneOf(CLOUD_NAMES)));
   const regions = settings.read(undefined, "FLOTILLA_REGIONS", listOf(region));
@@ -116,6 +166,7 @@ function policyOf(settings: Settings): Policy {
         settings.read(undefined, "FLOTILLA_NODES_MAX", wholeNumber(0, 100_000)) ??
         pool.nodeCountMax,
     },
+    scheduler,
   };
 }
 
@@ -223,6 +274,24 @@ function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {
 function region(text: string): ReturnType<Parse<string>> {
   const isRegion = /^[a-z]{2,}[a-z0-9-]{0,60}$/.test(text);
   return isRegion ? { value: text } : { expects: "a region such as us-east-1" };
+}
+
+function azureName(text: string): ReturnType<Parse<string>> {
+  const isName = /^[\w().-]{1,90}$/.test(text);
+  return isName ? { value: text } : { expects: "a name or an id of Azure, without slashes" };
+}
+
+function azureImage(text: string): ReturnType<Parse<string>> {
+  const isImage = /^\/subscriptions\/\S+$/i.test(text) || /^[^:\s]+(:[^:\s]+){3}$/.test(text);
+  return isImage
+    ? { value: text }
+    : { expects: "the resource id of an image, or publisher:offer:sku:version" };
+}
+
+/** Source of the form: Google Cloud documentation, project ids (read 2026-11). */
+function gcpProject(text: string): ReturnType<Parse<string>> {
+  const isProject = /^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$/.test(text);
+  return isProject ? { value: text } : { expects: "the id of a project such as my-project-123" };
 }
 
 function folder(text: string): ReturnType<Parse<string>> {

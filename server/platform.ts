@@ -22,6 +22,7 @@ import {
 import { Upkeep } from "./assembly/upkeep.ts";
 import { createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
+import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import type { PlatformConfig } from "./config.ts";
 import { createAgentFileService } from "./fleet/agent-file-service.ts";
@@ -76,7 +77,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const whole: Whole = { serverUrl: "", agentFiles: new AgentFiles() };
   const calls = new CallDesk({
     ...foundations,
-    queuePrefix: QUEUE_PREFIX,
+    openQueue: (functionId) => openQueue(foundations, functionId),
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
     takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
     onLoadChanged: () => fleet.kickPlace(),
@@ -137,6 +138,15 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   await startLocalNode(config, foundations, { nodes, serverUrl, closers });
   fleet.start();
   return { url: serverUrl, adminToken, close: () => closers.close() };
+}
+
+function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
+  return new FunctionQueue({
+    functionId,
+    connection: redis,
+    prefix: QUEUE_PREFIX,
+    onError: (error) => onError(error, `reaching the queue of ${functionId}`),
+  });
 }
 
 /** @throws PlatformError `conflict` when the address is taken or not this machine's. */
@@ -280,10 +290,18 @@ async function endApp(
   fleet.stopApp(appId, "its app was stopped");
 }
 
-/** Takes up what an earlier run of the platform left: unfinished inputs, floors of containers. */
+/**
+ * Takes up what an earlier run of the platform left: unfinished inputs, floors of containers,
+ * functions whose next call is expected.
+ */
 async function resume({ store }: Foundations, calls: CallDesk, fleet: Fleet): Promise<void> {
   await rebuildQueues(store, calls.functions, () => true);
   for (const deployment of await store.registry.list(DEFAULT_WORKSPACE)) {
-    if (deployment.state === "running") await keepWarm(deployment, calls, fleet);
+    if (deployment.state !== "running") continue;
+    await keepWarm(deployment, calls, fleet);
+    for (const each of deployment.functions) {
+      const isExpected = await calls.arrivals.isExpected({ ...each, deployment });
+      if (isExpected) await calls.functions.get(each.functionId);
+    }
   }
 }

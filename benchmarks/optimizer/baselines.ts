@@ -31,9 +31,16 @@ function withOneType(demand: DemandClass, type: GpuType): DemandClass {
   return { ...demand, needs: { ...demand.needs, gpu: { ...gpu, types: only ? [only] : [] } } };
 }
 
-/** Greedy: class after class, the offer with the least price per container that has room. */
+/**
+ * Greedy: class after class, the offer with the least price per container that has room. It is
+ * spared the rules about shares of all GPUs, which it cannot heed well, so it looks cheaper here
+ * than it would be.
+ */
 export async function greedyUsd(input: PlanInput): Promise<number> {
-  const { objectiveUsdPerHour } = await planFleet(input, {});
+  const { objectiveUsdPerHour } = await planFleet(
+    { ...input, policy: withoutFleetRules(input.policy) },
+    {},
+  );
   return objectiveUsdPerHour;
 }
 

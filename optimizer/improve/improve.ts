@@ -1,5 +1,6 @@
 /**
- * Large neighbourhood search: rearranges one part of a candidate after another, exactly.
+ * Makes a candidate cheaper: by many small changes (ruin-recreate.ts) until they find no more, and
+ * then by large neighbourhood search, which rearranges one part after another exactly.
  *
  * Where the candidate loses most against the relaxation (relaxation/losses.ts), the groups around
  * (neighbourhood.ts) are freed and solved as a program with whole containers (part.ts), from the
@@ -11,7 +12,7 @@
  * time, when it strikes, is not the same in every run.
  */
 import { createRng, type Rng } from "../../core/index.ts";
-import { costOf, type Candidate } from "../candidate.ts";
+import { cheaperOf, costOf, type Candidate } from "../candidate.ts";
 import { fillDraft } from "../complete-draft.ts";
 import type { PackingCut } from "../formulate.ts";
 import { layOut } from "../lay-out.ts";
@@ -22,7 +23,10 @@ import type { Relaxation } from "../relaxation/relax.ts";
 import type { RestrictedModel } from "../relaxation/restricted-model.ts";
 import { askPart, goneMs, type Session, type TimeShare } from "../session.ts";
 import { neighbourhoodOf, seedsOf, type Seed } from "./neighbourhood.ts";
+import { OpenFleet } from "./open-fleet.ts";
 import { holdingsOf, partOf, type Keeping } from "./part.ts";
+import { ruinAndRecreate } from "./ruin-recreate.ts";
+import { worthOf } from "./worth.ts";
 
 /** Columns of containers in a part around a new seed; twice as many each time it is tried again. */
 const COLUMN_COUNT_MIN = 80;
@@ -34,10 +38,15 @@ const SOLVES_PER_PART = 3;
 /** An improvement below this share of the cost is rounding. */
 const BETTER_FRACTION = 1e-7;
 
+/** More nodes than this are not taken apart one by one. */
+const NODE_COUNT_MAX = 20_000;
+
 export interface ImproveOptions {
   readonly share: TimeShare;
   /** Stop once the cost is this close to the bound, as a share of it. */
   readonly gapFraction: number;
+  /** Spare the exact search if small changes alone came this close; absent means `gapFraction`. */
+  readonly enoughFraction?: number;
   /** Whether the present nodes must stay, and whether there may be others. */
   readonly keeping?: Keeping;
 }
@@ -50,13 +59,15 @@ export async function improve(
   first: Candidate,
   options: ImproveOptions,
 ): Promise<Candidate> {
-  const search = new Search(session, model, first, options);
   const { problem } = session;
+  const start = changed(session, model, { solution, boundUsd }, first, options);
+  const search = new Search(session, model, start, options);
+  const gapFraction = Math.max(options.gapFraction, options.enoughFraction ?? 0);
   const rng = createRng("improve");
   const tries = new Map<string, number>();
   for (let round = 0; round < ROUND_COUNT_MAX; round += 1) {
     const usd = search.usd - fixedUsdOf(problem);
-    if (usd - boundUsd <= options.gapFraction * usd || !search.hasTime()) break;
+    if (usd - boundUsd <= gapFraction * usd || !search.hasTime()) break;
     const losses = lossesOf(model, solution, search.best);
     const seed = nextSeed(losses, tries);
     if (!seed) break;
@@ -71,6 +82,29 @@ export async function improve(
     tries.set(keyOf(seed), tried + (isBetter ? 0 : 1));
   }
   return search.best;
+}
+
+/** After small changes. */
+function changed(
+  session: Session,
+  model: RestrictedModel,
+  { solution, boundUsd }: Relaxation,
+  first: Candidate,
+  options: ImproveOptions,
+): Candidate {
+  const { problem } = session;
+  if (first.counts.reduce((sum, count) => sum + count, 0) > NODE_COUNT_MAX) return first;
+  const fleet = new OpenFleet(problem, worthOf(model, solution), first, costOf(problem, first));
+  const isOver = (): boolean => {
+    const usd = fleet.usd - fixedUsdOf(problem);
+    return usd - boundUsd <= options.gapFraction * usd || !hasTime(session, options.share);
+  };
+  ruinAndRecreate(fleet, { rng: createRng("ruin"), isOver, keeping: options.keeping });
+  return cheaperOf(problem, first, fleet.candidate());
+}
+
+function hasTime(session: Session, { until }: TimeShare): boolean {
+  return goneMs(session) < until * session.problem.input.policy.solveTimeLimitMs;
 }
 
 function keyOf({ kind, index }: Seed): string {
@@ -124,8 +158,7 @@ class Search {
   }
 
   hasTime(): boolean {
-    const { solveTimeLimitMs } = this.#session.problem.input.policy;
-    return goneMs(this.#session) < this.#options.share.until * solveTimeLimitMs;
+    return hasTime(this.#session, this.#options.share);
   }
 
   /** Solves the part around a seed; gives whether that made the candidate cheaper. */

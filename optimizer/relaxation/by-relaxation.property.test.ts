@@ -7,9 +7,9 @@ import { presolve } from "../presolve.ts";
 import { fixedUsdOf } from "../problem.ts";
 import { readInput } from "../read-input.ts";
 import { createSolvers } from "../solvers/create-solvers.ts";
+import type { MipSolver } from "../solvers/solver.ts";
 import { anyMiddleInput } from "../test-instances.ts";
 import { verifyPlan } from "../verify-plan.ts";
-import { dive } from "./dive.ts";
 import { land } from "./land.ts";
 import { lossesOf } from "./losses.ts";
 import { relax } from "./relax.ts";
@@ -92,6 +92,22 @@ describe("plans by relaxation", () => {
     );
   }, 120_000);
 
+  it("do not call it a failure when the whole model is out of time after them", async () => {
+    const [input] = fc.sample(anyMiddleInput({ offers: 16, classes: 8 }), { numRuns: 1, seed: 5 });
+    if (!input) throw new Error("no sample");
+    const late: MipSolver = {
+      ...highs,
+      solve: () => Promise.resolve({ status: "no_solution", reason: "no time", isLate: true }),
+    };
+    const exact = { ...input, policy: { ...input.policy, gapFraction: 0 } };
+    const sizes = { ...RELAXED, middleColumnCountMax: Infinity };
+    const plan = await planBySize(sizes, exact, { highs: late });
+    expect(plan).toMatchObject({ solver: "highs", solverFailures: [] });
+    expect(verifyPlan(exact, plan)).toEqual([]);
+    const alone = await planBySize(WHOLE, exact, { highs: late });
+    expect(alone.solverFailures[0]).toMatch(/no_solution \(no time\)/);
+  });
+
   it("without a memory are what they are with an empty one", async () => {
     const [input] = fc.sample(anyMiddleInput({ offers: 16, classes: 8 }), { numRuns: 1, seed: 5 });
     if (!input) throw new Error("no sample");
@@ -113,8 +129,7 @@ describe("losses", () => {
           expect(relaxation).toBeDefined();
           if (!relaxation) return;
           const { solution, boundUsd } = relaxation;
-          const dived = dive(model, solution, { leftMs: () => 1e5, up: 0.6, tier: 0.8 });
-          const candidate = land(model, (dived ?? solution).values);
+          const candidate = land(model, solution.values);
           const losses = lossesOf(model, solution, candidate);
           for (const usd of [...losses.groups, ...losses.classes])
             expect(usd).toBeGreaterThan(-1e-5);

@@ -1,10 +1,10 @@
 /**
- * Large markets: the relaxation on the part of the market that matters, a dive from it to whole
- * nodes, landed on a real packing, and improved part by part (improve/). A plan is at hand after
- * the dive, and the bound of the relaxation says how far from the best it can be.
+ * Large markets: the relaxation on the part of the market that matters, landed on whole nodes with
+ * a real packing, and improved (improve/). A plan is at hand after the landing, and the bound of
+ * the relaxation says how far from the best it can be.
  *
- * With a memory, the relaxation starts with what mattered last time, and the last plan takes the
- * place of the dive.
+ * With a memory, the relaxation starts with what mattered last time, the last plan takes the place
+ * of the landing, and the search ends once the plan is about as close to the bound as the last.
  */
 import type { Approach, Found } from "../approach.ts";
 import { costOf, type Candidate } from "../candidate.ts";
@@ -19,7 +19,6 @@ import { recalledDraft } from "../recall.ts";
 import { leftMs, type Session, type TimeShare } from "../session.ts";
 import type { LinearModel } from "../solvers/linear-model.ts";
 import { mayKeepPresent } from "../whole-model.ts";
-import { dive } from "./dive.ts";
 import { land } from "./land.ts";
 import { relax, type Relaxation } from "./relax.ts";
 import { RestrictedModel, type ColumnBounds, type Optimal } from "./restricted-model.ts";
@@ -27,13 +26,15 @@ import { RestrictedModel, type ColumnBounds, type Optimal } from "./restricted-m
 /** How the time limit is shared out. */
 const TIME = {
   relaxation: { most: 0.8, until: 0.8 },
-  dive: { most: 0.5, until: 0.85 },
   improving: { most: 1, until: 0.92 },
   keeping: { most: 0.3, until: 1 },
 } as const satisfies Readonly<Record<string, TimeShare>>;
 
-/** The way down that did best on most markets. */
-const DIVE = { up: 0.6, tier: 0.8 };
+/** A plan made from the last one is worth no exact search within this many times its gap. */
+const ENOUGH_OF_LAST_GAP = 1.15;
+
+/** The gap to be reached again may widen by this factor from plan to plan. */
+const GAP_FORGIVENESS = 1.05;
 
 /** The relaxation is carried this much closer than the gap that is asked for. */
 const TOLERANCE_OF_GAP = 0.2;
@@ -53,19 +54,24 @@ export class ByRelaxation implements Approach {
 
   async solve(): Promise<Found | undefined> {
     const { problem, memory } = this.#session;
+    const last = memory?.last;
     const relaxation = this.#relax(TIME.relaxation);
     if (!relaxation) return undefined;
-    const first = this.#first(relaxation.solution, memory?.last);
+    const first = this.#first(relaxation.solution, last);
+    const { gapFraction } = problem.input.policy;
+    const enoughFraction = ENOUGH_OF_LAST_GAP * (last?.gapFraction ?? 0);
     const improved = await improve(this.#session, this.#model, relaxation, first, {
       share: TIME.improving,
-      gapFraction: this.#goodEnough(),
+      gapFraction: Math.max(gapFraction, last?.gapFraction ?? 0),
+      enoughFraction,
     });
     const candidate = withoutIdle(problem, improved);
     const totalUsd = costOf(problem, candidate) - fixedUsdOf(problem);
     const boundUsd = Math.max(0, relaxation.boundUsd);
     if (memory) memory.last = this.#learn(relaxation.solution, candidate, totalUsd, boundUsd);
     const shadowPrices = shadowPricesOf(this.#model, relaxation.solution);
-    return { candidate, totalUsd, boundUsd, shadowPrices };
+    const isEnough = totalUsd - boundUsd <= Math.max(gapFraction, enoughFraction) * totalUsd;
+    return { candidate, totalUsd, boundUsd, shadowPrices, isEnough };
   }
 
   async keepPresent(exactly: boolean): Promise<Candidate | undefined> {
@@ -74,7 +80,7 @@ export class ByRelaxation implements Approach {
     try {
       const relaxation = this.#relax(TIME.keeping);
       if (!relaxation) return undefined;
-      const first = this.#landed(relaxation.solution, TIME.keeping);
+      const first = land(this.#model, relaxation.solution.values);
       return await improve(this.#session, this.#model, relaxation, first, {
         share: TIME.keeping,
         gapFraction: this.#session.problem.input.policy.gapFraction,
@@ -83,12 +89,6 @@ export class ByRelaxation implements Approach {
     } finally {
       this.#model.keep([]);
     }
-  }
-
-  /** The gap that was asked for, or the one that was reached last time if that is wider. */
-  #goodEnough(): number {
-    const { memory, problem } = this.#session;
-    return Math.max(problem.input.policy.gapFraction, memory?.last?.gapFraction ?? 0);
   }
 
   #relax(share: TimeShare): Relaxation | undefined {
@@ -105,18 +105,10 @@ export class ByRelaxation implements Approach {
     return relaxation;
   }
 
-  /** The better one of the last plan as it fits now and, where there is none, of a dive. */
+  /** The last plan as it fits now; where there is none, the relaxation landed. */
   #first(from: Optimal, last: LearntPlan | undefined): Candidate {
-    if (!last) return this.#landed(from, TIME.dive);
+    if (!last) return land(this.#model, from.values);
     return completed(this.#session.problem, recalledDraft(this.#session.problem, last));
-  }
-
-  /** The landing of a dive; late, or where that fails, of the fractions as they are. */
-  #landed(from: Optimal, share: TimeShare): Candidate {
-    const solution = this.#timed(share, (left) =>
-      left() > 0 ? dive(this.#model, from, { ...DIVE, leftMs: left }) : undefined,
-    );
-    return land(this.#model, (solution ?? from).values);
   }
 
   /** Runs something that solves linear programs, and counts their time. */
@@ -134,7 +126,8 @@ export class ByRelaxation implements Approach {
 
   /** What the next plan may start from. */
   #learn(solution: Optimal, candidate: Candidate, totalUsd: number, boundUsd: number): LearntPlan {
-    const { problem } = this.#session;
+    const { problem, memory } = this.#session;
+    const last = memory?.last;
     const classIdsByGroup = new Map<string, string[]>();
     for (const { column, groupIndex, classIndex } of this.#model.pairs) {
       if ((solution.values[column] ?? 0) === 0) continue;
@@ -146,7 +139,8 @@ export class ByRelaxation implements Approach {
       own.push(classId);
       classIdsByGroup.set(name, own);
     }
-    const gapFraction = totalUsd > 0 ? Math.max(0, (totalUsd - boundUsd) / totalUsd) : 0;
+    const gap = totalUsd > 0 ? Math.max(0, (totalUsd - boundUsd) / totalUsd) : 0;
+    const gapFraction = Math.min(gap, GAP_FORGIVENESS * (last?.gapFraction ?? Infinity));
     return { classIdsByGroup, ...learntCandidate(problem, candidate), gapFraction };
   }
 

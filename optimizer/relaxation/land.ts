@@ -1,5 +1,5 @@
 /**
- * From a solution with whole nodes and fractions of containers to a candidate.
+ * From the relaxation to a candidate: nodes are rounded, within limits, and containers made whole.
  *
  * In each scenario every group packs the whole part of what the solution gives it, the largest
  * containers first; what is left of each class goes wherever there is room, and what finds none
@@ -17,10 +17,10 @@ import type { RestrictedModel } from "./restricted-model.ts";
 /** Parts of a container below this are rounding of the solver. */
 const WHOLE = 1e-6;
 
-/** A safe candidate near a solution whose nodes are whole; it may have idle nodes. */
+/** A safe candidate near a solution; it may have idle nodes. */
 export function land(model: RestrictedModel, values: Float64Array): Candidate {
   const { problem } = model;
-  // Where a dive has failed the nodes are fractions, which may break a limit once rounded.
+  // Rounded fractions may break a limit.
   const counts = withinLimits(
     problem,
     problem.offers.map((_, index) => wholeCount(model.nodesOf(index, values))),

@@ -14,7 +14,6 @@
 import type { OfferGroup } from "../problem.ts";
 import type { ActiveGroup, Pair } from "./active-group.ts";
 import type { RestrictedModel, Optimal } from "./restricted-model.ts";
-import { SHARED_RESOURCES, sharesOf } from "./shares.ts";
 
 type MissingPair = Omit<Pair, "column" | "classIndex">;
 
@@ -137,10 +136,13 @@ function gainsOf(
   duals: Float64Array,
 ): Float64Array {
   const probability = model.problem.probabilities[scenarioIndex] ?? 0;
-  return Float64Array.from(group.classIndexes, (classIndex, position) => {
-    const row = model.demandRow(classIndex, scenarioIndex);
-    return row < 0 ? 0 : (duals[row] ?? 0) - probability * (group.costs[position]?.usd ?? 0);
-  });
+  const { classIndexes, costs } = group;
+  const gains = new Float64Array(classIndexes.length);
+  for (let position = 0; position < gains.length; position += 1) {
+    const row = model.demandRow(classIndexes[position] ?? -1, scenarioIndex);
+    if (row >= 0) gains[position] = (duals[row] ?? 0) - probability * (costs[position]?.usd ?? 0);
+  }
+  return gains;
 }
 
 interface Worth {
@@ -161,7 +163,7 @@ function worthOf(model: RestrictedModel, groupIndex: number, duals: Float64Array
   const { problem } = model;
   const group = problem.groups[groupIndex];
   if (!group) return { usd: 0, scenarios: [] };
-  const shares = SHARED_RESOURCES.flatMap((name) => sharesOf(problem, group, name) ?? []);
+  const shares = model.shares.of(groupIndex);
   const scenarios = problem.probabilities.map((_, scenarioIndex) => {
     const gains = gainsOf(model, group, scenarioIndex, duals);
     let best: ScenarioWorth = { lambda: Infinity, shares: new Float64Array(0), gains };
@@ -178,7 +180,8 @@ function worthOf(model: RestrictedModel, groupIndex: number, duals: Float64Array
 /** The most that is gained per node: max of gain over share. */
 function dearest(gains: Float64Array, shares: Float64Array): number {
   let most = 0;
-  for (const [position, gain] of gains.entries()) {
+  for (let position = 0; position < gains.length; position += 1) {
+    const gain = gains[position] ?? 0;
     if (gain <= 0) continue;
     const share = shares[position] ?? 0;
     if (share <= 0) return Infinity;

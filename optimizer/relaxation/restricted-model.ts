@@ -18,6 +18,7 @@ import {
   type Pair,
 } from "./active-group.ts";
 import { loadsOf, type Load } from "./loads.ts";
+import { SharesByGroup } from "./shares.ts";
 
 /** Bounds that a column is narrowed to. */
 export interface ColumnBounds {
@@ -43,16 +44,19 @@ export class RestrictedModel {
   readonly #limitRows: readonly { readonly rows: number[]; readonly values: number[] }[];
   /** Upper bound of every column; the lower ones are all 0. */
   readonly #uppers: number[] = [];
-  readonly #narrowed = new Set<number>();
-  readonly #kept = new Map<number, ColumnBounds>();
+  /** Columns that are narrowed. */
+  #kept: readonly number[] = [];
   /** Names of limits that may be priced, by row. */
   readonly pricedRows: { readonly constraint: string; readonly row: number }[] = [];
+
+  readonly shares: SharesByGroup;
 
   /** Opens an empty linear program. */
   readonly open: () => LinearModel;
 
   constructor(problem: Problem, open: () => LinearModel) {
     this.problem = problem;
+    this.shares = new SharesByGroup(problem);
     this.open = open;
     this.#lp = open();
     const { offers, classes, probabilities } = problem;
@@ -81,37 +85,19 @@ export class RestrictedModel {
     return solution;
   }
 
-  /** Sets bounds that `resetBounds` goes back to; those given before are dropped. */
+  /** Narrows columns; those narrowed before have their own bounds again. */
   keep(bounds: readonly ColumnBounds[]): void {
-    const dropped = [...this.#kept.keys()];
-    this.#kept.clear();
-    for (const one of bounds) this.#kept.set(one.column, one);
-    this.resetBounds(new Set([...dropped, ...this.#kept.keys()]));
-  }
-
-  /** Whether `keep` holds a column. */
-  isKept(column: number): boolean {
-    return this.#kept.has(column);
-  }
-
-  /** Narrows columns until `resetBounds`. */
-  fix(bounds: readonly ColumnBounds[]): void {
-    for (const { column } of bounds) this.#narrowed.add(column);
+    const own = [...this.#kept].map((column): ColumnBounds => ({
+      column,
+      lower: 0,
+      upper: this.#uppers[column] ?? Infinity,
+    }));
+    this.#kept = bounds.map(({ column }) => column);
+    const all = [...own, ...bounds];
     this.#lp.setColumnBounds(
-      bounds.map(({ column }) => column),
-      bounds.map(({ lower }) => lower),
-      bounds.map(({ upper }) => upper),
-    );
-  }
-
-  /** Gives every narrowed column, or those given, its own bounds again. */
-  resetBounds(columns: Iterable<number> = [...this.#narrowed]): void {
-    const list = [...columns];
-    for (const column of list) this.#narrowed.delete(column);
-    this.#lp.setColumnBounds(
-      list,
-      list.map((column) => this.#kept.get(column)?.lower ?? 0),
-      list.map((column) => this.#kept.get(column)?.upper ?? this.#uppers[column] ?? Infinity),
+      all.map(({ column }) => column),
+      all.map(({ lower }) => lower),
+      all.map(({ upper }) => upper),
     );
   }
 

@@ -19,6 +19,24 @@ export function sharesOf(
   );
 }
 
+/** The shares of all resources that a group's nodes have, by group; each made when asked for. */
+export class SharesByGroup {
+  readonly #problem: Problem;
+  readonly #known: (readonly Float64Array[] | undefined)[] = [];
+
+  constructor(problem: Problem) {
+    this.#problem = problem;
+  }
+
+  of(groupIndex: number): readonly Float64Array[] {
+    const group = this.#problem.groups[groupIndex];
+    if (!group) return [];
+    return (this.#known[groupIndex] ??= SHARED_RESOURCES.flatMap(
+      (name) => sharesOf(this.#problem, group, name) ?? [],
+    ));
+  }
+}
+
 /** The largest share of any resource, and at least one over what fits. */
 export function largestSharesOf(problem: Problem, group: OfferGroup): Float64Array {
   return Float64Array.from(group.classIndexes, (index, position) => {

@@ -96,6 +96,10 @@ function readSolution(highs: Highs, native: HighsModel, isMip: boolean): MipSolu
   if (status === statuses.unbounded) return { status: "unbounded" };
   const pointStatus = Number(native.info.get("primal_solution_status"));
   if (status !== statuses.optimal && pointStatus !== FEASIBLE_POINT) {
+    if (status === statuses.timeLimit) {
+      const reason = "HiGHS ran out of time before it had a solution";
+      return { status: "no_solution", reason, isLate: true };
+    }
     return { status: "no_solution", reason: `HiGHS ended with status ${String(status)}` };
   }
   const solution = native.getSolution();

@@ -54,7 +54,13 @@ export type MipSolution =
     }
   | { readonly status: "infeasible" | "unbounded"; readonly solveMs?: number }
   /** Neither values nor a proof: time ran out, or the solver gave up. */
-  | { readonly status: "no_solution"; readonly reason: string; readonly solveMs?: number };
+  | {
+      readonly status: "no_solution";
+      readonly reason: string;
+      /** True when only time was missing. */
+      readonly isLate?: boolean;
+      readonly solveMs?: number;
+    };
 
 /** One solver. `solve` may block the thread it runs on and may reject. */
 export interface MipSolver {

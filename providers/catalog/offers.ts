@@ -7,7 +7,13 @@
  *   github.com/aws/karpenter-provider-aws (2026-07-20), which has us-east-1 only.
  * - AWS spot: on-demand less the savings of the AWS Spot Advisor (snapshot of 2025-07-28 in
  *   github.com/alexei-led/spotinfo at 05e93313), so a monthly average and not a quote.
- * - Reclaims: the Spot Advisor's bucket of interruptions per month, of the same snapshot.
+ * - AWS reclaims: the Spot Advisor's bucket of interruptions per month, of the same snapshot.
+ * - Azure: github.com/anycloud-sh/catalog at 62ff0a98 (2026-05-20), azure/vms.csv; a spot price
+ *   that is not below the on-demand price (all of H200) is left out.
+ * - Azure reclaims: the list has none; the worst bucket is the safe guess.
+ * - Google Cloud: github.com/anycloud-sh/catalog at 62ff0a98 (2026-05-20), gcp/vms.csv; prices of
+ *   `n1` types with accelerators are the host's and the accelerators' prices added up.
+ * - Google Cloud reclaims: none are published; the worst bucket is the safe guess.
  */
 import {
   microUsdFromUsd,
@@ -21,6 +27,17 @@ import { PRICES_ASIA_PACIFIC } from "./aws/prices-asia-pacific.ts";
 import { PRICES_EUROPE } from "./aws/prices-europe.ts";
 import type { InterruptionBucket, PriceRow } from "./aws/price-row.ts";
 import { AWS_SHAPES } from "./aws/shapes.ts";
+import type { AzurePriceRow } from "./azure/price-row.ts";
+import { AZURE_PRICES_AMERICAS } from "./azure/prices-americas.ts";
+import { AZURE_PRICES_ASIA_PACIFIC } from "./azure/prices-asia-pacific.ts";
+import { AZURE_PRICES_EUROPE } from "./azure/prices-europe.ts";
+import { AZURE_PRICES_MIDDLE_EAST_AFRICA } from "./azure/prices-middle-east-africa.ts";
+import { azureQuotaFamilies, AZURE_SHAPES } from "./azure/shapes.ts";
+import { PRICES_AMERICAS as GCP_PRICES_AMERICAS } from "./gcp/prices-americas.ts";
+import { PRICES_ASIA_AFRICA } from "./gcp/prices-asia-africa.ts";
+import { PRICES_EUROPE as GCP_PRICES_EUROPE } from "./gcp/prices-europe.ts";
+import type { ZonedPriceRow } from "./gcp/price-row.ts";
+import { GCP_SHAPES } from "./gcp/shapes.ts";
 import type { InstanceShape } from "./shape.ts";
 
 /** Which part of the catalog is wanted. */
@@ -37,9 +54,50 @@ export interface CatalogQuery {
 /** Nodes of one offer that a plan may count on while nothing else is known: an assumption. */
 const UNOBSERVED_NODE_COUNT_MAX = 100;
 
-const AWS_PRICES: ReadonlyMap<string, readonly PriceRow[]> = new Map(
-  [PRICES_AMERICAS, PRICES_EUROPE, PRICES_ASIA_PACIFIC].flatMap((part) => Object.entries(part)),
-);
+/** What a price table says of one instance type in one place. */
+interface PricedType {
+  readonly instanceType: string;
+  /** Absent where the cloud picks the zone. */
+  readonly zone?: string;
+  readonly onDemandUsdPerHour: number;
+  /** Absent where the type is not sold on spot. */
+  readonly spot?: { readonly usdPerHour: number; readonly interruptions: InterruptionBucket };
+}
+
+/** The tables of one cloud. */
+interface CloudCatalog {
+  readonly shapes: ReadonlyMap<string, InstanceShape>;
+  /** By region. */
+  readonly prices: ReadonlyMap<string, readonly PricedType[]>;
+  /** What a machine counts against; absent means its own family alone. */
+  readonly quotaFamiliesOf?: (shape: InstanceShape, purchase: PurchaseOption) => readonly string[];
+}
+
+const NO_CATALOG: CloudCatalog = { shapes: new Map(), prices: new Map() };
+
+const CATALOGS: Readonly<Partial<Record<CloudName, CloudCatalog>>> = {
+  aws: {
+    shapes: AWS_SHAPES,
+    prices: pricesByRegion([PRICES_AMERICAS, PRICES_EUROPE, PRICES_ASIA_PACIFIC], ofAwsRow),
+  },
+  azure: {
+    shapes: AZURE_SHAPES,
+    prices: pricesByRegion(
+      [
+        AZURE_PRICES_AMERICAS,
+        AZURE_PRICES_EUROPE,
+        AZURE_PRICES_ASIA_PACIFIC,
+        AZURE_PRICES_MIDDLE_EAST_AFRICA,
+      ],
+      ofAzureRow,
+    ),
+    quotaFamiliesOf: azureQuotaFamilies,
+  },
+  gcp: {
+    shapes: GCP_SHAPES,
+    prices: pricesByRegion([GCP_PRICES_AMERICAS, GCP_PRICES_EUROPE, PRICES_ASIA_AFRICA], ofGcpRow),
+  },
+};
 
 const HOURS_PER_MONTH = 730;
 
@@ -53,27 +111,27 @@ const MONTHLY_RECLAIM_FRACTION: Readonly<Record<InterruptionBucket, number>> = {
 };
 
 /**
- * The offers of one cloud, one per (region, instance type, purchase option), sorted by
- * `offerId`. None for a cloud the catalog does not cover. O(offers).
+ * The offers of one cloud, one per (region, zone where the renter picks it, instance type,
+ * purchase option), sorted by `offerId`. None for a cloud the catalog does not cover. O(offers).
  */
 export function catalogOffers(query: CatalogQuery): readonly Offer[] {
-  if (query.cloud !== "aws") return [];
-  const wanted = query.regions ?? catalogRegions("aws");
+  const { prices } = CATALOGS[query.cloud] ?? NO_CATALOG;
+  const wanted = query.regions ?? [...prices.keys()];
   return [...new Set(wanted)]
     .flatMap((region) =>
-      (AWS_PRICES.get(region) ?? []).flatMap((row) => offersOfRow(query, region, row)),
+      (prices.get(region) ?? []).flatMap((priced) => offersOf(query, region, priced)),
     )
     .sort((a, b) => (a.offerId < b.offerId ? -1 : 1));
 }
 
 /** The regions the catalog has prices for, in ascending order. */
 export function catalogRegions(cloud: CloudName): readonly string[] {
-  return cloud === "aws" ? [...AWS_PRICES.keys()].sort() : [];
+  return [...(CATALOGS[cloud] ?? NO_CATALOG).prices.keys()].sort();
 }
 
 /** The hardware of an instance type; undefined when the catalog does not know it. */
 export function instanceShape(cloud: CloudName, instanceType: string): InstanceShape | undefined {
-  return cloud === "aws" ? AWS_SHAPES.get(instanceType) : undefined;
+  return (CATALOGS[cloud] ?? NO_CATALOG).shapes.get(instanceType);
 }
 
 /** The canonical name of a quota group: all machines of one family, region and market. */
@@ -85,14 +143,17 @@ export function quotaGroupOf(
   return `${place.cloud}/${place.region}/${quotaFamily}/${purchase}`;
 }
 
-function offersOfRow(query: CatalogQuery, region: string, row: PriceRow): readonly Offer[] {
-  const [instanceType, onDemandUsdPerHour] = row;
-  const shape = AWS_SHAPES.get(instanceType);
+function offersOf(query: CatalogQuery, region: string, priced: PricedType): readonly Offer[] {
+  const { instanceType, zone, onDemandUsdPerHour, spot } = priced;
+  const { cloud, emulated } = query;
+  const { quotaFamiliesOf = ownFamily } = CATALOGS[cloud] ?? NO_CATALOG;
+  const shape = instanceShape(cloud, instanceType);
   if (shape === undefined) return [];
   const offerAt = (purchase: PurchaseOption, usdPerHour: number, reclaims: number): Offer => {
     const offer: Omit<Offer, "offerId"> = {
-      cloud: query.cloud,
+      cloud,
       region,
+      ...(zone === undefined ? {} : { zone }),
       instanceType,
       purchase,
       ...(shape.gpuType === undefined ? {} : { gpuType: shape.gpuType }),
@@ -101,18 +162,59 @@ function offersOfRow(query: CatalogQuery, region: string, row: PriceRow): readon
       reclaimFractionPerHour: reclaims,
       bootMs: query.bootMs ?? shape.bootMs,
       nodeCountMax: UNOBSERVED_NODE_COUNT_MAX,
-      quotaGroups: [quotaGroupOf({ cloud: query.cloud, region }, shape.quotaFamily, purchase)],
-      emulated: query.emulated,
+      quotaGroups: quotaFamiliesOf(shape, purchase).map((family) =>
+        quotaGroupOf({ cloud, region }, family, purchase),
+      ),
+      emulated,
     };
     return { offerId: offerIdOf(offer), ...offer };
   };
   const onDemand = offerAt("on-demand", onDemandUsdPerHour, 0);
-  if (row.length === 2) return [onDemand];
-  const [, , spotUsdPerHour, interruptions] = row;
-  return [onDemand, offerAt("spot", spotUsdPerHour, reclaimFractionPerHour(interruptions))];
+  if (spot === undefined) return [onDemand];
+  const reclaims = reclaimFractionPerHour(spot.interruptions);
+  return [onDemand, offerAt("spot", spot.usdPerHour, reclaims)];
 }
 
 /** Hourly rate h of a monthly fraction m under a constant hazard: h = 1 - (1 - m)^(1/730). */
 function reclaimFractionPerHour(bucket: InterruptionBucket): number {
   return 1 - (1 - MONTHLY_RECLAIM_FRACTION[bucket]) ** (1 / HOURS_PER_MONTH);
+}
+
+function pricesByRegion<Row>(
+  parts: readonly Readonly<Record<string, readonly Row[]>>[],
+  read: (row: Row, region: string) => readonly PricedType[],
+): ReadonlyMap<string, readonly PricedType[]> {
+  return new Map(
+    parts
+      .flatMap((part) => Object.entries(part))
+      .map(([region, rows]) => [region, rows.flatMap((row) => read(row, region))] as const),
+  );
+}
+
+function ofAwsRow(row: PriceRow): readonly PricedType[] {
+  const [instanceType, onDemandUsdPerHour] = row;
+  if (row.length === 2) return [{ instanceType, onDemandUsdPerHour }];
+  const [, , usdPerHour, interruptions] = row;
+  return [{ instanceType, onDemandUsdPerHour, spot: { usdPerHour, interruptions } }];
+}
+
+function ofAzureRow(row: AzurePriceRow): readonly PricedType[] {
+  const [instanceType, onDemandUsdPerHour, usdPerHour] = row;
+  if (usdPerHour === undefined) return [{ instanceType, onDemandUsdPerHour }];
+  return [{ instanceType, onDemandUsdPerHour, spot: { usdPerHour, interruptions: ">20%" } }];
+}
+
+/** A zone must be named to rent there, so each zone is an offer of its own. */
+function ofGcpRow(row: ZonedPriceRow, region: string): readonly PricedType[] {
+  const [instanceType, zoneLetters, onDemandUsdPerHour, usdPerHour] = row;
+  return Array.from(zoneLetters, (letter) => ({
+    instanceType,
+    zone: `${region}-${letter}`,
+    onDemandUsdPerHour,
+    ...(usdPerHour === undefined ? {} : { spot: { usdPerHour, interruptions: ">20%" } }),
+  }));
+}
+
+function ownFamily({ quotaFamily }: InstanceShape): readonly string[] {
+  return [quotaFamily];
 }

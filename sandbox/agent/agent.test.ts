@@ -67,8 +67,13 @@ const welcome = async (position = 0): Promise<FakeLink> => {
   return link;
 };
 
-const startOn = (link: FakeLink, containerId: string, resources: Partial<Resources> = {}): void => {
-  const container = { ...START, containerId, codeSha256: SHA256 };
+const startOn = (
+  link: FakeLink,
+  containerId: string,
+  resources: Partial<Resources> = {},
+  cards?: readonly number[],
+): void => {
+  const container = { ...START, containerId, codeSha256: SHA256, ...(cards && { cards }) };
   const wanted = { gpuCount: 0, cpuMilli: 100, memoryMiB: 128, ...resources };
   link.say({ type: "start", container: { ...container, resources: wanted } });
 };
@@ -109,6 +114,7 @@ describe("the link", () => {
     expect(link.all("hello")).toMatchObject([
       {
         containers: [],
+        artifacts: [SHA256],
         node: {
           nodeId: "no_1",
           resources: RESOURCES,
@@ -183,6 +189,30 @@ describe("what fits", () => {
     await until(() => runtime.started.length === 3, "the small share fits");
   });
 
+  test("the cards named are given, told on the next connection, and refused while taken", async () => {
+    run();
+    const first = await welcome(0);
+    startOn(first, "co_1", { gpuCount: 1 }, [1]);
+    startOn(first, "co_2", { gpuCount: 0.5 }, [1]);
+    await refused(first, "co_2", /^cards: 0\.5 of card 1 wanted, 0 free$/);
+    startOn(first, "co_3", { gpuCount: 0.5 }, [0]);
+    await until(() => runtime.started.length === 2, "both have started");
+    expect(runtime.started.map(({ spec }) => spec.env["NVIDIA_VISIBLE_DEVICES"])).toEqual([
+      "1",
+      "0",
+    ]);
+    first.cut();
+    const second = await welcome(1);
+    expect(second.all("hello")).toMatchObject([
+      {
+        containers: [
+          { containerId: "co_1", cards: [1] },
+          { containerId: "co_3", cards: [0] },
+        ],
+      },
+    ]);
+  });
+
   test("a container that it has is not started twice", async () => {
     run();
     const link = await welcome();
@@ -192,6 +222,18 @@ describe("what fits", () => {
     await until(() => runtime.started.length === 2, "both have started");
     expect(runtime.started.map(({ spec }) => spec.containerId)).toEqual(["co_1", "co_2"]);
     expect(link.all("refused")).toEqual([]);
+  });
+
+  test("code that comes to the disk is told of, now and on the next connection", async () => {
+    await rm(join(dir, SHA256));
+    server.blobs.set(SHA256, CODE);
+    run();
+    const first = await welcome(0);
+    expect(first.all("hello")).toMatchObject([{ artifacts: [] }]);
+    startOn(first, "co_1");
+    expect(await first.hear("kept")).toMatchObject([{ artifact: SHA256 }]);
+    first.cut();
+    expect((await welcome(1)).all("hello")).toMatchObject([{ artifacts: [SHA256] }]);
   });
 
   test("a container that cannot start leaves its room to the next", async () => {

@@ -23,7 +23,7 @@ import type {
   ServerMessage,
   StartContainer,
 } from "./link.ts";
-import { refusalOf } from "./room.ts";
+import { roomFor, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
@@ -88,6 +88,7 @@ export class NodeAgent {
       dir: options.codeDir,
       serverUrl,
       token: () => this.#link.token,
+      onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
@@ -103,6 +104,7 @@ export class NodeAgent {
 
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
+    await this.#code.open();
     await this.#link.run();
   }
 
@@ -148,7 +150,7 @@ export class NodeAgent {
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
     const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
-    return { type: "hello", node, containers, ...faults };
+    return { type: "hello", node, containers, artifacts: this.#code.kept, ...faults };
   }
 
   #receive(message: ServerMessage, body: Uint8Array): void {
@@ -179,14 +181,15 @@ export class NodeAgent {
 
   #start(start: StartContainer): void {
     if (this.#containers.has(start.containerId)) return;
-    const reason = this.#refusal(start);
-    if (reason !== undefined) {
+    const room = this.#roomFor(start);
+    if (room.kind === "refused") {
+      const { reason } = room;
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
     const { runtime, clock, onError } = this.#options;
     const container = new Container({
-      start,
+      start: { ...start, cards: room.cards },
       runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
@@ -201,11 +204,11 @@ export class NodeAgent {
     void run.then(() => this.#running.delete(run));
   }
 
-  /** Why this node cannot take a container; undefined when it can. */
-  #refusal({ resources: wanted }: StartContainer): string | undefined {
-    if (this.#closing) return "the node is shutting down";
-    const held = [...this.#containers.values()].map(({ spec }) => spec.resources);
-    return refusalOf(wanted, held, this.#options.resources);
+  /** Whether this node takes a container, and on which cards. */
+  #roomFor(wanted: StartContainer): RoomAnswer {
+    if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
+    const held = [...this.#containers.values()].map(({ spec }) => spec);
+    return roomFor(wanted, held, this.#options.resources);
   }
 
   #report(

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -126,3 +126,52 @@ test("a bundle that is asked for again after it was forgotten loads twice withou
 function hashOf(content: string | Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");
 }
+
+test("what is on disk is told of: what an earlier agent left, oldest first, and what comes", async () => {
+  const told: string[] = [];
+  await cache().load(SHA256);
+  const [older, newer] = ["a".repeat(64), "b".repeat(64)];
+  await writeFile(join(dir, older), "");
+  await writeFile(join(dir, newer), "");
+  await writeFile(join(dir, "not-a-hash"), "");
+  await mkdir(join(dir, "c".repeat(64)));
+  for (const [age, name] of [older, SHA256, newer].entries())
+    await utimes(join(dir, name), age, age);
+  const next = new CodeCache({
+    dir,
+    serverUrl,
+    token: () => "session",
+    onKept: (sha256) => told.push(sha256),
+  });
+  expect(next.kept).toEqual([]);
+  await next.open();
+  expect(next.kept).toEqual([older, SHA256, newer]);
+  await next.load(SHA256);
+  expect(told).toEqual([]);
+  await rm(join(dir, SHA256));
+  const fresh = new CodeCache({
+    dir,
+    serverUrl,
+    token: () => "session",
+    onKept: (sha256) => told.push(sha256),
+  });
+  await fresh.open();
+  await fresh.load(SHA256);
+  expect(told).toEqual([SHA256]);
+  expect(fresh.kept).toEqual([older, newer, SHA256]);
+});
+
+test("of very many bundles the newest are told of, and a folder that is not there yet is empty", async () => {
+  const empty = cache();
+  await empty.open();
+  expect(empty.kept).toEqual([]);
+  await mkdir(dir);
+  const names = Array.from({ length: 70 }, (_, age) => String(age).padStart(64, "0"));
+  for (const [age, name] of names.entries()) {
+    await writeFile(join(dir, name), "");
+    await utimes(join(dir, name), age, age);
+  }
+  const full = cache();
+  await full.open();
+  expect(full.kept).toEqual(names.slice(6));
+});

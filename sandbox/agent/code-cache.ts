@@ -1,6 +1,6 @@
 /** Code bundles by hash: in memory, on disk, and fetched from the server once. */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, PlatformError } from "../../core/index.ts";
 
@@ -8,18 +8,40 @@ export interface CodeCacheOptions {
   readonly dir: string;
   readonly serverUrl: string;
   readonly token: () => string;
+  /** Told of each bundle that is newly on this node's disk. */
+  readonly onKept?: (sha256: string) => void;
 }
 
 /** Bundles kept in memory. */
 const HELD_MAX = 32;
+/** Bundles on disk that are told of: the newest ones. */
+const TOLD_MAX = 64;
+const SHA256 = /^[0-9a-f]{64}$/;
 const FETCH_MS_MAX = 30_000;
 
 export class CodeCache {
   readonly #options: CodeCacheOptions;
   readonly #held = new Map<string, Promise<Uint8Array>>();
+  readonly #kept = new Set<string>();
 
   constructor(options: CodeCacheOptions) {
     this.#options = options;
+  }
+
+  /** Bundles on this node's disk, the oldest first; at most 64, the newest. */
+  get kept(): readonly string[] {
+    return [...this.#kept];
+  }
+
+  /** Looks which bundles an earlier agent left on the disk. */
+  async open(): Promise<void> {
+    const { dir } = this.#options;
+    const names = await readdir(dir).catch(() => []);
+    const found = await Promise.all(
+      names.filter((name) => SHA256.test(name)).map(async (name) => ageOf(dir, name)),
+    );
+    const oldestFirst = found.flat().sort((a, b) => a.keptAtMs - b.keptAtMs);
+    for (const { name } of oldestFirst) this.#note(name);
   }
 
   /** The bundle, verified; several who ask at once cause one fetch. @throws PlatformError */
@@ -43,9 +65,22 @@ export class CodeCache {
     const known = await readFile(path).catch(() => undefined);
     if (known !== undefined && hashOf(known) === sha256) return known;
     const bytes = await this.#fetch(sha256);
-    // A disk that is full costs the next start a fetch, and this one nothing.
-    await this.#keep(path, bytes).catch(() => undefined);
+    try {
+      await this.#keep(path, bytes);
+    } catch {
+      // A disk that is full costs the next start a fetch, and this one nothing.
+      return bytes;
+    }
+    this.#note(sha256);
+    this.#options.onKept?.(sha256);
     return bytes;
+  }
+
+  #note(sha256: string): void {
+    this.#kept.delete(sha256);
+    this.#kept.add(sha256);
+    const [oldest] = this.#kept;
+    if (this.#kept.size > TOLD_MAX && oldest !== undefined) this.#kept.delete(oldest);
   }
 
   async #keep(path: string, bytes: Uint8Array): Promise<void> {
@@ -91,6 +126,15 @@ export class CodeCache {
       retryable: true,
     });
   }
+}
+
+/** When a file was written; nothing when it has gone meanwhile. */
+async function ageOf(
+  dir: string,
+  name: string,
+): Promise<readonly { readonly name: string; readonly keptAtMs: number }[]> {
+  const stats = await stat(join(dir, name)).catch(() => undefined);
+  return stats?.isFile() === true ? [{ name, keptAtMs: stats.mtimeMs }] : [];
 }
 
 function hashOf(bytes: Uint8Array): string {

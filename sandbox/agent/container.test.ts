@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { encodeFrame, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from "../../sdk/protocol/index.ts";
 import { settled } from "../fake/clock.ts";
+import { gpuEnvironmentOf } from "./gpu-environment.ts";
 import { CODE, START, TestContainer } from "./test-container.ts";
 
 describe("starting", () => {
@@ -10,7 +11,7 @@ describe("starting", () => {
     expect(one.sandbox.spec).toEqual({
       containerId: "co_1",
       resources: START.resources,
-      env: { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp" },
+      env: { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...gpuEnvironmentOf([], "gvisor") },
     });
     expect(one.sandbox.told).toMatchObject([
       {
@@ -24,6 +25,16 @@ describe("starting", () => {
       },
     ]);
     expect(one.container.held).toMatchObject({ state: "starting", inputIds: [] });
+  });
+
+  test("its cards are told to the sandbox and to the user's code, whatever that asks for", async () => {
+    const env = { NVIDIA_VISIBLE_DEVICES: "all", MODE: "test" };
+    const one = new TestContainer(undefined, { cards: [3, 1], env });
+    await one.start();
+    const told = gpuEnvironmentOf([3, 1], "gvisor");
+    expect(one.sandbox.spec.env).toMatchObject(told);
+    expect(one.sandbox.told[0]?.header).toMatchObject({ env: { ...told, MODE: "test" } });
+    expect(one.container.held).toMatchObject({ cards: [3, 1] });
   });
 
   test("it is ready once, and tells how long that took", async () => {

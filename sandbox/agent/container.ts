@@ -19,6 +19,7 @@ import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
+import { gpuEnvironmentOf } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 
@@ -78,9 +79,9 @@ export class Container {
   }
 
   get held(): HeldContainer {
-    const { containerId, functionId } = this.#options.start;
+    const { containerId, functionId, cards = [] } = this.#options.start;
     const state = this.#ready ? "ready" : "starting";
-    return { containerId, functionId, state, inputIds: this.#inputs.ids };
+    return { containerId, functionId, state, cards, inputIds: this.#inputs.ids };
   }
 
   /** Starts the sandbox and runs it to its end; resolves when it is gone and reported. */
@@ -99,7 +100,7 @@ export class Container {
   ): Promise<SandboxExit> {
     const { start, runtime } = this.#options;
     const { containerId, resources } = start;
-    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp" };
+    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     try {
       this.#sandbox = await runtime.start({ containerId, resources, env });
     } catch (error) {
@@ -175,10 +176,17 @@ export class Container {
     this.#follow(sandbox, "stderr");
   }
 
+  get #gpuEnvironment(): Readonly<Record<string, string>> {
+    const { start, runtime } = this.#options;
+    return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
+  }
+
   #boot(code: Uint8Array): void {
     const { functionName, appName, env, containerId, maxInputs } = this.#options.start;
     const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
-    const boot = { type: "boot", functionName, appName, env: { ...own, ...env } } as const;
+    // A user's variable may replace ours, but not name other cards.
+    const all = { ...own, ...env, ...this.#gpuEnvironment };
+    const boot = { type: "boot", functionName, appName, env: all } as const;
     this.#send(maxInputs === undefined ? boot : { ...boot, maxInputs }, code);
   }
 

@@ -32,6 +32,8 @@ export interface HeldContainer {
   readonly containerId: string;
   readonly functionId: string;
   readonly state: "starting" | "ready";
+  /** Cards of the node that it sits on, numbered from 0; empty without GPUs. */
+  readonly cards: readonly number[];
   /** Inputs it was handed whose results were not yet acknowledged. */
   readonly inputIds: readonly string[];
 }
@@ -45,6 +47,8 @@ export interface StartContainer {
   /** SHA-256 of the bundle; the agent fetches it from `/v1/blobs` once and caches it. */
   readonly codeSha256: string;
   readonly resources: Resources;
+  /** Cards of the node for it, numbered from 0; absent leaves them to the agent. */
+  readonly cards?: readonly number[];
   readonly env: Readonly<Record<string, string>>;
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
@@ -108,9 +112,13 @@ export type AgentMessage =
       readonly type: "hello";
       readonly node: NodeFacts;
       readonly containers: readonly HeldContainer[];
+      /** Content hashes on the node's disk, at most 64, those used last. */
+      readonly artifacts: readonly string[];
       /** What its checks found broken, as texts for people; absent means nothing. */
       readonly faults?: readonly string[];
     }
+  /** Something has come to the node's disk, by its content hash. */
+  | { readonly type: "kept"; readonly artifact: string }
   /** What the checks find broken is not what it was; empty when all is well again. */
   | { readonly type: "health"; readonly faults: readonly string[] }
   /** The node cannot take this container (no room, cannot start any): place it elsewhere. */

@@ -1,4 +1,5 @@
 /** The server's end of agent links, in the hands of a test. */
+import { createServer, type Server } from "node:http";
 import { WebSocketServer, type RawData, type WebSocket } from "ws";
 import { assert } from "../../core/index.ts";
 import { decodeFrame, encodeFrame } from "../../sdk/protocol/index.ts";
@@ -57,28 +58,38 @@ export class FakeServer {
   /** Whether connections are let in. */
   accepts = true;
   refusals = 0;
+  /** What it gives to those who ask for code, by hash. */
+  readonly blobs = new Map<string, Uint8Array>();
+  readonly #http: Server;
   readonly #server: WebSocketServer;
 
-  private constructor(server: WebSocketServer) {
-    this.#server = server;
-    server.options.verifyClient = (_: unknown, decide: (accepted: boolean) => void) => {
-      if (!this.accepts) this.refusals += 1;
-      decide(this.accepts);
-    };
-    server.on("connection", (socket, request) => {
+  private constructor(http: Server) {
+    this.#http = http;
+    this.#server = new WebSocketServer({
+      server: http,
+      verifyClient: (_: unknown, decide: (accepted: boolean) => void) => {
+        if (!this.accepts) this.refusals += 1;
+        decide(this.accepts);
+      },
+    });
+    http.on("request", (request, response) => {
+      const blob = this.blobs.get(request.url?.split("/").at(-1) ?? "");
+      response.writeHead(blob === undefined ? 404 : 200).end(blob);
+    });
+    this.#server.on("connection", (socket, request) => {
       const token = (request.headers.authorization ?? "").replace("Bearer ", "");
       this.links.push(new FakeLink(socket, token));
     });
   }
 
   static async open(): Promise<FakeServer> {
-    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-    await new Promise((resolve) => server.once("listening", resolve));
-    return new FakeServer(server);
+    const http = createServer();
+    await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
+    return new FakeServer(http);
   }
 
   get url(): string {
-    const address = this.#server.address();
+    const address = this.#http.address();
     assert(typeof address === "object" && address !== null, "the server listens on a port");
     return `http://127.0.0.1:${address.port}`;
   }
@@ -94,6 +105,8 @@ export class FakeServer {
   close(): void {
     for (const link of this.links) link.cut();
     this.#server.close();
+    this.#http.close();
+    this.#http.closeAllConnections();
   }
 }
 

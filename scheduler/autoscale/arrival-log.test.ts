@@ -51,3 +51,28 @@ test("it remembers what came in the last minute exactly, and a bounded number of
     }),
   );
 });
+
+test("one that goes on from what another wrote down knows the same, whenever that was", () => {
+  const gaps = fc.array(fc.tuple(fc.nat(90_000), fc.integer({ min: 1, max: 9 })), {
+    maxLength: 60,
+  });
+  fc.assert(
+    fc.property(gaps, fc.nat(60), fc.nat(70_000), (arrivals, cut, pauseMs) => {
+      const whole = new ArrivalLog();
+      let part = new ArrivalLog();
+      let nowMs = 1_700_000_000_000;
+      for (const [position, [gapMs, inputs]] of arrivals.entries()) {
+        nowMs += gapMs;
+        for (const log of [whole, part]) log.note(inputs, nowMs, WINDOW_MS);
+        if (position !== cut) continue;
+        const history = part.history(nowMs);
+        const first = history.perSecond.findIndex((count) => count > 0);
+        part = new ArrivalLog({
+          atMs: nowMs,
+          history: { ...history, perSecond: history.perSecond.slice(first) },
+        });
+      }
+      expect(part.history(nowMs + pauseMs)).toEqual(whole.history(nowMs + pauseMs));
+    }),
+  );
+});

@@ -33,6 +33,13 @@ const AWAKENINGS_MAX = 24;
 const AWAKENING_MS = 2_000;
 const MS_PER_BUCKET = 1_000;
 
+/** A history that was written down earlier; its counts may lack zeros in front. */
+export interface EarlierArrivals {
+  /** When it was asked for. */
+  readonly atMs: number;
+  readonly history: ArrivalHistory;
+}
+
 /** Collects arrivals; time comes with each call and should not go back. */
 export class ArrivalLog {
   readonly #counts = new Array<number>(LONG_WINDOW_S).fill(0);
@@ -40,6 +47,20 @@ export class ArrivalLog {
   /** The second, counted from 1970, that the newest count is of. */
   #newestSecond = 0;
   #lastAtMs: number | undefined;
+
+  /** @param before What another log knew; this one goes on from there. */
+  constructor(before?: EarlierArrivals) {
+    if (before === undefined) return;
+    const { atMs, history } = before;
+    const { perSecond, awakenings, lastAtMs } = history;
+    this.#newestSecond = Math.floor(atMs / MS_PER_BUCKET);
+    for (const [position, inputs] of perSecond.slice(-LONG_WINDOW_S).entries()) {
+      const second = this.#newestSecond + 1 + position - Math.min(LONG_WINDOW_S, perSecond.length);
+      this.#counts[second % LONG_WINDOW_S] = inputs;
+    }
+    this.#awakenings = awakenings.slice(-AWAKENINGS_MAX);
+    this.#lastAtMs = lastAtMs;
+  }
 
   /** Adds `inputs` that came now. O(1) amortised. */
   note(inputs: number, nowMs: number, scaledownWindowMs: number): void {

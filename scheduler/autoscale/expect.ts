@@ -9,7 +9,7 @@
  * have saved at least half as much waiting as it would have cost in idle container time, over
  * at least three gaps. So a function that is called at random is left alone, a timer is met.
  * Limits: one period only, so a daily and an hourly rhythm together look like chance, and
- * nothing is expected before the sixth awakening. The past is kept in memory only.
+ * nothing is expected before the sixth awakening.
  *
  * Source of the idea: Shahrad et al., "Serverless in the Wild" (USENIX ATC 2020), whose
  * histogram of idle times decides when to unload and when to pre-warm.

@@ -102,11 +102,42 @@ test("a more important request ends the fewest and least important containers of
   expect(result.placements).toEqual([]);
   expect(result.evictions.map((one) => one.containerId)).toEqual(["least"]);
   expect(result.refusals[0]?.reason).toMatch(/^waits until less important containers on n/);
-  expect(result.reservations).toEqual([{ containerId: "a_000", nodeId: "n" }]);
+  expect(result.reservations).toEqual([{ containerId: "a_000", nodeId: "n", isComingFree: true }]);
+  expect(result.evictions[0]?.forContainerId).toBe("a_000");
   const ending = containers.map((one) => ({ ...one, ending: one.containerId === "least" }));
   expect(place(asks, { nodes, containers: ending }, OPTIONS).evictions).toEqual([]);
   const gone = containers.filter((one) => one.containerId !== "least");
   expect(place(asks, { nodes, containers: gone }, OPTIONS).placements).toHaveLength(1);
+});
+
+test("the one for whom others were ended goes before a workspace that holds less", () => {
+  const nodes = [node({ nodeId: "n", gpus: 4 })];
+  const containers = running("a", 3);
+  const check = (isOwed: boolean): readonly string[] => {
+    const asks = [...wanted("a", 1, isOwed ? { isOwed } : {}), ...wanted("b", 1)];
+    return place(asks, { nodes, containers }, OPTIONS).placements.map((one) => one.containerId);
+  };
+  expect(check(false)).toEqual(["b_000"]);
+  expect(check(true)).toEqual(["a_000"]);
+});
+
+test("a refusal says whether room would help", () => {
+  const nodes = [node({ nodeId: "n", gpus: 1 })];
+  const options = { ...OPTIONS, policy: policy({ quotas: { b: { gpuCountMax: 0 } } }) };
+  const gang = { gangId: "g", size: 2, within: "zone" } as const;
+  const asks = [
+    ...wanted("a", 2),
+    ...wanted("b", 1),
+    { ...request("c", gpu(1)), gang },
+    request("d", { cpuMilli: -1 }),
+  ];
+  const { refusals } = place(asks, { nodes, containers: [] }, options);
+  expect(refusals.map((one) => [one.containerId, one.wantsRoom]).toSorted()).toEqual([
+    ["a_001", true],
+    ["b_000", false],
+    ["c", false],
+    ["d", false],
+  ]);
 });
 
 test("nobody ends an equal, a stranger within its guarantee, or what is not evictable", () => {

@@ -1,8 +1,8 @@
 /**
  * Units of work: what is placed together, in the order in which it is.
  *
- * A unit is one request, or a gang. Those that have waited longer than the policy's patience
- * come first, the oldest first, whoever they belong to: with a node kept free for each
+ * A unit is one request, or a gang. Those for which others were ended, and those that have waited
+ * longer than the policy's patience, come first, the oldest first, whoever they belong to: with a node kept free for each
  * (reservations.ts) that bounds the wait of everything that can ever fit. The others are taken
  * workspace by workspace in the order of their standing (shares.ts), and within a workspace by
  * priority, then age, then id.
@@ -21,6 +21,8 @@ export interface Unit {
   readonly requestedAtMs: number;
   /** Whether it has waited longer than the policy's patience. */
   readonly isOverdue: boolean;
+  /** Whether it comes before all others: it is overdue, or others were ended for it. */
+  readonly goesFirst: boolean;
 }
 
 /** The units of `requests`, in no order. */
@@ -51,13 +53,15 @@ function unitOf(
       : requests.toSorted((a, b) => (a.containerId < b.containerId ? -1 : 1));
   const [first] = members;
   const requestedAtMs = Math.max(...members.map((one) => one.requestedAtMs));
+  const isOverdue = nowMs - requestedAtMs > patienceMs;
   return {
     members,
     ...(first?.gang === undefined ? {} : { gang: first.gang }),
     workspaceId: first?.workspaceId ?? NO_WORKSPACE,
     priority: Math.max(...members.map((one) => one.priority ?? 0)),
     requestedAtMs,
-    isOverdue: nowMs - requestedAtMs > patienceMs,
+    isOverdue,
+    goesFirst: isOverdue || members.some((one) => one.isOwed === true),
   };
 }
 
@@ -74,26 +78,26 @@ interface Waiting {
  * workspace that was served last may change, so one look-up finds its new place.
  */
 export class UnitQueue {
-  readonly #overdue: readonly Unit[];
+  readonly #first: readonly Unit[];
   readonly #shares: WorkspaceShares;
-  /** The next to be served is the last; made once the overdue ones are through. */
+  /** The next to be served is the last; made once those that go first are through. */
   #order: Waiting[] | undefined;
   #served: Waiting | undefined;
   readonly #others: readonly Unit[];
-  #overdueTaken = 0;
+  #firstTaken = 0;
 
   constructor(units: readonly Unit[], shares: WorkspaceShares) {
     this.#shares = shares;
-    this.#overdue = units.filter(({ isOverdue }) => isOverdue).sort(byAge);
-    this.#others = units.filter(({ isOverdue }) => !isOverdue);
+    this.#first = units.filter(({ goesFirst }) => goesFirst).sort(byAge);
+    this.#others = units.filter(({ goesFirst }) => !goesFirst);
   }
 
   /** The next unit. O(log workspaces), and moving them up in the list. */
   take(): Unit | undefined {
-    const overdue = this.#overdue[this.#overdueTaken];
-    if (overdue !== undefined) {
-      this.#overdueTaken += 1;
-      return overdue;
+    const first = this.#first[this.#firstTaken];
+    if (first !== undefined) {
+      this.#firstTaken += 1;
+      return first;
     }
     const order = (this.#order ??= this.#ordered());
     if (this.#served !== undefined) this.#putBack(order, this.#served);

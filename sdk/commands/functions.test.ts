@@ -46,6 +46,9 @@ test("what was updated is marked, in the table and alone", () => {
   const lines = functionLines(INFO);
   expect(lines).toContain("min containers     2 *");
   expect(lines).toContain("concurrent inputs  8 at most, 8 aimed at");
+  expect(lines).toContain("priority           0");
+  const important = { ...INFO, spec: { ...INFO.spec, priority: 7 } };
+  expect(functionLines(important)).toContain("priority           7");
   expect(lines).toContain("* updated since it was deployed");
   const { scaling } = INFO;
   expect(functionLines({ ...INFO, scaling: { ...scaling, updated: [] } })).not.toContain("*");

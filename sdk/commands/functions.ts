@@ -96,6 +96,7 @@ export function functionLines(info: FunctionInfo): string {
     ["buffer containers", marked(info, "bufferContainers")],
     ["scaledown window", marked(info, "scaledownWindowMs")],
     ["concurrent inputs", `${maxConcurrentInputs} at most, ${targetConcurrentInputs} aimed at`],
+    ["priority", String(info.spec.priority ?? 0)],
     ["backlog", String(info.backlog)],
     ["containers", String(info.containers)],
   ];

@@ -65,8 +65,17 @@ export interface FunctionSpec {
   readonly regions?: readonly string[];
   /** Clouds the function may run on. Default: any. */
   readonly clouds?: readonly ("aws" | "gcp" | "azure" | "local")[];
-  /** Whether it may run where a provider can take the machine back. Default true. */
+  /**
+   * Whether its containers may be ended while they work: by a provider that takes its machine
+   * back, or for a more important function. The inputs run again. Default true.
+   */
   readonly preemptible?: boolean;
+  /**
+   * How important it is among the functions of its workspace, -100 to 100. Default 0. While
+   * machines are scarce the more important go first, and end containers of less important ones
+   * that are `preemptible`; inputs that ran there run again elsewhere.
+   */
+  readonly priority?: number;
   readonly network?: NetworkPolicy;
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;

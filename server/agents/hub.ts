@@ -52,8 +52,22 @@ export interface AgentEvents {
 /** Acknowledgements wait this long for others: an agent only keeps a copy meanwhile. */
 const GATHER_ACKS_MS = 20;
 
+/** The way to a connected agent. */
+export interface NodeLink {
+  /** Sends a message; on a link that is closing it is lost. */
+  send(message: ServerMessage, bodies?: readonly Uint8Array[]): void;
+  /** Tells the agent that it may forget these results. */
+  acknowledge(inputIds: readonly string[]): void;
+}
+
+/** Where the agents of nodes are reached. */
+export interface NodeLinks {
+  /** Undefined while the node is not connected. */
+  link(nodeId: string): NodeLink | undefined;
+}
+
 /** One connected agent. */
-export class AgentLink {
+export class AgentLink implements NodeLink {
   readonly nodeId: string;
   readonly #socket: WebSocket;
   lastSeenMs: number;
@@ -106,7 +120,7 @@ export interface AgentHubOptions {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
-export class AgentHub implements AgentGateway {
+export class AgentHub implements AgentGateway, NodeLinks {
   readonly #options: AgentHubOptions;
   readonly #server = new WebSocketServer({ noServer: true, maxPayload: FRAME_BYTES_MAX + 8 });
   readonly #links = new Map<string, AgentLink>();

@@ -18,6 +18,7 @@ test("an empty spec gets every default", () => {
     maxConcurrentInputs: 1,
     targetConcurrentInputs: 1,
     preemptible: true,
+    priority: 0,
     network: { egress: "none" },
     env: {},
   });
@@ -71,6 +72,7 @@ const anySpec: fc.Arbitrary<FunctionSpec> = fc.record(
     minContainers: fc.integer({ min: 0, max: 50 }),
     maxContainers: fc.integer({ min: 50, max: 4_000 }),
     preemptible: fc.boolean(),
+    priority: fc.integer({ min: -100, max: 100 }),
   },
   { requiredKeys: [] },
 );

@@ -30,6 +30,8 @@ export interface NormalSpec {
   /** Absent: any. */
   readonly clouds?: readonly CloudName[];
   readonly preemptible: boolean;
+  /** Larger is more important. */
+  readonly priority: number;
   readonly network: NetworkPolicy;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -45,6 +47,7 @@ const DEFAULT_SPEC = {
   bufferContainers: 0,
   maxConcurrentInputs: 1,
   preemptible: true,
+  priority: 0,
   network: { egress: "none" },
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
@@ -66,6 +69,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...concurrencyOf(spec),
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
+    priority: spec.priority ?? DEFAULT_SPEC.priority,
     network: spec.network ?? DEFAULT_SPEC.network,
     env: spec.env ?? DEFAULT_SPEC.env,
   };

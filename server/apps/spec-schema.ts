@@ -9,6 +9,7 @@ const MS_PER_DAY = 86_400_000;
 const MS_PER_MINUTE = 60_000;
 const CONTAINERS_MAX = 4_000;
 const CONCURRENT_INPUTS_MAX = 1_000;
+const PRIORITY_MAX = 100;
 const ENV_ENTRIES_MAX = 256;
 const ENV_BYTES_MAX = 64 * 1024;
 
@@ -80,6 +81,7 @@ export const functionSpecSchema = z
       .max(4)
       .exactOptional(),
     preemptible: z.boolean().exactOptional(),
+    priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
     network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
     env: env.exactOptional(),
   })

@@ -3,9 +3,9 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
 import { catalogRegions, type Provider } from "../../providers/index.ts";
-import { createProviders } from "../../providers/registry.ts";
+import { azureImageOf, createProviders } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
-import type { PlatformConfig } from "../config.ts";
+import type { AzureConfig, PlatformConfig } from "../config.ts";
 import { startEmulatedCloud } from "../fleet/emulated-cloud.ts";
 import { joinTokenFor } from "../fleet/join-tokens.ts";
 import { LocalNode } from "../fleet/local-node.ts";
@@ -66,9 +66,21 @@ export async function openProviders(
       },
     });
   }
-  if (config.awsRegions.length === 0) return new Map();
-  checkReachable(config);
-  return createProviders({ aws: { regions: config.awsRegions, clusterId, clock } });
+  const { awsRegions, azure, gcp } = config;
+  const isRenting = awsRegions.length > 0 || azure !== undefined || gcp !== undefined;
+  if (isRenting) checkReachable(config);
+  return createProviders({
+    ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
+    ...(azure === undefined ? {} : { azure: azureOptionsOf(azure, { clusterId, clock }) }),
+    ...(gcp === undefined ? {} : { gcp: { ...gcp, clusterId, clock } }),
+  });
+}
+
+function azureOptionsOf(
+  { image, ...azure }: AzureConfig,
+  common: Pick<Foundations, "clusterId" | "clock">,
+) {
+  return { ...azure, ...common, ...(image === undefined ? {} : { image: azureImageOf(image) }) };
 }
 
 /** @throws PlatformError `invalid_request` when machines elsewhere could not find this server. */

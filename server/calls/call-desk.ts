@@ -1,14 +1,14 @@
 /** Builds the call side of the server: functions, their queues, and the service over them. */
-import type { Redis } from "ioredis";
 import type { Clock } from "../../core/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload } from "../blobs/payloads.ts";
 import type { CallService, EventBus } from "../services.ts";
 import type { InputRef, RecordStore, StoredInput } from "../store/record-store.ts";
+import { ArrivalMemory } from "./arrival-memory.ts";
 import { LedgeredCalls } from "./call-service.ts";
 import { CallWatch } from "./call-watch.ts";
 import type { DispatcherPort } from "./function-dispatcher.ts";
-import { FunctionQueue, type InputRange } from "./function-queue.ts";
+import type { InputRange, RangeQueue } from "./function-queue.ts";
 import { FunctionTable } from "./function-table.ts";
 import { inputIdOf, inputRefOf, type LocalInput } from "./input.ts";
 import { PayloadCache } from "./payload-cache.ts";
@@ -18,8 +18,7 @@ import type { Settlement } from "./settlement.ts";
 export interface CallDeskOptions {
   readonly store: RecordStore;
   readonly blobs: BlobStore;
-  readonly redis: Redis;
-  readonly queuePrefix: string;
+  readonly openQueue: (functionId: string) => RangeQueue;
   readonly events: EventBus;
   readonly clock: Clock;
   /** Where containers are reached. */
@@ -38,6 +37,8 @@ type Loaded = Omit<LocalInput, "lease" | "inputId">;
 
 export class CallDesk {
   readonly functions: FunctionTable;
+  /** What functions have learned of their load. */
+  readonly arrivals: ArrivalMemory;
   readonly service: CallService;
   readonly #options: CallDeskOptions;
   readonly #watch = new CallWatch();
@@ -47,23 +48,18 @@ export class CallDesk {
 
   constructor(options: CallDeskOptions) {
     this.#options = options;
-    const { redis, queuePrefix, onError } = options;
     const shared = { ...options, watch: this.#watch };
     this.#recorder = new ResultRecorder({
       ...shared,
       ledger: options.store.ledger,
       onCall: (call) => this.functions.noteCall(call),
     });
+    this.arrivals = new ArrivalMemory({ ...options, store: options.store.arrivals });
     this.functions = new FunctionTable({
       store: options.store,
+      memory: this.arrivals,
       portFor: (functionId) => this.#portFor(functionId),
-      openQueue: (functionId) =>
-        new FunctionQueue({
-          functionId,
-          connection: redis,
-          prefix: queuePrefix,
-          onError: (error) => onError(error, `reaching the queue of ${functionId}`),
-        }),
+      openQueue: options.openQueue,
     });
     this.service = new LedgeredCalls({
       ...shared,
@@ -84,6 +80,7 @@ export class CallDesk {
   async close(): Promise<void> {
     this.#watch.notifyAll();
     this.#recorder.close();
+    await this.functions.writeArrivals(true);
     await this.functions.close();
   }
 
@@ -99,6 +96,11 @@ export class CallDesk {
         store.ledger
           .recordAttempts(inputs, containerId, clock.nowMs())
           .catch((error: unknown) => onError(error, `noting attempts in ${containerId}`));
+      },
+      excuseAttempts: (inputs, containerId) => {
+        store.ledger
+          .excuseAttempts(inputs, containerId)
+          .catch((error: unknown) => onError(error, `excusing attempts in ${containerId}`));
       },
       record: (settlements) =>
         this.#recorder.record(settlements, (settlement) => {
@@ -117,7 +119,7 @@ export class CallDesk {
       const ref = { callId: range.callId, index };
       const payload = this.#cache.take(ref);
       if (payload === undefined) missing.push(ref);
-      else found.push({ ...ref, payload, attempts: 0, suspect: false });
+      else found.push({ ...ref, payload, attempts: 0, excusedAttempts: 0, suspect: false });
     }
     if (missing.length === 0) return found;
     const loaded = await this.#loadFromLedger(missing);
@@ -141,7 +143,7 @@ export class CallDesk {
 }
 
 async function loadedOf(blobs: BlobStore, input: StoredInput): Promise<Loaded> {
-  const { callId, index, attempts } = input;
+  const { callId, index, attempts, excusedAttempts } = input;
   const payload = await loadPayload(blobs, input.payload);
-  return { callId, index, attempts, suspect: false, payload };
+  return { callId, index, attempts, excusedAttempts, suspect: false, payload };
 }

@@ -7,57 +7,16 @@ import {
   ATTEMPTS_MAX,
   FunctionDispatcher,
   RANGE_INPUTS_MAX,
+  type ContainerEnd,
   type DispatcherPort,
 } from "./function-dispatcher.ts";
-import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
+import { MemoryQueue } from "./fake-queue.ts";
 import { inputIdOf, type LocalInput } from "./input.ts";
 import type { Settlement } from "./settlement.ts";
 
 const CALL = "ca_0";
 const NOTHING = new Uint8Array(0);
-
-/** A queue in memory: what is taken and neither finished nor put back counts as held. */
-class MemoryQueue implements RangeQueue {
-  waiting: InputRange[] = [];
-  readonly held = new Map<string, InputRange>();
-  /** Times somebody asked for a range. */
-  asked = 0;
-  #taken = 0;
-
-  async add(ranges: readonly InputRange[]): Promise<void> {
-    this.waiting.push(...ranges);
-  }
-  lease(range: InputRange): ReturnType<RangeQueue["lease"]> {
-    const leaseId = `leased-${range.callId}-${range.from}`;
-    this.held.set(leaseId, range);
-    return { range: { ...range, leaseId }, stored: Promise.resolve() };
-  }
-  async take(): Promise<LeasedRange | undefined> {
-    this.asked += 1;
-    const range = this.waiting.shift();
-    if (range === undefined) return undefined;
-    this.#taken += 1;
-    const leaseId = String(this.#taken);
-    this.held.set(leaseId, range);
-    return { ...range, leaseId };
-  }
-  async finish(lease: LeasedRange): Promise<void> {
-    this.held.delete(lease.leaseId);
-  }
-  async putBack(lease: LeasedRange): Promise<void> {
-    this.held.delete(lease.leaseId);
-    this.waiting.unshift(lease);
-  }
-  async renew(): Promise<void> {
-    return Promise.resolve();
-  }
-  async depth(): Promise<number> {
-    return this.waiting.length + this.held.size;
-  }
-  async close(): Promise<void> {
-    return Promise.resolve();
-  }
-}
+const ENDS = ["stopped", "lost", "died"] as const satisfies readonly ContainerEnd[];
 
 /** A dispatcher with a ledger of one call in memory and containers that only collect inputs. */
 class Bench {
@@ -65,6 +24,7 @@ class Bench {
   readonly results = new Map<number, Settlement>();
   readonly sent: { containerId: string; inputs: readonly LocalInput[] }[] = [];
   readonly takenBack: { containerId: string; inputIds: readonly string[] }[] = [];
+  readonly excused: string[] = [];
   recordings = 0;
   nowMs = 0;
   readonly dispatcher: FunctionDispatcher;
@@ -86,9 +46,13 @@ class Bench {
             index,
             payload: NOTHING,
             attempts: 0,
+            excusedAttempts: 0,
             suspect: false,
           })),
       noteAttempts: () => undefined,
+      excuseAttempts: (inputs, containerId) => {
+        this.excused.push(...inputs.map(({ index }) => `${containerId}/${index}`));
+      },
       record: async (settlements) => {
         for (const settlement of settlements) {
           this.recordings += 1;
@@ -215,7 +179,7 @@ describe("a function's dispatcher", () => {
     bench.dispatcher.containerReady("co_a");
     await settled();
     bench.takeSent();
-    bench.dispatcher.containerGone("co_a", true);
+    bench.dispatcher.containerGone("co_a", "lost");
     bench.dispatcher.containerReady("co_b");
     await settled();
     const again = bench.takeSent().get("co_b") ?? [];
@@ -233,7 +197,7 @@ describe("a function's dispatcher", () => {
     await bench.answer("co_a", bench.takeSent().get("co_a") ?? []);
     const together = bench.takeSent().get("co_a") ?? [];
     expect(together).toHaveLength(19);
-    bench.dispatcher.containerGone("co_a", false);
+    bench.dispatcher.containerGone("co_a", "died");
     bench.dispatcher.containerReady("co_b");
     await settled();
     for (let left = 19; left > 0; left -= 1) {
@@ -250,11 +214,36 @@ describe("a function's dispatcher", () => {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       bench.dispatcher.containerReady(`co_${attempt}`);
       await settled();
-      bench.dispatcher.containerGone(`co_${attempt}`, true);
+      bench.dispatcher.containerGone(`co_${attempt}`, "lost");
     }
     await settled();
     expect(bench.results.get(0)?.error?.code).toBe("attempts_exhausted");
     expect(bench.queue.held.size).toBe(0);
+  });
+
+  it("holds no attempt against an input whose container the platform ended", async () => {
+    const bench = new Bench();
+    await bench.dispatcher.enqueue(CALL, 0, 1);
+    for (let attempt = 0; attempt < 3 * ATTEMPTS_MAX; attempt += 1) {
+      bench.dispatcher.containerReady(`co_${attempt}`);
+      await settled();
+      bench.dispatcher.containerGone(`co_${attempt}`, "stopped");
+    }
+    bench.dispatcher.containerReady("co_last");
+    await settled();
+    bench.takeSent();
+    expect(bench.results.size).toBe(0);
+    expect(bench.excused).toHaveLength(3 * ATTEMPTS_MAX);
+    expect(bench.excused[0]).toBe("co_0/0");
+    const [input] = [...bench.queue.held.values()];
+    expect(input).toMatchObject({ callId: CALL, from: 0 });
+    // One that the platform did not end still counts, as often as is allowed.
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      bench.dispatcher.containerGone(attempt === 0 ? "co_last" : `co_more_${attempt}`, "lost");
+      bench.dispatcher.containerReady(`co_more_${attempt + 1}`);
+      await settled();
+    }
+    expect(bench.results.get(0)?.error?.code).toBe("attempts_exhausted");
   });
 
   it("takes back what waits behind a long input when another container is idle", async () => {
@@ -337,7 +326,7 @@ describe("a function's dispatcher", () => {
     expect(bench.takeSent().get("co_a")).toHaveLength(1);
   });
 
-  it("lets a draining container finish what it began and gives it nothing more", async () => {
+  it("lets a draining container finish what it began, and gives it nothing more until it stays", async () => {
     const bench = new Bench();
     await bench.dispatcher.enqueue(CALL, 0, 3);
     bench.dispatcher.containerReady("co_a");
@@ -346,12 +335,18 @@ describe("a function's dispatcher", () => {
     if (first === undefined) throw new Error("one input was sent");
     bench.dispatcher.containerDrains("co_a");
     expect(bench.takenBack).toEqual([{ containerId: "co_a", inputIds: [inputIdOf(first)] }]);
-    await bench.answer("co_a", [first]);
-    expect(bench.results.size).toBe(1);
+    // Long enough that a container is handed one input at a time.
+    await bench.answer("co_a", [first], "succeeded", 1_000);
+    await bench.dispatcher.enqueue(CALL, 3, 4);
+    bench.dispatcher.pump();
+    await settled();
     expect(bench.takeSent().size).toBe(0);
     bench.dispatcher.containerReady("co_b");
     await settled();
     expect([...bench.takeSent().keys()]).toEqual(["co_b"]);
+    bench.dispatcher.containerStays("co_a");
+    await settled();
+    expect([...bench.takeSent().keys()]).toEqual(["co_a"]);
   });
 
   it("gives back what is unfinished when it closes", async () => {
@@ -387,7 +382,7 @@ describe("a function's dispatcher", () => {
           const [containerId, held] = [...inside][rng.below(inside.size)] ?? ["", []];
           if (rng.next() < deaths) {
             inside.delete(containerId);
-            bench.dispatcher.containerGone(containerId, rng.next() < 0.5);
+            bench.dispatcher.containerGone(containerId, ENDS[rng.below(ENDS.length)] ?? "died");
           } else {
             const outcome = rng.next() < 0.1 ? "returned" : "succeeded";
             await bench.answer(containerId, held.splice(0, 1 + rng.below(50)), outcome);

@@ -22,7 +22,7 @@ import { nextServiceMs, windowFor } from "./window.ts";
 
 /** Inputs of one queue job. */
 export const RANGE_INPUTS_MAX = 200;
-/** Times an input may be lost with its container before it fails. */
+/** Times an input may be lost with a container that the platform did not end before it fails. */
 export const ATTEMPTS_MAX = 10;
 /** An empty queue is asked again this often: others fill it too. */
 const ASK_AGAIN_MS = 250;
@@ -38,6 +38,8 @@ export interface DispatcherPort {
   /** Payloads and attempts of a range's inputs that still lack a result. */
   loadOpen(range: InputRange): Promise<readonly Omit<LocalInput, "lease" | "inputId">[]>;
   noteAttempts(inputs: readonly InputRef[], containerId: string): void;
+  /** The platform itself ended the attempts of these inputs in a container. */
+  excuseAttempts(inputs: readonly InputRef[], containerId: string): void;
   /** Records results durably; resolves when they are, retrying as long as it must. */
   record(settlements: readonly Settlement[]): Promise<void>;
   /** Something changed that the autoscaler should look at. */
@@ -45,6 +47,12 @@ export interface DispatcherPort {
   onError(error: unknown, doing: string): void;
   nowMs(): number;
 }
+
+/**
+ * How a container came to be gone: the platform ended it; it was lost with its node or agent; or
+ * it died by itself, and one of its inputs may have done it.
+ */
+export type ContainerEnd = "stopped" | "lost" | "died";
 
 /** Runs, or time in them, after which their average tells something. */
 const RUNS_TELLING = 128;
@@ -188,13 +196,24 @@ export class FunctionDispatcher {
     if (inputIds.length > 0) this.#port.takeBack(containerId, inputIds, false);
   }
 
+  /** A container that was to drain gets inputs again. */
+  containerStays(containerId: string): void {
+    const slot = this.#slots.get(containerId);
+    if (slot !== undefined) slot.isDraining = false;
+    this.pump();
+  }
+
   /** A container is gone; what it had without a result waits again, or fails after too often. */
-  containerGone(containerId: string, blameless: boolean): void {
+  containerGone(containerId: string, end: ContainerEnd): void {
     const slot = this.#slots.get(containerId);
     if (slot === undefined) return;
     this.#slots.delete(containerId);
     const orphans = [...slot.inflight.values()];
-    for (const input of orphans) input.suspect ||= !blameless;
+    for (const input of orphans) {
+      input.suspect ||= end === "died";
+      if (end === "stopped") input.excusedAttempts += 1;
+    }
+    if (end === "stopped" && orphans.length > 0) this.#port.excuseAttempts(orphans, containerId);
     this.#requeue(orphans);
   }
 
@@ -427,8 +446,8 @@ export class FunctionDispatcher {
   }
 
   #requeue(inputs: readonly LocalInput[]): void {
-    const spent = inputs.filter((input) => input.attempts >= ATTEMPTS_MAX);
-    this.#wait(inputs.filter((input) => input.attempts < ATTEMPTS_MAX));
+    const spent = inputs.filter(isSpent);
+    this.#wait(inputs.filter((input) => !isSpent(input)));
     const error: WireError = {
       name: "AttemptsExhausted",
       message:
@@ -499,4 +518,9 @@ export class FunctionDispatcher {
       });
     });
   }
+}
+
+/** Whether it was lost too often; what the platform did to it does not count. */
+function isSpent({ attempts, excusedAttempts }: LocalInput): boolean {
+  return attempts - excusedAttempts >= ATTEMPTS_MAX;
 }

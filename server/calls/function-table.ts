@@ -1,10 +1,11 @@
 /** The functions this server works for now: their spec, their queue and what they have open. */
 import { resourcesOf } from "../../core/index.ts";
 import type { ContainerNeeds } from "../../core/index.ts";
-import { ArrivalLog } from "../../scheduler/index.ts";
+import type { ArrivalLog } from "../../scheduler/index.ts";
 import { specInForce } from "../apps/find-function.ts";
 import { needsOf, type NormalSpec } from "../apps/normalise-spec.ts";
 import type { CallRecord, RecordStore, StoredFunction } from "../store/record-store.ts";
+import type { ArrivalMemory, Remembered } from "./arrival-memory.ts";
 import type { InputConcurrency } from "./assign.ts";
 import { FunctionDispatcher, type DispatcherPort } from "./function-dispatcher.ts";
 import type { RangeQueue } from "./function-queue.ts";
@@ -16,6 +17,7 @@ export interface LiveFunction {
   readonly name: string;
   readonly appId: string;
   readonly app: string;
+  readonly mode: "deployed" | "ephemeral";
   readonly workspaceId: string;
   readonly codeSha256: string;
   /** In force: as deployed, with the scaling that was updated since. */
@@ -37,17 +39,14 @@ export interface LiveFunction {
 
 export interface FunctionTableOptions {
   readonly store: RecordStore;
+  readonly memory: ArrivalMemory;
   readonly openQueue: (functionId: string) => RangeQueue;
   readonly portFor: (functionId: string) => DispatcherPort;
 }
 
-const PAST_ARRIVALS_MAX = 10_000;
-
 export class FunctionTable {
   readonly #options: FunctionTableOptions;
   readonly #functions = new Map<string, LiveFunction>();
-  /** When the functions that were forgotten were called: rare but regular calls are learned so. */
-  readonly #pastArrivals = new Map<string, ArrivalLog>();
   readonly #loading = new Map<string, Promise<LiveFunction | undefined>>();
 
   constructor(options: FunctionTableOptions) {
@@ -97,7 +96,7 @@ export class FunctionTable {
     const live = this.#functions.get(functionId);
     if (live === undefined) return;
     this.#functions.delete(functionId);
-    if (!live.retired) this.#rememberArrivals(live);
+    await this.#options.memory.write([live], true);
     await live.dispatcher.close();
   }
 
@@ -106,11 +105,9 @@ export class FunctionTable {
     this.#functions.clear();
   }
 
-  #rememberArrivals({ functionId, arrivals }: LiveFunction): void {
-    this.#pastArrivals.set(functionId, arrivals);
-    const [oldest] = this.#pastArrivals.keys();
-    if (this.#pastArrivals.size <= PAST_ARRIVALS_MAX || oldest === undefined) return;
-    this.#pastArrivals.delete(oldest);
+  /** Writes down what the functions have learned of their load. */
+  async writeArrivals(isLast = false): Promise<void> {
+    await this.#options.memory.write(this.all(), isLast);
   }
 
   async #load(functionId: string): Promise<LiveFunction | undefined> {
@@ -120,11 +117,23 @@ export class FunctionTable {
     const spec = specInForce(stored);
     const port = this.#options.portFor(functionId);
     const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec));
-    const arrivals = this.#pastArrivals.get(functionId) ?? new ArrivalLog();
-    this.#pastArrivals.delete(functionId);
-    const live = liveFunctionOf(stored, spec, { dispatcher, arrivals });
+    const remembered = this.#predecessorOf(stored) ?? (await this.#options.memory.recall(stored));
+    const live = liveFunctionOf(stored, spec, { dispatcher, ...remembered });
     this.#functions.set(functionId, live);
     return live;
+  }
+
+  /** An earlier version that is still here: both go on with one memory. */
+  #predecessorOf({ name, deployment }: StoredFunction): Remembered | undefined {
+    const { workspaceId, app, mode } = deployment;
+    if (mode !== "deployed") return undefined;
+    return this.all().find(
+      (live) =>
+        live.mode === mode &&
+        live.name === name &&
+        live.app === app &&
+        live.workspaceId === workspaceId,
+    );
   }
 }
 
@@ -135,7 +144,7 @@ function concurrencyOf(spec: NormalSpec): InputConcurrency {
 function liveFunctionOf(
   stored: StoredFunction,
   spec: NormalSpec,
-  parts: Pick<LiveFunction, "dispatcher" | "arrivals">,
+  parts: Pick<LiveFunction, "dispatcher" | "arrivals" | "startupMs">,
 ): LiveFunction {
   const needs = needsOf(spec);
   return {
@@ -143,15 +152,17 @@ function liveFunctionOf(
     name: stored.name,
     appId: stored.deployment.appId,
     app: stored.deployment.app,
+    mode: stored.deployment.mode,
     workspaceId: stored.deployment.workspaceId,
     codeSha256: stored.deployment.codeSha256,
     spec,
     needs,
     gpuCount: resourcesOf(needs).gpuCount,
-    ...parts,
+    dispatcher: parts.dispatcher,
+    arrivals: parts.arrivals,
     open: new OpenCalls(),
     retired: stored.deployment.state !== "running",
-    startupMs: undefined,
+    startupMs: parts.startupMs,
     failedStarts: 0,
     pendingReason: undefined,
   };

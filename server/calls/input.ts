@@ -13,7 +13,10 @@ export interface LocalInput extends InputRef {
   readonly inputId: string;
   readonly payload: Uint8Array;
   readonly lease: LocalLease | undefined;
+  /** Times it was handed to a container. */
   attempts: number;
+  /** Those of them whose container the platform itself ended: held against nobody. */
+  excusedAttempts: number;
   /** It was in a container that died while several ran: it runs alone from now on. */
   suspect: boolean;
 }

@@ -42,6 +42,16 @@ test("credentials are looked for by presence, and their value is never shown", a
   expect(JSON.stringify(finding)).not.toContain("AKIASECRET");
 });
 
+test("credentials of Google Cloud are found where its own client looks for them", async () => {
+  vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", "");
+  const name = "Google Cloud credentials";
+  const { mend } = (await found(name)) ?? {};
+  expect(mend).toContain("gcloud auth application-default login");
+  expect(mend).toContain("FLOTILLA_GCP_REGIONS");
+  vi.stubEnv("GOOGLE_APPLICATION_CREDENTIALS", "/key.json");
+  expect(await found(name)).toMatchObject({ state: "good" });
+});
+
 test("a platform that does not answer is named with its address", async () => {
   vi.stubEnv("FLOTILLA_SERVER_URL", "http://127.0.0.1:9");
   vi.stubEnv("FLOTILLA_TOKEN", "fl_x");

@@ -143,11 +143,13 @@ const CLOUDS: readonly CloudCredentials[] = [
     cloud: "Google Cloud",
     variables: ["GOOGLE_APPLICATION_CREDENTIALS"],
     files: [".config/gcloud/application_default_credentials.json"],
-    mend: "gcloud auth application-default login",
+    mend:
+      "gcloud auth application-default login; to rent there: FLOTILLA_GCP_REGIONS and " +
+      "FLOTILLA_GCP_PROJECT",
   },
   {
     cloud: "Azure",
-    variables: ["AZURE_CLIENT_ID"],
+    variables: ["AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"],
     files: [".azure/azureProfile.json"],
     mend: "az login, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
   },

@@ -48,7 +48,7 @@ export class Autoscaling {
       const container = containers.get(containerId);
       if (container !== undefined) stop(container, decision.reason);
     }
-    this.#dropSurplusPending(own, decision.wanted);
+    this.#dropSurplusPending(own.filter(counts), decision.wanted);
     return decision.expectedAtMs !== undefined && !live.retired;
   }
 
@@ -110,7 +110,7 @@ function functionStateOf(
     // What runs in containers that leave their nodes waits for nobody either.
     backlog: Math.max(0, live.open.openCount - dispatcher.runningCount),
     running,
-    containers: containers.map((container) => ({
+    containers: containers.filter(counts).map((container) => ({
       containerId: container.containerId,
       state: scaleStateOf(container),
       ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
@@ -120,6 +120,11 @@ function functionStateOf(
     ...(live.startupMs === undefined ? {} : { startupMs: live.startupMs }),
     ...(oldestStartedAtMs === undefined ? {} : { oldestStartedAtMs }),
   };
+}
+
+/** One whose place another takes is counted once: as that other. */
+function counts({ replacedBy }: ContainerRecord): boolean {
+  return replacedBy === undefined;
 }
 
 type Bounds = Pick<

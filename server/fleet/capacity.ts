@@ -53,8 +53,9 @@ export interface CapacityOptions {
 const REPLAN_MS = 30_000;
 const LOCAL: CloudName = "local";
 const NO_CLOUD =
-  "none can be rented: no cloud is set up (FLOTILLA_AWS_REGIONS=us-east-1,… for AWS with this " +
-  "machine's credentials, `flotilla up --emulated-clouds` to try things out)";
+  "none can be rented: no cloud is set up (FLOTILLA_AWS_REGIONS=us-east-1,… for AWS, " +
+  "FLOTILLA_AZURE_REGIONS=eastus,… for Azure, FLOTILLA_GCP_REGIONS=us-central1,… for Google " +
+  "Cloud, each with this machine's credentials; `flotilla up --emulated-clouds` to try things out)";
 
 export class Capacity {
   readonly #options: CapacityOptions;
@@ -115,9 +116,12 @@ export class Capacity {
   /** Containers that need rented nodes: those on them, and those that no node here can take. */
   #wantedContainers(): readonly ContainerRecord[] {
     return this.#options.containers.all().filter((container) => {
-      // One that leaves its node is wanted once: as the one that starts elsewhere.
-      if (container.state === "stopping" || container.isLeaving) return false;
-      if (container.nodeId === undefined) return container.pendingReason !== undefined;
+      // One that moves or leaves its node is wanted once: as the one that takes its place.
+      const { state, isLeaving, replacedBy } = container;
+      if (state === "stopping" || isLeaving || replacedBy !== undefined) return false;
+      if (container.nodeId === undefined) {
+        return container.pendingReason !== undefined && container.wantsRoom;
+      }
       return this.#options.nodes.get(container.nodeId)?.stored.node.cloud !== LOCAL;
     });
   }

@@ -12,7 +12,8 @@ import type {
   HeldContainer,
 } from "../../sandbox/index.ts";
 import { splitBody, type WireError } from "../../sdk/protocol/index.ts";
-import type { AgentHub, AgentLink } from "../agents/hub.ts";
+import type { NodeLink, NodeLinks } from "../agents/hub.ts";
+import type { ContainerEnd } from "../calls/function-dispatcher.ts";
 import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { EventBus } from "../services.ts";
@@ -22,7 +23,7 @@ import type { Placement } from "./placement.ts";
 export interface ContainerDeskOptions {
   readonly containers: ContainerTable;
   readonly functions: FunctionTable;
-  readonly hub: Pick<AgentHub, "link">;
+  readonly hub: NodeLinks;
   readonly placement: Pick<Placement, "refused">;
   readonly events: EventBus;
   readonly clock: Clock;
@@ -33,7 +34,7 @@ export interface ContainerDeskOptions {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
-type Message = Exclude<AgentMessage, { type: "hello" | "interruption" | "health" }>;
+type Message = Exclude<AgentMessage, { type: "hello" | "kept" | "interruption" | "health" }>;
 
 /** Weight of a new start time in the moving average. */
 const STARTUP_WEIGHT = 0.3;
@@ -49,7 +50,7 @@ export class ContainerDesk {
     this.#options = options;
   }
 
-  handle(link: AgentLink, message: Message, body: Uint8Array): void {
+  handle(link: NodeLink, message: Message, body: Uint8Array): void {
     switch (message.type) {
       case "refused":
         this.#refused(message.containerId, message.reason);
@@ -77,7 +78,7 @@ export class ContainerDesk {
     }
     if (container.state === "stopping") return;
     container.state = "stopping";
-    live.dispatcher.containerGone(containerId, true);
+    live.dispatcher.containerGone(containerId, "stopped");
     this.#options.hub.link(nodeId)?.send({ type: "stop", containerId, graceMs: STOP_GRACE_MS });
     this.#options.events.publish(subjectOf(container), {
       kind: "container.exited",
@@ -86,10 +87,10 @@ export class ContainerDesk {
   }
 
   /** Brings our record of a node's containers in line with what its agent holds. */
-  async reconcile(nodeId: string, held: readonly HeldContainer[], link: AgentLink): Promise<void> {
+  async reconcile(nodeId: string, held: readonly HeldContainer[], link: NodeLink): Promise<void> {
     const heldIds = new Set(held.map((container) => container.containerId));
     for (const container of this.#options.containers.ofNode(nodeId)) {
-      if (!heldIds.has(container.containerId)) this.#gone(container, true);
+      if (!heldIds.has(container.containerId)) this.#gone(container, "lost");
     }
     for (const container of held) await this.#adopt(nodeId, container, link);
     this.#options.onLoadChanged();
@@ -109,12 +110,12 @@ export class ContainerDesk {
         kind: "container.exited",
         reason: "its node was lost; its inputs run elsewhere",
       });
-      this.#gone(container, true);
+      this.#gone(container, "lost");
     }
     this.#options.onLoadChanged();
   }
 
-  async #adopt(nodeId: string, held: HeldContainer, link: AgentLink): Promise<void> {
+  async #adopt(nodeId: string, held: HeldContainer, link: NodeLink): Promise<void> {
     const { containers, functions, clock } = this.#options;
     const live = await functions.get(held.functionId);
     if (live === undefined) {
@@ -129,6 +130,7 @@ export class ContainerDesk {
     const nowMs = clock.nowMs();
     const container = known ?? containers.addPending(held.containerId, live, nowMs);
     container.nodeId = nodeId;
+    container.cards = held.cards;
     container.startedAtMs ??= nowMs;
     container.state = held.state === "ready" ? "ready" : "starting";
     if (held.state !== "ready") return;
@@ -170,7 +172,7 @@ export class ContainerDesk {
   }
 
   #results(
-    link: AgentLink,
+    link: NodeLink,
     containerId: string,
     results: readonly AgentResult[],
     body: Uint8Array,
@@ -217,7 +219,7 @@ export class ContainerDesk {
         ...(exit.exitCode === undefined ? {} : { exitCode: exit.exitCode }),
       });
     }
-    this.#gone(container, exit.kind === "stopped");
+    this.#gone(container, exit.kind === "stopped" ? "stopped" : "died");
     if (exit.kind === "startup_failed") this.#startFailed(live, exit);
     this.#options.onLoadChanged();
   }
@@ -237,9 +239,9 @@ export class ContainerDesk {
       .catch((thrown: unknown) => this.#options.onError(thrown, "failing inputs"));
   }
 
-  #gone(container: ContainerRecord, blameless: boolean): void {
+  #gone(container: ContainerRecord, end: ContainerEnd): void {
     this.#options.containers.remove(container.containerId);
-    container.live.dispatcher.containerGone(container.containerId, blameless);
+    container.live.dispatcher.containerGone(container.containerId, end);
   }
 
   #noteIdle(container: ContainerRecord): void {

@@ -19,10 +19,18 @@ export interface ContainerRecord {
   inputsDone: number;
   /** Its node is being drained: it finishes what it has, and counts for nothing any more. */
   isLeaving: boolean;
+  /** Cards of its node that it sits on; undefined while nobody has said. */
+  cards: readonly number[] | undefined;
+  /** Others were ended for it, and it has not got their room yet. */
+  isOwed: boolean;
+  /** The container that takes its place on another node, while that is under way. */
+  replacedBy: string | undefined;
   /** Nodes that refused it; not asked again before the time given. */
   readonly refusedUntilMs: Map<string, number>;
   /** Why it has no node, when it has none. */
   pendingReason: string | undefined;
+  /** Whether more room would help it, when it has no node; not so where a quota binds. */
+  wantsRoom: boolean;
 }
 
 /** Waiting containers that the pool is told of. */
@@ -60,8 +68,12 @@ export class ContainerTable {
       idleSinceMs: undefined,
       inputsDone: 0,
       isLeaving: false,
+      cards: undefined,
+      isOwed: false,
+      replacedBy: undefined,
       refusedUntilMs: new Map(),
       pendingReason: undefined,
+      wantsRoom: true,
     };
     this.#containers.set(containerId, record);
     return record;
@@ -77,17 +89,8 @@ export class ContainerTable {
   /** What holds room on nodes, as the scheduler and the pool see it. */
   placed(): readonly PlacedContainer[] {
     return this.all().flatMap((container) => {
-      if (container.nodeId === undefined) return [];
-      return [
-        {
-          containerId: container.containerId,
-          functionId: container.live.functionId,
-          nodeId: container.nodeId,
-          resources: resourcesOf(container.live.needs),
-          needs: container.live.needs,
-          ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
-        },
-      ];
+      const { nodeId } = container;
+      return nodeId === undefined ? [] : [placedOf(container, nodeId)];
     });
   }
 
@@ -109,4 +112,24 @@ export class ContainerTable {
       .filter(counts)
       .map(({ live, containerId }) => ({ needs: live.needs, containerId }));
   }
+}
+
+/** A container on its node, as the scheduler sees it. */
+export function placedOf(
+  { containerId, live, state, idleSinceMs, cards }: ContainerRecord,
+  nodeId: string,
+): PlacedContainer {
+  return {
+    containerId,
+    functionId: live.functionId,
+    nodeId,
+    resources: resourcesOf(live.needs),
+    needs: live.needs,
+    workspaceId: live.workspaceId,
+    priority: live.spec.priority,
+    evictable: live.needs.preemptible,
+    ...(state === "stopping" ? { ending: true } : {}),
+    ...(cards === undefined ? {} : { cards }),
+    ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
+  };
 }

@@ -1,5 +1,5 @@
 /** Stops idle containers whose slots others wait for, as the scheduler decides. */
-import { createRng, resourcesOf, type Clock, type Node } from "../../core/index.ts";
+import { createRng, type Clock, type Node, type SchedulerPolicy } from "../../core/index.ts";
 import {
   evict,
   place,
@@ -8,13 +8,14 @@ import {
   type WaitingContainer,
 } from "../../scheduler/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
-import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import { placedOf, type ContainerRecord, type ContainerTable } from "./container-table.ts";
 
 export interface EvictionOptions {
   readonly containers: ContainerTable;
   /** Nodes that containers can be placed on. */
   readonly nodes: () => readonly Node[];
   readonly clock: Clock;
+  readonly policy: SchedulerPolicy;
   readonly stop: (container: ContainerRecord, reason: string) => void;
 }
 
@@ -33,15 +34,18 @@ export class EvictionRound {
   /**
    * To be called after placement. A container whose room is coming free waits for that: it asks
    * for no machine meanwhile.
+   *
+   * @returns those whose room is coming free.
    */
-  tick(): void {
-    const { containers, clock, nodes, stop } = this.#options;
+  tick(): ReadonlySet<string> {
+    const { containers, clock, nodes, stop, policy } = this.#options;
+    const helpedIds = new Set<string>();
     const nowMs = clock.nowMs();
     const waiting = waitingIn(containers.all(), nowMs).slice(0, WAITING_MAX);
-    if (waiting.length === 0) return;
+    if (waiting.length === 0) return helpedIds;
     const evictions = evict(
       {
-        fitsOn: fitsOnAt(nowMs),
+        fitsOn: fitsOnAt(nowMs, policy),
         waiting: waiting.map(waitingOf),
         nodes: nodes(),
         containers: containers.all().flatMap(evictableOf),
@@ -55,8 +59,12 @@ export class EvictionRound {
         if (container !== undefined) stop(container, reason);
       }
       const helped = containers.get(eviction.forContainerId);
-      if (helped !== undefined) helped.pendingReason = undefined;
+      if (helped === undefined) continue;
+      helped.pendingReason = undefined;
+      helped.isOwed = true;
+      helpedIds.add(helped.containerId);
     }
+    return helpedIds;
   }
 }
 
@@ -64,11 +72,15 @@ export class EvictionRound {
  * Those without a node that inputs wait for: neither a floor nor a buffer evicts anybody, nor
  * does one that a node's agent has just turned away.
  */
-function waitingIn(all: readonly ContainerRecord[], nowMs: number): readonly ContainerRecord[] {
+export function waitingIn(
+  all: readonly ContainerRecord[],
+  nowMs: number,
+): readonly ContainerRecord[] {
   const unplaced = all.filter(
-    ({ state, pendingReason, refusedUntilMs }) =>
+    ({ state, pendingReason, wantsRoom, refusedUntilMs }) =>
       state === "pending" &&
       pendingReason !== undefined &&
+      wantsRoom &&
       [...refusedUntilMs.values()].every((untilMs) => untilMs <= nowMs),
   );
   const byFunction = Map.groupBy(unplaced, ({ live }) => live);
@@ -86,18 +98,14 @@ function waitingOf({ containerId, live, requestedAtMs }: ContainerRecord): Waiti
 }
 
 function evictableOf(container: ContainerRecord): readonly EvictableContainer[] {
-  const { containerId, live, nodeId, state, idleSinceMs } = container;
+  const { live, nodeId, state } = container;
   if (nodeId === undefined) return [];
   return [
     {
-      containerId,
-      functionId: live.functionId,
+      ...placedOf(container, nodeId),
       functionName: nameOf(live),
-      nodeId,
-      resources: resourcesOf(live.needs),
       ending: state === "stopping",
       startupMs: live.startupMs ?? STARTUP_MS_ASSUMED,
-      ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
     },
   ];
 }
@@ -115,8 +123,10 @@ function nameOf({ app, name }: LiveFunction): string {
 }
 
 /** Asks the scheduler about one node alone. */
-function fitsOnAt(nowMs: number): FitsOn {
-  const options = { nowMs, rng: createRng("eviction") };
+function fitsOnAt(nowMs: number, policy: SchedulerPolicy): FitsOn {
+  // What it may hold of the whole fleet was settled before; here one node is all there is.
+  const alone = { ...policy, quotas: {}, evictionCountMaxPerRound: 0 };
+  const options = { nowMs, rng: createRng("eviction"), policy: alone };
   return (waiting, node, containers) => {
     const { gpu } = waiting.needs;
     if (gpu !== undefined && (node.gpuType === undefined || !gpu.types.includes(node.gpuType))) {

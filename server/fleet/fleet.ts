@@ -17,16 +17,12 @@ import type { Settlement } from "../calls/settlement.ts";
 import type { Metrics } from "../http/metrics.ts";
 import type { EventBus, FleetService, PoolService } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
-import { Autoscaling } from "./autoscaling.ts";
 import { Capacity } from "./capacity.ts";
-import { ContainerDesk, noteIdle } from "./container-desk.ts";
-import { ContainerTable, type ContainerRecord } from "./container-table.ts";
-import { EvictionRound } from "./eviction.ts";
-import { Leaving } from "./leaving.ts";
+import { ContainerTable } from "./container-table.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
-import { Placement } from "./placement.ts";
+import { Placing } from "./placing.ts";
 import { Planner } from "./planner.ts";
 import type { Leadership } from "./leadership.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
@@ -72,12 +68,8 @@ export class Fleet {
   readonly nodes: NodeTable;
   readonly #options: FleetOptions;
   readonly #containers = new ContainerTable();
-  readonly #desk: ContainerDesk;
   readonly #nodeDesk: NodeDesk;
-  readonly #autoscaling: Autoscaling;
-  readonly #placement: Placement;
-  readonly #eviction: EvictionRound;
-  readonly #leaving: Leaving<ContainerRecord>;
+  readonly #placing: Placing;
   readonly #capacity: Capacity;
   readonly #market: Market;
   readonly #pool: PoolKeeper;
@@ -101,23 +93,26 @@ export class Fleet {
     this.#place = round("placing containers", TICK_MS, () => this.#placeStep());
     this.#provision = round("provisioning machines", TICK_MS, () => this.#provisionStep());
     this.#maintain = round("keeping house", MAINTAIN_MS, () => this.#maintainStep());
-    const kickPlace = (): void => this.#place.kick();
-    const placementHub = { link: (nodeId: string) => this.hub.link(nodeId) };
-    const shared = { containers, nodes: this.nodes, events, clock, hub: placementHub };
-    this.#placement = new Placement({ ...shared, rng: options.rng });
-    this.#desk = new ContainerDesk({
-      ...shared,
+    this.#placing = new Placing({
       functions,
-      placement: this.#placement,
+      containers,
+      nodes: this.nodes,
+      hub: { link: (nodeId: string) => this.hub.link(nodeId) },
+      events,
+      clock,
+      ids,
+      rng: options.rng,
+      policy: policy.scheduler,
+      desired: () => this.#capacity.desired,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
-      onLoadChanged: kickPlace,
+      onLoadChanged: () => this.#place.kick(),
       onError,
     });
     this.#nodeDesk = new NodeDesk({
       ...options,
       nodes: this.nodes,
-      containers: this.#desk,
+      containers: this.#placing.desk,
       onArrived: () => this.kick(),
       onInterrupted: () => this.kick(),
       joinLifetimeMs: policy.pool.registrationTimeoutMs,
@@ -128,16 +123,6 @@ export class Fleet {
       silenceMsMax: policy.pool.heartbeatTimeoutMs,
       onError,
     });
-    const stop = (container: Parameters<ContainerDesk["stop"]>[0], reason: string): void =>
-      this.#desk.stop(container, reason);
-    this.#autoscaling = new Autoscaling({ functions, containers, clock, ids, stop });
-    this.#eviction = new EvictionRound({
-      containers,
-      nodes: () => this.#placement.schedulableNodes(),
-      clock,
-      stop,
-    });
-    this.#leaving = this.#openLeaving(stop);
     this.#pool = this.#openPool();
     this.#capacity = new Capacity({
       ...options,
@@ -153,7 +138,7 @@ export class Fleet {
       containers,
       nodes: this.nodes,
       startedAtMs: clock.nowMs(),
-      stop,
+      stop: (container, reason) => this.#placing.desk.stop(container, reason),
       latestPlan: () => this.#capacity.latest,
     });
     this.pool = this.#openPoolService();
@@ -213,7 +198,7 @@ export class Fleet {
   }
 
   stopApp(appId: string, reason: string): void {
-    this.#desk.stopApp(appId, reason);
+    this.#placing.desk.stopApp(appId, reason);
     this.kick();
   }
 
@@ -225,16 +210,6 @@ export class Fleet {
     await this.#planner.close();
   }
 
-  #openLeaving(
-    stop: (container: ContainerRecord, reason: string) => void,
-  ): Leaving<ContainerRecord> {
-    return new Leaving({
-      containers: () => this.#containers.all(),
-      stateOf: (nodeId) => this.nodes.get(nodeId)?.stored.node.state,
-      stop,
-    });
-  }
-
   #openPool(): PoolKeeper {
     const { policy, userDataFor } = this.#options;
     const { budgetMicroUsdPerHourMax } = policy.optimizer;
@@ -244,7 +219,7 @@ export class Fleet {
       policy: policy.pool,
       userDataFor: ({ clientToken, batch }) => userDataFor(clientToken, batch),
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
-      containers: this.#desk,
+      containers: this.#placing.desk,
       onUsable: () => this.#place.kick(),
       onDraining: () => this.#place.kick(),
       onMarketChanged: () => this.#capacity.replan(),
@@ -266,15 +241,7 @@ export class Fleet {
   }
 
   async #placeStep(): Promise<void> {
-    const nowMs = this.#options.clock.nowMs();
-    for (const container of this.#containers.all()) noteIdle(container, nowMs);
-    this.#leaving.tick();
-    await this.#autoscaling.tick();
-    const pendingBefore = this.#pendingReasons();
-    this.#placement.tick();
-    this.#eviction.tick();
-    for (const live of this.#options.calls.functions.all()) live.dispatcher.pump();
-    if (this.#pendingReasons() !== pendingBefore) this.#provision.kick();
+    if (await this.#placing.tick()) this.#provision.kick();
   }
 
   async #provisionStep(): Promise<void> {
@@ -290,7 +257,7 @@ export class Fleet {
       offers: await this.#market.offers(),
       containers,
       waiting: this.#containers.waiting(),
-      agents: nodes.sightings(),
+      agents: () => nodes.sightings(),
       emptySinceMs: nodes.emptySince(),
     });
   }
@@ -328,14 +295,5 @@ export class Fleet {
     }
     const byState = Map.groupBy(this.nodes.all(), ({ stored }) => stored.node.state);
     for (const [state, records] of byState) metrics.setNodes(state, records.length);
-  }
-
-  /** Changes when a container begins or ceases to wait, or waits for another reason. */
-  #pendingReasons(): string {
-    return this.#containers
-      .all()
-      .filter((container) => container.state === "pending")
-      .map(({ containerId, pendingReason }) => `${containerId}=${pendingReason ?? ""}`)
-      .join(";");
   }
 }

@@ -87,6 +87,7 @@ const hello = (nodeId: string) =>
       isolation: "process",
     },
     containers: [],
+    artifacts: [],
   });
 
 describe("a rented machine", () => {

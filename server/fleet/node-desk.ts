@@ -69,6 +69,7 @@ export class NodeDesk implements AgentEvents {
     record.lastHeardAtMs = nowMs;
     record.facts = { resources, isolation };
     record.faults = hello.faults ?? [];
+    this.#options.nodes.noteArtifacts(link.nodeId, hello.artifacts);
     await this.#noteJoined(record, nowMs);
     if (record.stored.node.cloud === "local") await this.#welcomeLocal(record, nowMs);
     await this.#options.containers.reconcile(link.nodeId, hello.containers, link);
@@ -77,16 +78,19 @@ export class NodeDesk implements AgentEvents {
   }
 
   message(...[link, message, body]: Parameters<AgentEvents["message"]>): void {
-    if (message.type === "interruption") {
-      this.#interrupted(link.nodeId, message.leftMs);
-      return;
+    switch (message.type) {
+      case "kept":
+        this.#options.nodes.noteArtifact(link.nodeId, message.artifact);
+        return;
+      case "interruption":
+        this.#interrupted(link.nodeId, message.leftMs);
+        return;
+      case "health":
+        this.#noteFaults(link.nodeId, message.faults);
+        return;
+      default:
+        this.#options.containers.handle(link, message, body);
     }
-    if (message.type === "health") {
-      const record = this.#options.nodes.get(link.nodeId);
-      if (record !== undefined) record.faults = message.faults;
-      return;
-    }
-    this.#options.containers.handle(link, message, body);
   }
 
   departed(link: AgentLink): void {
@@ -106,6 +110,11 @@ export class NodeDesk implements AgentEvents {
       const silentMs = record.lastHeardAtMs === undefined ? 0 : nowMs - record.lastHeardAtMs;
       if (!record.connected && silentMs > timeoutMs) this.#options.containers.nodeLost(nodeId);
     }
+  }
+
+  #noteFaults(nodeId: string, faults: readonly string[]): void {
+    const record = this.#options.nodes.get(nodeId);
+    if (record !== undefined) record.faults = faults;
   }
 
   /** Nobody rents this machine: it is healthy when its agent says so. */

@@ -12,15 +12,21 @@ export interface NodeRecord {
   facts: { readonly resources: Resources; readonly isolation: Isolation } | undefined;
   /** What its agent's checks found broken. */
   faults: readonly string[];
+  /** Content hashes that its agent said are on its disk; the newest last. */
+  artifacts: readonly string[];
   /** When its provider takes it back, as its machine was told; undefined while it was not. */
   reclaimAtMs: number | undefined;
   /** Since when it has held no container; undefined while it holds one. */
   emptySinceMs: number | undefined;
 }
 
+/** Artifacts remembered of a node. */
+const ARTIFACTS_MAX = 64;
+
 export class NodeTable {
   readonly #ledger: NodeLedger;
   readonly #nodes = new Map<string, NodeRecord>();
+  readonly #schedulable = new WeakMap<Node, Node>();
 
   constructor(ledger: NodeLedger) {
     this.#ledger = ledger;
@@ -41,6 +47,29 @@ export class NodeTable {
 
   get(nodeId: string): NodeRecord | undefined {
     return this.#nodes.get(nodeId);
+  }
+
+  /**
+   * The nodes that containers can be placed on, with what is on their disks. A node is the same
+   * object as before while nothing about it has changed.
+   */
+  schedulable(): readonly Node[] {
+    return this.all()
+      .filter(({ connected }) => connected)
+      .map((record) => this.#schedulableOf(record));
+  }
+
+  /** What is on a node's disk, instead of what was known before. */
+  noteArtifacts(nodeId: string, contentHashes: readonly string[]): void {
+    const record = this.#nodes.get(nodeId);
+    if (record !== undefined) record.artifacts = contentHashes.slice(-ARTIFACTS_MAX);
+  }
+
+  /** Something has come to a node's disk. */
+  noteArtifact(nodeId: string, contentHash: string): void {
+    const before = this.#nodes.get(nodeId)?.artifacts ?? [];
+    const others = before.filter((known) => known !== contentHash);
+    this.noteArtifacts(nodeId, [...others, contentHash]);
   }
 
   /**
@@ -97,6 +126,15 @@ export class NodeTable {
     }
   }
 
+  #schedulableOf({ stored: { node }, artifacts }: NodeRecord): Node {
+    if (artifacts.length === 0) return node;
+    const before = this.#schedulable.get(node);
+    if (before?.cachedArtifacts === artifacts) return before;
+    const merged = { ...node, cachedArtifacts: artifacts };
+    this.#schedulable.set(node, merged);
+    return merged;
+  }
+
   #mirror(stored: StoredNode, nowMs: number): void {
     const { nodeId } = stored.node;
     if (stored.terminatedAtMs !== undefined) {
@@ -111,6 +149,7 @@ export class NodeTable {
         lastHeardAtMs: undefined,
         facts: undefined,
         faults: [],
+        artifacts: [],
         reclaimAtMs: undefined,
         emptySinceMs: nowMs,
       });

@@ -1,51 +1,79 @@
 /** Puts pending containers on nodes: asks the scheduler, tells the agents, remembers refusals. */
-import type { Clock, ContainerRequest, Node, Rng } from "../../core/index.ts";
-import { Scheduler } from "../../scheduler/index.ts";
-import type { AgentHub } from "../agents/hub.ts";
+import type { Clock, ContainerRequest, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
+import { place, Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
+import type { NodeLinks } from "../agents/hub.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
-import type { NodeTable } from "./node-table.ts";
 import { startMessageOf } from "./start-message.ts";
 
 export interface PlacementOptions {
   readonly containers: ContainerTable;
-  readonly nodes: NodeTable;
-  readonly hub: Pick<AgentHub, "link">;
+  /** The nodes that containers can be placed on. */
+  readonly schedulable: () => readonly Node[];
+  readonly hub: NodeLinks;
   readonly events: EventBus;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly policy: SchedulerPolicy;
 }
+
+/** Who should end for whom, as far as that is not done yet. */
+export type WantedEnds = Pick<PlacementPlan, "evictions" | "reservations">;
+
+const NOTHING_WANTED: WantedEnds = { evictions: [], reservations: [] };
 
 /** How long a node that refused a container is not asked for it again. */
 const REFUSAL_MS = 5_000;
+/** Sizes weigh what a container reads against each other; code is all that nodes keep for it. */
+const CODE_MIB = 1;
 
 export class Placement {
   readonly #options: PlacementOptions;
-  readonly #scheduler = new Scheduler();
+  readonly #scheduler: Scheduler;
 
   constructor(options: PlacementOptions) {
     this.#options = options;
+    this.#scheduler = new Scheduler({ policy: options.policy });
   }
 
-  /** Places what can be placed; the rest keeps its reason. */
-  tick(): void {
+  /** Places what can be placed; the rest keeps its reason. Gives who would have to end for it. */
+  tick(): WantedEnds {
     const nowMs = this.#options.clock.nowMs();
     const pending = this.#options.containers.all().filter(({ state }) => state === "pending");
-    if (pending.length === 0) return;
+    if (pending.length === 0) return NOTHING_WANTED;
     const { containers, rng } = this.#options;
-    const { placements, refusals } = this.#scheduler.round(
+    const { placements, refusals, ...wanted } = this.#scheduler.round(
       pending.map((one) => requestOf(one, nowMs)),
-      { nodes: this.schedulableNodes(), containers: containers.placed() },
+      { nodes: this.#options.schedulable(), containers: containers.placed() },
       { nowMs, rng: rng.fork(`place/${nowMs}`) },
     );
-    for (const { containerId, nodeId, reason } of placements) {
-      const container = containers.get(containerId);
-      if (container !== undefined) this.#start(container, nodeId, reason, nowMs);
+    for (const placed of placements) {
+      const container = containers.get(placed.containerId);
+      if (container !== undefined) this.#start(container, placed, nowMs);
     }
-    for (const { containerId, reason } of refusals) {
+    for (const { containerId, reason, wantsRoom } of refusals) {
       const container = containers.get(containerId);
-      if (container !== undefined) container.pendingReason = reason;
+      if (container === undefined) continue;
+      container.pendingReason = reason;
+      container.wantsRoom = wantsRoom;
+      if (!wantsRoom) this.#explain(container.live, reason);
     }
+    return wanted;
+  }
+
+  /** Starts a container on this very node; false when it has no room now or is not connected. */
+  startOn(container: ContainerRecord, nodeId: string, why: string): boolean {
+    const { containers, clock, rng, policy } = this.#options;
+    const nowMs = clock.nowMs();
+    const nodes = this.#options.schedulable().filter((node) => node.nodeId === nodeId);
+    const there = containers.placed().filter((one) => one.nodeId === nodeId);
+    const [placed] = place(
+      [requestOf(container, nowMs)],
+      { nodes, containers: there },
+      { nowMs, rng, policy: { ...policy, quotas: {} } },
+    ).placements;
+    return placed !== undefined && this.#start(container, { ...placed, reason: why }, nowMs);
   }
 
   /** A node's agent would not take the container: it pends again, elsewhere for a while. */
@@ -56,40 +84,54 @@ export class Placement {
     }
     container.state = "pending";
     container.nodeId = undefined;
+    container.cards = undefined;
     container.pendingReason = reason;
+    container.wantsRoom = true;
   }
 
-  /** The nodes that containers can be placed on. */
-  schedulableNodes(): readonly Node[] {
-    return this.#options.nodes
-      .all()
-      .filter((record) => record.connected)
-      .map((record) => record.stored.node);
+  /** No machine is rented for such a one, so nobody else says why it waits. */
+  #explain(live: LiveFunction, reason: string): void {
+    if (live.pendingReason === reason) return;
+    live.pendingReason = reason;
+    const subject = { appId: live.appId, functionId: live.functionId };
+    this.#options.events.publish(subject, { kind: "call.pending", reason });
   }
 
-  #start(container: ContainerRecord, nodeId: string, reason: string, nowMs: number): void {
+  #start(
+    container: ContainerRecord,
+    { nodeId, reason, cards }: PlacementPlan["placements"][number],
+    nowMs: number,
+  ): boolean {
     const link = this.#options.hub.link(nodeId);
-    if (link === undefined) return;
+    if (link === undefined) return false;
     const { live, containerId } = container;
     container.state = "starting";
     container.nodeId = nodeId;
+    container.cards = cards;
+    container.isOwed = false;
     container.startedAtMs = nowMs;
     container.pendingReason = undefined;
     live.pendingReason = undefined;
-    link.send({ type: "start", container: startMessageOf(live, containerId) });
+    link.send({ type: "start", container: startMessageOf(live, containerId, cards) });
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
     this.#options.events.publish(subject, { kind: "container.placed", reason });
     this.#options.events.publish(subject, { kind: "container.starting" });
+    return true;
   }
 }
 
-function requestOf(container: ContainerRecord, nowMs: number): ContainerRequest {
+/** What a container asks of the scheduler. */
+export function requestOf(container: ContainerRecord, nowMs: number): ContainerRequest {
   const excludedNodeIds = refusingNodes(container, nowMs);
   return {
     containerId: container.containerId,
     functionId: container.live.functionId,
     needs: container.live.needs,
     requestedAtMs: container.requestedAtMs,
+    workspaceId: container.live.workspaceId,
+    priority: container.live.spec.priority,
+    artifacts: [{ contentHash: container.live.codeSha256, sizeMiB: CODE_MIB }],
+    ...(container.isOwed ? { isOwed: true } : {}),
     // It then draws among several nodes, so that not all that were refused go for the next one.
     ...(excludedNodeIds.length === 0
       ? {}

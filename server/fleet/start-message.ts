@@ -2,8 +2,12 @@ import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 
-/** What an agent needs to start a container of a function. */
-export function startMessageOf(live: LiveFunction, containerId: string): StartContainer {
+/** What an agent needs to start a container of a function on these cards of its node. */
+export function startMessageOf(
+  live: LiveFunction,
+  containerId: string,
+  cards: readonly number[],
+): StartContainer {
   return {
     containerId,
     functionId: live.functionId,
@@ -11,6 +15,7 @@ export function startMessageOf(live: LiveFunction, containerId: string): StartCo
     appName: live.app,
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
+    cards,
     env: live.spec.env,
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,

@@ -26,6 +26,11 @@ interface Bounds {
   readonly gpuCountMax?: number | undefined;
 }
 
+interface Quota {
+  readonly guaranteedFraction?: number | undefined;
+  readonly maxFraction?: number | undefined;
+}
+
 /** A contradiction: the place of the rule that is in the way, and what it contradicts. */
 export interface Contradiction {
   readonly path: readonly (string | number)[];
@@ -118,6 +123,25 @@ function bufferContradictions({ buffers }: Rules): readonly Contradiction[] {
     found.push({ path: ["buffers", "byGpuType", gpuType, "gpuCountMin"], message });
   }
   return found;
+}
+
+/** Contradictions of quotas by workspace: a guarantee above the limit, or more than all promised. */
+export function quotaContradictions(
+  quotas: Readonly<Record<string, Quota>>,
+): readonly Contradiction[] {
+  const found = Object.entries(quotas).flatMap(([workspaceId, quota]): readonly Contradiction[] => {
+    const { guaranteedFraction = 0, maxFraction = 1 } = quota;
+    if (guaranteedFraction <= maxFraction) return [];
+    const message = `${guaranteedFraction} is above the same quota's maxFraction ${maxFraction}`;
+    return [{ path: [workspaceId, "guaranteedFraction"], message }];
+  });
+  const promised = Object.values(quotas).reduce(
+    (sum, { guaranteedFraction = 0 }) => sum + guaranteedFraction,
+    0,
+  );
+  if (promised <= 1 + TOLERANCE) return found;
+  const message = `the guaranteedFractions add up to ${short(promised)}, more than 1`;
+  return [...found, { path: [], message }];
 }
 
 function short(sum: number): string {

@@ -63,6 +63,18 @@ pool:
     restartUsd: 0.5
     validateSeconds: 20
     periodSeconds: 30
+scheduler:
+  strategy: best-fit
+  quotas: { research: { guaranteedFraction: 0.2, maxFraction: 0.5, gpuCountMax: 8, weight: 2 } }
+  patienceSeconds: 9
+  reservedFractionMax: 0.2
+  evictionCountMaxPerRound: 3
+  repack:
+    allowed: true
+    everySeconds: 20
+    moveCountMax: 2
+    gpuCountMax: 4
+    drainTimeoutSeconds: 5
 `;
 
 describe("parsePolicy", () => {
@@ -123,14 +135,31 @@ describe("parsePolicy", () => {
           periodMs: 30_000,
         },
       },
+      scheduler: {
+        strategy: "best-fit",
+        quotas: {
+          research: { guaranteedFraction: 0.2, maxFraction: 0.5, gpuCountMax: 8, weight: 2 },
+        },
+        patienceMs: 9_000,
+        reservedFractionMax: 0.2,
+        evictionCountMaxPerRound: 3,
+        repack: {
+          allowed: true,
+          everyMs: 20_000,
+          moveCountMax: 2,
+          gpuCountMax: 4,
+          drainTimeoutMs: 5_000,
+        },
+      },
     });
   });
 
   it("can set every field that the core policy has", () => {
-    const { optimizer, pool } = parsePolicy(EVERYTHING, "p.yaml").policy;
+    const { optimizer, pool, scheduler } = parsePolicy(EVERYTHING, "p.yaml").policy;
     for (const [section, defaults] of [
       [optimizer, DEFAULT_POLICY.optimizer],
       [pool, DEFAULT_POLICY.pool],
+      [scheduler, DEFAULT_POLICY.scheduler],
     ] as const) {
       expect(Object.keys(section)).toEqual(expect.arrayContaining(Object.keys(defaults)));
       for (const [field, value] of Object.entries(defaults)) {
@@ -162,7 +191,7 @@ describe("parsePolicy", () => {
       'line 6, column 17: optimizer.clouds[1]: takes one of aws, gcp, azure, lambda, vast, local, fake, not "gpc" (did you mean gcp?)',
       "line 7, column 23: optimizer.hysteresisFraction: takes a number from 0 to 1, not 5",
       "line 9, column 18: optimizer.buffers.byGpuType.H10O: unknown key; did you mean H100?",
-      "line 10, column 1: pol: unknown key; did you mean pool? allowed: optimizer, pool",
+      "line 10, column 1: pol: unknown key; did you mean pool? allowed: optimizer, pool, scheduler",
     ]) {
       expect(message).toContain(expected);
     }
@@ -235,6 +264,22 @@ describe("parsePolicy", () => {
     ],
   ])("refuses rules that contradict: %s", (_name, rules, expected) => {
     expect(refusalOf(`optimizer:\n  ${rules}\n`)).toContain(expected);
+  });
+
+  it.each([
+    [
+      "a guarantee above the limit",
+      "{ a: { guaranteedFraction: 0.6, maxFraction: 0.5 } }",
+      "0.6 is above",
+    ],
+    [
+      "more promised than there is",
+      "{ a: { guaranteedFraction: 0.6 }, b: { guaranteedFraction: 0.6 } }",
+      "scheduler.quotas: the guaranteedFractions add up to 1.2, more than 1",
+    ],
+    ["a weight of nothing", "{ a: { weight: 0 } }", "quotas.a.weight: takes a number from 0.001"],
+  ])("refuses quotas that nobody can keep: %s", (_name, quotas, expected) => {
+    expect(refusalOf(`scheduler:\n  quotas: ${quotas}\n`)).toContain(expected);
   });
 
   it("does not unfold aliases without end or nest without end", () => {

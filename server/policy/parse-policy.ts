@@ -9,6 +9,8 @@ import {
   type OptimizerPolicy,
   type Policy,
   type PoolPolicy,
+  type SchedulerPolicy,
+  type WorkspaceQuota,
 } from "../../core/index.ts";
 import { checkValue, mistakesError, pathText, readDocument } from "./document.ts";
 import { policyFile, type PolicyFile } from "./policy-file.ts";
@@ -42,7 +44,11 @@ export function checkPolicy(raw: unknown, name: string): Policy {
 }
 
 function policyOf(file: PolicyFile): Policy {
-  return { optimizer: optimizerOf(file.optimizer), pool: poolOf(file.pool) };
+  return {
+    optimizer: optimizerOf(file.optimizer),
+    pool: poolOf(file.pool),
+    scheduler: schedulerOf(file.scheduler),
+  };
 }
 
 function optimizerOf(file: PolicyFile["optimizer"]): OptimizerPolicy {
@@ -125,6 +131,36 @@ function poolOf(file: PolicyFile["pool"]): PoolPolicy {
       validateMs: msOfSeconds(consolidation.validateSeconds),
       periodMs: msOfSeconds(consolidation.periodSeconds),
     },
+  };
+}
+
+function schedulerOf(file: PolicyFile["scheduler"]): SchedulerPolicy {
+  const quotas = Object.entries(file.quotas).map(
+    ([workspaceId, quota]): [string, WorkspaceQuota] => [workspaceId, quotaOf(quota)],
+  );
+  return {
+    strategy: file.strategy,
+    quotas: Object.fromEntries(quotas),
+    patienceMs: msOfSeconds(file.patienceSeconds),
+    reservedFractionMax: file.reservedFractionMax,
+    evictionCountMaxPerRound: file.evictionCountMaxPerRound,
+    repack: {
+      allowed: file.repack.allowed,
+      everyMs: msOfSeconds(file.repack.everySeconds),
+      moveCountMax: file.repack.moveCountMax,
+      gpuCountMax: file.repack.gpuCountMax,
+      drainTimeoutMs: msOfSeconds(file.repack.drainTimeoutSeconds),
+    },
+  };
+}
+
+function quotaOf(file: PolicyFile["scheduler"]["quotas"][string]): WorkspaceQuota {
+  const { guaranteedFraction, maxFraction, gpuCountMax, weight } = file;
+  return {
+    ...(guaranteedFraction === undefined ? {} : { guaranteedFraction }),
+    ...(maxFraction === undefined ? {} : { maxFraction }),
+    ...(gpuCountMax === undefined ? {} : { gpuCountMax }),
+    ...(weight === undefined ? {} : { weight }),
   };
 }
 

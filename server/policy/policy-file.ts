@@ -11,14 +11,16 @@ import {
   DEFAULT_CONSOLIDATION_POLICY,
   DEFAULT_OPTIMIZER_POLICY,
   DEFAULT_POOL_POLICY,
+  DEFAULT_SCHEDULER_POLICY,
   GPU_TYPES,
   MS_PER_HOUR,
   MS_PER_SECOND,
   OBJECTIVE_TERMS,
+  STRATEGY_NAMES,
   usdFromMicroUsd,
   type OptionalTerm,
 } from "../../core/index.ts";
-import { contradictions } from "./contradictions.ts";
+import { contradictions, quotaContradictions } from "./contradictions.ts";
 import { printableName } from "./printable-name.ts";
 
 const SOLVERS = ["highs", "glpk", "javascript-lp"] as const;
@@ -27,9 +29,10 @@ const OPTIONAL_TERMS = OBJECTIVE_TERMS.filter(
   (term): term is OptionalTerm => !ALWAYS_ON.includes(term),
 );
 
-const { optimizer, pool, buffers, consolidation } = {
+const { optimizer, pool, scheduler, buffers, consolidation } = {
   optimizer: DEFAULT_OPTIMIZER_POLICY,
   pool: DEFAULT_POOL_POLICY,
+  scheduler: DEFAULT_SCHEDULER_POLICY,
   buffers: DEFAULT_BUFFER_POLICY,
   consolidation: DEFAULT_CONSOLIDATION_POLICY,
 };
@@ -251,20 +254,90 @@ const poolSection = z
   })
   .describe("How the rented machines are kept equal to the plan.");
 
+const quota = z
+  .strictObject({
+    guaranteedFraction: fraction(
+      "Share of the fleet that it gets back from borrowers when it needs it.",
+    ).optional(),
+    maxFraction: fraction("Most of the fleet that it may hold; absent: all.").optional(),
+    gpuCountMax: z
+      .number()
+      .min(0)
+      .max(COUNT_MAX)
+      .describe("Most GPUs that it may hold, shares counted as such; absent: any number.")
+      .optional(),
+    weight: z
+      .number()
+      .min(0.001)
+      .max(1_000)
+      .describe("What it counts against others when all want more; absent: 1.")
+      .optional(),
+  })
+  .describe("What one workspace may hold.");
+
+const repackSection = z
+  .strictObject({
+    allowed: z
+      .boolean()
+      .describe("Whether running containers are moved.")
+      .default(scheduler.repack.allowed),
+    everySeconds: seconds(scheduler.repack.everyMs, "Time between two plans of moves, seconds."),
+    moveCountMax: count("Most containers that one plan moves.").default(
+      scheduler.repack.moveCountMax,
+    ),
+    gpuCountMax: count("Most GPUs that the containers of one plan hold.").default(
+      scheduler.repack.gpuCountMax,
+    ),
+    drainTimeoutSeconds: seconds(
+      scheduler.repack.drainTimeoutMs,
+      "A container that has not finished its inputs by then stays where it is, seconds.",
+    ),
+  })
+  .describe("Moving running containers, so that a large one fits or a node can be given back.");
+
+const schedulerSection = z
+  .strictObject({
+    strategy: z
+      .enum(STRATEGY_NAMES)
+      .describe("How the node of a container is chosen among those that fit.")
+      .default(scheduler.strategy),
+    quotas: z
+      .record(printableName, quota)
+      .describe("By workspace; one without an entry has no guarantee and no limit.")
+      .default({ ...scheduler.quotas }),
+    patienceSeconds: seconds(
+      scheduler.patienceMs,
+      "A container that waits longer goes first and gets a node kept free, seconds.",
+    ),
+    reservedFractionMax: fraction(
+      "Most of the nodes that are kept free for containers that have waited too long.",
+    ).default(scheduler.reservedFractionMax),
+    evictionCountMaxPerRound: count(
+      "Most containers ended in one round for more important ones; 0: none ever.",
+    ).default(scheduler.evictionCountMaxPerRound),
+    repack: repackSection.prefault({}),
+  })
+  .describe("Which node takes which container.");
+
 /** A policy file; everything may be left out. */
 export const policyFile = z
   .strictObject({
     optimizer: optimizerSection.prefault({}),
     pool: poolSection.prefault({}),
+    scheduler: schedulerSection.prefault({}),
   })
   .superRefine((file, context) => {
     for (const { path, message } of contradictions(file.optimizer)) {
       context.addIssue({ code: "custom", path: ["optimizer", ...path], message });
     }
+    for (const { path, message } of quotaContradictions(file.scheduler.quotas)) {
+      context.addIssue({ code: "custom", path: ["scheduler", "quotas", ...path], message });
+    }
   })
   .meta({
     title: "Flotilla policy",
-    description: "Everything an operator may tune about capacity. Every field is optional.",
+    description:
+      "Everything an operator may tune about capacity and placement. Every field is optional.",
   });
 
 /** A policy file that was checked, with defaults filled in. */

@@ -5,6 +5,7 @@
  * acknowledged is there for the next one.
  */
 import { afterEach, beforeEach, describe } from "vitest";
+import { testArrivals } from "./conformance/arrivals.ts";
 import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
 import { testNodes, testPlans } from "./conformance/nodes.ts";
@@ -49,6 +50,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("ledger", () => testLedger(open));
     describe("results", () => testResults(open));
     describe("ledger and model", () => testLedgerAgainstModel(open));
+    describe("arrivals", () => testArrivals(open));
     describe("nodes", () => testNodes(open));
     describe("plans", () => testPlans(open));
     describe("pool events", () => testPoolEvents(open));

@@ -15,12 +15,14 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
+import type { ArrivalHistory } from "../../scheduler/index.ts";
 
 export interface RecordStore {
   readonly registry: Registry;
   readonly tokens: TokenStore;
   readonly ledger: CallLedger;
   readonly calls: CallReader;
+  readonly arrivals: ArrivalStore;
   readonly nodes: NodeLedger;
   readonly plans: PlanLog;
   readonly poolEvents: PoolEventLog;
@@ -155,6 +157,8 @@ export interface InputRef {
 export interface StoredInput extends InputRef {
   readonly payload: StoredPayload;
   readonly attempts: number;
+  /** Those of the attempts whose containers the platform itself ended. */
+  readonly excusedAttempts: number;
   readonly finished: boolean;
 }
 
@@ -193,6 +197,8 @@ export interface CallLedger {
     containerId: string,
     startedAtMs: number,
   ): Promise<void>;
+  /** Notes that the platform itself ended these inputs' attempts in a container. */
+  excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void>;
   /** Records results; the first one of an input wins for ever. */
   recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
   /** Gives every unfinished input of a call the outcome `cancelled` and closes the call. */
@@ -216,6 +222,32 @@ export interface CallReader {
   ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }>;
   /** Removes finished calls older than `beforeMs`, at most `limit`; gives how many. */
   expire(beforeMs: number, limit: number): Promise<number>;
+}
+
+// ---------------------------------------------------------------- arrivals
+
+/** A function by name, whatever its version. */
+export interface FunctionKey {
+  readonly workspaceId: string;
+  readonly app: string;
+  readonly name: string;
+}
+
+/** When a function was called, and how long a container of it takes to start. */
+export interface StoredArrivals extends FunctionKey {
+  /** When this was written; the counts end with that second. */
+  readonly atMs: number;
+  /** Its counts may lack zeros in front. */
+  readonly history: ArrivalHistory;
+  /** Moving average of a start; absent until one has succeeded. */
+  readonly startupMs?: number;
+}
+
+/** A bounded memory of the functions that were called last; losing it costs a few late starts. */
+export interface ArrivalStore {
+  /** Inserts or replaces by function; the functions called longest ago make room. */
+  put(arrivals: StoredArrivals): Promise<void>;
+  get(key: FunctionKey): Promise<StoredArrivals | undefined>;
 }
 
 // ---------------------------------------------------------------- nodes and plans

@@ -51,6 +51,22 @@ describe("scaling", () => {
     await expect.poll(readyKept, { timeout: 30_000 }).toEqual([]);
   });
 
+  it("holds an updated buffer while the function is active, and never more than an updated limit", async () => {
+    const buffered = await platform.lookup<[number], number>("scaling", "buffered");
+    const readyBuffered = async (): Promise<readonly string[]> => ready("buffered");
+    const updated = update("buffered", "--buffer-containers", "2");
+    expect(updated.scaling).toMatchObject({ bufferContainers: 2, updated: ["bufferContainers"] });
+    expect(await readyBuffered()).toEqual([]);
+    expect(await buffered.remote(1)).toBe(0);
+    // Beside the one that worked, if it still did when somebody looked.
+    const count = async (): Promise<number> => (await readyBuffered()).length;
+    await expect.poll(count, { timeout: 30_000 }).toBeGreaterThanOrEqual(2);
+    update("buffered", "--max-containers", "1");
+    await expect.poll(readyBuffered, { timeout: 30_000 }).toHaveLength(1);
+    update("buffered", "--buffer-containers", "0", "--scaledown-window-ms", "2000");
+    await expect.poll(readyBuffered, { timeout: 30_000 }).toEqual([]);
+  });
+
   it("refuses an update that cannot be, and says what to give", () => {
     const refusals: readonly [readonly string[], number, RegExp][] = [
       [["scaling", "kept"], 2, /nothing to update[\s\S]*--min-containers/],

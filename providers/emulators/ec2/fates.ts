@@ -1,13 +1,6 @@
 /** What is to become of instances that are yet to be launched. */
 import { selects, type CapacitySelector } from "./capacity.ts";
-import type { LaunchSpec, StateReason } from "./instance.ts";
-
-/** How a launch goes wrong. */
-export type Fate =
-  /** From `pending` straight to `terminated` when it should have begun to run. */
-  | "dies-at-boot"
-  /** Runs, and nothing on it ever starts. */
-  | "never-starts";
+import type { DrawnFate, Fate, LaunchSpec } from "./instance.ts";
 
 /** The next `times` (1) instances that match get this fate. */
 export interface FateRule extends CapacitySelector {
@@ -15,12 +8,6 @@ export interface FateRule extends CapacitySelector {
   /** EC2's code for why it died; `Server.InternalError` when absent. */
   readonly reasonCode?: string;
   readonly times?: number;
-}
-
-/** A fate that was drawn by an instance. */
-export interface DrawnFate {
-  readonly fate: Fate;
-  readonly reason: StateReason;
 }
 
 /** The fates that wait for their instances, oldest first. */

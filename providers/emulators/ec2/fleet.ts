@@ -7,8 +7,7 @@
  */
 import { messageOf, type Clock, type Rng } from "../../../core/index.ts";
 import { isLive, type Instance, type InstanceState } from "./instance.ts";
-import type { DrawnFate } from "./fates.ts";
-import type { LaunchSpec, StateReason } from "./instance.ts";
+import type { DrawnFate, LaunchSpec, StateReason } from "./instance.ts";
 import type { InstanceEvent, InstanceLauncher, InstanceProcess } from "./launcher.ts";
 
 export interface FleetOptions {

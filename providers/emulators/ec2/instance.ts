@@ -1,5 +1,4 @@
 import type { InstanceShape } from "../../catalog/index.ts";
-import type { DrawnFate } from "./fates.ts";
 
 /** State codes of the EC2 API reference, type InstanceState. */
 export const STATE_CODES = {
@@ -29,6 +28,19 @@ export interface LaunchSpec {
   /** Decoded from base64. */
   readonly userData: string;
   readonly tags: Readonly<Record<string, string>>;
+}
+
+/** How a launch goes wrong. */
+export type Fate =
+  /** From `pending` straight to `terminated` when it should have begun to run. */
+  | "dies-at-boot"
+  /** Runs, and nothing on it ever starts. */
+  | "never-starts";
+
+/** A fate that was drawn by an instance. */
+export interface DrawnFate {
+  readonly fate: Fate;
+  readonly reason: StateReason;
 }
 
 /** An emulated instance. */

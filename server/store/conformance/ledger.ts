@@ -155,9 +155,30 @@ function testLoading({ store }: OpenBench): void {
       { callId: "ca_1", index: 0 },
     ]);
     expect(loaded).toEqual([
-      { callId: "ca_1", index: 1, payload: inline(1), attempts: 0, finished: true },
-      { callId: "ca_2", index: 0, payload: inline(7), attempts: 0, finished: false },
-      { callId: "ca_1", index: 0, payload: inline(0), attempts: 0, finished: false },
+      {
+        callId: "ca_1",
+        index: 1,
+        payload: inline(1),
+        attempts: 0,
+        excusedAttempts: 0,
+        finished: true,
+      },
+      {
+        callId: "ca_2",
+        index: 0,
+        payload: inline(7),
+        attempts: 0,
+        excusedAttempts: 0,
+        finished: false,
+      },
+      {
+        callId: "ca_1",
+        index: 0,
+        payload: inline(0),
+        attempts: 0,
+        excusedAttempts: 0,
+        finished: false,
+      },
     ]);
   });
 
@@ -196,6 +217,24 @@ function testAttempts({ store, reopen }: OpenBench): void {
     expect(open.map(({ attempts }) => attempts)).toEqual([3, 1]);
     await reopened.recordResults([aResult("ca_1", 0)]);
     expect((await calls.results("ca_1", 0, 10)).results).toMatchObject([{ attempts: 3 }]);
+  });
+
+  it("tells the attempts that the platform ended from the others", async () => {
+    const { ledger } = store();
+    await ledger.acceptInputs(inputsOf("ca_1", 0, 2));
+    const [first, second] = [
+      { callId: "ca_1", index: 0 },
+      { callId: "ca_1", index: 1 },
+    ];
+    await ledger.recordAttempts([first, second], "co_1", 1_100);
+    await ledger.recordAttempts([first], "co_2", 1_200);
+    await ledger.excuseAttempts([first, { callId: "ca_none", index: 0 }], "co_1");
+    await ledger.excuseAttempts([second], "co_2");
+    const reopened = (await reopen()).ledger;
+    expect(await reopened.loadInputs([first, second])).toMatchObject([
+      { attempts: 2, excusedAttempts: 1 },
+      { attempts: 1, excusedAttempts: 0 },
+    ]);
   });
 
   it("notes no attempt of an input that it does not have, now or later", async () => {

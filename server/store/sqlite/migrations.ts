@@ -114,6 +114,20 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // JSON of what was updated of a function's scaling since its deployment.
   "ALTER TABLE functions ADD COLUMN scaling TEXT;",
+  // 1 when the platform itself ended the container: held against no input.
+  "ALTER TABLE attempts ADD COLUMN excused INTEGER NOT NULL DEFAULT 0;",
+  `
+  CREATE TABLE arrivals (
+    workspace_id TEXT NOT NULL,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    history TEXT NOT NULL,
+    startup_ms REAL,
+    PRIMARY KEY (workspace_id, app, name)
+  );
+  CREATE INDEX arrivals_by_age ON arrivals (at_ms);
+  `,
   // JSON of the request that a node is part of, and of when its machine joined.
   "ALTER TABLE nodes ADD COLUMN rent TEXT;",
   `

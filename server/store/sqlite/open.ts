@@ -1,5 +1,6 @@
 import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
+import { SqliteArrivals } from "./sqlite-arrivals.ts";
 import { SqliteFences } from "./sqlite-fences.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
@@ -21,6 +22,7 @@ export function openRecordStore(path: string): RecordStore {
     tokens: new SqliteTokens(db),
     ledger,
     calls: ledger,
+    arrivals: new SqliteArrivals(db),
     nodes: new SqliteNodes(db),
     plans: new SqlitePlans(db),
     poolEvents: new SqlitePoolEvents(db),

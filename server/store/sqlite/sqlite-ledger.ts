@@ -54,6 +54,21 @@ export class SqliteLedger implements CallLedger, CallReader {
     });
   }
 
+  async excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void> {
+    await this.#db.writeSoon(() => {
+      const keys = this.#callKeys();
+      for (const { callId, index } of inputs) {
+        const callKey = keys(callId);
+        if (callKey === undefined) continue;
+        this.#db.run(
+          "UPDATE attempts SET excused = 1 WHERE input_key = ? AND container_id = ?",
+          keyOf(callKey, index),
+          containerId,
+        );
+      }
+    });
+  }
+
   async recordResults(results: readonly NewResult[]): Promise<RecordOutcome> {
     return this.#db.write(() => this.#record(results));
   }
@@ -98,14 +113,17 @@ export class SqliteLedger implements CallLedger, CallReader {
           : this.#db.get(
               `SELECT payload, sha256, byte_count, finished,
                  COALESCE((SELECT MAX(attempt) FROM attempts
-                           WHERE attempts.input_key = inputs.input_key), 0) AS attempts
+                           WHERE attempts.input_key = inputs.input_key), 0) AS attempts,
+                 (SELECT COUNT(*) FROM attempts WHERE attempts.input_key = inputs.input_key
+                    AND excused = 1) AS excused
                FROM inputs WHERE input_key = ?`,
               keyOf(callKey, index),
             );
       const payload = row === undefined ? undefined : payloadOf(row);
       if (row === undefined || payload === undefined) return [];
       const finished = count(row, "finished") === 1;
-      return [{ callId, index, payload, attempts: count(row, "attempts"), finished }];
+      const [attempts, excusedAttempts] = [count(row, "attempts"), count(row, "excused")];
+      return [{ callId, index, payload, attempts, excusedAttempts, finished }];
     });
     return Promise.resolve(found);
   }

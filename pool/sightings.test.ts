@@ -1,0 +1,42 @@
+import { expect, it } from "vitest";
+import type { ProviderNode } from "../providers/index.ts";
+import { RELEASE_RETRY_MS } from "./snapshot.ts";
+import { Sightings } from "./sightings.ts";
+
+const machine = (providerNodeId: string, over: Partial<ProviderNode> = {}): ProviderNode => ({
+  providerNodeId,
+  state: "running",
+  launchedAtMs: 0,
+  tags: { "flotilla:cluster": "c" },
+  ...over,
+});
+const read = (sightings: Sightings, machines: readonly ProviderNode[], nowMs: number) => {
+  sightings.read("fake", { kind: "listed", machines, reclaimedAtMs: new Map() }, [], nowMs);
+  return sightings.strays.map(({ providerNodeId }) => providerNodeId);
+};
+
+it("what is left of a create that failed half-way is a stray, what has ended is not", () => {
+  const machines = [
+    machine("runs"),
+    machine("half-made", { state: "terminating" }),
+    machine("ended", { state: "terminated" }),
+    machine("foreign", { tags: { "flotilla:cluster": "other" } }),
+  ];
+  expect(read(new Sightings("c"), machines, 0)).toEqual(["runs", "half-made"]);
+});
+
+it("a stray whose release was accepted is released again only after a minute", () => {
+  const sightings = new Sightings("c");
+  const machines = [machine("m-1", { state: "terminating" }), machine("m-2")];
+  expect(read(sightings, machines, 0)).toEqual(["m-1", "m-2"]);
+  sightings.noteStrayReleased({ cloud: "fake", providerNodeId: "m-1" }, 0);
+  expect(read(sightings, machines, RELEASE_RETRY_MS - 1)).toEqual(["m-2"]);
+  expect(read(sightings, machines, RELEASE_RETRY_MS)).toEqual(["m-1", "m-2"]);
+});
+
+it("a stray that was gone for a listing is a new one", () => {
+  const sightings = new Sightings("c");
+  sightings.noteStrayReleased({ cloud: "fake", providerNodeId: "m-1" }, 0);
+  expect(read(sightings, [], 1)).toEqual([]);
+  expect(read(sightings, [machine("m-1")], 2)).toEqual(["m-1"]);
+});

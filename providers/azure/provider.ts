@@ -1,0 +1,214 @@
+/**
+ * The Azure adapter of the provider port, over the resource manager's compute and network APIs.
+ *
+ * One subscription and one resource group, which hold the machines of all regions. Azure has no
+ * call that rents several machines, so a batch is its machines side by side within the rate
+ * limits. Machines are named after their nodes: nothing is kept in memory that a restart would
+ * need to find them again.
+ */
+import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
+import { catalogOffers } from "../catalog/index.ts";
+import type {
+  Interruption,
+  Provider,
+  ProviderNode,
+  RentOutcome,
+  RentRequest,
+} from "../provider.ts";
+import { placeOfRent } from "../rent-request.ts";
+import type { RateLimit } from "../rate-limit.ts";
+import {
+  azureLimitOf,
+  DEFAULT_AZURE_TIMEOUTS,
+  openAzureCalls,
+  type AzureCalls,
+  type AzureTimeouts,
+} from "./calls.ts";
+import {
+  DEFAULT_AZURE_IMAGE,
+  keyNobodyHas,
+  type AzureImage,
+  type LaunchSettings,
+} from "./launch.ts";
+import { leftoverNodeOf, listMachines, providerNodeOf, takeInventory } from "./listing.ts";
+import type { RentWaits } from "./machine-rent.ts";
+import { RegionMarket } from "./market.ts";
+import type { AzureCredential } from "./pipeline.ts";
+import { releaseMachines } from "./release.ts";
+import { BatchMemory, rentBatch } from "./rent.ts";
+import { isTakenOff } from "./translate.ts";
+
+export interface AzureProviderOptions {
+  readonly subscriptionId: string;
+  /** Holds the machines, and unless `subnetIds` say otherwise their networks; must exist. */
+  readonly resourceGroup: string;
+  /** Regions to rent in, at least one, such as `eastus`. */
+  readonly regions: readonly string[];
+  /** Machines of other clusters in the same resource group are neither seen nor touched. */
+  readonly clusterId: string;
+  readonly clock: Clock;
+  /** Draws the jitter of pauses; absent is seeded by the cluster's id. */
+  readonly rng?: Rng;
+  /** Absent means Azure itself; an emulator's address serves all regions. */
+  readonly endpoint?: string;
+  /** Absent means the SDK's own search: environment, workload and managed identity, `az`. */
+  readonly credential?: AzureCredential;
+  /** Whether the machines behind the endpoint are pretended; false when absent. */
+  readonly emulated?: boolean;
+  /** Replaces the catalog's boot times, as for an emulator. */
+  readonly bootMs?: number;
+  /** Machine image; `DEFAULT_AZURE_IMAGE` when absent. */
+  readonly image?: AzureImage;
+  /** Subnet by region; else `flotilla-REGION/nodes` in the resource group. */
+  readonly subnetIds?: Readonly<Record<string, string>>;
+  /** Whether each machine gets a public address; false when absent: its subnet leads out. */
+  readonly publicAddresses?: boolean;
+  readonly timeouts?: Partial<AzureTimeouts>;
+  /** Calls per second, by `read`, `write` and `delete`; absent are Azure's own limits. */
+  readonly limitOf?: (api: string) => RateLimit;
+  readonly waits?: Partial<RentWaits>;
+}
+
+/** A rent must have its answer within the minute that the pool waits for it. */
+const DEFAULT_WAITS: RentWaits = { pollMs: 2_000, allocationMs: 40_000, cleanupMs: 40_000 };
+
+/**
+ * Opens a rental desk; makes no call yet.
+ *
+ * @throws PlatformError `invalid_request` without a region, a subscription or a resource group,
+ *   and for an endpoint that tokens may not be sent to.
+ */
+export async function createAzureProvider(options: AzureProviderOptions): Promise<Provider> {
+  const { regions, subscriptionId, resourceGroup, clusterId, endpoint, credential } = options;
+  const missing = [
+    ...(regions.length === 0 ? ["a region"] : []),
+    ...(subscriptionId === "" ? ["a subscription"] : []),
+    ...(resourceGroup === "" ? ["a resource group"] : []),
+  ];
+  if (missing.length > 0) {
+    const message = `the Azure provider lacks ${missing.join(" and ")}; name at least one`;
+    throw new PlatformError(message, { code: "invalid_request", retryable: false });
+  }
+  const calls = await openAzureCalls({
+    subscriptionId,
+    resourceGroup,
+    timeouts: { ...DEFAULT_AZURE_TIMEOUTS, ...options.timeouts },
+    clock: options.clock,
+    rng: options.rng ?? createRng(`azure ${clusterId}`),
+    limitOf: options.limitOf ?? azureLimitOf,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(credential === undefined ? {} : { credential }),
+  });
+  return new AzureProvider(options, calls);
+}
+
+class AzureProvider implements Provider {
+  readonly cloud = "azure";
+  readonly #options: AzureProviderOptions;
+  readonly #calls: AzureCalls;
+  readonly #markets: ReadonlyMap<string, RegionMarket>;
+  readonly #settings: LaunchSettings;
+  readonly #batches = new BatchMemory();
+  /** Nodes whose rent is under way: what they have so far is neither left over nor over. */
+  readonly #underway = new Set<string>();
+  /** Machines that were released by us, until they are gone. */
+  #released = new Set<string>();
+  /** When each evicted machine was first seen as such: Azure does not say when it happened. */
+  #noticedAtMs = new Map<string, number>();
+
+  constructor(options: AzureProviderOptions, calls: AzureCalls) {
+    this.#options = options;
+    this.#calls = calls;
+    this.#markets = new Map(
+      options.regions.map((region) => [region, new RegionMarket(calls, region, options.clock)]),
+    );
+    const { clusterId, subscriptionId, resourceGroup, image = DEFAULT_AZURE_IMAGE } = options;
+    this.#settings = {
+      clusterId,
+      subscriptionId,
+      resourceGroup,
+      image,
+      subnetIds: options.subnetIds ?? {},
+      publicAddresses: options.publicAddresses ?? false,
+      sshPublicKey: keyNobodyHas(),
+    };
+  }
+
+  async listOffers(): Promise<readonly Offer[]> {
+    const { emulated = false, bootMs } = this.#options;
+    const lists = await Promise.all(
+      [...this.#markets].map(([region, market]) => {
+        const query = { cloud: this.cloud, regions: [region], emulated } as const;
+        return market.allowed(
+          catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) }),
+        );
+      }),
+    );
+    return lists.flat().sort((one, other) => (one.offerId < other.offerId ? -1 : 1));
+  }
+
+  async rent(request: RentRequest): Promise<RentOutcome> {
+    const { regions, clock, waits } = this.#options;
+    placeOfRent(request, { cloud: this.cloud, regions });
+    return this.#batches.once(request, async () => {
+      for (const nodeId of request.nodeIds) this.#underway.add(nodeId);
+      try {
+        const tools = { calls: this.#calls, clock, settings: this.#settings };
+        return await rentBatch({ ...tools, waits: { ...DEFAULT_WAITS, ...waits } }, request);
+      } finally {
+        for (const nodeId of request.nodeIds) this.#underway.delete(nodeId);
+      }
+    });
+  }
+
+  async release(providerNodeIds: readonly string[]): Promise<void> {
+    for (const id of providerNodeIds) this.#released.add(id);
+    const { clusterId, clock, waits } = this.#options;
+    const { pollMs } = { ...DEFAULT_WAITS, ...waits };
+    await releaseMachines({ calls: this.#calls, clock, pollMs }, clusterId, providerNodeIds);
+  }
+
+  /** Machines, and of those that are gone what they left behind. */
+  async listNodes(): Promise<readonly ProviderNode[]> {
+    const { clusterId } = this.#options;
+    const { machines, leftovers } = await takeInventory(this.#calls, clusterId);
+    const left = leftovers.filter(({ nodeId }) => !this.#underway.has(nodeId));
+    return [
+      ...machines.map((one) => this.#whileUnderway(providerNodeOf(one))),
+      ...left.map((leftover) => leftoverNodeOf(leftover, clusterId)),
+    ].sort((one, other) => (one.providerNodeId < other.providerNodeId ? -1 : 1));
+  }
+
+  /**
+   * Machines that Azure is taking or has taken off their hosts: with no time left, since the
+   * API tells only of what is done. The notice before it is heard on the machine itself.
+   */
+  async interruptions(): Promise<readonly Interruption[]> {
+    const machines = await listMachines(this.#calls, this.#options.clusterId);
+    const present = machines.map((one) => providerNodeOf(one).providerNodeId);
+    this.#released = new Set(present.filter((id) => this.#released.has(id)));
+    const taken = machines
+      .filter(({ machine, powerState }) => {
+        const isSpot = machine.priority === "Spot";
+        return isTakenOff(powerState) || (isSpot && machine.provisioningState === "Deleting");
+      })
+      .map((one) => providerNodeOf(one).providerNodeId)
+      .filter((id) => !this.#released.has(id));
+    const nowMs = this.#options.clock.nowMs();
+    this.#noticedAtMs = new Map(taken.map((id) => [id, this.#noticedAtMs.get(id) ?? nowMs]));
+    return [...this.#noticedAtMs].map(([providerNodeId, noticedAtMs]) => ({
+      providerNodeId,
+      noticedAtMs,
+      deadlineMs: noticedAtMs,
+    }));
+  }
+
+  /** A machine that failed and makes way for the next offer is, as a node, still being made. */
+  #whileUnderway(node: ProviderNode): ProviderNode {
+    return this.#underway.has(node.nodeId ?? "") ? { ...node, state: "booting" } : node;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#markets.values()].map((market) => market.settled()));
+  }
+}

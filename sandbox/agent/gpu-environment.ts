@@ -1,0 +1,24 @@
+import type { Isolation } from "../../core/index.ts";
+
+/**
+ * What a container's environment says of the cards it may use.
+ *
+ * `NVIDIA_VISIBLE_DEVICES` names the machine's cards that the sandbox is given, by their numbers
+ * there (`void`: none); gVisor's nvproxy and NVIDIA's container tools read it from the OCI
+ * configuration. `CUDA_VISIBLE_DEVICES` is what CUDA inside counts: under gVisor the given cards
+ * from 0 on, without isolation the machine's own numbers; empty hides all cards. Numbers follow
+ * the bus, as nvidia-smi counts.
+ * Source: CUDA C++ programming guide, environment variables; NVIDIA container toolkit, Docker
+ * specialised configurations (both read 2026-11).
+ */
+export function gpuEnvironmentOf(
+  cards: readonly number[],
+  isolation: Isolation,
+): Readonly<Record<string, string>> {
+  const seen = isolation === "process" ? cards : cards.map((_, position) => position);
+  return {
+    NVIDIA_VISIBLE_DEVICES: cards.length === 0 ? "void" : cards.join(","),
+    CUDA_VISIBLE_DEVICES: seen.join(","),
+    CUDA_DEVICE_ORDER: "PCI_BUS_ID",
+  };
+}
