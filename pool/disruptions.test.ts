@@ -1,10 +1,12 @@
 /** Machines that are taken back, alone and many at once, and the room that is made for them. */
 import { expect, test } from "vitest";
-import { MS_PER_SECOND } from "../core/index.ts";
+import { countingIds, createRng, DEFAULT_POOL_POLICY, MS_PER_SECOND } from "../core/index.ts";
+import { createFakeProvider, createManualClock } from "../providers/fake/index.ts";
+import { PoolController } from "./controller.ts";
 import { RECLAIM_MARGIN_MS } from "./reconcile.ts";
 import type { DesiredLine } from "./ports.ts";
-import { containerOn, testOffer } from "./test-pool.ts";
-import { lineOf, TestWorld } from "./test-world.ts";
+import { containerOn, memoryLedger, testOffer } from "./test-pool.ts";
+import { CLUSTER, lineOf, TestWorld } from "./test-world.ts";
 
 const offer = testOffer("h100", { purchase: "spot" });
 const NOTICE_MS = 120 * MS_PER_SECOND;
@@ -45,6 +47,63 @@ test("S24: a node that is empty when it is taken back is given back without wait
   await world.tick(lines, 1_000);
   await world.tick(lines, 1_000);
   expect(world.endedAtMs.size).toBe(1);
+});
+
+test("S24: a notice that comes while machines are listed leads to one replacement, not to two", async () => {
+  const clock = createManualClock(1_000_000);
+  const provider = createFakeProvider({ clock, rng: createRng(1), offers: [offer] });
+  const ledger = memoryLedger();
+  const first = "no_00000000000000000000000001";
+  let reclaimAtMs: number | undefined;
+  const agents = () =>
+    new Map(
+      ledger.all().map(({ node }) => {
+        const notice = node.nodeId === first && reclaimAtMs !== undefined ? { reclaimAtMs } : {};
+        return [node.nodeId, { lastHeardAtMs: clock.nowMs(), ...notice }];
+      }),
+    );
+  let isNoticed = false;
+  const listNodes = async () => {
+    const machines = await provider.listNodes();
+    const record = await ledger.get(first);
+    if (isNoticed && reclaimAtMs === undefined && record !== undefined) {
+      reclaimAtMs = clock.nowMs() + NOTICE_MS;
+      await ledger.put([{ ...record, node: { ...record.node, state: "cordoned" } }]);
+    }
+    return machines;
+  };
+  const controller = new PoolController({
+    providers: new Map([
+      [
+        "fake",
+        {
+          cloud: "fake",
+          listNodes,
+          listOffers: () => provider.listOffers(),
+          rent: (request) => provider.rent(request),
+          release: (ids) => provider.release(ids),
+          interruptions: () => provider.interruptions(),
+          close: () => provider.close(),
+        },
+      ],
+    ]),
+    ledger,
+    clock,
+    ids: countingIds(),
+    policy: DEFAULT_POOL_POLICY,
+    clusterId: CLUSTER,
+    userDataFor: () => "",
+    onEvent: () => undefined,
+  });
+  const kinds: string[] = [];
+  for (let tick = 0; tick < 20; tick += 1) {
+    isNoticed = tick >= 10;
+    const facts = { offers: [offer], containers: [], agents, emptySinceMs: new Map() };
+    const { actions } = await controller.tick([lineOf(offer, 1)], facts);
+    kinds.push(...actions.map(({ kind }) => kind));
+    await clock.advance(5_000);
+  }
+  expect(kinds).toEqual(["rent", "drain", "rent", "release"]);
 });
 
 test("S26: half of a fleet taken back in 10 s is replaced once, whatever the budget", async () => {

@@ -91,13 +91,7 @@ export async function chaosHour(seed: number): Promise<ChaosFindings> {
       lines = planOf(offers, wanted, rng);
       for (const one of offers) world.provider.setCapacity(one.offerId, rng.below(3) * 20);
     }
-    if (rng.below(150) === 0) await reclaimHalf(world, rng);
-    const [first = offer] = offers;
-    if (rng.below(100) === 0) await leak(world, first, `lost-${tick}`);
-    if (rng.below(200) === 0) world.jump(rng.below(2) === 0 ? JUMP_MS : -JUMP_MS);
-    if (rng.below(40) === 0) {
-      world.crashAt({ step: rng.below(20), when: rng.below(2) === 0 ? "before" : "after" });
-    }
+    await misfortune(world, rng, tick);
     await found.tick(lines, wanted);
   }
   world.fault = noFault;
@@ -109,6 +103,15 @@ export async function chaosHour(seed: number): Promise<ChaosFindings> {
     found.unsettled.push(`${present.length} healthy nodes where ${wanted} are wanted`);
   }
   return found;
+}
+
+/** What else may happen at a tick: reclaims, a machine that nobody knows of, a jump, a death. */
+async function misfortune(world: TestWorld, rng: Rng, tick: number): Promise<void> {
+  if (rng.below(150) === 0) await reclaimHalf(world, rng);
+  if (rng.below(100) === 0) await leak(world, offer, `lost-${tick}`);
+  if (rng.below(200) === 0) world.jump(rng.below(2) === 0 ? JUMP_MS : -JUMP_MS);
+  if (rng.below(40) !== 0) return;
+  world.crashAt({ step: rng.below(20), when: rng.below(2) === 0 ? "before" : "after" });
 }
 
 function marketOf(): readonly Offer[] {
