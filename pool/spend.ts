@@ -30,14 +30,6 @@ export function spendPeriodsOf(nowMs: number): SpendPeriods {
   };
 }
 
-/** Spent so far and expected. */
-export interface Spend {
-  readonly todayMicroUsd: MicroUsd;
-  readonly monthMicroUsd: MicroUsd;
-  /** Of the whole month. */
-  readonly forecastMicroUsd: MicroUsd;
-}
-
 /**
  * The forecast of a month.
  *

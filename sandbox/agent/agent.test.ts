@@ -128,6 +128,21 @@ describe("the link", () => {
     expect((await welcome(1)).token).toBe("session-0");
   });
 
+  test("the agent says what is broken when it comes, and then only what has changed", async () => {
+    run();
+    agent.checked(["GPU 0 is lost"]);
+    const link = await welcome();
+    expect(link.all("hello")).toMatchObject([{ faults: ["GPU 0 is lost"] }]);
+    agent.checked(["GPU 0 is lost"]);
+    agent.checked([]);
+    agent.checked([]);
+    expect(await link.hear("health")).toEqual([{ type: "health", faults: [] }]);
+    link.cut();
+    const again = await welcome(1);
+    expect(again.all("hello")[0]).not.toHaveProperty("faults");
+    expect([...link.all("health"), ...again.all("health")]).toHaveLength(1);
+  });
+
   test("a server that sends no frames is left, and asked again", async () => {
     run();
     (await server.link(0)).sayBytes(Buffer.from("hello there, agent"));
