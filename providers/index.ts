@@ -1,5 +1,4 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
-export { catalogRegions } from "./catalog/index.ts";
 export {
   RENT_COUNT_MAX,
   type Provider,

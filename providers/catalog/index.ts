@@ -1,3 +1,10 @@
-/** Built-in figures: which machines there are, where, and at what price. */
-export { catalogOffers, catalogRegions, instanceShape, quotaGroupOf } from "./offers.ts";
+/** Built-in figures, and prices read from the clouds' lists: which machines there are, where. */
+export {
+  catalogOffers,
+  catalogRegions,
+  catalogShapes,
+  instanceShape,
+  quotaGroupOf,
+} from "./offers.ts";
+export type { ListedPrice, PriceSheet } from "./price-sheet.ts";
 export type { InstanceShape } from "./shape.ts";

@@ -7,7 +7,10 @@
  *   github.com/aws/karpenter-provider-aws (2026-07-20), which has us-east-1 only.
  * - AWS spot: on-demand less the savings of the AWS Spot Advisor (snapshot of 2025-07-28 in
  *   github.com/alexei-led/spotinfo at 05e93313), so a monthly average and not a quote.
- * - Reclaims: the Spot Advisor's bucket of interruptions per month, of the same snapshot.
+ * - AWS reclaims: the Spot Advisor's bucket of interruptions per month, of the same snapshot.
+ * Left out of AWS: arm64 types, parts of GPUs, bare metal, and GovCloud, which has accounts of
+ * its own. Prices that were read from the clouds' own lists go before all of these
+ * (`price-sheet.ts`).
  */
 import {
   microUsdFromUsd,
@@ -19,8 +22,11 @@ import {
 import { PRICES_AMERICAS } from "./aws/prices-americas.ts";
 import { PRICES_ASIA_PACIFIC } from "./aws/prices-asia-pacific.ts";
 import { PRICES_EUROPE } from "./aws/prices-europe.ts";
+import { PRICES_MIDDLE_EAST_AFRICA } from "./aws/prices-middle-east-africa.ts";
 import type { InterruptionBucket, PriceRow } from "./aws/price-row.ts";
 import { AWS_SHAPES } from "./aws/shapes.ts";
+import type { PricedType } from "./priced-type.ts";
+import { withListedPrices, type PriceSheet } from "./price-sheet.ts";
 import type { InstanceShape } from "./shape.ts";
 
 /** Which part of the catalog is wanted. */
@@ -32,14 +38,31 @@ export interface CatalogQuery {
   readonly emulated: boolean;
   /** Replaces the catalog's boot times, for a cloud that is known to differ. */
   readonly bootMs?: number;
+  /** Prices read from the clouds' lists, at most one sheet a region; those of others are ignored. */
+  readonly sheets?: readonly PriceSheet[];
 }
 
 /** Nodes of one offer that a plan may count on while nothing else is known: an assumption. */
 const UNOBSERVED_NODE_COUNT_MAX = 100;
 
-const AWS_PRICES: ReadonlyMap<string, readonly PriceRow[]> = new Map(
-  [PRICES_AMERICAS, PRICES_EUROPE, PRICES_ASIA_PACIFIC].flatMap((part) => Object.entries(part)),
-);
+/** The tables of one cloud. */
+interface CloudCatalog {
+  readonly shapes: ReadonlyMap<string, InstanceShape>;
+  /** By region. */
+  readonly prices: ReadonlyMap<string, readonly PricedType[]>;
+}
+
+const NO_CATALOG: CloudCatalog = { shapes: new Map(), prices: new Map() };
+
+const CATALOGS: Readonly<Partial<Record<CloudName, CloudCatalog>>> = {
+  aws: {
+    shapes: AWS_SHAPES,
+    prices: pricesByRegion(
+      [PRICES_AMERICAS, PRICES_EUROPE, PRICES_ASIA_PACIFIC, PRICES_MIDDLE_EAST_AFRICA],
+      ofAwsRow,
+    ),
+  },
+};
 
 const HOURS_PER_MONTH = 730;
 
@@ -53,27 +76,39 @@ const MONTHLY_RECLAIM_FRACTION: Readonly<Record<InterruptionBucket, number>> = {
 };
 
 /**
- * The offers of one cloud, one per (region, instance type, purchase option), sorted by
- * `offerId`. None for a cloud the catalog does not cover. O(offers).
+ * The offers of one cloud, one per (region, zone where the renter picks it, instance type,
+ * purchase option), sorted by `offerId`. None for a cloud the catalog does not cover. O(offers).
  */
 export function catalogOffers(query: CatalogQuery): readonly Offer[] {
-  if (query.cloud !== "aws") return [];
-  const wanted = query.regions ?? catalogRegions("aws");
+  const { cloud, sheets = [] } = query;
+  const { prices } = CATALOGS[cloud] ?? NO_CATALOG;
+  const isZoned = [...prices.values()].some((rows) => rows.some(({ zone }) => zone !== undefined));
+  const listed = new Map(
+    sheets.filter((sheet) => sheet.cloud === cloud).map((sheet) => [sheet.region, sheet]),
+  );
+  const wanted = query.regions ?? [...prices.keys(), ...listed.keys()];
   return [...new Set(wanted)]
     .flatMap((region) =>
-      (AWS_PRICES.get(region) ?? []).flatMap((row) => offersOfRow(query, region, row)),
+      withListedPrices(prices.get(region) ?? [], listed.get(region), isZoned).flatMap((priced) =>
+        offersOf(query, region, priced),
+      ),
     )
     .sort((a, b) => (a.offerId < b.offerId ? -1 : 1));
 }
 
 /** The regions the catalog has prices for, in ascending order. */
 export function catalogRegions(cloud: CloudName): readonly string[] {
-  return cloud === "aws" ? [...AWS_PRICES.keys()].sort() : [];
+  return [...(CATALOGS[cloud] ?? NO_CATALOG).prices.keys()].sort();
 }
 
 /** The hardware of an instance type; undefined when the catalog does not know it. */
 export function instanceShape(cloud: CloudName, instanceType: string): InstanceShape | undefined {
-  return cloud === "aws" ? AWS_SHAPES.get(instanceType) : undefined;
+  return (CATALOGS[cloud] ?? NO_CATALOG).shapes.get(instanceType);
+}
+
+/** The hardware of all instance types that the catalog knows of a cloud, in no set order. */
+export function catalogShapes(cloud: CloudName): readonly InstanceShape[] {
+  return [...(CATALOGS[cloud] ?? NO_CATALOG).shapes.values()];
 }
 
 /** The canonical name of a quota group: all machines of one family, region and market. */
@@ -85,34 +120,60 @@ export function quotaGroupOf(
   return `${place.cloud}/${place.region}/${quotaFamily}/${purchase}`;
 }
 
-function offersOfRow(query: CatalogQuery, region: string, row: PriceRow): readonly Offer[] {
-  const [instanceType, onDemandUsdPerHour] = row;
-  const shape = AWS_SHAPES.get(instanceType);
+function offersOf(query: CatalogQuery, region: string, priced: PricedType): readonly Offer[] {
+  const { instanceType, zone, onDemandUsdPerHour, spot } = priced;
+  const { cloud, emulated } = query;
+  const shape = instanceShape(cloud, instanceType);
   if (shape === undefined) return [];
-  const offerAt = (purchase: PurchaseOption, usdPerHour: number, reclaims: number): Offer => {
+  const offerAt = (purchase: PurchaseOption, price: DatedPrice, reclaims: number): Offer => {
     const offer: Omit<Offer, "offerId"> = {
-      cloud: query.cloud,
+      cloud,
       region,
+      ...(zone === undefined ? {} : { zone }),
       instanceType,
       purchase,
       ...(shape.gpuType === undefined ? {} : { gpuType: shape.gpuType }),
       resources: shape.resources,
-      priceMicroUsdPerHour: microUsdFromUsd(usdPerHour),
+      priceMicroUsdPerHour: microUsdFromUsd(price.usdPerHour),
+      ...(price.pricedAtMs === undefined ? {} : { pricedAtMs: price.pricedAtMs }),
       reclaimFractionPerHour: reclaims,
       bootMs: query.bootMs ?? shape.bootMs,
       nodeCountMax: UNOBSERVED_NODE_COUNT_MAX,
-      quotaGroups: [quotaGroupOf({ cloud: query.cloud, region }, shape.quotaFamily, purchase)],
-      emulated: query.emulated,
+      quotaGroups: [quotaGroupOf({ cloud, region }, shape.quotaFamily, purchase)],
+      emulated,
     };
     return { offerId: offerIdOf(offer), ...offer };
   };
-  const onDemand = offerAt("on-demand", onDemandUsdPerHour, 0);
-  if (row.length === 2) return [onDemand];
-  const [, , spotUsdPerHour, interruptions] = row;
-  return [onDemand, offerAt("spot", spotUsdPerHour, reclaimFractionPerHour(interruptions))];
+  const onDemand = offerAt("on-demand", { ...priced, usdPerHour: onDemandUsdPerHour }, 0);
+  if (spot === undefined) return [onDemand];
+  return [onDemand, offerAt("spot", spot, reclaimFractionPerHour(spot.interruptions))];
+}
+
+/** A price, and when it was read where it is not a built-in one. */
+interface DatedPrice {
+  readonly usdPerHour: number;
+  readonly pricedAtMs?: number;
 }
 
 /** Hourly rate h of a monthly fraction m under a constant hazard: h = 1 - (1 - m)^(1/730). */
 function reclaimFractionPerHour(bucket: InterruptionBucket): number {
   return 1 - (1 - MONTHLY_RECLAIM_FRACTION[bucket]) ** (1 / HOURS_PER_MONTH);
+}
+
+function pricesByRegion<Row>(
+  parts: readonly Readonly<Record<string, readonly Row[]>>[],
+  read: (row: Row, region: string) => readonly PricedType[],
+): ReadonlyMap<string, readonly PricedType[]> {
+  return new Map(
+    parts
+      .flatMap((part) => Object.entries(part))
+      .map(([region, rows]) => [region, rows.flatMap((row) => read(row, region))] as const),
+  );
+}
+
+function ofAwsRow(row: PriceRow): readonly PricedType[] {
+  const [instanceType, onDemandUsdPerHour] = row;
+  if (row.length === 2) return [{ instanceType, onDemandUsdPerHour }];
+  const [, , usdPerHour, interruptions] = row;
+  return [{ instanceType, onDemandUsdPerHour, spot: { usdPerHour, interruptions } }];
 }

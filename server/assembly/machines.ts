@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
-import { catalogRegions, type Provider } from "../../providers/index.ts";
+import type { Provider } from "../../providers/index.ts";
 import { createProviders } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
 import type { PlatformConfig } from "../config.ts";
@@ -35,6 +35,12 @@ export async function checkIsolation(config: PlatformConfig): Promise<void> {
   }
 }
 
+/** Enough regions for a choice; each is listed every second. */
+const EMULATED_REGIONS = [
+  ...["us-east-1", "us-east-2", "us-west-2", "ca-central-1"],
+  ...["eu-central-1", "eu-west-2", "eu-north-1", "ap-northeast-1"],
+];
+
 /** The emulated cloud has no limits unless they are set. */
 const UNLIMITED = { burst: 10_000, perSecond: 10_000 };
 
@@ -55,7 +61,7 @@ export async function openProviders(
     closers.add("the emulated EC2", () => emulator.close());
     return createProviders({
       aws: {
-        regions: catalogRegions("aws"),
+        regions: EMULATED_REGIONS,
         clusterId,
         clock,
         endpoint: emulator.endpoint,
