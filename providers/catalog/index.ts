@@ -6,5 +6,6 @@ export {
   instanceShape,
   quotaGroupOf,
 } from "./offers.ts";
+export type { InterruptionBucket } from "./aws/price-row.ts";
 export type { ListedPrice, PriceSheet } from "./price-sheet.ts";
 export type { InstanceShape } from "./shape.ts";

@@ -18,6 +18,8 @@ export interface ListedPrice {
   readonly microUsdPerHour: MicroUsd;
   /** Of spot machines, where the cloud publishes it. */
   readonly interruptions?: InterruptionBucket;
+  /** When it was read, should that be before the rest of its sheet: it was kept from then. */
+  readonly readAtMs?: number;
 }
 
 /** The prices of one region, each (instance type, purchase option) at most once. */
@@ -26,6 +28,7 @@ export interface PriceSheet {
   readonly region: string;
   /** What was read, for people: the name of the list and its date. */
   readonly source: string;
+  /** When it was last read. */
   readonly readAtMs: number;
   readonly prices: readonly ListedPrice[];
 }
@@ -45,58 +48,42 @@ export function withListedPrices(
   isZoned: boolean,
 ): readonly PricedType[] {
   if (sheet === undefined) return rows;
-  const byType = Map.groupBy(sheet.prices, ({ instanceType }) => instanceType);
+  const byType = new Map<string, ListedPrices>();
+  for (const price of sheet.prices) {
+    const { instanceType, purchase } = price;
+    byType.set(instanceType, { ...byType.get(instanceType), [purchase]: price });
+  }
   const known = new Set(rows.map(({ instanceType }) => instanceType));
-  const added = [...byType.keys()]
-    .filter((instanceType) => !isZoned && !known.has(instanceType))
-    .flatMap((instanceType) => {
-      const prices = pricesIn(byType, instanceType);
-      const onDemandUsdPerHour = prices.onDemand;
-      if (onDemandUsdPerHour === undefined) return [];
-      return [repriced({ instanceType, onDemandUsdPerHour }, prices, sheet.readAtMs)];
-    });
-  const repricedRows = rows.map((row) =>
-    repriced(row, pricesIn(byType, row.instanceType), sheet.readAtMs),
+  const added = [...byType].flatMap(([instanceType, { "on-demand": onDemand }]) => {
+    if (isZoned || known.has(instanceType) || onDemand === undefined) return [];
+    return [{ instanceType, onDemandUsdPerHour: usdFromMicroUsd(onDemand.microUsdPerHour) }];
+  });
+  return [...rows, ...added].map((row) =>
+    repriced(row, byType.get(row.instanceType) ?? {}, sheet.readAtMs),
   );
-  return [...repricedRows, ...added];
 }
 
-interface TypePrices {
-  readonly onDemand?: number;
-  readonly spot?: Pick<SpotPrice, "usdPerHour"> & Partial<SpotPrice>;
-}
+/** The prices of one instance type. */
+type ListedPrices = Readonly<Partial<Record<ListedPrice["purchase"], ListedPrice>>>;
 
-function pricesIn(
-  byType: ReadonlyMap<string, readonly ListedPrice[]>,
-  instanceType: string,
-): TypePrices {
-  const listed = byType.get(instanceType) ?? [];
-  const onDemand = listed.find(({ purchase }) => purchase === "on-demand");
-  const spot = listed.find(({ purchase }) => purchase === "spot");
-  const bucket = spot?.interruptions;
-  return {
-    ...(onDemand === undefined ? {} : { onDemand: usdFromMicroUsd(onDemand.microUsdPerHour) }),
-    ...(spot === undefined
-      ? {}
-      : {
-          spot: {
-            usdPerHour: usdFromMicroUsd(spot.microUsdPerHour),
-            ...(bucket === undefined ? {} : { interruptions: bucket }),
-          },
-        }),
-  };
-}
-
-function repriced(row: PricedType, prices: TypePrices, pricedAtMs: number): PricedType {
-  const { spot: builtIn, ...rest } = row;
-  const onDemandUsdPerHour = prices.onDemand ?? row.onDemandUsdPerHour;
-  const interruptions = builtIn?.interruptions ?? UNPUBLISHED_INTERRUPTIONS;
+function repriced(row: PricedType, prices: ListedPrices, sheetReadAtMs: number): PricedType {
+  const { spot: knownSpot, ...rest } = row;
+  const { "on-demand": onDemand, spot: listedSpot } = prices;
+  const onDemandUsdPerHour =
+    onDemand === undefined ? row.onDemandUsdPerHour : usdFromMicroUsd(onDemand.microUsdPerHour);
   const spot: SpotPrice | undefined =
-    prices.spot === undefined ? builtIn : { interruptions, ...prices.spot, pricedAtMs };
+    listedSpot === undefined
+      ? knownSpot
+      : {
+          usdPerHour: usdFromMicroUsd(listedSpot.microUsdPerHour),
+          interruptions:
+            listedSpot.interruptions ?? knownSpot?.interruptions ?? UNPUBLISHED_INTERRUPTIONS,
+          pricedAtMs: listedSpot.readAtMs ?? sheetReadAtMs,
+        };
   return {
     ...rest,
     onDemandUsdPerHour,
-    ...(prices.onDemand === undefined ? {} : { pricedAtMs }),
+    ...(onDemand === undefined ? {} : { pricedAtMs: onDemand.readAtMs ?? sheetReadAtMs }),
     ...(spot === undefined || spot.usdPerHour >= onDemandUsdPerHour ? {} : { spot }),
   };
 }
