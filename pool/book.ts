@@ -5,7 +5,7 @@
  */
 import type { Clock, CloudName, Node, Offer } from "../core/index.ts";
 import type { ProviderNode } from "../providers/index.ts";
-import type { NodeEvent } from "./node-state.ts";
+import { isByProvider, type NodeEvent } from "./node-state.ts";
 import { recordAfter, type ChangeAt } from "./observe.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "./ports.ts";
 import {
@@ -90,7 +90,8 @@ export class PoolBook {
       if (node.state === record.node.state || node.state === "requested") continue;
       if (node.state === "cordoned") continue;
       const kind = event.kind === "refuse" ? "refused" : node.state;
-      this.emit({ kind, node, reason, atMs: nowMs });
+      const cause = isByProvider(event) ? { byProvider: true as const } : {};
+      this.emit({ kind, node, reason, atMs: nowMs, ...cause });
     }
     return done.map(({ next }) => next);
   }

@@ -233,7 +233,9 @@ export class PoolController {
     for (const { nodeId, reason, blamesOffer } of of("drain")) {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
-      await this.#book.move(record, { kind: "drain" }, reason);
+      // The only drains that blame an offer are those for a reclaim.
+      const cause = blamesOffer ? { byProvider: true as const } : {};
+      await this.#book.move(record, { kind: "drain", ...cause }, reason);
       if (blamesOffer) reclaimed.push(() => this.#book.blame(record.node, reason));
     }
     const turn: RentTurn = {
