@@ -25,6 +25,7 @@ import { EvictionRound } from "./eviction.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
+import { OfferWatch } from "./observed/offer-watch.ts";
 import { Placement } from "./placement.ts";
 import { Planner } from "./planner.ts";
 import { listenToPool, poolLedgerOf } from "./pool-side.ts";
@@ -73,6 +74,7 @@ export class Fleet {
   readonly #eviction: EvictionRound;
   readonly #capacity: Capacity;
   readonly #market: Market;
+  readonly #watch: OfferWatch;
   readonly #pool: PoolController;
   readonly #planner: Planner;
   readonly #place: Round;
@@ -88,7 +90,8 @@ export class Fleet {
     const containers = this.#containers;
     this.nodes = new NodeTable(store.nodes);
     this.#planner = new Planner(onError);
-    this.#market = new Market({ providers, clock, onError });
+    this.#watch = new OfferWatch({ records: store.offers, clock });
+    this.#market = new Market({ providers, clock, observed: this.#watch.observed, onError });
     const round = (doing: string, everyMs: number, step: () => Promise<void>): Round =>
       new Round({ clock, doing, everyMs, step, onError });
     this.#place = round("placing containers", TICK_MS, () => this.#placeStep());
@@ -153,6 +156,7 @@ export class Fleet {
   /** Reads the nodes of an earlier run; from then on agents may connect. */
   async open(): Promise<void> {
     await this.nodes.load(this.#options.clock.nowMs());
+    await this.#watch.load(this.nodes.all().map(({ stored }) => stored.node));
   }
 
   /** Begins to place containers and to rent machines. */
@@ -211,6 +215,7 @@ export class Fleet {
   async close(): Promise<void> {
     await Promise.all([this.#place.close(), this.#provision.close(), this.#maintain.close()]);
     await this.#flushUse();
+    await this.#watch.flush();
     this.hub.close();
     await this.#planner.close();
   }
@@ -218,19 +223,23 @@ export class Fleet {
   #openPool(): PoolController {
     const { store, events, policy, userDataFor, onError } = this.#options;
     const { budgetMicroUsdPerHourMax } = policy.optimizer;
+    const listen = listenToPool({
+      events,
+      containers: this.#desk,
+      onUsable: () => this.#place.kick(),
+      onMarketChanged: () => this.#capacity.replan(),
+      onError,
+    });
     return new PoolController({
       ...this.#options,
       ledger: poolLedgerOf(this.nodes, store.nodes, this.#options.clock),
       policy: policy.pool,
       userDataFor: ({ clientToken, batch }) => userDataFor(clientToken, batch),
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
-      onEvent: listenToPool({
-        events,
-        containers: this.#desk,
-        onUsable: () => this.#place.kick(),
-        onMarketChanged: () => this.#capacity.replan(),
-        onError,
-      }),
+      onEvent: (event) => {
+        this.#watch.note(event);
+        listen(event);
+      },
     });
   }
 
@@ -266,6 +275,7 @@ export class Fleet {
     const nowMs = clock.nowMs();
     this.#nodeDesk.noteSilence((nodeId) => this.hub.link(nodeId), policy.pool.heartbeatTimeoutMs);
     await this.#flushUse();
+    await this.#watch.tick();
     this.#measure();
     if (nowMs - this.#renewedAtMs >= RENEW_MS) {
       this.#renewedAtMs = nowMs;

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe } from "vitest";
 import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
 import { testNodes, testPlans } from "./conformance/nodes.ts";
+import { testOffers } from "./conformance/offers.ts";
 import { testRegistry } from "./conformance/registry.ts";
 import { testResults } from "./conformance/results.ts";
 import type { OpenBench } from "./conformance/samples.ts";
@@ -50,5 +51,6 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("ledger and model", () => testLedgerAgainstModel(open));
     describe("nodes", () => testNodes(open));
     describe("plans", () => testPlans(open));
+    describe("offers", () => testOffers(open));
   });
 }

@@ -15,6 +15,7 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
+import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 
 export interface RecordStore {
   readonly registry: Registry;
@@ -23,6 +24,7 @@ export interface RecordStore {
   readonly calls: CallReader;
   readonly nodes: NodeLedger;
   readonly plans: PlanLog;
+  readonly offers: OfferRecords;
   close(): Promise<void>;
 }
 
@@ -266,4 +268,14 @@ export interface StoredPlan {
 export interface PlanLog {
   append(plan: StoredPlan): Promise<void>;
   latest(): Promise<StoredPlan | undefined>;
+}
+
+// ---------------------------------------------------------------- offers
+
+/** What was seen of offers: launches, boots, reclaims. */
+export interface OfferRecords {
+  /** Inserts or replaces by key: all of the records, or none. */
+  put(records: readonly OfferRecord[]): Promise<void>;
+  /** All records, by key in ascending order. */
+  list(): Promise<readonly OfferRecord[]>;
 }

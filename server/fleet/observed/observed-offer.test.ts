@@ -15,9 +15,9 @@ import {
   emptyRecord,
   HALF_LIFE_MS,
   recordKeyOf,
-  withSighting,
+  withEvidence,
   type OfferRecord,
-  type Sighting,
+  type Evidence,
 } from "./offer-record.ts";
 
 const NOW_MS = 1_800_000_000_000;
@@ -38,9 +38,9 @@ const OFFER: Offer = {
   emulated: false,
 };
 
-function recordOf(...sightings: readonly Sighting[]): OfferRecord {
-  return sightings.reduce(
-    (record, sighting) => withSighting(record, sighting, NOW_MS),
+function recordOf(...evidence: readonly Evidence[]): OfferRecord {
+  return evidence.reduce(
+    (record, evidence) => withEvidence(record, evidence, NOW_MS),
     emptyRecord("offer", NOW_MS),
   );
 }
@@ -48,8 +48,8 @@ function recordOf(...sightings: readonly Sighting[]): OfferRecord {
 const times = <T>(count: number, item: T): readonly T[] =>
   Array.from({ length: count }, () => item);
 
-const sighting: fc.Arbitrary<Sighting> = fc.oneof(
-  fc.constantFrom<Sighting>(
+const evidence: fc.Arbitrary<Evidence> = fc.oneof(
+  fc.constantFrom<Evidence>(
     { kind: "rented" },
     { kind: "refused" },
     { kind: "failed" },
@@ -88,7 +88,7 @@ describe("a record", () => {
   it("S29: loses nothing when the clock goes back", () => {
     const record = recordOf({ kind: "refused" });
     expect(decayed(record, NOW_MS - MS_PER_HOUR)).toBe(record);
-    expect(withSighting(record, { kind: "refused" }, NOW_MS - MS_PER_HOUR)).toMatchObject({
+    expect(withEvidence(record, { kind: "refused" }, NOW_MS - MS_PER_HOUR)).toMatchObject({
       atMs: NOW_MS,
       refusedCount: 2,
     });
@@ -98,7 +98,7 @@ describe("a record", () => {
     const stepMs = fc.integer({ min: 0, max: 20 * 24 * MS_PER_HOUR });
     fc.assert(
       fc.property(
-        fc.array(sighting, { maxLength: 12 }),
+        fc.array(evidence, { maxLength: 12 }),
         stepMs,
         stepMs,
         (seen, firstMs, thenMs) => {
@@ -114,7 +114,7 @@ describe("a record", () => {
 
   it("is the same whatever the order of what was seen at once", () => {
     fc.assert(
-      fc.property(fc.array(sighting, { maxLength: 12 }), (seen) => {
+      fc.property(fc.array(evidence, { maxLength: 12 }), (seen) => {
         expectClose(recordOf(...seen), recordOf(...seen.toReversed()));
       }),
     );
@@ -273,7 +273,7 @@ describe("observedOffer", () => {
 
   it("gives offers that the optimizer takes, whatever was seen", () => {
     fc.assert(
-      fc.property(fc.array(sighting, { maxLength: 40 }), (seen) => {
+      fc.property(fc.array(evidence, { maxLength: 40 }), (seen) => {
         const offer = observedOffer(OFFER, recordOf(...seen), NOW_MS);
         const { launchFailureFraction: failing = 0, reclaimFractionPerHour: reclaims } = offer;
         expect(failing).toBeGreaterThanOrEqual(0);

@@ -3,7 +3,7 @@
  * as was seen.
  *
  * Each figure is the posterior mean of a conjugate model whose prior is the catalog's figure, with
- * a stated weight. With no sighting the offer stays exactly as it was; with many it tends to what
+ * a stated weight. With no evidence the offer stays exactly as it was; with much it tends to what
  * was seen; in between it lies between the two.
  *
  * - Launches fail like a coin of unknown bias with a Beta prior worth `PRIOR_LAUNCHES` launches:

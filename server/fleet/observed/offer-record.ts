@@ -37,7 +37,7 @@ export interface OfferRecord {
 }
 
 /** Something that was seen. */
-export type Sighting =
+export type Evidence =
   | { readonly kind: "rented" }
   | { readonly kind: "refused" }
   /** A rented machine ended without having registered. */
@@ -93,10 +93,10 @@ export function decayed(record: OfferRecord, nowMs: number): OfferRecord {
   };
 }
 
-/** The record with one more sighting at `nowMs`. O(buckets). */
-export function withSighting(record: OfferRecord, sighting: Sighting, nowMs: number): OfferRecord {
+/** The record with one more piece of evidence at `nowMs`. O(buckets). */
+export function withEvidence(record: OfferRecord, evidence: Evidence, nowMs: number): OfferRecord {
   const now = decayed(record, nowMs);
-  switch (sighting.kind) {
+  switch (evidence.kind) {
     case "rented":
       return { ...now, askedCount: now.askedCount + 1 };
     case "refused":
@@ -104,9 +104,9 @@ export function withSighting(record: OfferRecord, sighting: Sighting, nowMs: num
     case "failed":
       return { ...now, failedCount: now.failedCount + 1 };
     case "booted":
-      return { ...now, boots: withBoot(now.boots, bucketOf(sighting.bootMs)) };
+      return { ...now, boots: withBoot(now.boots, bucketOf(evidence.bootMs)) };
     case "ran":
-      return { ...now, nodeHours: now.nodeHours + Math.max(0, sighting.hours) };
+      return { ...now, nodeHours: now.nodeHours + Math.max(0, evidence.hours) };
     case "reclaimed":
       return { ...now, reclaimCount: now.reclaimCount + 1 };
   }

@@ -116,4 +116,6 @@ export const MIGRATIONS: readonly string[] = [
   "ALTER TABLE functions ADD COLUMN scaling TEXT;",
   // JSON of the request that a node is part of, and of the offer it stands in for.
   "ALTER TABLE nodes ADD COLUMN rent TEXT;",
+  // JSON of what was seen of each offer.
+  "CREATE TABLE offer_records (offer_key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;",
 ];

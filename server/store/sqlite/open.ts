@@ -2,6 +2,7 @@ import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
+import { SqliteOffers } from "./sqlite-offers.ts";
 import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 
@@ -21,6 +22,7 @@ export function openRecordStore(path: string): RecordStore {
     calls: ledger,
     nodes: new SqliteNodes(db),
     plans: new SqlitePlans(db),
+    offers: new SqliteOffers(db),
     close: () => {
       db.close();
       return Promise.resolve();
