@@ -1,11 +1,5 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
-export {
-  catalogOffers,
-  catalogRegions,
-  catalogShapes,
-  type ListedPrice,
-  type PriceSheet,
-} from "./catalog/index.ts";
+export { catalogOffers, catalogRegions, catalogShapes, type PriceSheet } from "./catalog/index.ts";
 export {
   RENT_COUNT_MAX,
   type Provider,

@@ -1,8 +1,8 @@
 /** Prices read from the clouds' public lists: readers, and what of a reading is believed. */
-export { readAwsPrices, type AwsPriceEndpoints } from "./aws.ts";
-export { readAzurePrices, type AzurePriceEndpoints } from "./azure.ts";
+export { readAwsPrices } from "./aws.ts";
+export { readAzurePrices } from "./azure.ts";
 export { Downloads } from "./download.ts";
-export { readGcpPrices, type GcpPriceEndpoints } from "./gcp.ts";
+export { readGcpPrices } from "./gcp.ts";
 export {
   PRICED_CLOUDS,
   type PricedCloud,

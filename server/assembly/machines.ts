@@ -10,6 +10,8 @@ import { startEmulatedCloud } from "../fleet/emulated-cloud.ts";
 import { joinTokenFor } from "../fleet/join-tokens.ts";
 import { LocalNode } from "../fleet/local-node.ts";
 import type { NodeTable } from "../fleet/node-table.ts";
+import { priceFilePath } from "../prices/price-file.ts";
+import { PriceShelf } from "../prices/price-shelf.ts";
 import type { Closers } from "./closers.ts";
 import type { Foundations } from "./foundations.ts";
 
@@ -53,7 +55,7 @@ export async function openProviders(
   foundations: Foundations,
   closers: Closers,
 ): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { clock, clusterId, agentsDir, cacheDir } = foundations;
+  const { clock, clusterId, agentsDir, cacheDir, onError } = foundations;
   if (config.emulatedEc2 !== undefined) {
     const { bootMs } = config.emulatedEc2;
     const isolation = config.localNode?.isolation ?? "gvisor";
@@ -74,7 +76,8 @@ export async function openProviders(
   }
   if (config.awsRegions.length === 0) return new Map();
   checkReachable(config);
-  return createProviders({ aws: { regions: config.awsRegions, clusterId, clock } });
+  const { sheets } = new PriceShelf({ path: priceFilePath(config.dataDir), clock, onError });
+  return createProviders({ aws: { regions: config.awsRegions, clusterId, clock, sheets } });
 }
 
 /** @throws PlatformError `invalid_request` when machines elsewhere could not find this server. */

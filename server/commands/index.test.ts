@@ -11,7 +11,7 @@ function registered(): Command {
 test("the operator's commands are there, each with a description", () => {
   const { commands } = registered();
   const names = commands.map((command) => command.name());
-  expect(names).toEqual(["up", "down", "agent", "node", "plan", "doctor"]);
+  expect(names).toEqual(["up", "down", "agent", "node", "plan", "catalog", "doctor"]);
   for (const command of commands) expect(command.description()).not.toBe("");
 });
 
@@ -23,7 +23,10 @@ test("every listing and report takes --json", () => {
     "doctor",
     "down",
     "list",
+    "list",
     "plan",
+    "refresh",
+    "show",
     "up",
   ]);
 });

@@ -15,6 +15,8 @@ export interface ListOptions extends CatalogOptions {
   readonly gpu?: string;
 }
 
+export type ShowOptions = CatalogOptions;
+
 export interface RefreshCommandOptions extends CatalogOptions {
   readonly out?: string;
   readonly dryRun?: boolean;

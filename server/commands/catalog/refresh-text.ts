@@ -1,9 +1,14 @@
 /** What `flotilla catalog refresh` says: for people and for programs. */
 import { usdFromMicroUsd } from "../../../core/index.ts";
-import type { PriceChange } from "../../../providers/prices/index.ts";
+import type { PriceChange, PricedCloud } from "../../../providers/prices/index.ts";
 import type { RefreshedRegion, RefreshOutcome } from "../../prices/refresh.ts";
 import { columns } from "../columns.ts";
-import type { SkippedCloud } from "./refresh.ts";
+
+/** A cloud that was not read, and why that is in order. */
+export interface SkippedCloud {
+  readonly cloud: PricedCloud;
+  readonly reason: string;
+}
 
 export interface RefreshReport {
   readonly outcome: RefreshOutcome;

@@ -11,13 +11,7 @@ import { systemClock } from "../../system-clock.ts";
 import { CommandError, EXIT, settle } from "../outcome.ts";
 import { nextStop } from "../stop-signal.ts";
 import { cloudsOf, regionsOf, type RefreshCommandOptions } from "./options.ts";
-import { refreshDocument, refreshText } from "./refresh-text.ts";
-
-/** A cloud that was not read, and why that is in order. */
-export interface SkippedCloud {
-  readonly cloud: PricedCloud;
-  readonly reason: string;
-}
+import { refreshDocument, refreshText, type SkippedCloud } from "./refresh-text.ts";
 
 /**
  * Reads the lists, prints what changed and writes the prices. Exit codes: 0 when all that was
