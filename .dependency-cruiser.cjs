@@ -20,6 +20,7 @@ const ARROWS = {
 const EXTRA_DOORS = [
   "sdk/protocol/index.ts",
   "providers/registry.ts",
+  "providers/prices/index.ts",
   "providers/fake/index.ts",
   "providers/emulators/[^/]+/index.ts",
 ];

@@ -12,7 +12,7 @@ import {
   noteLaunch,
   type LaunchMemory,
 } from "./launch-health.ts";
-import type { NodeEvent } from "./node-state.ts";
+import { isByProvider, type NodeEvent } from "./node-state.ts";
 import { recordAfter, type ChangeAt } from "./observe.ts";
 import { penalise, penalisedOffer, type PenaltyMemory } from "./penalties.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "./ports.ts";
@@ -110,7 +110,8 @@ export class PoolBook {
       const { node } = next;
       if (node.state === record.node.state || node.state === "requested") continue;
       const kind = event.kind === "refuse" ? "refused" : node.state;
-      this.emit({ kind, node, reason, atMs: nowMs });
+      const cause = isByProvider(event) ? { byProvider: true as const } : {};
+      this.emit({ kind, node, reason, atMs: nowMs, ...cause });
     }
     return done.map(({ next }) => next);
   }

@@ -13,6 +13,13 @@ function kinds(world: TestWorld): readonly string[] {
   return world.events.map((event) => event.kind);
 }
 
+/** What has happened to nodes without our asking. */
+function endsByProvider(world: TestWorld): readonly string[] {
+  return world.events
+    .filter((event) => "byProvider" in event && event.byProvider)
+    .map(({ kind }) => kind);
+}
+
 async function ticks(
   world: TestWorld,
   count: number,
@@ -215,6 +222,19 @@ test("a reclaim notice drains the node and rents its replacement at once", async
   world.provider.reclaim((await world.live())[0]?.providerNodeId ?? "");
   await world.tick([lineOf(offer, 1)]);
   expect(kinds(world).slice(-3)).toEqual(["draining", "requested", "booting"]);
+  expect(endsByProvider(world)).toEqual(["draining"]);
+});
+
+test("an end that nobody asked for is told as its provider's, and one of ours is not", async () => {
+  const world = new TestWorld();
+  await ticks(world, 10, [lineOf(offer, 2)]);
+  await world.provider.release([(await world.live())[0]?.providerNodeId ?? ""]);
+  await ticks(world, 4, [lineOf(offer, 1)]);
+  expect(endsByProvider(world)).toEqual(["terminated"]);
+  await ticks(world, 50, []);
+  expect(await world.live()).toEqual([]);
+  expect(kinds(world).filter((kind) => kind === "terminated")).toHaveLength(2);
+  expect(endsByProvider(world)).toEqual(["terminated"]);
 });
 
 test("a machine with our tag that nobody owns is given back; a foreign one is not touched", async () => {

@@ -351,7 +351,9 @@ export class PoolController {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
       if (isBad) this.#book.penalise(record.node);
-      await this.#book.move(record, { kind: "drain" }, reason);
+      // The only drains that blame an offer are those for a reclaim.
+      const cause = blamesOffer ? { byProvider: true as const } : {};
+      await this.#book.move(record, { kind: "drain", ...cause }, reason);
       if (blamesOffer) reclaimed.push(() => this.#book.blame(record.node, reason));
     }
     const turn: RentTurn = {

@@ -26,9 +26,14 @@ export type NodeEvent =
   | { readonly kind: "cordon" }
   | { readonly kind: "uncordon" }
   /** No new containers, and release the machine when it is empty. */
-  | { readonly kind: "drain" }
+  | { readonly kind: "drain"; readonly byProvider?: true }
   /** The machine is gone, or never came. */
-  | { readonly kind: "end" };
+  | { readonly kind: "end"; readonly byProvider?: true };
+
+/** Whether its provider takes the machine away, or has, without having been asked to. */
+export function isByProvider(event: NodeEvent): boolean {
+  return "byProvider" in event;
+}
 
 export type NodeTransition =
   | { readonly kind: "moved"; readonly node: Node }

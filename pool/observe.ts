@@ -119,10 +119,13 @@ export function observe(
   const observations: Observation[] =
     providerNodeId === undefined ? listedAs(seen, record, nowMs) : [];
   const end = endOf(node, seen.agent, nowMs);
-  if (end !== undefined) return [...observations, { event: { kind: "end" }, reason: end }];
+  if (end !== undefined) {
+    const event = { kind: "end", ...(isOurs(node) ? {} : { byProvider: true as const }) } as const;
+    return [...observations, { event, reason: end }];
+  }
   if (node.listed === "terminating" && state !== "draining") {
     const reason = "its provider is taking the machine away";
-    return [...observations, { event: { kind: "drain" }, reason }];
+    return [...observations, { event: { kind: "drain", byProvider: true }, reason }];
   }
   return [...observations, ...arrivalOf(record, seen.agent)];
 }
@@ -213,14 +216,19 @@ function endOf(
   agent: AgentSighting | undefined,
   nowMs: number,
 ): string | undefined {
-  const { record, listed, absentCount, releasedAtMs } = node;
-  const ours = releasedAtMs !== undefined || record.node.state === "draining";
+  const { record, listed, absentCount } = node;
+  const ours = isOurs(node);
   if (listed === "terminated") return ours ? "released" : "its provider has ended the machine";
   const settled = nowMs - record.requestedAtMs >= VISIBILITY_GRACE_MS;
   const absent = listed === "absent" && absentCount >= ABSENT_COUNT_MIN && settled;
   const known = record.node.providerNodeId !== undefined;
   if (!absent || !known || isHeard(agent, nowMs, VISIBILITY_GRACE_MS)) return undefined;
   return ours ? "released" : "its provider no longer has the machine";
+}
+
+/** Whether we are giving the machine back. */
+function isOurs({ record, releasedAtMs }: PoolNode): boolean {
+  return releasedAtMs !== undefined || record.node.state === "draining";
 }
 
 function isAlive(machine: Pick<ProviderNode, "state">): boolean {

@@ -113,6 +113,8 @@ export type PoolEvent =
       readonly node: Node;
       readonly reason: string;
       readonly atMs: number;
+      /** Its provider takes the machine away, or has, without having been asked to. */
+      readonly byProvider?: true;
     }
   | {
       readonly kind: "orphan_released";

@@ -1,5 +1,5 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
-export { catalogRegions } from "./catalog/index.ts";
+export { catalogOffers, catalogRegions, catalogShapes, type PriceSheet } from "./catalog/index.ts";
 export {
   isProbing,
   RENT_COUNT_MAX,

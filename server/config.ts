@@ -23,7 +23,19 @@ export interface PlatformConfig {
   readonly azure?: AzureConfig;
   /** Rent from the real Google Cloud with the machine's own credentials; absent means not. */
   readonly gcp?: GcpConfig;
+  /** Where prices are read from, when not from the clouds themselves. */
+  readonly priceSources: PriceSources;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+}
+
+/** Addresses of price lists, for mirrors; absent ones are those of the clouds. */
+export interface PriceSources {
+  readonly awsUrl?: string;
+  readonly awsSpotUrl?: string;
+  readonly gcpUrl?: string;
+  /** API key for Google Cloud's list, which gives nothing without one. */
+  readonly gcpKey?: string;
+  readonly azureUrl?: string;
 }
 
 export interface LocalNodeConfig {

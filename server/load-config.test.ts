@@ -15,6 +15,7 @@ test("nothing given is an isolated node on this machine, reachable from this mac
     localNode: { isolation: "gvisor" },
     awsRegions: [],
     logLevel: "info",
+    priceSources: {},
   });
 });
 
@@ -169,4 +170,24 @@ test("a policy file replaces the default policy; single settings go before it", 
 
 test("a policy file that is not there is named", () => {
   expect(() => loadConfig({ policyFile: "/no/such.yaml" }, {})).toThrow(/policy \/no\/such.yaml/);
+});
+
+test("price lists are read from mirrors that are named, and a wrong key is not shown", () => {
+  const env = {
+    FLOTILLA_AWS_PRICE_URL: "https://mirror.example.com/aws/",
+    FLOTILLA_AWS_SPOT_URL: "https://mirror.example.com/advisor.json",
+    FLOTILLA_GCP_PRICE_URL: "http://127.0.0.1:9000",
+    FLOTILLA_GCP_PRICE_KEY: "AIzaSy_test-key",
+    FLOTILLA_AZURE_PRICE_URL: "https://mirror.example.com/azure/prices",
+  };
+  expect(loadConfig({}, env).priceSources).toEqual({
+    awsUrl: "https://mirror.example.com/aws",
+    awsSpotUrl: "https://mirror.example.com/advisor.json",
+    gcpUrl: "http://127.0.0.1:9000",
+    gcpKey: "AIzaSy_test-key",
+    azureUrl: "https://mirror.example.com/azure/prices",
+  });
+  const attempt = (): unknown => loadConfig({}, { FLOTILLA_GCP_PRICE_KEY: "key with spaces" });
+  expect(attempt).toThrow(/FLOTILLA_GCP_PRICE_KEY takes an API key/);
+  expect(attempt).not.toThrow(/spaces/);
 });

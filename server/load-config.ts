@@ -17,7 +17,7 @@ import {
   type Policy,
 } from "../core/index.ts";
 import { nearestWord } from "./apps/nearest-word.ts";
-import type { PlatformConfig } from "./config.ts";
+import type { PlatformConfig, PriceSources } from "./config.ts";
 import { parsePolicy } from "./policy/parse-policy.ts";
 
 export const DEFAULT_PORT = 7070;
@@ -76,7 +76,23 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...(localNode === undefined ? {} : { localNode }),
     ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
     ...cloudsOf(settings),
+    priceSources: priceSourcesOf(settings),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
+  };
+}
+
+function priceSourcesOf(settings: Settings): PriceSources {
+  const awsUrl = settings.read(undefined, "FLOTILLA_AWS_PRICE_URL", httpUrl);
+  const awsSpotUrl = settings.read(undefined, "FLOTILLA_AWS_SPOT_URL", httpUrl);
+  const gcpUrl = settings.read(undefined, "FLOTILLA_GCP_PRICE_URL", httpUrl);
+  const gcpKey = settings.read(undefined, "FLOTILLA_GCP_PRICE_KEY", apiKey);
+  const azureUrl = settings.read(undefined, "FLOTILLA_AZURE_PRICE_URL", httpUrl);
+  return {
+    ...(awsUrl === undefined ? {} : { awsUrl }),
+    ...(awsSpotUrl === undefined ? {} : { awsSpotUrl }),
+    ...(gcpUrl === undefined ? {} : { gcpUrl }),
+    ...(gcpKey === undefined ? {} : { gcpKey }),
+    ...(azureUrl === undefined ? {} : { azureUrl }),
   };
 }
 
@@ -181,7 +197,9 @@ function policyIn(path: string): Policy {
 }
 
 /** A text as a value; or, when it is none, what would be. */
-type Parse<Value> = (text: string) => { readonly value: Value } | { readonly expects: string };
+type Parse<Value> = (
+  text: string,
+) => { readonly value: Value } | { readonly expects: string; readonly isSecret?: true };
 
 const FLAG_NAMES: Readonly<Record<keyof ConfigFlags, string>> = {
   dataDir: "--data",
@@ -225,7 +243,8 @@ function parsed<Value>(name: string, text: string, parse: Parse<Value>): Value {
   const result = parse(text);
   if ("value" in result) return result.value;
   // A wrong URL may hold a password: what was given is shown only where it cannot.
-  const given = text.includes("@") ? "" : `, not "${text.slice(0, 80)}"`;
+  const isSecret = result.isSecret === true || text.includes("@");
+  const given = isSecret ? "" : `, not "${text.slice(0, 80)}"`;
   throw refusal(`${name} takes ${result.expects}${given}`);
 }
 
@@ -324,6 +343,12 @@ function httpUrl(text: string): ReturnType<Parse<string>> {
   if (!isHttp || url.search !== "")
     return { expects: "a URL such as https://flotilla.example.com" };
   return { value: text.replace(/\/+$/, "") };
+}
+
+function apiKey(text: string): ReturnType<Parse<string>> {
+  const isKey = /^[A-Za-z0-9_-]{8,200}$/.test(text);
+  if (isKey) return { value: text };
+  return { expects: "an API key: 8 or more letters, digits, - and _", isSecret: true };
 }
 
 function emulatedGpusOf(text: string): ReturnType<Parse<string>> {

@@ -1,6 +1,7 @@
 import { EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Offer } from "../../core/index.ts";
+import type { PriceSheet } from "../catalog/index.ts";
 import { testProvider } from "../conformance.ts";
 import { startEc2Emulator, type Ec2Emulator, type Fault } from "../emulators/ec2/index.ts";
 import { createManualClock, type ManualClock } from "../fake/index.ts";
@@ -112,6 +113,29 @@ describe("createAwsProvider", () => {
       new Set(["us-east-1", "us-west-2"]),
     );
     expect(offers.every(({ emulated, bootMs }) => emulated && bootMs === BOOT_MS)).toBe(true);
+  });
+
+  it("lists on-demand offers at the prices of AWS's list, as they are at each listing", async () => {
+    let microUsdPerHour = 50_000_000;
+    const sheets = (): readonly PriceSheet[] => [
+      {
+        cloud: "aws",
+        region: "us-east-1",
+        source: "EC2 price list",
+        readAtMs: clock.nowMs(),
+        prices: [{ instanceType: "p5.48xlarge", purchase: "on-demand", microUsdPerHour }],
+      },
+    ];
+    const own = await open({ sheets });
+    const priceNow = async (): Promise<unknown> =>
+      (await own.provider.listOffers()).find(({ offerId }) => offerId === h100.offerId);
+    expect(await priceNow()).toMatchObject({ priceMicroUsdPerHour: 50_000_000 });
+    microUsdPerHour = 60_000_000;
+    expect(await priceNow()).toMatchObject({
+      priceMicroUsdPerHour: 60_000_000,
+      pricedAtMs: clock.nowMs(),
+    });
+    await own.close();
   });
 
   it("tags an instance at birth, hands over the user data and asks for IMDSv2", async () => {

@@ -14,7 +14,7 @@ import {
   type Offer,
   type Rng,
 } from "../../core/index.ts";
-import { catalogOffers } from "../catalog/index.ts";
+import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
   AccessFinding,
   AccessProbe,
@@ -64,6 +64,8 @@ export interface AwsProviderOptions {
   readonly bootMs?: number;
   /** Machine image by region, such as `ami-0123456789abcdef0`; else `DEFAULT_IMAGE_ID`. */
   readonly imageIds?: Readonly<Record<string, string>>;
+  /** Prices read from AWS's list, that go before the catalog's; asked for at each listing. */
+  readonly sheets?: () => readonly PriceSheet[];
   readonly timeouts?: Partial<AwsTimeouts>;
 }
 
@@ -99,6 +101,8 @@ export async function createAwsProvider(options: AwsProviderOptions): Promise<Pr
   return new AwsProvider(options, new Map(opened.map((calls) => [calls.region, calls])));
 }
 
+const noSheets = (): readonly PriceSheet[] => [];
+
 class AwsProvider implements Provider, AccessProbe {
   readonly cloud = "aws";
   readonly #options: AwsProviderOptions;
@@ -121,11 +125,12 @@ class AwsProvider implements Provider, AccessProbe {
 
   /** The catalog's offers at the prices of now; it never fails: what is not known is left as is. */
   async listOffers(): Promise<readonly Offer[]> {
-    const { emulated = false, bootMs } = this.#options;
+    const { emulated = false, bootMs, sheets = noSheets } = this.#options;
+    const listed = sheets();
     const nowMs = this.#options.clock.nowMs();
     const lists = await Promise.all(
       [...this.#markets].map(([region, market]) => {
-        const query = { cloud: this.cloud, regions: [region], emulated } as const;
+        const query = { cloud: this.cloud, regions: [region], emulated, sheets: listed } as const;
         return market.priced(
           catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) }),
         );

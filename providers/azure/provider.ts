@@ -7,7 +7,7 @@
  * need to find them again.
  */
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
-import { catalogOffers } from "../catalog/index.ts";
+import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
   Interruption,
   Provider,
@@ -66,6 +66,8 @@ export interface AzureProviderOptions {
   readonly timeouts?: Partial<AzureTimeouts>;
   /** Calls per second, by `read`, `write` and `delete`; absent are Azure's own limits. */
   readonly limitOf?: (api: string) => RateLimit;
+  /** Prices read from the cloud's own list, which go before the built-in ones. */
+  readonly sheets?: () => readonly PriceSheet[];
   readonly waits?: Partial<RentWaits>;
 }
 
@@ -135,10 +137,11 @@ class AzureProvider implements Provider {
   }
 
   async listOffers(): Promise<readonly Offer[]> {
-    const { emulated = false, bootMs } = this.#options;
+    const { emulated = false, bootMs, sheets } = this.#options;
+    const listed = sheets === undefined ? {} : { sheets: sheets() };
     const lists = await Promise.all(
       [...this.#markets].map(([region, market]) => {
-        const query = { cloud: this.cloud, regions: [region], emulated } as const;
+        const query = { cloud: this.cloud, regions: [region], emulated, ...listed } as const;
         return market.allowed(
           catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) }),
         );

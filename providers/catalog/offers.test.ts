@@ -3,11 +3,17 @@ import { GPU_TYPES, isGpuType, offerIdOf, usdFromMicroUsd } from "../../core/ind
 import { PRICES_AMERICAS } from "./aws/prices-americas.ts";
 import { PRICES_ASIA_PACIFIC } from "./aws/prices-asia-pacific.ts";
 import { PRICES_EUROPE } from "./aws/prices-europe.ts";
+import { PRICES_MIDDLE_EAST_AFRICA } from "./aws/prices-middle-east-africa.ts";
 import { AWS_SHAPES } from "./aws/shapes.ts";
 import { catalogOffers, catalogRegions, instanceShape } from "./offers.ts";
 
 const offers = catalogOffers({ cloud: "aws", emulated: false });
-const rows = Object.entries({ ...PRICES_AMERICAS, ...PRICES_EUROPE, ...PRICES_ASIA_PACIFIC });
+const rows = [
+  PRICES_AMERICAS,
+  PRICES_EUROPE,
+  PRICES_ASIA_PACIFIC,
+  PRICES_MIDDLE_EAST_AFRICA,
+].flatMap((part) => Object.entries(part));
 
 describe("catalogOffers", () => {
   it("is sorted by offerId and has each id once", () => {
@@ -71,17 +77,22 @@ describe("catalogOffers", () => {
     }
   });
 
-  it("keeps the price of a GPU-hour of one type within a factor of twelve", () => {
-    for (const gpuType of GPU_TYPES) {
-      const prices = offers
-        .filter((offer) => offer.gpuType === gpuType && offer.purchase === "on-demand")
-        .map(
-          ({ priceMicroUsdPerHour, resources }) =>
-            usdFromMicroUsd(priceMicroUsdPerHour) / resources.gpuCount,
-        );
-      expect(Math.max(...prices) / Math.min(...prices), gpuType).toBeLessThan(12);
-    }
-  });
+  it.each(catalogRegions("aws"))(
+    "keeps GPU-hours of one type within a factor of 12 in %s",
+    (at) => {
+      for (const gpuType of GPU_TYPES) {
+        const prices = offers
+          .filter(({ region, purchase }) => region === at && purchase === "on-demand")
+          .filter((offer) => offer.gpuType === gpuType)
+          .map(
+            ({ priceMicroUsdPerHour, resources }) =>
+              usdFromMicroUsd(priceMicroUsdPerHour) / resources.gpuCount,
+          );
+        if (prices.length === 0) continue;
+        expect(Math.max(...prices) / Math.min(...prices), gpuType).toBeLessThan(12);
+      }
+    },
+  );
 
   it("counts an offer against the quota of its family, region and market", () => {
     const h100 = offers.find(({ offerId }) => offerId === "aws/us-east-1/*/p5.48xlarge/spot");
@@ -107,7 +118,19 @@ describe("catalogOffers", () => {
     expect(instanceShape("local", "p5.48xlarge")).toBeUndefined();
   });
 
-  it("covers eight regions", () => {
-    expect(catalogRegions("aws")).toHaveLength(8);
+  it("covers every AWS region that has a price for a GPU, but for GovCloud", () => {
+    const regions = catalogRegions("aws");
+    expect(regions).toHaveLength(28);
+    expect(regions.filter((region) => region.startsWith("us-gov"))).toEqual([]);
+    for (const region of regions) {
+      const own = offers.filter((offer) => offer.region === region);
+      expect(own.some(({ gpuType }) => gpuType !== undefined)).toBe(true);
+    }
+  });
+
+  it("has machines without GPUs for functions that ask for none", () => {
+    const plain = offers.filter(({ gpuType }) => gpuType === undefined);
+    const shapes = plain.map(({ resources }) => resources.memoryMiB / (resources.cpuMilli / 1000));
+    expect(new Set(shapes)).toEqual(new Set([2048, 4096, 8192]));
   });
 });

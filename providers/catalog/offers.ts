@@ -14,6 +14,9 @@
  * - Google Cloud: github.com/anycloud-sh/catalog at 62ff0a98 (2026-05-20), gcp/vms.csv; prices of
  *   `n1` types with accelerators are the host's and the accelerators' prices added up.
  * - Google Cloud reclaims: none are published; the worst bucket is the safe guess.
+ * Left out of AWS: arm64 types, parts of GPUs, bare metal, and GovCloud, which has accounts of
+ * its own. Prices that were read from the clouds' own lists go before all of these
+ * (`price-sheet.ts`).
  */
 import {
   microUsdFromUsd,
@@ -25,6 +28,7 @@ import {
 import { PRICES_AMERICAS } from "./aws/prices-americas.ts";
 import { PRICES_ASIA_PACIFIC } from "./aws/prices-asia-pacific.ts";
 import { PRICES_EUROPE } from "./aws/prices-europe.ts";
+import { PRICES_MIDDLE_EAST_AFRICA } from "./aws/prices-middle-east-africa.ts";
 import type { InterruptionBucket, PriceRow } from "./aws/price-row.ts";
 import { AWS_SHAPES } from "./aws/shapes.ts";
 import type { AzurePriceRow } from "./azure/price-row.ts";
@@ -38,6 +42,8 @@ import { PRICES_ASIA_AFRICA } from "./gcp/prices-asia-africa.ts";
 import { PRICES_EUROPE as GCP_PRICES_EUROPE } from "./gcp/prices-europe.ts";
 import type { ZonedPriceRow } from "./gcp/price-row.ts";
 import { GCP_SHAPES } from "./gcp/shapes.ts";
+import type { PricedType } from "./priced-type.ts";
+import { withListedPrices, type PriceSheet } from "./price-sheet.ts";
 import type { InstanceShape } from "./shape.ts";
 
 /** Which part of the catalog is wanted. */
@@ -49,20 +55,12 @@ export interface CatalogQuery {
   readonly emulated: boolean;
   /** Replaces the catalog's boot times, for a cloud that is known to differ. */
   readonly bootMs?: number;
+  /** Prices read from the clouds' lists, at most one sheet a region; those of others are ignored. */
+  readonly sheets?: readonly PriceSheet[];
 }
 
 /** Nodes of one offer that a plan may count on while nothing else is known: an assumption. */
 const UNOBSERVED_NODE_COUNT_MAX = 100;
-
-/** What a price table says of one instance type in one place. */
-interface PricedType {
-  readonly instanceType: string;
-  /** Absent where the cloud picks the zone. */
-  readonly zone?: string;
-  readonly onDemandUsdPerHour: number;
-  /** Absent where the type is not sold on spot. */
-  readonly spot?: { readonly usdPerHour: number; readonly interruptions: InterruptionBucket };
-}
 
 /** The tables of one cloud. */
 interface CloudCatalog {
@@ -78,7 +76,10 @@ const NO_CATALOG: CloudCatalog = { shapes: new Map(), prices: new Map() };
 const CATALOGS: Readonly<Partial<Record<CloudName, CloudCatalog>>> = {
   aws: {
     shapes: AWS_SHAPES,
-    prices: pricesByRegion([PRICES_AMERICAS, PRICES_EUROPE, PRICES_ASIA_PACIFIC], ofAwsRow),
+    prices: pricesByRegion(
+      [PRICES_AMERICAS, PRICES_EUROPE, PRICES_ASIA_PACIFIC, PRICES_MIDDLE_EAST_AFRICA],
+      ofAwsRow,
+    ),
   },
   azure: {
     shapes: AZURE_SHAPES,
@@ -115,11 +116,18 @@ const MONTHLY_RECLAIM_FRACTION: Readonly<Record<InterruptionBucket, number>> = {
  * purchase option), sorted by `offerId`. None for a cloud the catalog does not cover. O(offers).
  */
 export function catalogOffers(query: CatalogQuery): readonly Offer[] {
-  const { prices } = CATALOGS[query.cloud] ?? NO_CATALOG;
-  const wanted = query.regions ?? [...prices.keys()];
+  const { cloud, sheets = [] } = query;
+  const { prices } = CATALOGS[cloud] ?? NO_CATALOG;
+  const isZoned = [...prices.values()].some((rows) => rows.some(({ zone }) => zone !== undefined));
+  const listed = new Map(
+    sheets.filter((sheet) => sheet.cloud === cloud).map((sheet) => [sheet.region, sheet]),
+  );
+  const wanted = query.regions ?? [...prices.keys(), ...listed.keys()];
   return [...new Set(wanted)]
     .flatMap((region) =>
-      (prices.get(region) ?? []).flatMap((priced) => offersOf(query, region, priced)),
+      withListedPrices(prices.get(region) ?? [], listed.get(region), isZoned).flatMap((priced) =>
+        offersOf(query, region, priced),
+      ),
     )
     .sort((a, b) => (a.offerId < b.offerId ? -1 : 1));
 }
@@ -132,6 +140,11 @@ export function catalogRegions(cloud: CloudName): readonly string[] {
 /** The hardware of an instance type; undefined when the catalog does not know it. */
 export function instanceShape(cloud: CloudName, instanceType: string): InstanceShape | undefined {
   return (CATALOGS[cloud] ?? NO_CATALOG).shapes.get(instanceType);
+}
+
+/** The hardware of all instance types that the catalog knows of a cloud, in no set order. */
+export function catalogShapes(cloud: CloudName): readonly InstanceShape[] {
+  return [...(CATALOGS[cloud] ?? NO_CATALOG).shapes.values()];
 }
 
 /** The canonical name of a quota group: all machines of one family, region and market. */
@@ -149,7 +162,7 @@ function offersOf(query: CatalogQuery, region: string, priced: PricedType): read
   const { quotaFamiliesOf = ownFamily } = CATALOGS[cloud] ?? NO_CATALOG;
   const shape = instanceShape(cloud, instanceType);
   if (shape === undefined) return [];
-  const offerAt = (purchase: PurchaseOption, usdPerHour: number, reclaims: number): Offer => {
+  const offerAt = (purchase: PurchaseOption, price: DatedPrice, reclaims: number): Offer => {
     const offer: Omit<Offer, "offerId"> = {
       cloud,
       region,
@@ -158,7 +171,8 @@ function offersOf(query: CatalogQuery, region: string, priced: PricedType): read
       purchase,
       ...(shape.gpuType === undefined ? {} : { gpuType: shape.gpuType }),
       resources: shape.resources,
-      priceMicroUsdPerHour: microUsdFromUsd(usdPerHour),
+      priceMicroUsdPerHour: microUsdFromUsd(price.usdPerHour),
+      ...(price.pricedAtMs === undefined ? {} : { pricedAtMs: price.pricedAtMs }),
       reclaimFractionPerHour: reclaims,
       bootMs: query.bootMs ?? shape.bootMs,
       nodeCountMax: UNOBSERVED_NODE_COUNT_MAX,
@@ -169,10 +183,15 @@ function offersOf(query: CatalogQuery, region: string, priced: PricedType): read
     };
     return { offerId: offerIdOf(offer), ...offer };
   };
-  const onDemand = offerAt("on-demand", onDemandUsdPerHour, 0);
+  const onDemand = offerAt("on-demand", { ...priced, usdPerHour: onDemandUsdPerHour }, 0);
   if (spot === undefined) return [onDemand];
-  const reclaims = reclaimFractionPerHour(spot.interruptions);
-  return [onDemand, offerAt("spot", spot.usdPerHour, reclaims)];
+  return [onDemand, offerAt("spot", spot, reclaimFractionPerHour(spot.interruptions))];
+}
+
+/** A price, and when it was read where it is not a built-in one. */
+interface DatedPrice {
+  readonly usdPerHour: number;
+  readonly pricedAtMs?: number;
 }
 
 /** Hourly rate h of a monthly fraction m under a constant hazard: h = 1 - (1 - m)^(1/730). */

@@ -6,7 +6,7 @@
  */
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
 import { CachedValue } from "../cached-value.ts";
-import { catalogOffers } from "../catalog/index.ts";
+import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
   Interruption,
   Provider,
@@ -47,6 +47,8 @@ export interface GcpProviderOptions {
   /** Such as `projects/P/global/images/family/F`; else `DEFAULT_IMAGE`. */
   readonly image?: string;
   /** Such as `projects/P/global/networks/N`; else `DEFAULT_NETWORK`. */
+  /** Prices read from the cloud's own list, which go before the built-in ones. */
+  readonly sheets?: () => readonly PriceSheet[];
   readonly network?: string;
   readonly timeouts?: Partial<GcpTimeouts>;
   /** Longest wait for an operation of a rent, in ms; 2 min when absent. */
@@ -97,11 +99,12 @@ class GcpProvider implements Provider {
 
   /** The catalog's offers, as far as the quotas of their regions go and are known. */
   async listOffers(): Promise<readonly Offer[]> {
-    const { regions, emulated = false, bootMs } = this.#options;
+    const { regions, emulated = false, bootMs, sheets } = this.#options;
     const offers = catalogOffers({
       cloud: this.cloud,
       regions,
       emulated,
+      ...(sheets === undefined ? {} : { sheets: sheets() }),
       ...(bootMs === undefined ? {} : { bootMs }),
     });
     const limits = await this.#limits.get();

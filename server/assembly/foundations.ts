@@ -17,6 +17,7 @@ import { openRedis } from "../redis/open-redis.ts";
 import type { EventBus } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
+import { recordStorePath } from "../store/store-path.ts";
 import { systemClock } from "../system-clock.ts";
 import type { Closers } from "./closers.ts";
 import { agentsDirOf } from "./leftovers.ts";
@@ -65,7 +66,7 @@ export async function openFoundations(
     endLeftoverAgents(agentsDir, clock),
   ]);
   closers.add("Redis", () => redis.close());
-  const store = openRecordStore(join(dataDir, "records.sqlite"));
+  const store = openRecordStore(recordStorePath(dataDir));
   closers.add("the record store", () => store.close());
   const blobs = openDirectoryBlobStore(join(dataDir, "blobs"), (sha256) => {
     logger.error({ sha256 }, "a blob was damaged and is removed");

@@ -10,6 +10,8 @@ import { startEmulatedCloud } from "../fleet/emulated-cloud.ts";
 import { joinTokenFor } from "../fleet/join-tokens.ts";
 import { LocalNode } from "../fleet/local-node.ts";
 import type { NodeTable } from "../fleet/node-table.ts";
+import { priceFilePath } from "../prices/price-file.ts";
+import { PriceShelf } from "../prices/price-shelf.ts";
 import type { Closers } from "./closers.ts";
 import type { Foundations } from "./foundations.ts";
 
@@ -35,6 +37,12 @@ export async function checkIsolation(config: PlatformConfig): Promise<void> {
   }
 }
 
+/** Enough regions for a choice; each is listed every second. */
+const EMULATED_REGIONS = [
+  ...["us-east-1", "us-east-2", "us-west-2", "ca-central-1"],
+  ...["eu-central-1", "eu-west-2", "eu-north-1", "ap-northeast-1"],
+];
+
 /** The emulated cloud has no limits unless they are set. */
 const UNLIMITED = { burst: 10_000, perSecond: 10_000 };
 
@@ -47,7 +55,7 @@ export async function openProviders(
   foundations: Foundations,
   closers: Closers,
 ): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { clock, clusterId, agentsDir, cacheDir } = foundations;
+  const { clock, clusterId, agentsDir, cacheDir, onError } = foundations;
   if (config.emulatedEc2 !== undefined) {
     const { bootMs } = config.emulatedEc2;
     const isolation = config.localNode?.isolation ?? "gvisor";
@@ -55,7 +63,7 @@ export async function openProviders(
     closers.add("the emulated EC2", () => emulator.close());
     return createProviders({
       aws: {
-        regions: catalogRegions("aws"),
+        regions: EMULATED_REGIONS,
         clusterId,
         clock,
         endpoint: emulator.endpoint,
@@ -69,16 +77,18 @@ export async function openProviders(
   const { awsRegions, azure, gcp } = config;
   const isRenting = awsRegions.length > 0 || azure !== undefined || gcp !== undefined;
   if (isRenting) checkReachable(config);
+  const { sheets } = new PriceShelf({ path: priceFilePath(config.dataDir), clock, onError });
+  const common = { clusterId, clock, sheets };
   return createProviders({
-    ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, clusterId, clock } }),
-    ...(azure === undefined ? {} : { azure: azureOptionsOf(azure, { clusterId, clock }) }),
-    ...(gcp === undefined ? {} : { gcp: { ...gcp, clusterId, clock } }),
+    ...(awsRegions.length === 0 ? {} : { aws: { regions: awsRegions, ...common } }),
+    ...(azure === undefined ? {} : { azure: azureOptionsOf(azure, common) }),
+    ...(gcp === undefined ? {} : { gcp: { ...gcp, ...common } }),
   });
 }
 
 function azureOptionsOf(
   { image, ...azure }: AzureConfig,
-  common: Pick<Foundations, "clusterId" | "clock">,
+  common: Pick<Foundations, "clusterId" | "clock"> & Pick<PriceShelf, "sheets">,
 ) {
   return { ...azure, ...common, ...(image === undefined ? {} : { image: azureImageOf(image) }) };
 }

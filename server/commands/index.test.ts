@@ -11,7 +11,9 @@ function registered(): Command {
 test("the operator's commands are there, each with a description", () => {
   const { commands } = registered();
   const names = commands.map((command) => command.name());
-  expect(names).toEqual([...["up", "down", "agent", "node", "plan", "pool", "cloud", "doctor"]]);
+  expect(names).toEqual([
+    ...["up", "down", "agent", "node", "plan", "pool", "cloud", "catalog", "doctor"],
+  ]);
   for (const command of commands) expect(command.description()).not.toBe("");
 });
 
@@ -20,7 +22,7 @@ test("every listing and report takes --json", () => {
   const all = [...commands, ...commands.flatMap((command) => command.commands)];
   const json = all.filter((command) => command.options.some(({ long }) => long === "--json"));
   expect(json.map((command) => command.name()).sort()).toEqual([
-    ...["check", "cordon", "doctor", "down", "drain", "events", "list", "list", "plan"],
-    ...["release", "status", "uncordon", "up"],
+    ...["check", "cordon", "doctor", "down", "drain", "events", "list", "list", "list", "plan"],
+    ...["refresh", "release", "show", "status", "uncordon", "up"],
   ]);
 });

@@ -4,11 +4,12 @@
  * Declared here and loaded only when used, so that `flotilla --help` reads none of it.
  */
 import type { Command } from "commander";
+import type { ListOptions, RefreshCommandOptions, ShowOptions } from "./catalog/options.ts";
 import type { UpOptions } from "./flags.ts";
 import type { PlanOptions } from "./plan/options.ts";
 import { registerPoolCommands } from "./pool/register.ts";
 
-/** Adds `up`, `down`, `agent`, `node`, `plan`, `pool`, `cloud` and `doctor`. */
+/** Adds `up`, `down`, `agent`, `node`, `plan`, `pool`, `cloud`, `catalog` and `doctor`. */
 export function registerOperatorCommands(program: Command): void {
   registerUp(program);
   program
@@ -31,6 +32,7 @@ export function registerOperatorCommands(program: Command): void {
   registerNodeList(program);
   registerPlan(program);
   registerPoolCommands(program);
+  registerCatalog(program);
   program
     .command("doctor")
     .description("check what this machine has and say how to mend the rest")
@@ -107,6 +109,51 @@ function registerPlan(program: Command): void {
     .action(async (options: PlanOptions) => {
       const { runPlan } = await import("./plan.ts");
       await runPlan(options);
+    });
+}
+
+const REFRESH_HELP = `
+Reads: the EC2 price list of each region and the Spot Advisor; Google Cloud's SKUs, which need an
+API key in FLOTILLA_GCP_PRICE_KEY; Azure's retail prices. Mirrors are named in
+FLOTILLA_AWS_PRICE_URL, FLOTILLA_AWS_SPOT_URL, FLOTILLA_GCP_PRICE_URL and FLOTILLA_AZURE_PRICE_URL.
+AWS has a list of hundreds of megabytes a region: without --region, those of FLOTILLA_AWS_REGIONS
+are read, or else all. docs/prices.md says more.
+
+Exit codes: 0 all was read, 1 a part was not (its last prices stay in force), 2 wrong options,
+4 no list has what was asked for, 6 nothing was read, 130 interrupted (nothing is changed).`;
+
+function registerCatalog(program: Command): void {
+  const catalog = program
+    .command("catalog")
+    .description("look at offers and their prices, and read prices from the clouds");
+  const place = (command: Command): Command =>
+    command
+      .option("--cloud <name>", "aws, gcp or azure (repeatable; default: all)", listed)
+      .option("--region <name>", "a region (repeatable; default: all)", listed)
+      .option("--data <dir>", "data folder with the prices that were read")
+      .option("--json", "print one JSON object");
+  place(catalog.command("list"))
+    .description("list offers with the price in force and where it comes from")
+    .option("--gpu <type>", "offers with this GPU; none: without GPUs")
+    .action(async (options: ListOptions) => {
+      const { runCatalogList } = await import("./catalog/list.ts");
+      await runCatalogList(options);
+    });
+  place(catalog.command("show <machine>"))
+    .description("show an instance type or offer: built-in, read and observed figures")
+    .action(async (machine: string, options: ShowOptions) => {
+      const { runCatalogShow } = await import("./catalog/show.ts");
+      await runCatalogShow(machine, options);
+    });
+  place(catalog.command("refresh"))
+    .description("read prices from the clouds' public lists")
+    .option("--out <file>", "keep prices in this file instead of the data folder")
+    .option("--dry-run", "show what would change and write nothing")
+    .option("--accept-jumps", "take prices that changed more than 5 times")
+    .addHelpText("after", REFRESH_HELP)
+    .action(async (options: RefreshCommandOptions) => {
+      const { runCatalogRefresh } = await import("./catalog/refresh.ts");
+      await runCatalogRefresh(options);
     });
 }
 

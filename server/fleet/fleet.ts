@@ -22,6 +22,7 @@ import { ContainerTable } from "./container-table.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
+import { OfferWatch } from "./observed/offer-watch.ts";
 import { Placing } from "./placing.ts";
 import { Planner } from "./planner.ts";
 import type { Leadership } from "./leadership.ts";
@@ -72,6 +73,7 @@ export class Fleet {
   readonly #placing: Placing;
   readonly #capacity: Capacity;
   readonly #market: Market;
+  readonly #watch: OfferWatch;
   readonly #pool: PoolKeeper;
   readonly #planner: Planner;
   readonly #place: Round;
@@ -87,7 +89,8 @@ export class Fleet {
     const containers = this.#containers;
     this.nodes = new NodeTable(store.nodes);
     this.#planner = new Planner(onError);
-    this.#market = new Market({ providers, clock, onError });
+    this.#watch = new OfferWatch({ records: store.offers, clock });
+    this.#market = new Market({ providers, clock, observed: this.#watch.observed, onError });
     const round = (doing: string, everyMs: number, step: () => Promise<void>): Round =>
       new Round({ clock, doing, everyMs, step, onError });
     this.#place = round("placing containers", TICK_MS, () => this.#placeStep());
@@ -147,6 +150,7 @@ export class Fleet {
   /** Reads the nodes of an earlier run; from then on agents may connect. */
   async open(): Promise<void> {
     await this.nodes.load(this.#options.clock.nowMs());
+    await this.#watch.load(this.nodes.all().map(({ stored }) => stored.node));
   }
 
   /** Begins to place containers and to rent machines. */
@@ -206,6 +210,7 @@ export class Fleet {
     await Promise.all([this.#place.close(), this.#provision.close(), this.#maintain.close()]);
     await this.#flushUse();
     await this.#pool.close();
+    await this.#watch.flush();
     this.hub.close();
     await this.#planner.close();
   }
@@ -223,6 +228,7 @@ export class Fleet {
       onUsable: () => this.#place.kick(),
       onDraining: () => this.#place.kick(),
       onMarketChanged: () => this.#capacity.replan(),
+      onPoolEvent: (event) => this.#watch.note(event),
     });
   }
 
@@ -267,6 +273,7 @@ export class Fleet {
     const nowMs = clock.nowMs();
     this.#nodeDesk.noteSilence((nodeId) => this.hub.link(nodeId), policy.pool.heartbeatTimeoutMs);
     await this.#flushUse();
+    await this.#watch.tick();
     this.#measure();
     if (nowMs - this.#renewedAtMs >= RENEW_MS) {
       this.#renewedAtMs = nowMs;

@@ -5,6 +5,8 @@ import type { Provider } from "../../providers/index.ts";
 export interface MarketOptions {
   readonly providers: ReadonlyMap<CloudName, Provider>;
   readonly clock: Clock;
+  /** Offers by what was seen of them. */
+  readonly observed: (offers: readonly Offer[]) => readonly Offer[];
   readonly onError: (error: unknown, doing: string) => void;
 }
 
@@ -25,11 +27,14 @@ export class Market {
     this.#options = options;
   }
 
-  /** Offers of all clouds, each at most a minute old unless its cloud fails to answer. */
+  /**
+   * Offers of all clouds, each at most a minute old unless its cloud fails to answer, with the
+   * boot times, launch failures and reclaims that were seen.
+   */
   async offers(): Promise<readonly Offer[]> {
-    const { providers } = this.#options;
+    const { providers, observed } = this.#options;
     const lists = await Promise.all([...providers.values()].map((one) => this.#offersOf(one)));
-    return lists.flat();
+    return observed(lists.flat());
   }
 
   async #offersOf(provider: Provider): Promise<readonly Offer[]> {

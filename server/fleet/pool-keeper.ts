@@ -7,6 +7,7 @@ import {
   PoolController,
   type Order,
   type OrderOutcome,
+  type PoolEvent,
   type PoolFacts,
   type PoolTick,
   type DesiredLine,
@@ -25,6 +26,8 @@ export interface PoolKeeperOptions
   readonly store: Pick<RecordStore, "nodes" | "poolEvents">;
   readonly nodes: NodeTable;
   readonly leadership: Leadership;
+  /** Hears what happens to nodes before anybody else; must not throw. */
+  readonly onPoolEvent: (event: PoolEvent) => void;
   readonly onError: (error: unknown, doing: string) => void;
 }
 
@@ -41,10 +44,14 @@ export class PoolKeeper {
   constructor(options: PoolKeeperOptions) {
     this.#options = options;
     const { nodes, store, clock } = options;
+    const listen = listenToPool({ ...options, onEvent: (event) => this.#told.push(event) });
     this.#controller = new PoolController({
       ...options,
       ledger: poolLedgerOf(nodes, store.nodes, { clock, fence: () => this.#fence }),
-      onEvent: listenToPool({ ...options, onEvent: (event) => this.#told.push(event) }),
+      onEvent: (event) => {
+        options.onPoolEvent(event);
+        listen(event);
+      },
     });
   }
 

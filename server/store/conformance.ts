@@ -9,6 +9,7 @@ import { testArrivals } from "./conformance/arrivals.ts";
 import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
 import { testNodes, testPlans } from "./conformance/nodes.ts";
+import { testOffers } from "./conformance/offers.ts";
 import { testFences, testPoolEvents } from "./conformance/pool.ts";
 import { testRegistry } from "./conformance/registry.ts";
 import { testResults } from "./conformance/results.ts";
@@ -55,5 +56,6 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("plans", () => testPlans(open));
     describe("pool events", () => testPoolEvents(open));
     describe("fences", () => testFences(open));
+    describe("offers", () => testOffers(open));
   });
 }

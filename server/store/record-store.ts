@@ -15,6 +15,7 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
+import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
 
 export interface RecordStore {
@@ -27,6 +28,7 @@ export interface RecordStore {
   readonly plans: PlanLog;
   readonly poolEvents: PoolEventLog;
   readonly fences: FenceStore;
+  readonly offers: OfferRecords;
   close(): Promise<void>;
 }
 
@@ -366,4 +368,14 @@ export interface StoredPlan {
 export interface PlanLog {
   append(plan: StoredPlan): Promise<void>;
   latest(): Promise<StoredPlan | undefined>;
+}
+
+// ---------------------------------------------------------------- offers
+
+/** What was seen of offers: launches, boots, reclaims. */
+export interface OfferRecords {
+  /** Inserts or replaces by key: all of the records, or none. */
+  put(records: readonly OfferRecord[]): Promise<void>;
+  /** All records, by key in ascending order. */
+  list(): Promise<readonly OfferRecord[]>;
 }

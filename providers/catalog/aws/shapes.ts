@@ -41,6 +41,7 @@ const FAMILIES: readonly Family[] = [
   },
   { name: "p4de", gpuType: "A100-80GB", quotaFamily: "P", sizes: [["24xlarge", 8, 96, 1152]] },
   { name: "p4d", gpuType: "A100-40GB", quotaFamily: "P", sizes: [["24xlarge", 8, 96, 1152]] },
+  { name: "p3dn", gpuType: "V100", quotaFamily: "P", sizes: [["24xlarge", 8, 96, 768]] },
   {
     name: "p3",
     gpuType: "V100",
@@ -79,6 +80,15 @@ const FAMILIES: readonly Family[] = [
       ["48xlarge", 8, 192, 1536],
     ],
   },
+  {
+    name: "gr6",
+    gpuType: "L4",
+    quotaFamily: "G",
+    sizes: [
+      ["4xlarge", 1, 16, 128],
+      ["8xlarge", 1, 32, 256],
+    ],
+  },
   { name: "g6", gpuType: "L4", quotaFamily: "G", sizes: smallGpuSizes(8) },
   { name: "g5", gpuType: "A10", quotaFamily: "G", sizes: smallGpuSizes(8) },
   { name: "g4dn", gpuType: "T4", quotaFamily: "G", sizes: smallGpuSizes(4) },
@@ -99,6 +109,7 @@ const FAMILIES: readonly Family[] = [
       ["8xlarge", 0, 32, 64],
     ],
   },
+  { name: "r7i", quotaFamily: "Standard", sizes: [["4xlarge", 0, 16, 128]] },
 ];
 
 /** The shapes of all AWS instance types that the catalog knows, by instance type. */

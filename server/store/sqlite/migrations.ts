@@ -149,4 +149,6 @@ export const MIGRATIONS: readonly string[] = [
     token INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  // JSON of what was seen of each offer.
+  "CREATE TABLE offer_records (offer_key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;",
 ];

@@ -4,6 +4,7 @@ import { SqliteArrivals } from "./sqlite-arrivals.ts";
 import { SqliteFences } from "./sqlite-fences.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
+import { SqliteOffers } from "./sqlite-offers.ts";
 import { SqlitePoolEvents } from "./sqlite-pool-events.ts";
 import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
@@ -27,6 +28,7 @@ export function openRecordStore(path: string): RecordStore {
     plans: new SqlitePlans(db),
     poolEvents: new SqlitePoolEvents(db),
     fences: new SqliteFences(db),
+    offers: new SqliteOffers(db),
     close: () => {
       db.close();
       return Promise.resolve();
