@@ -188,6 +188,25 @@ describe("a download", () => {
     expect(JSON.stringify([error.message, error.details])).not.toContain("hush");
   });
 
+  it("lets a bug of the reader through as it is, at once", async () => {
+    const url = await serve(() => ({ body: JSON_BODY }));
+    const bug = new RangeError("a bug");
+    const all = downloads(createHastyClock(NOW_MS));
+    const reading = all.get({ url, what: "a list" }, () => Promise.reject(bug));
+    await expect(reading).rejects.toBe(bug);
+    expect(server?.asked).toHaveLength(1);
+  });
+
+  it("says that nobody listens, after four tries", async () => {
+    const url = await serve(() => ({}));
+    await server?.close();
+    const clock = createHastyClock(NOW_MS);
+    const error = await failure(downloads(clock).json({ url, what: "a list" }));
+    expect(error).toMatchObject({ code: "unavailable", retryable: true });
+    expect(error.message).toContain("ECONNREFUSED");
+    expect(clock.pausesMs).toHaveLength(3);
+  });
+
   it("lets an error that no second try can mend through as it is", async () => {
     const url = await serve(() => ({ body: JSON_BODY }));
     const own = new PlatformError("no", { code: "unavailable", retryable: false });

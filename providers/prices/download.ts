@@ -66,7 +66,7 @@ export class Downloads {
    * cut off.
    *
    * @throws PlatformError that says what was asked for and what to do; what `read` throws
-   *   itself, if that is a `PlatformError` that cannot work later.
+   *   itself, unless that is a `PlatformError` that can work later.
    */
   async get<T>(request: DownloadRequest, read: (bytes: Bytes) => Promise<T>): Promise<T> {
     const { attemptCountMax = ATTEMPT_COUNT_MAX, clock, signal } = this.#options;
@@ -235,8 +235,14 @@ class RefusedAnswer extends Error {
 function failureOf(error: unknown, request: DownloadRequest): Failure {
   if (error instanceof RefusedAnswer) return error.failure;
   if (error instanceof PlatformError) return { error };
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  return { error: unavailable(request, messageOf(cause), error) };
+  if (!isFromOutside(error)) throw error;
+  return { error: unavailable(request, messageOf(error.cause ?? error), error) };
+}
+
+/** Failed connections come with a cause, broken gzip with a code; anything else is a bug. */
+function isFromOutside(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  return error.cause !== undefined || ("code" in error && typeof error.code === "string");
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
