@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
-import { catalogRegions, type Provider } from "../../providers/index.ts";
+import type { Provider } from "../../providers/index.ts";
 import { azureImageOf, createProviders } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
 import type { AzureConfig, PlatformConfig } from "../config.ts";

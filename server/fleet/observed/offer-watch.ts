@@ -95,6 +95,7 @@ export class OfferWatch {
         this.#registered(node, atMs);
         return;
       case "healthy":
+      case "cordoned":
         return;
       case "draining":
       case "releasing":
