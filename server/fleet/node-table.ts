@@ -34,9 +34,10 @@ export class NodeTable {
 
   /** Takes over the open nodes of the ledger: of an earlier run, or of another replica. */
   async load(nowMs: number): Promise<void> {
+    const known = [...this.#nodes.keys()];
     const open = await this.#ledger.listOpen();
     const openIds = new Set(open.map(({ node }) => node.nodeId));
-    for (const nodeId of this.#nodes.keys()) if (!openIds.has(nodeId)) this.#nodes.delete(nodeId);
+    for (const nodeId of known) if (!openIds.has(nodeId)) this.#nodes.delete(nodeId);
     for (const stored of open) this.#mirror(stored, nowMs);
   }
 
