@@ -10,6 +10,7 @@ import type { AddressInfo } from "node:net";
 import { emitWarning } from "node:process";
 import { assert, createRng, MS_PER_HOUR, type Clock } from "../../../core/index.ts";
 import { catalogRegions } from "../../catalog/index.ts";
+import type { MachineLauncher } from "../shared/machine-launcher.ts";
 import { Capacity } from "./capacity.ts";
 import { answerControl, CONTROL_PREFIX } from "./control-endpoint.ts";
 import { controlsOf, type ControlledState, type Ec2EmulatorControls } from "./controls.ts";
@@ -18,7 +19,6 @@ import { FaultBoard } from "./faults.ts";
 import { EmulatedFleet } from "./fleet.ts";
 import { headerOf, readBody, send } from "./http.ts";
 import { Journal } from "./journal.ts";
-import type { InstanceLauncher } from "./launcher.ts";
 import { METADATA_PREFIX, MetadataEndpoint } from "./metadata-endpoint.ts";
 import { answerQuery } from "./query-endpoint.ts";
 import { RateLimits } from "./rate-limits.ts";
@@ -29,7 +29,7 @@ import type { EmulatorSettings } from "./world.ts";
 export interface Ec2EmulatorOptions {
   readonly clock: Clock;
   /** Starts what stands for an instance; absent makes all instances phantoms. */
-  readonly launcher?: InstanceLauncher;
+  readonly launcher?: MachineLauncher;
   /** Delays that differ from the defaults: none, and an hour of listing terminated instances. */
   readonly settings?: Partial<EmulatorSettings>;
   /** Absent means the regions of the built-in catalog. */
