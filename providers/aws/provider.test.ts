@@ -65,7 +65,7 @@ testProvider("aws over the EC2 emulator", async () => {
     breakNextListing: async () =>
       emulator.injectFault({
         action: "DescribeInstances",
-        region: "us-east-1",
+        place: "us-east-1",
         when: "before",
         effect: { kind: "error", code: "InternalError", status: 500 },
         times: TRIES,
@@ -201,7 +201,7 @@ describe("createAwsProvider", () => {
     ] as const) {
       emulator.injectFault({
         action: "DescribeInstances",
-        region: "us-east-1",
+        place: "us-east-1",
         when: "before",
         skipCount: 1,
         effect,
