@@ -24,7 +24,7 @@ import { createScreen } from "./quickstart/screen.ts";
 import { sweep } from "./platform/sweep.ts";
 
 const EXAMPLE = "examples/square.ts";
-const UP_ARGUMENTS = ["--port", "0", "--emulated-clouds", "--emulated-boot-ms", "1500"];
+const UP_ARGUMENTS = ["--port", "0", "--emulated-clouds=aws", "--emulated-boot-ms", "1500"];
 const MAP_INPUTS = 10_000;
 const WARM_CALLS = 20;
 const WARM_UP_CALLS = 3;

@@ -15,8 +15,8 @@ export interface PlatformConfig {
   readonly policy: Policy;
   /** The node agent for this machine; absent means none. */
   readonly localNode?: LocalNodeConfig;
-  /** An emulated EC2 whose instances are agents on this machine; absent means none. */
-  readonly emulatedEc2?: EmulatedEc2Config;
+  /** Emulated clouds, and then no real ones; absent means none. */
+  readonly emulatedClouds?: EmulatedCloudsConfig;
   /** Rent from the real AWS with the machine's own credentials. */
   readonly awsRegions: readonly string[];
   /** Rent from the real Azure with the machine's own credentials; absent means none. */
@@ -56,8 +56,14 @@ export interface AzureConfig {
   readonly publicAddresses: boolean;
 }
 
-export interface EmulatedEc2Config {
-  /** From an accepted launch to the instance's agent starting. */
+/** Clouds that can be emulated, their machines being agents on this machine. */
+export const EMULATED_CLOUDS = ["aws", "gcp", "azure"] as const;
+export type EmulatedCloud = (typeof EMULATED_CLOUDS)[number];
+
+export interface EmulatedCloudsConfig {
+  /** At least one, each once. */
+  readonly clouds: readonly EmulatedCloud[];
+  /** From an accepted launch to the machine's agent starting. */
   readonly bootMs: number;
 }
 

@@ -30,11 +30,29 @@ test("a data folder may be relative, and stands in FLOTILLA_HOME by default", ()
   expect(loadConfig({}, { FLOTILLA_HOME: "/h" }).dataDir).toBe("/h/data");
 });
 
-test("emulated clouds boot after what was said", () => {
-  expect(loadConfig({}, {}).emulatedEc2).toBeUndefined();
-  expect(loadConfig({ emulatedClouds: true }, {}).emulatedEc2).toEqual({ bootMs: 3_000 });
-  const flags = { emulatedClouds: true, emulatedBootMs: 0 };
-  expect(loadConfig(flags, {}).emulatedEc2).toEqual({ bootMs: 0 });
+test("emulated clouds are all of them or those that are named, each once", () => {
+  const cloudsIn = (flags: ConfigFlags, env: Record<string, string>) =>
+    loadConfig(flags, env).emulatedClouds?.clouds;
+  const all = ["aws", "gcp", "azure"];
+  expect(cloudsIn({}, {})).toBeUndefined();
+  expect(cloudsIn({ emulatedClouds: "on" }, {})).toEqual(all);
+  expect(cloudsIn({ emulatedClouds: "azure, AWS,aws" }, {})).toEqual(["aws", "azure"]);
+  expect(cloudsIn({}, { FLOTILLA_EMULATED_CLOUDS: "gcp" })).toEqual(["gcp"]);
+  expect(cloudsIn({}, { FLOTILLA_EMULATED_CLOUDS: "off" })).toBeUndefined();
+  expect(cloudsIn({ emulatedClouds: "gcp" }, { FLOTILLA_EMULATED_CLOUDS: "aws" })).toEqual(["gcp"]);
+});
+
+test("emulated clouds boot after what was said, which on the command line asks for them", () => {
+  const bootMs = (flags: ConfigFlags, env: Record<string, string> = {}) =>
+    loadConfig(flags, env).emulatedClouds?.bootMs;
+  expect(bootMs({ emulatedClouds: "on" })).toBe(3_000);
+  expect(bootMs({ emulatedBootMs: 0 })).toBe(0);
+  expect(bootMs({}, { FLOTILLA_EMULATED_BOOT_MS: "5" })).toBeUndefined();
+  const env = { FLOTILLA_EMULATED_CLOUDS: "gcp" };
+  expect(loadConfig({ emulatedBootMs: 7 }, env).emulatedClouds).toEqual({
+    clouds: ["gcp"],
+    bootMs: 7,
+  });
 });
 
 test("no isolation must be asked for; no local node may be", () => {
@@ -96,7 +114,11 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{}, { FLOTILLA_GCP_REGIONS: "us-central1" }, /needs FLOTILLA_GCP_PROJECT/],
   [{}, { FLOTILLA_GCP_PROJECT: "My Project" }, /^FLOTILLA_GCP_PROJECT takes the id of a project/],
   [{}, { FLOTILLA_PUBLIC_URL: "flotilla.example.com" }, /^FLOTILLA_PUBLIC_URL takes a URL/],
-  [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on or off/],
+  [{}, { FLOTILLA_EMULATED_CLOUDS: "maybe" }, /^FLOTILLA_EMULATED_CLOUDS takes on, off, or a list/],
+  [{}, { FLOTILLA_EMULATED_CLOUDS: "aws,gpc" }, /of aws, gcp and azure \(did you mean gcp\?\)/],
+  [{}, { FLOTILLA_EMULATED_CLOUDS: "onn" }, /\(did you mean on\?\)/],
+  [{ emulatedClouds: "azur" }, {}, /^--emulated-clouds takes .*mean azure\?\), not "azur"$/],
+  [{ emulatedClouds: "aws," }, {}, /^--emulated-clouds takes on, off, or a list/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
   [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],
 ])("%j with %j is refused by name", (flags, env, message) => {

@@ -17,7 +17,12 @@ import {
   type Policy,
 } from "../core/index.ts";
 import { nearestWord } from "./apps/nearest-word.ts";
-import type { PlatformConfig, PriceSources } from "./config.ts";
+import {
+  EMULATED_CLOUDS,
+  type EmulatedCloud,
+  type PlatformConfig,
+  type PriceSources,
+} from "./config.ts";
 import { parsePolicy } from "./policy/parse-policy.ts";
 
 export const DEFAULT_PORT = 7070;
@@ -39,7 +44,8 @@ export interface ConfigFlags {
   /** Path of a YAML policy. */
   readonly policyFile?: string;
   readonly logLevel?: string;
-  readonly emulatedClouds?: boolean;
+  /** `on`, `off` or a list such as `aws,gcp`. */
+  readonly emulatedClouds?: string;
   readonly emulatedBootMs?: number;
   /** Such as `H100:8`. */
   readonly localGpus?: string;
@@ -59,12 +65,6 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   const settings = new Settings(flags, env);
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
   const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
-  const bootMs = settings.read(
-    "emulatedBootMs",
-    "FLOTILLA_EMULATED_BOOT_MS",
-    wholeNumber(0, EMULATED_BOOT_MS_MAX),
-  );
-  const isEmulated = settings.read("emulatedClouds", "FLOTILLA_EMULATED_CLOUDS", onOrOff) ?? false;
   const localNode = localNodeOf(settings);
   return {
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
@@ -74,7 +74,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...(redisUrl === undefined ? {} : { redisUrl }),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
-    ...(isEmulated ? { emulatedEc2: { bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } } : {}),
+    ...emulatedCloudsOf(settings, flags),
     ...cloudsOf(settings),
     priceSources: priceSourcesOf(settings),
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
@@ -105,6 +105,23 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
     isolation: isUnisolated ? "process" : "gvisor",
     ...(emulatedGpus === undefined ? {} : { emulatedGpus }),
   };
+}
+
+/** None unless they are asked for; who says on the command line how they boot wants them all. */
+function emulatedCloudsOf(
+  settings: Settings,
+  { emulatedBootMs }: ConfigFlags,
+): Pick<PlatformConfig, "emulatedClouds"> {
+  const bootMs = settings.read(
+    "emulatedBootMs",
+    "FLOTILLA_EMULATED_BOOT_MS",
+    wholeNumber(0, EMULATED_BOOT_MS_MAX),
+  );
+  const clouds =
+    settings.read("emulatedClouds", "FLOTILLA_EMULATED_CLOUDS", emulatedCloudList) ??
+    (emulatedBootMs === undefined ? [] : EMULATED_CLOUDS);
+  if (clouds.length === 0) return {};
+  return { emulatedClouds: { clouds, bootMs: bootMs ?? DEFAULT_EMULATED_BOOT_MS } };
 }
 
 /** The clouds to rent from; none unless their regions are named. */
@@ -288,6 +305,20 @@ function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {
     }
     return { value };
   };
+}
+
+/** All, none, or those named, in the order in which they are started. */
+function emulatedCloudList(text: string): ReturnType<Parse<readonly EmulatedCloud[]>> {
+  const isAll = onOrOff(text);
+  if ("value" in isAll) return { value: isAll.value ? EMULATED_CLOUDS : [] };
+  const words = text.split(",").map((word) => word.trim().toLowerCase());
+  const isKnown = (word: string): boolean => EMULATED_CLOUDS.some((cloud) => cloud === word);
+  const wrong = words.find((word) => !isKnown(word));
+  if (wrong === undefined) return { value: EMULATED_CLOUDS.filter((one) => words.includes(one)) };
+  const near = nearestWord(wrong, [...EMULATED_CLOUDS, "on", "off"]);
+  const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
+  const list = "a list with commas of aws, gcp and azure";
+  return { expects: `on, off, or ${list}${hint}` };
 }
 
 function region(text: string): ReturnType<Parse<string>> {

@@ -16,8 +16,9 @@ import {
   DEFAULT_WORKSPACE,
   checkIsolation,
   closeOwnNodes,
-  openProviders,
+  openClouds,
   startLocalNode,
+  type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
 import { createToken } from "./auth/tokens.ts";
@@ -40,6 +41,8 @@ export interface Platform {
   readonly url: string;
   /** A token with which its owner can do everything. */
   readonly adminToken: string;
+  /** Endpoints of its emulated clouds; their controls are under `/_emulator/` there. */
+  readonly emulatorUrls: EmulatorUrls;
   /** Stops everything in order; calls that are not finished stay in the ledger. */
   close(): Promise<void>;
 }
@@ -74,7 +77,7 @@ interface Workshop {
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
   const { store, blobs, events, clock, ids, metrics } = foundations;
-  const whole: Whole = { serverUrl: "", agentFiles: new AgentFiles() };
+  const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const calls = new CallDesk({
     ...foundations,
     openQueue: (functionId) => openQueue(foundations, functionId),
@@ -137,7 +140,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
   await startLocalNode(config, foundations, { nodes, serverUrl, closers });
   fleet.start();
-  return { url: serverUrl, adminToken, close: () => closers.close() };
+  const { emulatorUrls } = whole;
+  return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
@@ -168,6 +172,7 @@ async function listen(
 /** What is known only once everything is built. */
 interface Whole {
   serverUrl: string;
+  emulatorUrls: EmulatorUrls;
   readonly agentFiles: AgentFiles;
   upkeep?: Upkeep;
 }
@@ -179,7 +184,8 @@ async function createFleet(
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
-  const providers = await openProviders(config, foundations, closers);
+  const { providers, emulatorUrls } = await openClouds(config, foundations, closers);
+  whole.emulatorUrls = emulatorUrls;
   if (providers.size > 0) prepareFiles(whole.agentFiles, foundations);
   return new Fleet({
     ...foundations,
@@ -188,7 +194,7 @@ async function createFleet(
     policy,
     rng: createRng(foundations.clusterId),
     version: VERSION,
-    listEveryMs: config.emulatedEc2 === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
+    listEveryMs: config.emulatedClouds === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
     workspaceId: DEFAULT_WORKSPACE,
     leadership: openLeadership(config, workshop),
     userDataFor: async (clientToken, { offers }) =>

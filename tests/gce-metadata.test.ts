@@ -35,7 +35,7 @@ afterEach(async () => {
   await emulator.close();
 });
 
-it("a machine of a batch can say which it is, and hears 30 s before its end that it is taken", async () => {
+it("S24: a machine of a batch can say which it is, and hears 30 s before its end that it is taken", async () => {
   const offers = (await provider.listOffers()).filter(({ purchase }) => purchase === "spot");
   const { rented } = await provider.rent({
     offers: offers.slice(0, 1),

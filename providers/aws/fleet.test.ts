@@ -94,7 +94,7 @@ describe("a batch on EC2", () => {
     });
   });
 
-  it("tags every machine at its creation with cluster, batch and the request's own tags", async () => {
+  it("S22: tags every machine when it is made, and no later call writes tags", async () => {
     await provider.rent(request());
     for (const { tags } of emulator.instances()) {
       expect(tags).toMatchObject({
@@ -104,6 +104,7 @@ describe("a batch on EC2", () => {
       });
     }
     expect((await provider.listNodes())[0]).toMatchObject({ clientToken: "token-1" });
+    expect(emulator.journal().map(({ action }) => action)).not.toContain("CreateTags");
   });
 
   it("needs at most a tenth of the calls that single launches would", async () => {

@@ -37,7 +37,7 @@ test("an account that may rent passes the dry run in each region, and nothing is
 test("one that may not is told EC2's reason", async () => {
   emulator.injectFault({
     action: "RunInstances",
-    region: "us-west-2",
+    place: "us-west-2",
     when: "before",
     effect: { kind: "error", code: "UnauthorizedOperation", status: 403 },
     times: 1,

@@ -66,7 +66,7 @@ testProvider("aws over the EC2 emulator", async () => {
     breakNextListing: async () =>
       emulator.injectFault({
         action: "DescribeInstances",
-        region: "us-east-1",
+        place: "us-east-1",
         when: "before",
         effect: { kind: "error", code: "InternalError", status: 500 },
         times: TRIES,
@@ -161,7 +161,7 @@ describe("createAwsProvider", () => {
     expect(emulator.instances()).toMatchObject([{ region: "us-west-2", market: "spot" }]);
   });
 
-  it("heals a lost reply inside one rent: the SDK repeats it under the same token", async () => {
+  it("S3: heals a lost reply inside one rent: the SDK repeats it under the same token", async () => {
     emulator.injectFault({ action: "RunInstances", when: "after", effect: { kind: "reset" } });
     await rented(h100);
     expect(emulator.instances()).toHaveLength(1);
@@ -172,15 +172,15 @@ describe("createAwsProvider", () => {
     ]);
   });
 
-  it("adopts its instance when the same token is sent with other user data", async () => {
+  it("S4: adopts its instance when the same token is sent with other user data", async () => {
     const first = await rented(h100);
     const again = await provider.rent({ ...request(h100), userData: "other" });
     expect(again.rented).toMatchObject([{ nodeId: "no_1", providerNodeId: first }]);
     expect(emulator.instances()).toHaveLength(1);
   });
 
-  it("says timed_out when EC2 never answers, at the deadline it was given", async () => {
-    const hang = { region: "us-east-1", when: "before", effect: { kind: "hang" } } as const;
+  it("S30: says timed_out when EC2 never answers, at the deadline it was given", async () => {
+    const hang = { place: "us-east-1", when: "before", effect: { kind: "hang" } } as const;
     const expected = { name: "PlatformError", code: "timed_out", retryable: true };
     const asking = {
       readMs: () => provider.listNodes(),
@@ -198,7 +198,7 @@ describe("createAwsProvider", () => {
     }
   });
 
-  it("says unavailable when a proxy answers 200 with a page, for lists and for rents", async () => {
+  it("S16: says unavailable when a proxy answers 200 with a page, for lists and for rents", async () => {
     await rented(h100);
     const page = { kind: "body", status: 200, contentType: "text/html" } as const;
     for (const body of ["<html><body>Sign in</body></html>", "not even markup", "<p>open", ""]) {
@@ -215,7 +215,7 @@ describe("createAwsProvider", () => {
     expect(await provider.listNodes()).toHaveLength(1);
   });
 
-  it("lists all pages, and throws rather than give some when a later one fails", async () => {
+  it("S16: lists all pages, and throws rather than give some when a later one fails", async () => {
     await launchMany(emulator, 1_200);
     const nodes = await provider.listNodes();
     expect(new Set(nodes.map(({ providerNodeId }) => providerNodeId)).size).toBe(1_200);
@@ -225,7 +225,7 @@ describe("createAwsProvider", () => {
     ] as const) {
       emulator.injectFault({
         action: "DescribeInstances",
-        region: "us-east-1",
+        place: "us-east-1",
         when: "before",
         skipCount: 1,
         effect,
@@ -243,7 +243,7 @@ describe("createAwsProvider", () => {
     expect(emulator.instances().every(({ state }) => state === "terminated")).toBe(true);
   });
 
-  it("sees nothing of other clusters in the account and does not touch it", async () => {
+  it("S18: sees nothing of other clusters in the account and does not touch it", async () => {
     const other = await createAwsProvider({
       regions: ["us-east-1"],
       clusterId: "cluster-2",
@@ -266,6 +266,31 @@ describe("createAwsProvider", () => {
     );
   });
 
+  it("S31: knows a machine by its region and its id, not by the id alone", async () => {
+    const id = await rented(h100);
+    const [, instanceId = ""] = id.split("/");
+    await provider.release([`us-west-2/${instanceId}`]);
+    await clock.advance(0);
+    expect(await provider.listNodes()).toMatchObject([{ providerNodeId: id, state: "booting" }]);
+  });
+
+  it("S31: does not take a successor for the machine that had its node's id before", async () => {
+    const first = await rented(h100);
+    await provider.release([first]);
+    await clock.advance(0);
+    const { rented: again } = await provider.rent({ ...request(h100), clientToken: "token-2" });
+    const second = again[0]?.providerNodeId ?? "";
+    expect(second).not.toBe(first);
+    await provider.release([first]);
+    await clock.advance(0);
+    expect(await provider.listNodes()).toMatchObject(
+      [
+        { providerNodeId: first, state: "terminated" },
+        { providerNodeId: second, state: "booting" },
+      ].sort((one, other) => (one.providerNodeId < other.providerNodeId ? -1 : 1)),
+    );
+  });
+
   it("does not pretend to release a machine of a region it does not serve", async () => {
     const id = await rented(h100);
     await expect(provider.release(["eu-north-1/i-0123456789abcdef0", id])).rejects.toMatchObject({
@@ -274,7 +299,7 @@ describe("createAwsProvider", () => {
     expect(emulator.instances()[0]?.state).not.toBe("pending");
   });
 
-  it("reports a reclaimed spot instance as an interruption, always of the same instant", async () => {
+  it("S24: reports a reclaimed spot instance as an interruption, always of the same instant", async () => {
     const id = await rented(spot);
     const noticedAtMs = clock.nowMs();
     emulator.reclaim(id.split("/")[1] ?? "");

@@ -41,7 +41,7 @@ const idsOf = async (rent: ReturnType<Provider["rent"]>) =>
   (await rent).rented.map(({ providerNodeId }) => providerNodeId);
 
 describe("a rent on Azure", () => {
-  it("tags every resource at birth, and hides the boot data from the metadata endpoint", async () => {
+  it("S22: tags every resource when it is made and never later, and hides the boot data from the metadata endpoint", async () => {
     await provider.rent(aRequest([spot("2")]));
     const tags = {
       "flotilla:cluster": "cluster-1",
@@ -55,6 +55,7 @@ describe("a rent on Azure", () => {
     ]);
     expect(emulator.resources().map(({ type }) => type)).toEqual(["networkInterfaces", "disks"]);
     for (const resource of emulator.resources()) expect(resource.tags).toMatchObject(tags);
+    expect(callsOf("VirtualMachines.Update")).toEqual([]);
     const [create] = callsOf(CREATE);
     expect(create?.params).toMatchObject({
       priority: "Spot",

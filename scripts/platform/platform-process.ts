@@ -17,6 +17,8 @@ export interface RunningPlatform {
   readonly pid: number;
   readonly serverUrl: string;
   readonly token: string;
+  /** Endpoints of its emulated clouds. */
+  readonly emulators: Readonly<Record<string, string>>;
   /** Ends it and waits until its process is gone. */
   stop(): Promise<void>;
 }
@@ -26,6 +28,12 @@ export interface PlatformOptions {
   readonly scratchDir: string;
   readonly upArguments: readonly string[];
   readonly signal: AbortSignal;
+}
+
+/** The part of what `up --json` says that a run needs. */
+interface UpReport {
+  readonly url: string;
+  readonly emulators: Readonly<Record<string, string>>;
 }
 
 /** The environment in which every command of this run works: its own home, its own data. */
@@ -46,10 +54,10 @@ export async function startPlatformProcess(options: PlatformOptions): Promise<Ru
   );
   closeSync(log);
   try {
-    const { url } = JSON.parse(await firstLine(child, signal)) as { readonly url: string };
+    const { url, emulators } = JSON.parse(await firstLine(child, signal)) as UpReport;
     const clientFile = join(scratchDir, "home", "client.json");
     const { token } = JSON.parse(readFileSync(clientFile, "utf8")) as { readonly token: string };
-    return { pid: child.pid ?? 0, serverUrl: url, token, stop: () => stop(child) };
+    return { pid: child.pid ?? 0, serverUrl: url, token, emulators, stop: () => stop(child) };
   } catch (error) {
     await stop(child);
     throw new Error(`flotilla up did not come up. ${logTail(scratchDir)}`, { cause: error });

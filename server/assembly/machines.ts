@@ -3,10 +3,10 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
 import type { Provider } from "../../providers/index.ts";
-import { azureImageOf, createProviders } from "../../providers/registry.ts";
+import { azureImageOf, createProviders, type ProvidersOptions } from "../../providers/registry.ts";
 import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
-import type { AzureConfig, PlatformConfig } from "../config.ts";
-import { startEmulatedCloud } from "../fleet/emulated-cloud.ts";
+import type { AzureConfig, EmulatedCloud, PlatformConfig } from "../config.ts";
+import { startEmulatedCloud } from "../fleet/emulated-clouds.ts";
 import { joinTokenFor } from "../fleet/join-tokens.ts";
 import { LocalNode } from "../fleet/local-node.ts";
 import type { NodeTable } from "../fleet/node-table.ts";
@@ -24,7 +24,7 @@ const VERSION_MS_MAX = 10_000;
  * @throws PlatformError `unavailable` when gVisor is wanted and missing.
  */
 export async function checkIsolation(config: PlatformConfig): Promise<void> {
-  const isolation = config.localNode?.isolation ?? (config.emulatedEc2 ? "gvisor" : undefined);
+  const isolation = config.localNode?.isolation ?? (config.emulatedClouds ? "gvisor" : undefined);
   if (isolation !== "gvisor") return;
   try {
     await run("runsc", ["--version"], { timeout: VERSION_MS_MAX });
@@ -37,43 +37,44 @@ export async function checkIsolation(config: PlatformConfig): Promise<void> {
   }
 }
 
-/** Enough regions for a choice; each is listed every second. */
-const EMULATED_REGIONS = [
-  ...["us-east-1", "us-east-2", "us-west-2", "ca-central-1"],
-  ...["eu-central-1", "eu-west-2", "eu-north-1", "ap-northeast-1"],
-];
-
-/** The emulated cloud has no limits unless they are set. */
-const UNLIMITED = { burst: 10_000, perSecond: 10_000 };
-
 /** The workspace of an embedded platform. */
 export const DEFAULT_WORKSPACE = "default";
 
+/** Endpoints of the emulators of this platform, by cloud. */
+export type EmulatorUrls = Readonly<Partial<Record<EmulatedCloud, string>>>;
+
+export interface OpenedClouds {
+  readonly providers: ReadonlyMap<CloudName, Provider>;
+  readonly emulatorUrls: EmulatorUrls;
+}
+
 /** Opens the clouds that the settings name; none by default. */
-export async function openProviders(
+export async function openClouds(
   config: PlatformConfig,
   foundations: Foundations,
   closers: Closers,
-): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { clock, clusterId, agentsDir, cacheDir, onError } = foundations;
-  if (config.emulatedEc2 !== undefined) {
-    const { bootMs } = config.emulatedEc2;
-    const isolation = config.localNode?.isolation ?? "gvisor";
-    const emulator = await startEmulatedCloud({ agentsDir, cacheDir, bootMs, isolation, clock });
-    closers.add("the emulated EC2", () => emulator.close());
-    return createProviders({
-      aws: {
-        regions: EMULATED_REGIONS,
-        clusterId,
-        clock,
-        endpoint: emulator.endpoint,
-        credentials: { accessKeyId: "AKIAEMULATED", secretAccessKey: "emulated" },
-        emulated: true,
-        bootMs,
-        limitOf: () => UNLIMITED,
-      },
-    });
+): Promise<OpenedClouds> {
+  const { emulatedClouds } = config;
+  if (emulatedClouds === undefined) {
+    return { providers: await openRealClouds(config, foundations), emulatorUrls: {} };
   }
+  const { bootMs } = emulatedClouds;
+  const options = { ...foundations, bootMs, isolation: config.localNode?.isolation ?? "gvisor" };
+  let desks: ProvidersOptions = {};
+  let emulatorUrls: EmulatorUrls = {};
+  for (const cloud of emulatedClouds.clouds) {
+    const emulator = await startEmulatedCloud(cloud, options);
+    closers.add(`the emulated ${cloud}`, () => emulator.close());
+    desks = { ...desks, ...emulator.desk };
+    emulatorUrls = { ...emulatorUrls, [cloud]: emulator.endpoint };
+  }
+  return { providers: await createProviders(desks), emulatorUrls };
+}
+
+async function openRealClouds(
+  config: PlatformConfig,
+  { clusterId, clock, onError }: Foundations,
+): Promise<ReadonlyMap<CloudName, Provider>> {
   const { awsRegions, azure, gcp } = config;
   const isRenting = awsRegions.length > 0 || azure !== undefined || gcp !== undefined;
   if (isRenting) checkReachable(config);

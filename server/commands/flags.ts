@@ -7,7 +7,8 @@ export interface UpOptions {
   readonly detach?: boolean;
   readonly data?: string;
   readonly port?: string;
-  readonly emulatedClouds?: boolean;
+  /** True when no list was given with it. */
+  readonly emulatedClouds?: string | true;
   readonly emulatedBootMs?: string;
   readonly localGpus?: string;
   readonly host?: string;
@@ -22,10 +23,11 @@ export interface UpOptions {
 export function flagsOf(options: UpOptions): ConfigFlags {
   const port = wholeNumber("--port", options.port, 65_535);
   const bootMs = wholeNumber("--emulated-boot-ms", options.emulatedBootMs, 3_600_000);
+  const emulatedClouds = options.emulatedClouds === true ? "on" : options.emulatedClouds;
   return {
     ...(options.data === undefined ? {} : { dataDir: options.data }),
     ...(port === undefined ? {} : { port }),
-    ...(options.emulatedClouds === true || bootMs !== undefined ? { emulatedClouds: true } : {}),
+    ...(emulatedClouds === undefined ? {} : { emulatedClouds }),
     ...(bootMs === undefined ? {} : { emulatedBootMs: bootMs }),
     ...(options.localGpus === undefined ? {} : { localGpus: options.localGpus }),
     ...(options.host === undefined ? {} : { host: options.host }),

@@ -55,7 +55,10 @@ function registerUp(program: Command): void {
     .option("--redis-url <url>", "a Redis to use instead of an own one")
     .option("--policy <file>", "YAML policy for planning and the pool (docs/planning.md)")
     .option("--log-level <level>", "debug, info, warn, error or silent (default: info)")
-    .option("--emulated-clouds", "rent from an emulated EC2 whose machines run here")
+    .option(
+      "--emulated-clouds [list]",
+      "rent from emulated clouds whose machines run here: aws,gcp,azure or some (default: all)",
+    )
     .option("--emulated-boot-ms <ms>", "time from a launch to the emulated machine's agent")
     .option("--local-gpus <spec>", "declare emulated GPUs on this machine, such as H100:8")
     .option("--unisolated", "run containers as plain processes, without gVisor")

@@ -23,11 +23,12 @@ test("a free folder is claimed, and says so to the next one who asks", () => {
   expect(claimDataDir(dataDir, 6)).toMatchObject({ pid: process.pid, startedAtMs: 5 });
 });
 
-test("a claimed folder names its URL once the platform is ready", () => {
+test("a claimed folder names its URLs once the platform is ready", () => {
   claimDataDir(dataDir, 5);
   expect(readLiveState(dataDir)?.url).toBeUndefined();
-  publishReady(dataDir, "http://127.0.0.1:1", 5);
-  expect(readLiveState(dataDir)?.url).toBe("http://127.0.0.1:1");
+  const ready = { url: "http://127.0.0.1:1", emulators: { aws: "http://127.0.0.1:2" } };
+  publishReady(dataDir, { startedAtMs: 5, ...ready });
+  expect(readLiveState(dataDir)).toMatchObject({ pid: process.pid, startedAtMs: 5, ...ready });
 });
 
 test("a data folder that cannot be one is refused with what to do", () => {

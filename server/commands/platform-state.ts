@@ -17,6 +17,8 @@ export interface PlatformState {
   readonly startedAtMs: number;
   /** Absent while it starts. */
   readonly url?: string;
+  /** Endpoints of its emulated clouds by cloud; absent while it starts, or when it has none. */
+  readonly emulators?: Readonly<Record<string, string>>;
 }
 
 /** The path of the state file of a data folder. */
@@ -66,10 +68,13 @@ export function claimDataDir(dataDir: string, nowMs: number): PlatformState | un
   }
 }
 
-/** Says that the platform of this process is ready at `url`. */
-export function publishReady(dataDir: string, url: string, nowMs: number): void {
+/** Says that the platform of this process is ready, and where. */
+export function publishReady(
+  dataDir: string,
+  ready: Pick<PlatformState, "startedAtMs" | "url" | "emulators">,
+): void {
   const path = stateFilePath(dataDir);
-  const state: PlatformState = { ...identityOf(process.pid), startedAtMs: nowMs, url };
+  const state: PlatformState = { ...identityOf(process.pid), ...ready };
   writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }

@@ -44,11 +44,12 @@ async function upForeground(config: PlatformConfig, options: UpOptions): Promise
     const platform = await startPlatform(config);
     try {
       writeClientSettings({ serverUrl: platform.url, token: platform.adminToken });
-      publishReady(config.dataDir, platform.url, startedAtMs);
+      const ready = { url: platform.url, emulators: platform.emulatorUrls };
+      publishReady(config.dataDir, { startedAtMs, ...ready });
       const startMs = Date.now() - startedAtMs;
       const { pid } = process;
       const { dataDir } = config;
-      say(options, { pid, dataDir, url: platform.url, startMs, alreadyRunning: false });
+      say(options, { pid, dataDir, ...ready, startMs, alreadyRunning: false });
       await stop;
       if (options.json !== true) console.error("Stopping (again to stop at once) ...");
     } finally {
@@ -96,6 +97,7 @@ function spawnDetached(logFile: string): ChildProcess {
 interface Ready {
   readonly pid: number;
   readonly url: string;
+  readonly emulators: Readonly<Record<string, string>>;
 }
 
 /**
@@ -114,7 +116,7 @@ async function untilReady(child: ChildProcess, dataDir: string, log: Log): Promi
     const state = readLiveState(dataDir);
     if (hasEnded && state === undefined) break;
     if (state?.url !== undefined && (await isHealthy(state.url))) {
-      return { pid: state.pid, url: state.url };
+      return { pid: state.pid, url: state.url, emulators: state.emulators ?? {} };
     }
     await sleep(POLL_MS);
   }
@@ -151,16 +153,17 @@ interface UpReport {
   readonly dataDir: string;
   /** Absent while another `up` is still starting. */
   readonly url?: string;
+  /** Endpoints of its emulated clouds. */
+  readonly emulators?: Readonly<Record<string, string>>;
   readonly startMs?: number;
   readonly logFile?: string;
 }
 
 function say(options: UpOptions, report: UpReport): void {
-  const { alreadyRunning, pid, url, dataDir, startMs, logFile } = report;
+  const { alreadyRunning, pid, url, dataDir, emulators = {}, startMs, logFile } = report;
   if (options.json === true) {
-    console.log(
-      JSON.stringify({ url: url ?? null, pid, dataDir, alreadyRunning, startMs, logFile }),
-    );
+    const known = { url: url ?? null, pid, dataDir, emulators, alreadyRunning, startMs, logFile };
+    console.log(JSON.stringify(known));
     return;
   }
   if (alreadyRunning) {
@@ -172,7 +175,14 @@ function say(options: UpOptions, report: UpReport): void {
     `✔ Flotilla is ready at ${url ?? "no address"} (${((startMs ?? 0) / 1000).toFixed(1)} s)`,
   );
   console.log(`  data   ${dataDir}`);
+  sayEmulators(emulators);
   if (logFile !== undefined) console.log(`  log    ${logFile}`);
   const folder = options.data === undefined ? "" : ` --data ${dataDir}`;
   console.log(`  stop   ${options.detach === true ? `flotilla down${folder}` : "ctrl-C"}`);
+}
+
+function sayEmulators(emulators: Readonly<Record<string, string>>): void {
+  for (const [cloud, endpoint] of Object.entries(emulators)) {
+    console.log(`  ${cloud.padEnd(5)}  EMULATED at ${endpoint}, its controls under /_emulator/`);
+  }
 }

@@ -12,7 +12,7 @@ describe("repacking", () => {
 
   beforeAll(async () => {
     const policy = platform.write("policy.yaml", POLICY);
-    await platform.start(["--local-gpus", "L4:2", "--emulated-clouds", "--policy", policy]);
+    await platform.start(["--local-gpus", "L4:2", "--emulated-clouds=aws", "--policy", policy]);
     platform.cli("deploy", "tests/fixtures/scheduling.ts");
   });
 

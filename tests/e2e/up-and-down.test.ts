@@ -10,7 +10,7 @@ import type { NodeSummary, PlanSummary } from "../../sdk/protocol/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const CLI = join(import.meta.dirname, "../../sdk/bin/flotilla.mjs");
-const EMULATED = ["--emulated-clouds", "--emulated-boot-ms", "100"];
+const EMULATED = ["--emulated-clouds=aws", "--emulated-boot-ms", "100"];
 
 describe("up and down", () => {
   let platform: TestPlatform;

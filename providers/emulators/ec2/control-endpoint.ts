@@ -1,29 +1,8 @@
-/**
- * The control endpoint: everything that can be set in the process, over HTTP.
- *
- * Bodies are JSON with `content-type: application/json`, which a foreign page in a browser
- * cannot send here without a preflight that is never answered.
- */
+/** The control endpoint: what is accepted, and what each route does. */
 import { z } from "zod";
-import { PlatformError } from "../../../core/index.ts";
+import type { ControlRoutes } from "../shared/control-routes.ts";
 import type { Ec2EmulatorControls } from "./controls.ts";
-import type { Answer } from "./http.ts";
 
-/** Where the control endpoint begins. */
-export const CONTROL_PREFIX = "/_emulator/";
-
-/** A request of the control endpoint. */
-export interface ControlRequest {
-  readonly method: string;
-  /** What follows the prefix, without a query. */
-  readonly path: string;
-  readonly contentType: string;
-  readonly body: string;
-}
-
-type Route = (controls: Ec2EmulatorControls, body: unknown) => unknown;
-
-const JSON_TYPE = "application/json";
 const count = z.number().int().nonnegative();
 const text = z.string().min(1);
 const fraction = z.number().min(0).max(1);
@@ -45,7 +24,13 @@ const selector = {
   market: z.enum(["on-demand", "spot"]).exactOptional(),
 };
 
-const capacityRule = z.strictObject({ ...selector, instanceCountMax: count.exactOptional() });
+const capacityRule = z.strictObject({
+  ...selector,
+  instanceCountMax: count.exactOptional(),
+  steps: z
+    .array(z.strictObject({ afterMs: count, instanceCountMax: count.exactOptional() }))
+    .exactOptional(),
+});
 
 const quotaRule = z.strictObject({ quotaGroup: text, vcpuCountMax: count.exactOptional() });
 
@@ -66,7 +51,7 @@ const fault = z.strictObject({
   effect,
   when: z.enum(["before", "after"]),
   action: text.exactOptional(),
-  region: text.exactOptional(),
+  place: text.exactOptional(),
   params: z.record(z.string(), z.string()).exactOptional(),
   skipCount: count.exactOptional(),
   times: count.min(1).exactOptional(),
@@ -118,54 +103,25 @@ const scheduledChange = z.strictObject({ afterMs: count, change });
 
 const instanceRef = z.strictObject({ instanceId: text });
 
-const ROUTES: Readonly<Record<string, Route>> = {
-  "GET instances": (controls) => ({ instances: controls.instances() }),
-  "GET journal": (controls) => ({ entries: controls.journal() }),
-  "GET settings": (controls) => controls.settings(),
-  "POST settings": (controls, body) => controls.configure(settings.parse(body)),
-  "POST capacity": (controls, body) => controls.setCapacity(capacityRule.parse(body)),
-  "POST quota": (controls, body) => controls.setQuota(quotaRule.parse(body)),
-  "POST faults": (controls, body) => controls.injectFault(fault.parse(body)),
-  "DELETE faults": (controls) => controls.clearFaults(),
-  "POST rate-limits": (controls, body) => controls.setRateLimit(rateLimitRule.parse(body)),
-  "POST spot-prices": (controls, body) => controls.setSpotPrice(spotPriceRule.parse(body)),
-  "POST price-walk": (controls, body) => controls.setPriceWalk(priceWalk.parse(body)),
-  "DELETE price-walk": (controls) => controls.setPriceWalk(undefined),
-  "POST fates": (controls, body) => controls.setFate(fateRule.parse(body)),
-  "POST preempt": (controls, body) => ({
-    instanceIds: controls.preempt(preemption.parse(body)),
-  }),
-  "POST rebalance": (controls, body) =>
-    controls.recommendRebalance(instanceRef.parse(body).instanceId),
-  "POST schedule": (controls, body) => controls.schedule(scheduledChange.parse(body)),
-  "POST reclaim": (controls, body) => controls.reclaim(instanceRef.parse(body).instanceId),
-};
-
-/** Does one control request: 200 with an object, or 400, 404, 415 with `{ "error" }`. */
-export function answerControl(controls: Ec2EmulatorControls, request: ControlRequest): Answer {
-  const { method, path, contentType, body } = request;
-  const route = ROUTES[`${method} ${path}`];
-  if (route === undefined) {
-    const known = Object.keys(ROUTES).join(", ");
-    return json(404, { error: `no route ${method} ${path}; there are: ${known}` });
-  }
-  if (method === "POST" && !contentType.startsWith(JSON_TYPE)) {
-    return json(415, { error: `send a body with content-type: ${JSON_TYPE}` });
-  }
-  try {
-    return json(200, route(controls, method === "POST" ? JSON.parse(body) : undefined) ?? {});
-  } catch (error) {
-    return json(400, { error: explain(error) });
-  }
-}
-
-/** What is wrong with the input; anything that is not about the input is thrown on. */
-function explain(error: unknown): string {
-  if (error instanceof z.ZodError) return z.prettifyError(error);
-  if (error instanceof SyntaxError || error instanceof PlatformError) return error.message;
-  throw error;
-}
-
-function json(status: number, value: unknown): Answer {
-  return { status, contentType: JSON_TYPE, body: `${JSON.stringify(value)}\n` };
+/** What each route does. */
+export function controlRoutes(controls: Ec2EmulatorControls): ControlRoutes {
+  return {
+    "GET instances": () => ({ instances: controls.instances() }),
+    "GET journal": () => ({ entries: controls.journal() }),
+    "GET settings": () => controls.settings(),
+    "POST settings": (body) => controls.configure(settings.parse(body)),
+    "POST capacity": (body) => controls.setCapacity(capacityRule.parse(body)),
+    "POST quota": (body) => controls.setQuota(quotaRule.parse(body)),
+    "POST faults": (body) => controls.injectFault(fault.parse(body)),
+    "DELETE faults": () => controls.clearFaults(),
+    "POST rate-limits": (body) => controls.setRateLimit(rateLimitRule.parse(body)),
+    "POST spot-prices": (body) => controls.setSpotPrice(spotPriceRule.parse(body)),
+    "POST price-walk": (body) => controls.setPriceWalk(priceWalk.parse(body)),
+    "DELETE price-walk": () => controls.setPriceWalk(undefined),
+    "POST fates": (body) => controls.setFate(fateRule.parse(body)),
+    "POST preempt": (body) => ({ instanceIds: controls.preempt(preemption.parse(body)) }),
+    "POST rebalance": (body) => controls.recommendRebalance(instanceRef.parse(body).instanceId),
+    "POST schedule": (body) => controls.schedule(scheduledChange.parse(body)),
+    "POST reclaim": (body) => controls.reclaim(instanceRef.parse(body).instanceId),
+  };
 }

@@ -101,6 +101,8 @@ describe("the control endpoint", () => {
     ["settings", { bootMs: "1" }],
     ["settings", { bootms: 1 }],
     ["capacity", { market: "reserved" }],
+    ["capacity", { steps: [{ afterMs: -1 }] }],
+    ["faults", { when: "before", effect: { kind: "reset" }, region: "us-east-1" }],
     ["quota", {}],
     ["faults", { when: "before", effect: { kind: "explode" } }],
     ["faults", { when: "before", effect: { kind: "reset" }, times: 0 }],
@@ -137,7 +139,7 @@ describe("the EC2 endpoint, to other clients than the SDK", () => {
 
   it("answers 404 to what is no call, and 413 to a body that is too large", async () => {
     expect((await fetch(emulator.endpoint)).status).toBe(404);
-    expect((await call({ Action: "x".repeat(1_048_577) })).status).toBe(413);
+    expect((await call({ Action: "x".repeat(4 * 1_048_576) })).status).toBe(413);
   });
 
   it("serves on after a client that went away in the middle of its request", async () => {

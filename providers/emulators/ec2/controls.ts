@@ -1,13 +1,15 @@
 /** What a test or an operator can see and set of a running emulator. */
 import { assertNever } from "../../../core/index.ts";
-import type { CapacityRule, QuotaRule } from "./capacity.ts";
+import type { CallJournal, Numbered } from "../shared/call-journal.ts";
+import type { CapacityRule } from "../shared/capacity-schedule.ts";
+import type { FaultBoard } from "../shared/fault-board.ts";
+import type { QuotaRule } from "./capacity.ts";
 import type { FateRule } from "./fates.ts";
-import type { Fault, FaultBoard } from "./faults.ts";
-import type { InstanceState, Market, StateReason } from "./instance.ts";
-import type { Journal, JournalEntry } from "./journal.ts";
-import type { InstanceEvent } from "./launcher.ts";
+import type { Fault } from "./faults.ts";
+import type { InstanceEvent, InstanceState, Market, StateReason } from "./instance.ts";
 import { preempt, recommendRebalance, type Preemption } from "./preempt.ts";
-import type { RateLimitRule } from "./rate-limits.ts";
+import type { Ec2Record } from "./query-endpoint.ts";
+import { setRateLimit, type RateLimitRule } from "./rate-limits.ts";
 import type { CloudChange, ScheduledChange } from "./schedule.ts";
 import type { PriceWalk, SpotPriceRule } from "./spot-market.ts";
 import type { EmulatorSettings, World } from "./world.ts";
@@ -63,7 +65,7 @@ export interface Ec2EmulatorControls {
   /** All instances not yet forgotten, visible to clients or not, in launch order. */
   instances(): readonly InstanceView[];
   /** The latest 10,000 calls, oldest first. */
-  journal(): readonly JournalEntry[];
+  journal(): readonly Numbered<Ec2Record>[];
   /** Calls `listener` at each change of an instance's state; returns the way to stop it. */
   onInstanceEvent(listener: (event: InstanceEvent) => void): () => void;
 }
@@ -71,8 +73,8 @@ export interface Ec2EmulatorControls {
 /** The state behind the controls. */
 export interface ControlledState {
   readonly world: World;
-  readonly faults: FaultBoard;
-  readonly journal: Journal;
+  readonly faults: FaultBoard<Fault>;
+  readonly journal: CallJournal<Ec2Record>;
   readonly changeSettings: (changes: Partial<EmulatorSettings>) => void;
   readonly metadataUrlOf: (instanceId: string) => string;
 }
@@ -83,11 +85,11 @@ export function controlsOf(state: ControlledState): Ec2EmulatorControls {
   return {
     settings: () => world.settings(),
     configure: changeSettings,
-    setCapacity: (rule) => world.capacity.setCapacity(rule),
+    setCapacity: (rule) => world.capacity.setCapacity(rule, world.clock.nowMs()),
     setQuota: (rule) => world.capacity.setQuota(rule),
     injectFault: (fault) => faults.add(fault),
     clearFaults: () => faults.clear(),
-    setRateLimit: (rule) => world.limits.set(rule),
+    setRateLimit: (rule) => setRateLimit(world, rule),
     setSpotPrice: (rule) => world.spot.setPrice(rule, world.clock.nowMs()),
     setPriceWalk: (walk) => world.spot.setWalk(walk),
     setFate: (rule) => world.fates.add(rule),
@@ -104,10 +106,10 @@ export function controlsOf(state: ControlledState): Ec2EmulatorControls {
 }
 
 /** Makes one scheduled change. */
-function applyChange(world: World, faults: FaultBoard, change: CloudChange): void {
+function applyChange(world: World, faults: FaultBoard<Fault>, change: CloudChange): void {
   switch (change.kind) {
     case "capacity":
-      world.capacity.setCapacity(change.rule);
+      world.capacity.setCapacity(change.rule, world.clock.nowMs());
       return;
     case "quota":
       world.capacity.setQuota(change.rule);
@@ -116,7 +118,7 @@ function applyChange(world: World, faults: FaultBoard, change: CloudChange): voi
       world.spot.setPrice(change.rule, world.clock.nowMs());
       return;
     case "rate-limit":
-      world.limits.set(change.rule);
+      setRateLimit(world, change.rule);
       return;
     case "fate":
       world.fates.add(change.rule);

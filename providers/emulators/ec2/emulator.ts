@@ -5,23 +5,21 @@
  * the emulator, and so does everything that its launcher started.
  */
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { emitWarning } from "node:process";
-import { assert, createRng, MS_PER_HOUR, type Clock } from "../../../core/index.ts";
+import { createRng, MS_PER_HOUR, type Clock } from "../../../core/index.ts";
 import { catalogRegions } from "../../catalog/index.ts";
+import { CallJournal } from "../shared/call-journal.ts";
+import { answerControl, CONTROL_PREFIX } from "../shared/control-routes.ts";
+import { FaultBoard } from "../shared/fault-board.ts";
+import { plainText, startLoopbackServer, type RequestHandler } from "../shared/loopback-server.ts";
+import type { MachineLauncher } from "../shared/machine-launcher.ts";
+import { RequestBudget } from "../shared/request-budget.ts";
 import { Capacity } from "./capacity.ts";
-import { answerControl, CONTROL_PREFIX } from "./control-endpoint.ts";
+import { controlRoutes } from "./control-endpoint.ts";
 import { controlsOf, type ControlledState, type Ec2EmulatorControls } from "./controls.ts";
 import { Fates } from "./fates.ts";
-import { FaultBoard } from "./faults.ts";
 import { EmulatedFleet } from "./fleet.ts";
-import { headerOf, readBody, send } from "./http.ts";
-import { Journal } from "./journal.ts";
-import type { InstanceLauncher } from "./launcher.ts";
 import { METADATA_PREFIX, MetadataEndpoint } from "./metadata-endpoint.ts";
 import { answerQuery } from "./query-endpoint.ts";
-import { RateLimits } from "./rate-limits.ts";
 import { SpotMarket } from "./spot-market.ts";
 import { Timetable } from "./timetable.ts";
 import type { EmulatorSettings } from "./world.ts";
@@ -29,7 +27,7 @@ import type { EmulatorSettings } from "./world.ts";
 export interface Ec2EmulatorOptions {
   readonly clock: Clock;
   /** Starts what stands for an instance; absent makes all instances phantoms. */
-  readonly launcher?: InstanceLauncher;
+  readonly launcher?: MachineLauncher;
   /** Delays that differ from the defaults: none, and an hour of listing terminated instances. */
   readonly settings?: Partial<EmulatorSettings>;
   /** Absent means the regions of the built-in catalog. */
@@ -64,22 +62,18 @@ const DEFAULT_EMULATOR_SETTINGS: EmulatorSettings = {
 export async function startEc2Emulator(options: Ec2EmulatorOptions): Promise<Ec2Emulator> {
   const address = { origin: "" };
   const state = stateOf(options, address);
-  const metadata = new MetadataEndpoint(state.world);
   const controls = controlsOf(state);
-  const server = createServer((request, response) => {
-    serve({ state, controls, metadata }, request, response).catch((error: unknown) => {
-      // A client that goes away in the middle of its request is no bug.
-      if (request.complete) reportBug(error, response);
-    });
-  });
-  await listen(server, options.port ?? 0);
-  address.origin = `http://127.0.0.1:${addressOf(server).port}`;
+  const server = await startLoopbackServer(options.port ?? 0, handlerOf(state, controls));
+  address.origin = server.endpoint;
   let closed: Promise<void> | undefined;
-  return {
-    ...controls,
-    endpoint: address.origin,
-    close: () => (closed ??= close(state, server)),
+  const close = async (): Promise<void> => {
+    const { timetable, fleet } = state.world;
+    timetable.close();
+    const code = "Server.ScheduledStop";
+    const ended = fleet.close({ code, message: `${code}: the emulator is closing` });
+    await Promise.all([server.close(), ended]);
   };
+  return { ...controls, endpoint: server.endpoint, close: () => (closed ??= close()) };
 }
 
 function stateOf(
@@ -112,14 +106,14 @@ function stateOf(
     templates: [],
     spot: new SpotMarket(seed, clock.nowMs()),
     fates,
-    limits: new RateLimits(clock),
+    budget: new RequestBudget(),
     timetable: new Timetable(clock),
   };
-  const faults = new FaultBoard(rng.fork("faults"));
+  const faultDraws = rng.fork("faults");
   return {
     world,
-    faults,
-    journal: new Journal(),
+    faults: new FaultBoard(() => faultDraws.next()),
+    journal: new CallJournal(),
     metadataUrlOf,
     changeSettings: (changes) => {
       settings = { ...settings, ...changes };
@@ -127,70 +121,14 @@ function stateOf(
   };
 }
 
-/** The request boundary: a bug is shown with its stack, and the next request is served. */
-function reportBug(error: unknown, response: ServerResponse): void {
-  emitWarning(error instanceof Error ? error : String(error));
-  const body = "the emulator has a bug; its stack is on its standard error\n";
-  if (response.headersSent) response.destroy();
-  else send(response, { status: 500, contentType: "text/plain", body });
-}
-
-interface Served {
-  readonly state: ControlledState;
-  readonly controls: Ec2EmulatorControls;
-  readonly metadata: MetadataEndpoint;
-}
-
-async function serve(
-  { state, controls, metadata }: Served,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const contentType = "text/plain";
-  const body = await readBody(request);
-  const path = (request.url ?? "/").split("?")[0] ?? "/";
-  const method = request.method ?? "";
-  if (body === undefined) {
-    send(response, { status: 413, contentType, body: "the body is too large\n" });
-  } else if (path.startsWith(CONTROL_PREFIX)) {
-    const control = {
-      method,
-      path: path.slice(CONTROL_PREFIX.length),
-      contentType: headerOf(request, "content-type"),
-      body,
-    };
-    send(response, answerControl(controls, control));
-  } else if (path.startsWith(METADATA_PREFIX)) {
-    send(response, metadata.answer(request, path));
-  } else if (method === "POST" && path === "/") {
-    answerQuery(state, request, body, response);
-  } else {
-    const hint = `EC2 calls are POST /; the controls are under ${CONTROL_PREFIX}\n`;
-    send(response, { status: 404, contentType, body: hint });
-  }
-}
-
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: Server): AddressInfo {
-  const address = server.address();
-  assert(address !== null && typeof address === "object", "the emulator listens on a port");
-  return address;
-}
-
-async function close({ world }: ControlledState, server: Server): Promise<void> {
-  world.timetable.close();
-  const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeAllConnections();
-  const code = "Server.ScheduledStop";
-  await world.fleet.close({ code, message: `${code}: the emulator is closing` });
-  await stopped;
+function handlerOf(state: ControlledState, controls: Ec2EmulatorControls): RequestHandler {
+  const routes = controlRoutes(controls);
+  const metadata = new MetadataEndpoint(state.world);
+  return (request) => {
+    const { pathname } = request.url;
+    if (pathname.startsWith(CONTROL_PREFIX)) return answerControl(routes, request);
+    if (pathname.startsWith(METADATA_PREFIX)) return metadata.answer(request);
+    if (request.method === "POST" && pathname === "/") return answerQuery(state, request);
+    return plainText(404, `EC2 calls are POST /; the controls are under ${CONTROL_PREFIX}`);
+  };
 }

@@ -1,5 +1,6 @@
 /** What is to become of instances that are yet to be launched. */
-import { selects, type CapacitySelector } from "./capacity.ts";
+import { selects, type CapacitySelector } from "../shared/capacity-schedule.ts";
+import { userOf } from "./capacity.ts";
 import type { DrawnFate, Fate, LaunchSpec } from "./instance.ts";
 
 /** The next `times` (1) instances that match get this fate. */
@@ -20,7 +21,7 @@ export class Fates {
 
   /** The fate of an instance that is launched now. */
   draw(spec: LaunchSpec): DrawnFate | undefined {
-    const waiting = this.#waiting.find(({ rule }) => selects(rule, spec));
+    const waiting = this.#waiting.find(({ rule }) => selects(rule, userOf(spec)));
     if (waiting === undefined) return undefined;
     waiting.timesLeft -= 1;
     if (waiting.timesLeft <= 0) this.#waiting = this.#waiting.filter((one) => one !== waiting);

@@ -6,14 +6,14 @@
  * `terminate` only asks; the line itself does everything, so an instance ends once.
  */
 import { messageOf, type Clock, type Rng } from "../../../core/index.ts";
-import { isLive, type Instance, type InstanceState } from "./instance.ts";
+import type { MachineLauncher, MachineProcess } from "../shared/machine-launcher.ts";
+import { isLive, type Instance, type InstanceEvent, type InstanceState } from "./instance.ts";
 import type { DrawnFate, LaunchSpec, StateReason } from "./instance.ts";
-import type { InstanceEvent, InstanceLauncher, InstanceProcess } from "./launcher.ts";
 
 export interface FleetOptions {
   readonly clock: Clock;
   readonly rng: Rng;
-  readonly launcher?: InstanceLauncher;
+  readonly launcher?: MachineLauncher;
   /** What goes wrong with an instance that is launched now. */
   readonly fateOf?: (spec: LaunchSpec) => DrawnFate | undefined;
   /** Where the metadata of an instance is read, for its launcher. */
@@ -143,7 +143,7 @@ export class EmulatedFleet {
     }
   }
 
-  async #start({ instanceId, spec, fate }: Instance): Promise<InstanceProcess | undefined> {
+  async #start({ instanceId, spec, fate }: Instance): Promise<MachineProcess | undefined> {
     if (fate?.fate === "never-starts") return undefined;
     const { region, zone, market, userData, shape } = spec;
     const { instanceType, resources, gpuType } = shape;

@@ -1,4 +1,3 @@
 /** An emulated EC2; see README.md. */
 export { startEc2Emulator, type Ec2Emulator } from "./emulator.ts";
 export type { Fault } from "./faults.ts";
-export type { InstanceLaunch, InstanceLauncher } from "./launcher.ts";

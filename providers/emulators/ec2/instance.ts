@@ -63,6 +63,16 @@ export interface Instance {
   terminatedAtMs?: number;
 }
 
+/** A change of one instance's state. */
+export interface InstanceEvent {
+  readonly instanceId: string;
+  readonly region: string;
+  readonly instanceType: string;
+  readonly state: InstanceState;
+  readonly atMs: number;
+  readonly reason?: StateReason;
+}
+
 /** Whether an instance takes up capacity and quota. */
 export function isLive({ state }: Instance): boolean {
   return state === "pending" || state === "running";

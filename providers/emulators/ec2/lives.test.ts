@@ -4,7 +4,7 @@ import { instanceShape } from "../../catalog/index.ts";
 import { createManualClock } from "../../fake/index.ts";
 import { EmulatedFleet } from "./fleet.ts";
 import type { LaunchSpec, StateReason } from "./instance.ts";
-import type { InstanceLaunch, InstanceLauncher } from "./launcher.ts";
+import type { MachineLaunch, MachineLauncher } from "../shared/machine-launcher.ts";
 
 const shape = instanceShape("aws", "p5.48xlarge")!;
 const SPEC: LaunchSpec = {
@@ -20,10 +20,10 @@ const REASON: StateReason = { code: "Client.UserInitiatedShutdown", message: "as
 
 /** A launcher whose processes end when they are told to, and which keeps count. */
 function recordingLauncher() {
-  const launched: InstanceLaunch[] = [];
+  const launched: MachineLaunch[] = [];
   const log: string[] = [];
   const exits = new Map<string, () => void>();
-  const launcher: InstanceLauncher = {
+  const launcher: MachineLauncher = {
     launch: async (launch) => {
       launched.push(launch);
       const exited = new Promise<void>((resolve) => exits.set(launch.instanceId, resolve));
@@ -40,7 +40,7 @@ function recordingLauncher() {
   return { launched, log, exits, launcher };
 }
 
-function open(launcher?: InstanceLauncher, bootMs = 1_000, shutdownMs = 500) {
+function open(launcher?: MachineLauncher, bootMs = 1_000, shutdownMs = 500) {
   const clock = createManualClock();
   const fleet = new EmulatedFleet({
     clock,
@@ -118,7 +118,7 @@ describe("an instance's life", () => {
   it("ends a process that was still being started when the instance was terminated", async () => {
     const { log, launcher } = recordingLauncher();
     let start = (): void => undefined;
-    const slow: InstanceLauncher = {
+    const slow: MachineLauncher = {
       launch: async (launch) => {
         await new Promise<void>((resolve) => (start = resolve));
         return launcher.launch(launch);
@@ -138,7 +138,7 @@ describe("an instance's life", () => {
   });
 
   it("ends with Server.InternalError when its process cannot be started", async () => {
-    const broken: InstanceLauncher = { launch: () => Promise.reject(new Error("no disk")) };
+    const broken: MachineLauncher = { launch: () => Promise.reject(new Error("no disk")) };
     const { clock, fleet } = open(broken);
     const [instance] = fleet.launch(SPEC, 1);
     await clock.advance(2_000);

@@ -10,10 +10,9 @@
  * notices" (read 2026-11).
  */
 import { randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
 import { MS_PER_SECOND } from "../../../core/index.ts";
+import type { WholeAnswer, WholeRequest } from "../shared/loopback-server.ts";
 import { OWNER_ID, privateAddress } from "./actions/instance-xml.ts";
-import { headerOf, type Answer } from "./http.ts";
 import { isLive, type Instance } from "./instance.ts";
 import type { World } from "./world.ts";
 
@@ -35,20 +34,21 @@ export class MetadataEndpoint {
     this.#world = world;
   }
 
-  /** @param path the whole path, which begins with `METADATA_PREFIX`. */
-  answer(request: IncomingMessage, path: string): Answer {
-    const [, instanceId = "", rest = ""] = /^\/_imds\/([^/]+)(\/.*)?$/.exec(path) ?? [];
+  /** The path of the request begins with `METADATA_PREFIX`. */
+  answer(request: WholeRequest): WholeAnswer {
+    const { pathname } = request.url;
+    const [, instanceId = "", rest = ""] = /^\/_imds\/([^/]+)(\/.*)?$/.exec(pathname) ?? [];
     const instance = this.#world.fleet.find(instanceId);
     if (instance === undefined || !isLive(instance)) return plain(404, "no such machine");
     if (rest === TOKEN_PATH) return this.#giveToken(request, instance);
     if (request.method !== "GET") return plain(405, "");
-    if (!this.#isGood(headerOf(request, TOKEN_HEADER), instance)) return plain(401, "");
+    if (!this.#isGood(request.header(TOKEN_HEADER), instance)) return plain(401, "");
     const text = METADATA[rest.replace(/\/$/, "")]?.(instance);
     return text === undefined ? plain(404, "") : plain(200, text);
   }
 
-  #giveToken(request: IncomingMessage, { instanceId }: Instance): Answer {
-    const ttlSeconds = Number(headerOf(request, TTL_HEADER));
+  #giveToken(request: WholeRequest, { instanceId }: Instance): WholeAnswer {
+    const ttlSeconds = Number(request.header(TTL_HEADER));
     if (request.method !== "PUT") return plain(405, "");
     if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > TOKEN_TTL_SECONDS_MAX) {
       return plain(400, "");
@@ -107,6 +107,7 @@ function secondsIso(atMs: number): string {
   return `${new Date(atMs).toISOString().slice(0, 19)}Z`;
 }
 
-function plain(status: number, body: string): Answer {
-  return { status, contentType: "text/plain", body };
+/** A text as it is: values have no line end. */
+function plain(status: number, body: string): WholeAnswer {
+  return { status, headers: { "content-type": "text/plain" }, body };
 }

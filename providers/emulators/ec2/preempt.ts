@@ -1,6 +1,7 @@
 /** Interruptions of spot instances, with the notice that EC2 gives on the machine itself. */
 import { MS_PER_MINUTE, PlatformError } from "../../../core/index.ts";
-import { selects, type CapacitySelector } from "./capacity.ts";
+import { selects, type CapacitySelector } from "../shared/capacity-schedule.ts";
+import { userOf } from "./capacity.ts";
 import { isLive, type Instance } from "./instance.ts";
 import type { World } from "./world.ts";
 
@@ -46,7 +47,9 @@ function chosenBy(world: World, preemption: Preemption): readonly Instance[] {
   if (preemption.instanceId !== undefined) return [spotInstance(world, preemption.instanceId)];
   const matching = world.fleet
     .all()
-    .filter((one) => isLive(one) && one.spec.market === "spot" && selects(preemption, one.spec));
+    .filter(
+      (one) => isLive(one) && one.spec.market === "spot" && selects(preemption, userOf(one.spec)),
+    );
   return matching.slice(0, Math.round(matching.length * (preemption.fraction ?? 1)));
 }
 

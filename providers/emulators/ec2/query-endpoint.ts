@@ -4,25 +4,36 @@
  * The region is the one in the credential scope of the signature, so that one address serves
  * all regions. The signature itself is not checked: any key is good.
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { assertNever } from "../../../core/index.ts";
+import { redacted, type CallJournal, type CallRecord } from "../shared/call-journal.ts";
+import type { FaultBoard } from "../shared/fault-board.ts";
+import type { NoAnswer, WholeAnswer, WholeRequest } from "../shared/loopback-server.ts";
 import { ACTIONS } from "./actions/index.ts";
 import { Ec2Error } from "./ec2-error.ts";
-import { describeEffect, type Fault, type FaultBoard } from "./faults.ts";
+import { describeEffect, type Fault } from "./faults.ts";
 import { hex } from "./fleet.ts";
-import { headerOf, send, type Answer } from "./http.ts";
-import type { Journal } from "./journal.ts";
 import { parseQuery, type QueryParams } from "./query.ts";
+import { isWithinRate } from "./rate-limits.ts";
 import type { World } from "./world.ts";
 import { errorDocument, responseDocument } from "./xml.ts";
 
 const API_VERSION = "2016-11-15";
+const SECRET_PARAM = "UserData";
 const XML_TYPE = "text/xml;charset=UTF-8";
+
+/** One received call, as the journal keeps it; its place is its region. */
+export interface Ec2Record extends CallRecord {
+  readonly requestId: string;
+  /** The client's count of its tries, from `amz-sdk-request`; 1 when it did not say. */
+  readonly attempt: number;
+  /** Equal over the tries of one SDK call; empty when the client did not say. */
+  readonly invocationId: string;
+}
 
 export interface EndpointState {
   readonly world: World;
-  readonly faults: FaultBoard;
-  readonly journal: Journal;
+  readonly faults: FaultBoard<Fault>;
+  readonly journal: CallJournal<Ec2Record>;
 }
 
 interface Call {
@@ -32,9 +43,9 @@ interface Call {
   readonly requestId: string;
 }
 
-/** What became of a call; without an answer the client hears nothing. */
+/** What became of a call. */
 interface Outcome {
-  readonly answer?: Answer;
+  readonly answer: WholeAnswer | NoAnswer;
   readonly applied: boolean;
   readonly failure?: string;
 }
@@ -42,34 +53,31 @@ interface Outcome {
 /** Answers one call, or does to it what a fault demands. */
 export function answerQuery(
   { world, faults, journal }: EndpointState,
-  request: IncomingMessage,
-  body: string,
-  response: ServerResponse,
-): void {
-  const call = callOf(world, request, body);
-  const isWithinRate = world.limits.take(call.action);
-  const fault = isWithinRate ? faults.take(call.action, call.region, call.params) : undefined;
-  const outcome = isWithinRate ? outcomeOf(world, call, fault) : throttled(call);
-  const { answer, applied, failure } = outcome;
-  const tries = /attempt=(\d+)/.exec(headerOf(request, "amz-sdk-request"));
-  const { params, ...what } = call;
-  journal.add(
-    {
-      ...what,
-      atMs: world.clock.nowMs(),
-      attempt: Number(tries?.[1] ?? 1),
-      invocationId: headerOf(request, "amz-sdk-invocation-id"),
-      applied,
-      ...(answer === undefined ? {} : { status: answer.status }),
-      ...(failure === undefined ? {} : { failure }),
-    },
-    params,
-  );
-  if (answer !== undefined) send(response, answer, { "x-amzn-requestid": call.requestId });
-  else if (fault?.effect.kind === "reset") request.socket.resetAndDestroy();
+  request: WholeRequest,
+): WholeAnswer | NoAnswer {
+  const call = callOf(world, request);
+  const { answer, applied, failure } = outcomeOf(world, faults, call);
+  const { action, region: place, params, requestId } = call;
+  const tries = /attempt=(\d+)/.exec(request.header("amz-sdk-request"));
+  journal.add({
+    atMs: world.clock.nowMs(),
+    action,
+    place,
+    params: journalled(params),
+    requestId,
+    attempt: Number(tries?.[1] ?? 1),
+    invocationId: request.header("amz-sdk-invocation-id"),
+    applied,
+    ...(typeof answer === "string" ? {} : { status: answer.status }),
+    ...(failure === undefined ? {} : { failure }),
+  });
+  return answer;
 }
 
-function outcomeOf(world: World, call: Call, fault: Fault | undefined): Outcome {
+function outcomeOf(world: World, faults: FaultBoard<Fault>, call: Call): Outcome {
+  const { action, region: place, params } = call;
+  if (!isWithinRate(world, action)) return throttled(call);
+  const fault = faults.take({ action, place, params });
   return fault === undefined ? apply(world, call) : struck(world, call, fault);
 }
 
@@ -78,11 +86,11 @@ function throttled(call: Call): Outcome {
   return { answer: errorAnswer(call, error), applied: false, failure: error.code };
 }
 
-function callOf(world: World, request: IncomingMessage, body: string): Call {
-  const params = parseQuery(body);
+function callOf(world: World, request: WholeRequest): Call {
+  const params = parseQuery(request.body);
   return {
     action: params.get("Action") ?? "",
-    region: regionOf(headerOf(request, "authorization")),
+    region: regionOf(request.header("authorization")),
     params,
     requestId: uuid(world),
   };
@@ -90,9 +98,7 @@ function callOf(world: World, request: IncomingMessage, body: string): Call {
 
 function struck(world: World, call: Call, fault: Fault): Outcome {
   const applied = fault.when === "after" && apply(world, call).applied;
-  const answer = faultAnswer(fault, call);
-  const failure = describeEffect(fault.effect);
-  return { applied, failure, ...(answer === undefined ? {} : { answer }) };
+  return { answer: faultAnswer(fault, call), applied, failure: describeEffect(fault.effect) };
 }
 
 function apply(world: World, call: Call): Outcome {
@@ -102,7 +108,7 @@ function apply(world: World, call: Call): Outcome {
     const handler = ACTIONS.get(action);
     if (handler === undefined) throw unknownAction(action);
     const body = responseDocument(action, requestId, handler(world, { region, params }));
-    return { answer: { status: 200, contentType: XML_TYPE, body }, applied: true };
+    return { answer: xmlAnswer(200, requestId, body), applied: true };
   } catch (error) {
     if (!(error instanceof Ec2Error)) throw error;
     return { answer: errorAnswer(call, error), applied: false, failure: error.code };
@@ -131,25 +137,40 @@ function unknownAction(action: string): Ec2Error {
   return new Ec2Error("InvalidAction", message);
 }
 
-function errorAnswer({ requestId }: Call, { code, message, status }: Ec2Error): Answer {
-  return { status, contentType: XML_TYPE, body: errorDocument(requestId, code, message) };
+function errorAnswer({ requestId }: Call, { code, message, status }: Ec2Error): WholeAnswer {
+  return xmlAnswer(status, requestId, errorDocument(requestId, code, message));
 }
 
-/** What a fault answers; undefined for those that answer nothing. */
-function faultAnswer({ effect }: Fault, call: Call): Answer | undefined {
+function xmlAnswer(status: number, requestId: string, body: string): WholeAnswer {
+  return { status, headers: { "content-type": XML_TYPE, "x-amzn-requestid": requestId }, body };
+}
+
+/** What a fault answers. */
+function faultAnswer({ effect }: Fault, call: Call): WholeAnswer | NoAnswer {
   switch (effect.kind) {
     case "error": {
       const { code, message = `Injected ${code}`, status } = effect;
       return errorAnswer(call, new Ec2Error(code, message, status));
     }
-    case "body":
-      return effect;
+    case "body": {
+      const { status, contentType, body } = effect;
+      return { status, headers: { "content-type": contentType }, body };
+    }
     case "reset":
     case "hang":
-      return undefined;
+      return effect.kind;
     default:
       return assertNever(effect, "fault effect");
   }
+}
+
+/** The parameters as sent, but user data only by its length: it may hold secrets. */
+function journalled(params: QueryParams): CallRecord["params"] {
+  const shown = [...params].map(([name, value]) => {
+    const isSecret = name === SECRET_PARAM || name.endsWith(`.${SECRET_PARAM}`);
+    return [name, isSecret ? redacted(value) : value] as const;
+  });
+  return Object.fromEntries(shown);
 }
 
 /** The region of a SigV4 header; empty when there is none. */

@@ -1,5 +1,6 @@
 /** Changes of the emulated cloud that are planned ahead: shortages, prices, reclaims, faults. */
-import type { CapacityRule, QuotaRule } from "./capacity.ts";
+import type { CapacityRule } from "../shared/capacity-schedule.ts";
+import type { QuotaRule } from "./capacity.ts";
 import type { Fault } from "./faults.ts";
 import type { FateRule } from "./fates.ts";
 import type { RateLimitRule } from "./rate-limits.ts";

@@ -6,14 +6,15 @@ import {
 } from "@aws-sdk/client-ec2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createManualClock, type ManualClock } from "../../fake/index.ts";
-import { startEc2Emulator, type Ec2Emulator, type InstanceLaunch } from "./index.ts";
+import type { MachineLaunch } from "../shared/machine-launcher.ts";
+import { startEc2Emulator, type Ec2Emulator } from "./index.ts";
 
 const TYPE = "g5.xlarge";
 
 let clock: ManualClock;
 let emulator: Ec2Emulator;
 let client: EC2Client;
-let launches: InstanceLaunch[];
+let launches: MachineLaunch[];
 
 beforeEach(async () => {
   clock = createManualClock(1_800_000_000_000);

@@ -1,11 +1,11 @@
 /** What the actions act on: one emulated account with all its regions. */
 import type { Clock, Rng } from "../../../core/index.ts";
+import type { RequestBudget } from "../shared/request-budget.ts";
 import type { Capacity } from "./capacity.ts";
 import type { EmulatedFleet } from "./fleet.ts";
 import type { Fates } from "./fates.ts";
 import type { Instance } from "./instance.ts";
 import type { QueryParams } from "./query.ts";
-import type { RateLimits } from "./rate-limits.ts";
 import type { SpotMarket } from "./spot-market.ts";
 import type { Timetable } from "./timetable.ts";
 import type { XmlValue } from "./xml.ts";
@@ -67,7 +67,8 @@ export interface World {
   readonly templates: LaunchTemplate[];
   readonly spot: SpotMarket;
   readonly fates: Fates;
-  readonly limits: RateLimits;
+  /** Kinds of requests are actions; see rate-limits.ts. */
+  readonly budget: RequestBudget;
   readonly timetable: Timetable;
 }
 

@@ -60,12 +60,8 @@ export class CapacitySchedule {
   }
 }
 
-function countMaxAt(rule: CapacityRule, ageMs: number): number {
-  const step = rule.steps?.filter(({ afterMs }) => afterMs <= ageMs).at(-1);
-  return (step ?? rule).instanceCountMax ?? Infinity;
-}
-
-function selects(selector: CapacitySelector, user: CapacityUser): boolean {
+/** Whether a selector counts this machine. */
+export function selects(selector: CapacitySelector, user: CapacityUser): boolean {
   const { instanceType, region, zone, market } = { ...user, ...selector };
   return (
     instanceType === user.instanceType &&
@@ -73,4 +69,9 @@ function selects(selector: CapacitySelector, user: CapacityUser): boolean {
     zone === user.zone &&
     market === user.market
   );
+}
+
+function countMaxAt(rule: CapacityRule, ageMs: number): number {
+  const step = rule.steps?.filter(({ afterMs }) => afterMs <= ageMs).at(-1);
+  return (step ?? rule).instanceCountMax ?? Infinity;
 }

@@ -14,7 +14,10 @@ export interface FaultSelector {
   readonly fraction?: number;
   /** Matching calls that pass before the first that is struck; 0 when absent. */
   readonly skipCount?: number;
-  /** Calls that are struck, each try of a client counted; 1 when absent. */
+  /**
+   * Calls that are struck, each try of a client counted; absent means 1, or without end for a
+   * fault that strikes by chance.
+   */
   readonly times?: number;
 }
 
@@ -42,7 +45,8 @@ export class FaultBoard<Fault extends FaultSelector> {
   }
 
   add(fault: Fault): void {
-    const { skipCount: skipsLeft = 0, times: timesLeft = 1 } = fault;
+    const { skipCount: skipsLeft = 0, fraction } = fault;
+    const { times: timesLeft = fraction === undefined ? 1 : Infinity } = fault;
     this.#waiting = [...this.#waiting, { fault, skipsLeft, timesLeft }];
   }
 

@@ -23,7 +23,9 @@ export interface WholeAnswer {
 export type NoAnswer = "hang" | "reset";
 
 /** Answers a request; a rejection is a bug, which is shown and answered with 500. */
-export type RequestHandler = (request: WholeRequest) => Promise<WholeAnswer | NoAnswer>;
+export type RequestHandler = (
+  request: WholeRequest,
+) => WholeAnswer | NoAnswer | Promise<WholeAnswer | NoAnswer>;
 
 export interface LoopbackServer {
   /** Such as `http://127.0.0.1:40123`. */

@@ -18,7 +18,14 @@ import { zonesOf, type ActionHandler, type LaunchTemplate, type World } from "..
 import type { XmlValue } from "../xml.ts";
 import { clientTokenOf, instanceTagsOf, templateSpecOf } from "./launch-spec.ts";
 import { referenceOf, wantTemplate } from "./launch-templates.ts";
-import { checkQuota, dryRun, fingerprintOf, mismatch, shortOf } from "./run-instances.ts";
+import {
+  availableIn,
+  checkQuota,
+  dryRun,
+  fingerprintOf,
+  mismatch,
+  shortOf,
+} from "./run-instances.ts";
 
 /** One type in one zone, or in a zone of the cloud's choice, that will do. */
 interface Override {
@@ -192,7 +199,7 @@ function launchBy(
   const instances: Instance[] = [];
   for (const zone of override.zone === undefined ? zonesOf(region) : [override.zone]) {
     checkPrice(world, override, { ...spec, zone });
-    const available = world.capacity.available({ ...spec, zone }, world.fleet.all());
+    const available = availableIn(world, { ...spec, zone });
     const here = Math.min(allowed - instances.length, available);
     if (here > 0) instances.push(...world.fleet.launch({ ...spec, zone }, here));
   }

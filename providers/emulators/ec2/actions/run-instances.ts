@@ -6,6 +6,7 @@
  * they are terminated; others give `IdempotentParameterMismatch`. A launch that failed leaves
  * its token free.
  */
+import type { Candidate } from "../capacity.ts";
 import { Ec2Error } from "../ec2-error.ts";
 import type { LaunchSpec } from "../instance.ts";
 import { priceUsdPerHour } from "../market.ts";
@@ -125,10 +126,15 @@ function placeOf(
   const { spec, countMin, countMax } = wanted;
   const zones = wanted.zone === undefined ? zonesOf(spec.region) : [wanted.zone];
   for (const zone of zones) {
-    const available = world.capacity.available({ ...spec, zone }, world.fleet.all());
+    const available = availableIn(world, { ...spec, zone });
     if (available >= countMin) return { zone, count: Math.min(countMax, available) };
   }
   throw shortOf(spec.shape.instanceType, wanted.zone ?? spec.region);
+}
+
+/** How many more instances of this kind its zone has. */
+export function availableIn({ capacity, fleet, clock }: World, spec: Candidate): number {
+  return capacity.available(spec, fleet.all(), clock.nowMs());
 }
 
 /** The error for a type that a zone or region has no more of. */
