@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { MS_PER_HOUR, MS_PER_MINUTE } from "../core/index.ts";
 import {
+  CLOUD_PROBE_MS,
   forget,
   openRefusals,
   REFUSAL_JITTER_FRACTION,
@@ -75,5 +76,15 @@ test("a success forgets what was refused of that offer, its quotas and its cloud
   memory = refuse(memory, { kind: "cloud", cloud: "fake" }, 0);
   memory = refuse(memory, { kind: "offer", offerId: other.offerId }, 0);
   expect(forget(memory, offer).map((one) => one.key)).toEqual([`offer ${other.offerId}`]);
-  expect(openRefusals(memory, 3 * MS_PER_MINUTE)).toEqual([]);
+  expect(openRefusals(memory, CLOUD_PROBE_MS)).toEqual([]);
+});
+
+test("an account that may not rent is tried again every five minutes, however often it refused", () => {
+  let memory: RefusalMemory = [];
+  for (let probe = 0; probe < 8; probe += 1) {
+    const nowMs = probe * CLOUD_PROBE_MS;
+    expect(refusalOf(memory, testOffer("x", { cloud: "fake" }), nowMs)).toBeUndefined();
+    memory = refuse(memory, { kind: "cloud", cloud: "fake" }, nowMs);
+    expect(memory.map(({ untilMs }) => untilMs)).toEqual([nowMs + CLOUD_PROBE_MS]);
+  }
 });

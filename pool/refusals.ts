@@ -4,7 +4,8 @@
  *     ttl(n) = min(firstTtlMs * 2^(n-1), 30 min) * (1 - J u)   for the n-th refusal in a row
  *
  * with J = 0.2 and u in [0, 1) a hash of the key and n: what was refused together is not asked
- * for again together, and equal histories still give equal memories.
+ * for again together, and equal histories still give equal memories. An account that may not
+ * rent at all is tried again every 5 minutes instead.
  * A row ends with a success, or three hours after its last refusal. A refusal is kept under
  * the narrowest thing it speaks of: one offer, one quota group, or the whole cloud.
  *
@@ -49,6 +50,12 @@ export type RefusalMemory = readonly Refusal[];
 /** No refusal is remembered longer than this. */
 export const REFUSAL_TTL_MS_MAX = 30 * MS_PER_MINUTE;
 
+/**
+ * An account that may not rent at all is tried again this often: rights come back by a person's
+ * hand, at no rhythm that a growing pause would follow.
+ */
+export const CLOUD_PROBE_MS = 5 * MS_PER_MINUTE;
+
 /** A time to live is shortened by up to this part of it. */
 export const REFUSAL_JITTER_FRACTION = 0.2;
 
@@ -74,13 +81,17 @@ export function remember(memory: RefusalMemory, refusal: NewRefusal): RefusalMem
   const lasting = memory.filter((one) => nowMs - one.refusedAtMs < REFUSAL_RESET_MS);
   const last = lasting.find((one) => one.key === key);
   const count = last === undefined ? 1 : last.count + (last.untilMs > nowMs ? 0 : 1);
-  const fullMs = Math.min(firstTtlMs * 2 ** (count - 1), Math.max(firstTtlMs, REFUSAL_TTL_MS_MAX));
-  const jitter = createRng(`${key} ${count}`).next() * REFUSAL_JITTER_FRACTION;
-  const ttlMs = Math.round(fullMs * (1 - jitter));
+  const ttlMs = scope.kind === "cloud" ? CLOUD_PROBE_MS : growingTtlMs(key, count, firstTtlMs);
   const added = { key, scope, reason, count, refusedAtMs: nowMs, untilMs: nowMs + ttlMs };
   return [...lasting.filter((one) => one.key !== key), added].sort((a, b) =>
     a.key < b.key ? -1 : 1,
   );
+}
+
+function growingTtlMs(key: string, count: number, firstTtlMs: number): number {
+  const fullMs = Math.min(firstTtlMs * 2 ** (count - 1), Math.max(firstTtlMs, REFUSAL_TTL_MS_MAX));
+  const jitter = createRng(`${key} ${count}`).next() * REFUSAL_JITTER_FRACTION;
+  return Math.round(fullMs * (1 - jitter));
 }
 
 /** The memory after `offer` was rented: it, its quotas and its cloud evidently serve. */

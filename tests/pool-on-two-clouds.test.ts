@@ -123,12 +123,12 @@ test("S14: lost rights pause one account, and neither its nodes nor another acco
   expect(launches().length - launchCount).toBeLessThanOrEqual(20 / 5);
 
   ec2.clearFaults();
-  await ticks(31 * TICKS_PER_MINUTE, { aws: 4, azure: 2 });
+  await ticks(6 * TICKS_PER_MINUTE, { aws: 4, azure: 2 });
   expect(await healthyIds("aws")).toHaveLength(4);
   expect(await healthyIds("aws")).toEqual(expect.arrayContaining([...before]));
 });
 
-test("S14: rights to launch that are lost alone are tried again a few times an hour", async () => {
+test("S14: rights to launch that are lost alone are tried again every five minutes", async () => {
   await ticks(8, { aws: 1, azure: 1 });
   const effect = { kind: "error", code: "UnauthorizedOperation", status: 403 } as const;
   for (const action of ["CreateFleet", "RunInstances", "CreateLaunchTemplate"]) {
@@ -138,10 +138,10 @@ test("S14: rights to launch that are lost alone are tried again a few times an h
   expect(await healthyIds("aws")).toHaveLength(1);
   const attempts = ec2.journal().filter(({ failure }) => failure === "UnauthorizedOperation");
   const bursts = new Set(attempts.map(({ atMs }) => Math.floor(atMs / 60_000)));
-  expect(bursts.size).toBeGreaterThanOrEqual(3);
-  expect(bursts.size).toBeLessThanOrEqual(60 / 5);
+  expect(bursts.size).toBeGreaterThanOrEqual(60 / 5 - 1);
+  expect(bursts.size).toBeLessThanOrEqual(60 / 5 + 1);
   ec2.clearFaults();
-  await ticks(31 * TICKS_PER_MINUTE, { aws: 3, azure: 1 });
+  await ticks(6 * TICKS_PER_MINUTE, { aws: 3, azure: 1 });
   expect(await healthyIds("aws")).toHaveLength(3);
 });
 
