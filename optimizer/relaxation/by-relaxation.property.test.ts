@@ -108,6 +108,25 @@ describe("plans by relaxation", () => {
     expect(alone.solverFailures[0]).toMatch(/no_solution \(no time\)/);
   });
 
+  it("do not call it a failure when no time is left to keep the present fleet", async () => {
+    const anyInput = anyMiddleInput({ offers: 20, classes: 10 });
+    const inputs = fc.sample(anyInput, { numRuns: 40, seed: 9 });
+    for (const input of inputs) {
+      let nowMs = 0;
+      const clock = { nowMs: () => nowMs, sleep: () => new Promise<void>(() => undefined) };
+      const slow: MipSolver = {
+        ...highs,
+        solve: (model, options) => {
+          nowMs += input.policy.solveTimeLimitMs;
+          return highs.solve(model, options);
+        },
+      };
+      const plan = await planBySize(RELAXED, input, { highs: slow }, { clock });
+      expect(verifyPlan(input, plan)).toEqual([]);
+      expect(plan.solverFailures).toEqual([]);
+    }
+  });
+
   it("without a memory are what they are with an empty one", async () => {
     const [input] = fc.sample(anyMiddleInput({ offers: 16, classes: 8 }), { numRuns: 1, seed: 5 });
     if (!input) throw new Error("no sample");
