@@ -30,10 +30,7 @@ export type NodeAction =
       readonly kind: "drain";
       readonly nodeId: string;
       readonly reason: string;
-      /** Whether its offer is to be left alone for a while. */
-      readonly blamesOffer: boolean;
-      /** Whether the machine itself is bad; absent means that it is not. */
-      readonly isBad?: boolean;
+      readonly cause: DrainCause;
     }
   /** Give back a drained machine. */
   | { readonly kind: "release"; readonly nodeId: string; readonly reason: string }
@@ -52,6 +49,13 @@ export type NodeAction =
       readonly providerNodeId: string;
       readonly reason: string;
     };
+
+/**
+ * Why a node is drained: nothing needs it; what is on it is better elsewhere; the machine is bad,
+ * which makes its offer dearer; or its provider takes it back, and its offer is left alone for a
+ * while.
+ */
+export type DrainCause = "surplus" | "move" | "fault" | "reclaim";
 
 /** The actions of some kinds. */
 export type ActionOf<K extends NodeAction["kind"]> = Extract<NodeAction, { kind: K }>;

@@ -347,14 +347,13 @@ export class PoolController {
       await this.#end(nodeId, { kind: "end" }, reason, true);
     }
     const reclaimed: (() => void)[] = [];
-    for (const { nodeId, reason, blamesOffer, isBad = false } of of("drain")) {
+    for (const { nodeId, reason, cause } of of("drain")) {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
-      if (isBad) this.#book.penalise(record.node);
-      // The only drains that blame an offer are those for a reclaim.
-      const cause = blamesOffer ? { byProvider: true as const } : {};
-      await this.#book.move(record, { kind: "drain", ...cause }, reason);
-      if (blamesOffer) reclaimed.push(() => this.#book.blame(record.node, reason));
+      if (cause === "fault") this.#book.penalise(record.node);
+      const by = cause === "reclaim" ? { byProvider: true as const } : {};
+      await this.#book.move(record, { kind: "drain", ...by }, reason);
+      if (cause === "reclaim") reclaimed.push(() => this.#book.blame(record.node, reason));
     }
     const turn: RentTurn = {
       offers: new Map(offers.map((offer) => [offer.offerId, offer])),

@@ -173,7 +173,7 @@ function reclaimDrain(nodeId: string, view: View): PerNodeAction | undefined {
   if (deadlineMs === undefined) return undefined;
   const leftMs = Math.max(0, deadlineMs - view.nowMs);
   const reason = `its provider takes the machine back in ${inSeconds(leftMs)}`;
-  return { kind: "drain", nodeId, reason, blamesOffer: true };
+  return { kind: "drain", nodeId, reason, cause: "reclaim" };
 }
 
 /** The whole machine is given up for one fault, unless too many have some at once. */
@@ -181,7 +181,7 @@ function repairDrain(nodeId: string, { fitness }: View): PerNodeAction | undefin
   const fault = fitness.faults.get(nodeId);
   if (fault === undefined || fitness.isRepairHalted) return undefined;
   const reason = `unfit: ${fault}`;
-  return { kind: "drain", nodeId, reason, blamesOffer: false, isBad: true };
+  return { kind: "drain", nodeId, reason, cause: "fault" };
 }
 
 function strayActions({ snapshot, nowMs }: View): readonly NodeAction[] {
@@ -204,7 +204,7 @@ function moveDrains(staying: readonly PoolNode[], view: View): readonly NodeActi
   );
   return moves
     .filter(({ nodeId }) => ready.has(nodeId))
-    .map(({ nodeId, reason }) => ({ kind: "drain", nodeId, reason, blamesOffer: false }));
+    .map(({ nodeId, reason }) => ({ kind: "drain", nodeId, reason, cause: "move" }));
 }
 
 /**
@@ -229,7 +229,7 @@ function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAct
       .map(({ nodeId, sinceMs }) => ({
         kind: "drain" as const,
         nodeId,
-        blamesOffer: false,
+        cause: "surplus" as const,
         reason: `the plan wants ${wanted} of ${nodes.length}; empty for ${inSeconds(view.nowMs - sinceMs)}`,
       }));
   });
