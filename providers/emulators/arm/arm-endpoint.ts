@@ -5,9 +5,9 @@
  * can happen to a call comes in this order: a request rate, a fault, the action.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { assertNever } from "../../../core/index.ts";
 import type { CallJournal, CallRecord } from "../shared/call-journal.ts";
 import type { FaultBoard } from "../shared/fault-board.ts";
+import { lineAnswer } from "../shared/line-effect.ts";
 import type { NoAnswer, WholeAnswer, WholeRequest } from "../shared/loopback-server.ts";
 import type { RequestBudget } from "../shared/request-budget.ts";
 import { ACTIONS } from "./actions.ts";
@@ -118,21 +118,9 @@ function tooManyRequests(retryAfterS: number): ArmError {
 }
 
 function answerOf(effect: CallEffect): WholeAnswer | NoAnswer {
-  switch (effect.kind) {
-    case "error": {
-      const { status, code, message = `Injected ${code}`, retryAfterS } = effect;
-      return errorAnswer(new ArmError(status, code, message, retryAfterS));
-    }
-    case "body": {
-      const { status, contentType, body } = effect;
-      return { status, headers: { "content-type": contentType }, body };
-    }
-    case "reset":
-    case "hang":
-      return effect.kind;
-    default:
-      return assertNever(effect, "fault effect");
-  }
+  if (effect.kind !== "error") return lineAnswer(effect);
+  const { status, code, message = `Injected ${code}`, retryAfterS } = effect;
+  return errorAnswer(new ArmError(status, code, message, retryAfterS));
 }
 
 function apply(world: World, call: ArmCall): Outcome {

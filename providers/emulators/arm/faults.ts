@@ -1,6 +1,6 @@
 /** Faults: what happens to calls instead of the proper answer, and to machines after it. */
-import { assertNever } from "../../../core/index.ts";
 import type { FaultSelector } from "../shared/fault-board.ts";
+import { describeLineEffect, type LineEffect } from "../shared/line-effect.ts";
 import type { OperationFailure } from "./operations.ts";
 
 /** What is to become of a machine whose create is accepted. */
@@ -23,17 +23,7 @@ export type CallEffect =
       /** For the `Retry-After` header, in whole seconds. */
       readonly retryAfterS?: number;
     }
-  /** The socket is reset with no answer. */
-  | { readonly kind: "reset" }
-  /** No answer, with the socket open, until the client gives up or the emulator closes. */
-  | { readonly kind: "hang" }
-  /** A foreign body, such as the page of a proxy. */
-  | {
-      readonly kind: "body";
-      readonly status: number;
-      readonly contentType: string;
-      readonly body: string;
-    };
+  | LineEffect;
 
 /** A fault and the calls it strikes; a fate strikes creates of machines only. */
 export interface Fault extends FaultSelector {
@@ -47,15 +37,5 @@ export function isFate(effect: Fault["effect"]): effect is Fate {
 
 /** One word for a journal: what was done to the call. */
 export function describeEffect(effect: CallEffect): string {
-  switch (effect.kind) {
-    case "error":
-      return effect.code;
-    case "body":
-      return `body ${effect.status}`;
-    case "hang":
-    case "reset":
-      return effect.kind;
-    default:
-      return assertNever(effect, "fault effect");
-  }
+  return effect.kind === "error" ? effect.code : describeLineEffect(effect);
 }

@@ -1,6 +1,6 @@
 /** What an injected fault does to a call. */
-import { assertNever } from "../../../core/index.ts";
 import type { FaultSelector } from "../shared/fault-board.ts";
+import { describeLineEffect, type LineEffect } from "../shared/line-effect.ts";
 
 /** What happens instead of the proper answer. */
 export type FaultEffect =
@@ -11,17 +11,7 @@ export type FaultEffect =
       readonly status: number;
       readonly message?: string;
     }
-  /** The socket is reset with no answer. */
-  | { readonly kind: "reset" }
-  /** No answer, with the socket open, until the client gives up or the emulator closes. */
-  | { readonly kind: "hang" }
-  /** A foreign body, such as the page of a proxy. */
-  | {
-      readonly kind: "body";
-      readonly status: number;
-      readonly contentType: string;
-      readonly body: string;
-    };
+  | LineEffect;
 
 /** A fault and the calls it strikes; their place is their region. */
 export interface Fault extends FaultSelector {
@@ -30,15 +20,5 @@ export interface Fault extends FaultSelector {
 
 /** One word for a journal: what was done to the call. */
 export function describeEffect(effect: FaultEffect): string {
-  switch (effect.kind) {
-    case "error":
-      return effect.code;
-    case "body":
-      return `body ${effect.status}`;
-    case "hang":
-    case "reset":
-      return effect.kind;
-    default:
-      return assertNever(effect, "fault effect");
-  }
+  return effect.kind === "error" ? effect.code : describeLineEffect(effect);
 }

@@ -4,9 +4,9 @@
  * The region is the one in the credential scope of the signature, so that one address serves
  * all regions. The signature itself is not checked: any key is good.
  */
-import { assertNever } from "../../../core/index.ts";
 import { redacted, type CallJournal, type CallRecord } from "../shared/call-journal.ts";
 import type { FaultBoard } from "../shared/fault-board.ts";
+import { lineAnswer } from "../shared/line-effect.ts";
 import type { NoAnswer, WholeAnswer, WholeRequest } from "../shared/loopback-server.ts";
 import { ACTIONS } from "./actions/index.ts";
 import { Ec2Error } from "./ec2-error.ts";
@@ -147,21 +147,9 @@ function xmlAnswer(status: number, requestId: string, body: string): WholeAnswer
 
 /** What a fault answers. */
 function faultAnswer({ effect }: Fault, call: Call): WholeAnswer | NoAnswer {
-  switch (effect.kind) {
-    case "error": {
-      const { code, message = `Injected ${code}`, status } = effect;
-      return errorAnswer(call, new Ec2Error(code, message, status));
-    }
-    case "body": {
-      const { status, contentType, body } = effect;
-      return { status, headers: { "content-type": contentType }, body };
-    }
-    case "reset":
-    case "hang":
-      return effect.kind;
-    default:
-      return assertNever(effect, "fault effect");
-  }
+  if (effect.kind !== "error") return lineAnswer(effect);
+  const { code, message = `Injected ${code}`, status } = effect;
+  return errorAnswer(call, new Ec2Error(code, message, status));
 }
 
 /** The parameters as sent, but user data only by its length: it may hold secrets. */

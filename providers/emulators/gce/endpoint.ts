@@ -3,9 +3,9 @@
  *
  * Credentials are not checked: any are good, and so are none.
  */
-import { assertNever } from "../../../core/index.ts";
 import { redacted, type CallJournal, type CallRecord } from "../shared/call-journal.ts";
 import type { FaultBoard } from "../shared/fault-board.ts";
+import { lineAnswer } from "../shared/line-effect.ts";
 import {
   jsonAnswer,
   type NoAnswer,
@@ -106,22 +106,9 @@ async function struck(world: World, call: Call, fault: Fault): Promise<Outcome> 
     return { ...(await apply(world, call, { ...effect, isApplied })), failure };
   }
   const applied = isApplied && (await apply(world, call)).applied;
-  switch (effect.kind) {
-    case "error": {
-      const { status, reason, message = `Injected ${reason}` } = effect;
-      return { answer: errorAnswer(new GceError(status, reason, message)), applied, failure };
-    }
-    case "body": {
-      const { status, contentType, body } = effect;
-      const answer = { status, headers: { "content-type": contentType }, body };
-      return { answer, applied, failure };
-    }
-    case "hang":
-    case "reset":
-      return { answer: effect.kind, applied, failure };
-    default:
-      return assertNever(effect, "fault effect");
-  }
+  if (effect.kind !== "error") return { answer: lineAnswer(effect), applied, failure };
+  const { status, reason, message = `Injected ${reason}` } = effect;
+  return { answer: errorAnswer(new GceError(status, reason, message)), applied, failure };
 }
 
 async function apply(

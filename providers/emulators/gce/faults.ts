@@ -1,6 +1,6 @@
 /** What an injected fault does to a call. */
-import { assertNever } from "../../../core/index.ts";
 import type { FaultSelector } from "../shared/fault-board.ts";
+import { describeLineEffect, type LineEffect } from "../shared/line-effect.ts";
 
 export type FaultEffect =
   /** An error document with this reason and status. */
@@ -17,17 +17,7 @@ export type FaultEffect =
       readonly status?: number;
       readonly message?: string;
     }
-  /** The socket is reset with no answer. */
-  | { readonly kind: "reset" }
-  /** No answer, with the socket open, until the client gives up or the emulator closes. */
-  | { readonly kind: "hang" }
-  /** A foreign body, such as the page of a proxy. */
-  | {
-      readonly kind: "body";
-      readonly status: number;
-      readonly contentType: string;
-      readonly body: string;
-    };
+  | LineEffect;
 
 /** A fault and the calls it strikes. */
 export interface Fault extends FaultSelector {
@@ -41,12 +31,7 @@ export function describeEffect(effect: FaultEffect): string {
       return effect.reason;
     case "operation":
       return effect.code;
-    case "body":
-      return `body ${effect.status}`;
-    case "hang":
-    case "reset":
-      return effect.kind;
     default:
-      return assertNever(effect, "fault effect");
+      return describeLineEffect(effect);
   }
 }
