@@ -1,5 +1,6 @@
 /** Candidates: nodes per offer with a packing for every scenario, and what they cost. */
 import type { ObjectiveTerm } from "../core/index.ts";
+import { excessUsd } from "./market-rules.ts";
 import type { NodeStack } from "./packing.ts";
 import type { Problem } from "./problem.ts";
 
@@ -65,9 +66,9 @@ function concentrationUsd(problem: Problem, counts: readonly number[]): number {
   let all = 0;
   for (const index of counts.keys()) all += gpusOf(index);
   let usd = 0;
-  for (const { freeFraction, usdPerGpu, offerIndexes } of problem.concentrations) {
-    const held = offerIndexes.reduce((sum, index) => sum + gpusOf(index), 0);
-    usd += usdPerGpu * Math.max(0, held - freeFraction * all);
+  for (const part of problem.concentrations) {
+    const held = part.offerIndexes.reduce((sum, index) => sum + gpusOf(index), 0);
+    usd += excessUsd(part, held, all);
   }
   return usd;
 }

@@ -4,6 +4,7 @@
  * Kept up to date node by node, so that asking costs only the limits that an offer is under. The
  * share rules are about all GPUs: adding a GPU anywhere moves every share, so each is asked.
  */
+import { excessUsd } from "./market-rules.ts";
 import type { Problem } from "./problem.ts";
 
 const TOLERANCE = 1e-9;
@@ -122,8 +123,8 @@ export class Headroom {
   /** What the nodes cost beyond what concentration leaves free, USD/h. */
   concentrationUsd(): number {
     let usd = 0;
-    for (const [index, { freeFraction, usdPerGpu }] of this.#problem.concentrations.entries()) {
-      usd += usdPerGpu * Math.max(0, (this.#partGpus[index] ?? 0) - freeFraction * this.#gpus);
+    for (const [index, part] of this.#problem.concentrations.entries()) {
+      usd += excessUsd(part, this.#partGpus[index] ?? 0, this.#gpus);
     }
     return usd;
   }

@@ -103,6 +103,15 @@ export function concentrationsOf(
   });
 }
 
+/** What GPUs held in one part cost beyond its free share of all, USD/h. */
+export function excessUsd(
+  { freeFraction, usdPerGpu }: Concentration,
+  heldGpus: number,
+  allGpus: number,
+): number {
+  return usdPerGpu * Math.max(0, heldGpus - freeFraction * allGpus);
+}
+
 /** The cloud, region or zone of an offer; regions and zones are told apart by cloud. */
 export function partOf(offer: Offer, of: "cloud" | "region" | "zone"): string {
   if (of === "cloud") return offer.cloud;

@@ -53,9 +53,7 @@ export function worthOf(model: RestrictedModel, { rowDuals }: Pick<Optimal, "row
   const nodeUsd = Float64Array.from(problem.offers, (offer, index) => {
     const moveUsd = offer.present > 0 ? -offer.releaseUsd : offer.launchUsd;
     const ownUsd = offer.rentUsd + offer.reclaimUsd + moveUsd + model.limitsUsd(index, rowDuals);
-    let loadsUsd = 0;
-    for (const row of model.loadRowsOf(offer.groupIndex)) loadsUsd -= rowDuals[row] ?? 0;
-    return Math.max(ownUsd, loadsUsd);
+    return Math.max(ownUsd, model.loadsUsd(offer.groupIndex, rowDuals));
   });
   return {
     containerUsd,
@@ -85,7 +83,8 @@ function worthyPlaces(
     for (const [scenarioIndex, probability] of problem.probabilities.entries()) {
       const worthUsd = containerUsd[keyOf(problem, classIndex, scenarioIndex)] ?? 0;
       if (worthUsd <= 0) continue;
-      const placeUsd = probability * usd + loadsUsd(active, { scenarioIndex, position }, rowDuals);
+      const placeUsd =
+        probability * usd + placeLoadsUsd(active, { scenarioIndex, position }, rowDuals);
       lossFraction = Math.min(lossFraction, placeUsd / worthUsd - 1);
     }
     return [{ groupIndex, usd, lossFraction }];
@@ -97,7 +96,7 @@ function worthyPlaces(
 }
 
 /** What the loads of a container cost by the duals. */
-function loadsUsd(
+function placeLoadsUsd(
   { loadRows, loads }: ActiveGroup,
   { scenarioIndex, position }: { readonly scenarioIndex: number; readonly position: number },
   rowDuals: Float64Array,

@@ -191,8 +191,6 @@ function reducedUsd(
 ): number {
   const entry = problem.offers[offerIndex];
   if (!entry) return 0;
-  let usd = entry.rentUsd + entry.reclaimUsd + entry.launchUsd;
-  usd += model.limitsUsd(offerIndex, duals);
-  for (const row of model.loadRowsOf(entry.groupIndex)) usd += duals[row] ?? 0;
-  return usd;
+  const usd = entry.rentUsd + entry.reclaimUsd + entry.launchUsd;
+  return usd + model.limitsUsd(offerIndex, duals) - model.loadsUsd(entry.groupIndex, duals);
 }

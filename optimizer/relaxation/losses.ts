@@ -32,7 +32,7 @@ export function lossesOf(
   const { problem } = model;
   const groups = new Float64Array(problem.groups.length);
   for (const [groupIndex, group] of problem.groups.entries()) {
-    const worthUsd = nodeWorthUsd(model, groupIndex, rowDuals);
+    const worthUsd = model.loadsUsd(groupIndex, rowDuals);
     for (const index of group.offerIndexes) {
       const offer = problem.offers[index];
       const count = candidate.counts[index] ?? 0;
@@ -50,13 +50,6 @@ export function lossesOf(
 
 function lossUsd(reducedUsd: number, value: number, most: number): number {
   return reducedUsd >= 0 ? reducedUsd * value : -reducedUsd * (most - value);
-}
-
-/** What a node of a group is worth by the loads that bind. */
-function nodeWorthUsd(model: RestrictedModel, groupIndex: number, rowDuals: Float64Array): number {
-  let usd = 0;
-  for (const row of model.loadRowsOf(groupIndex)) usd -= rowDuals[row] ?? 0;
-  return usd;
 }
 
 /** Takes what the containers are worth where they are off the losses of the groups. */

@@ -227,10 +227,11 @@ export class RestrictedModel {
     );
   }
 
-  /** Rows of the loads of a group, in every scenario. */
-  loadRowsOf(groupIndex: number): readonly number[] {
-    const active = this.#active.get(groupIndex);
-    return active ? active.loadRows.flatMap((rows) => rows.map(({ row }) => row)) : [];
+  /** What a node of a group is worth by the loads that bind, at the duals of a solution. */
+  loadsUsd(groupIndex: number, rowDuals: Float64Array): number {
+    let usd = 0;
+    for (const row of this.#loadRowsOf(groupIndex)) usd -= rowDuals[row] ?? 0;
+    return usd;
   }
 
   /** Nodes of an offer in a solution. */
@@ -238,6 +239,12 @@ export class RestrictedModel {
     const kept = this.keptColumns[offerIndex] ?? -1;
     const launched = this.launchedColumns[offerIndex] ?? -1;
     return (kept < 0 ? 0 : (values[kept] ?? 0)) + (launched < 0 ? 0 : (values[launched] ?? 0));
+  }
+
+  /** Rows of the loads of a group, in every scenario. */
+  #loadRowsOf(groupIndex: number): readonly number[] {
+    const active = this.#active.get(groupIndex);
+    return active ? active.loadRows.flatMap((rows) => rows.map(({ row }) => row)) : [];
   }
 
   #addColumns(columns: readonly NewColumn[]): number {
