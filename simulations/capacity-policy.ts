@@ -6,7 +6,9 @@ import type { DesiredLine } from "../pool/index.ts";
 export interface FunctionLoad {
   readonly functionId: string;
   readonly needs: ContainerNeeds;
-  /** Inputs a second, smoothed over about 20 s. */
+  /** Inputs a second since the last look. */
+  readonly arrivedPerSecond: number;
+  /** The same, smoothed over about 20 s. */
   readonly arrivalsPerSecond: number;
   /** Mean time that a container works on an input; absent until one has finished. */
   readonly serviceMs?: number;
@@ -14,6 +16,8 @@ export interface FunctionLoad {
   readonly running: number;
   /** Inputs that wait. */
   readonly backlog: number;
+  /** Containers that it has, on nodes and waiting for one. */
+  readonly containers: number;
   /** Inputs that one container runs at once. */
   readonly concurrency: number;
   /** Containers that are kept whatever comes. */

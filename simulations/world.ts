@@ -105,6 +105,8 @@ export interface World {
   readonly policy: Policy;
   /** Between two looks of planner and pool at the fleet. */
   readonly controlMs: number;
+  /** Whether idle containers above their floors give their slots to whoever waits. */
+  readonly evictsIdle: boolean;
   /** Coefficient of variation of the gaps between arrivals; 1 is Poisson. */
   readonly arrivalCv: number;
 }

@@ -1,0 +1,61 @@
+/** Draws from the distributions that a simulation needs, each from a stream of its own. */
+import type { Rng } from "../../core/index.ts";
+
+/** Standard normal draws, two for each pair of uniforms (Box & Muller 1958). */
+export function normalDraws(rng: Rng): () => number {
+  let spare = NaN;
+  return () => {
+    if (!Number.isNaN(spare)) {
+      const drawn = spare;
+      spare = NaN;
+      return drawn;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - rng.next()));
+    const angle = 2 * Math.PI * rng.next();
+    spare = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  };
+}
+
+/** Exponential with mean 1. */
+export function exponentialDraws(rng: Rng): () => number {
+  return () => -Math.log(1 - rng.next());
+}
+
+/**
+ * Gaps with mean 1 and a coefficient of variation: exponential for 1, else gamma.
+ *
+ * Source of the gamma draws: Marsaglia & Tsang 2000, "A simple method for generating gamma
+ * variables", with the boost for shapes below 1.
+ */
+export function gapDraws(rng: Rng, cv: number): () => number {
+  if (cv === 1) return exponentialDraws(rng);
+  const shape = 1 / (cv * cv);
+  const normal = normalDraws(rng.fork("normal"));
+  const boosted = shape < 1 ? shape + 1 : shape;
+  const d = boosted - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  const gamma = (): number => {
+    for (;;) {
+      const x = normal();
+      const v = (1 + c * x) ** 3;
+      if (v <= 0) continue;
+      if (Math.log(1 - rng.next()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v;
+    }
+  };
+  return () => {
+    const drawn = gamma();
+    const boost = shape < 1 ? (1 - rng.next()) ** (1 / shape) : 1;
+    return (drawn * boost) / shape;
+  };
+}
+
+/** Lognormal with a given mean and a standard deviation of the logarithm. */
+export function lognormalDraws(
+  normal: () => number,
+  { mean, sigma }: { readonly mean: number; readonly sigma: number },
+): () => number {
+  if (sigma === 0) return () => mean;
+  const mu = Math.log(mean) - (sigma * sigma) / 2;
+  return () => Math.exp(mu + sigma * normal());
+}

@@ -1,0 +1,394 @@
+/**
+ * One run: the events of users, containers and machines in order of time, and between them the
+ * rounds of placement and of capacity, as production makes them.
+ *
+ *     arrivals, ends of runs, starts, boots, reclaims   as they happen
+ *     placement                                         when something waits, every 100 ms
+ *     floors and idle containers                        every second
+ *     capacity: policy, then pool                       every `controlMs`
+ *
+ * Time does not pass while something is decided. Everything follows from the world, the policy
+ * and the seed.
+ */
+import {
+  countingIds,
+  createRng,
+  MS_PER_SECOND,
+  type IdSource,
+  type Rng,
+} from "../../core/index.ts";
+import type { CapacityAnswer, CapacityPolicy, FunctionLoad } from "../capacity-policy.ts";
+import type { SimulationResult } from "../result.ts";
+import { durationMsOf } from "../traces/trace.ts";
+import type { World } from "../world.ts";
+import { Arrivals } from "./arrivals.ts";
+import { lognormalDraws, normalDraws } from "./chance.ts";
+import type { Container } from "./container.ts";
+import { Dispatch } from "./dispatch.ts";
+import { Fleet } from "./fleet.ts";
+import { FunctionState } from "./function-state.ts";
+import { Market } from "./market.ts";
+import { Placing, seenOf } from "./placing.ts";
+import { Recorder } from "./recorder.ts";
+import { Timetable } from "./timetable.ts";
+import { VirtualClock } from "./virtual-clock.ts";
+import { WorkLog } from "./work-log.ts";
+
+/** Where a run is; given between control ticks. */
+export interface Progress {
+  readonly nowMs: number;
+  readonly untilMs: number;
+  readonly inputs: number;
+  readonly nodes: number;
+}
+
+export interface FlightOptions {
+  readonly seed: number;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly signal?: AbortSignal;
+}
+
+const PLACE_EVERY_MS = 100;
+const PROGRESS_EVERY_TICKS = 100;
+/** Memory of the smoothed arrival rate. */
+const RATE_MEMORY_MS = 20 * MS_PER_SECOND;
+
+export class Flight {
+  readonly #world: World;
+  readonly #policy: CapacityPolicy;
+  readonly #options: FlightOptions;
+  readonly #clock = new VirtualClock();
+  readonly #timetable = new Timetable();
+  readonly #recorder: Recorder;
+  readonly #functions: readonly FunctionState[];
+  readonly #arrivals: Arrivals;
+  readonly #dispatch: Dispatch;
+  readonly #market: Market;
+  readonly #fleet: Fleet;
+  readonly #placing: Placing;
+  readonly #work: WorkLog;
+  readonly #rates: Float64Array;
+  readonly #untilMs: number;
+  readonly #plans = { plans: 0, fallbacks: 0, gapSum: 0, unmetHours: 0 };
+  #anyDirty = true;
+  #events = 0;
+
+  constructor(world: World, policy: CapacityPolicy, options: FlightOptions) {
+    this.#world = world;
+    this.#policy = policy;
+    this.#options = options;
+    this.#untilMs = durationMsOf(world.trace);
+    const rng = createRng(options.seed);
+    const ids = countingIds();
+    this.#recorder = new Recorder(this.#untilMs, world.trace.windowMs);
+    this.#functions = functionsOf(world, rng);
+    this.#rates = new Float64Array(this.#functions.length);
+    this.#arrivals = new Arrivals(world.trace, rng.fork("arrivals"), world.arrivalCv);
+    this.#work = new WorkLog(this.#untilMs);
+    this.#dispatch = new Dispatch({
+      recorder: this.#recorder,
+      onDirty: (owner) => this.#dirty(owner),
+      onGone: (container, nowMs) => this.#gone(container, nowMs),
+    });
+    this.#market = this.#newMarket(rng.fork("market"));
+    this.#fleet = this.#newFleet(ids);
+    this.#placing = new Placing({
+      functions: this.#functions,
+      dispatch: this.#dispatch,
+      ids,
+      rng: rng.fork("placing"),
+      policy: world.policy.scheduler,
+      nodes: () => this.#fleet.schedulable,
+      evictsIdle: world.evictsIdle,
+      onPlaced: (container, nowMs) => this.#placed(container, nowMs),
+    });
+  }
+
+  /** Flies to the end of the trace. @throws the signal's reason when it is aborted. */
+  async run(): Promise<SimulationResult> {
+    const { controlMs } = this.#world;
+    let ticks = 0;
+    for (let atMs = 0; atMs < this.#untilMs; atMs += controlMs) {
+      this.#options.signal?.throwIfAborted();
+      this.#clock.set(atMs);
+      await this.#control(atMs);
+      this.#flyUntil(Math.min(this.#untilMs, atMs + controlMs));
+      if (ticks % PROGRESS_EVERY_TICKS === 0) this.#tell(atMs);
+      ticks += 1;
+    }
+    this.#clock.set(this.#untilMs);
+    this.#tell(this.#untilMs);
+    return this.#finish();
+  }
+
+  // ---------------------------------------------------------------- events
+
+  /** Everything that happens before `untilMs`, with the rounds of placement between. */
+  #flyUntil(untilMs: number): void {
+    let atMs = this.#clock.nowMs();
+    while (atMs < untilMs) {
+      const second = (Math.floor(atMs / MS_PER_SECOND) + 1) * MS_PER_SECOND;
+      const step = this.#anyDirty ? atMs + PLACE_EVERY_MS : second;
+      const nextMs = Math.min(untilMs, second, step);
+      this.#runEvents(nextMs);
+      this.#clock.set(nextMs);
+      if (nextMs === second) this.#everySecond(nextMs);
+      if (this.#anyDirty) {
+        this.#anyDirty = false;
+        this.#placing.round(nextMs);
+      }
+      atMs = nextMs;
+    }
+  }
+
+  #runEvents(untilMs: number): void {
+    const arrivals = this.#arrivals;
+    const dispatch = this.#dispatch;
+    const timetable = this.#timetable;
+    let events = 0;
+    for (;;) {
+      const comesMs = arrivals.nextMs;
+      const endsMs = dispatch.nextEndMs;
+      const otherMs = timetable.nextMs;
+      const first = comesMs < endsMs ? comesMs : endsMs;
+      const nextMs = otherMs < first ? otherMs : first;
+      if (nextMs >= untilMs) break;
+      events += 1;
+      this.#clock.set(nextMs);
+      if (nextMs === otherMs) timetable.run();
+      else if (nextMs === endsMs) dispatch.endRun(nextMs);
+      else this.#arrive(nextMs);
+    }
+    this.#events += events;
+  }
+
+  #arrive(nowMs: number): void {
+    const owner = this.#functions[this.#arrivals.take()];
+    if (owner === undefined) return;
+    const serviceMs = owner.drawServiceMs();
+    this.#work.add(owner, nowMs, serviceMs);
+    this.#dispatch.arrive(owner, nowMs, serviceMs);
+  }
+
+  #everySecond(nowMs: number): void {
+    const { busyGpus, heldGpus, queued } = this.#dispatch;
+    const { readyGpus, paidGpus } = this.#fleet;
+    this.#recorder.sample({ busyGpus, heldGpus, readyGpus, paidGpus, queued });
+    if (nowMs % this.#recorder.bucketMs === 0) this.#recorder.endBucket();
+    for (const owner of this.#functions) owner.noteArrivals(nowMs);
+    this.#placing.markDue(nowMs);
+    this.#anyDirty = true;
+  }
+
+  // ---------------------------------------------------------------- containers and nodes
+
+  #dirty(owner: FunctionState): void {
+    owner.isDirty = true;
+    this.#anyDirty = true;
+  }
+
+  #placed(container: Container, nowMs: number): void {
+    this.#fleet.admit(container);
+    const { owner } = container;
+    const { coldMs, snapshotMs } = owner.spec.start;
+    const startMs = owner.hasSnapshot && snapshotMs !== undefined ? snapshotMs : coldMs;
+    this.#timetable.at(nowMs + startMs, () => {
+      if (container.state !== "starting") return;
+      owner.hasSnapshot = true;
+      this.#dispatch.ready(container, this.#clock.nowMs());
+    });
+  }
+
+  #gone(container: Container, nowMs: number): void {
+    this.#placing.placed.delete(container.containerId);
+    this.#fleet.dismiss(container, nowMs);
+    this.#room();
+  }
+
+  #room(): void {
+    this.#placing.noteRoom();
+    if (this.#placing.isWaiting) this.#anyDirty = true;
+  }
+
+  #newMarket(rng: Rng): Market {
+    return new Market({
+      market: this.#world.market,
+      rng,
+      timetable: this.#timetable,
+      nowMs: () => this.#clock.nowMs(),
+      bill: (machine, fromMs, untilMs) => this.#recorder.bill(machine, fromMs, untilMs),
+      onMachine: (machine, event) =>
+        this.#fleet.noteMachine(machine, event, this.#clock.nowMs()),
+    });
+  }
+
+  #newFleet(ids: IdSource): Fleet {
+    return new Fleet({
+      market: this.#market,
+      clock: this.#clock,
+      ids,
+      policy: this.#policy.pool,
+      onDrained: (nodeId, nowMs) => {
+        for (const one of this.#fleet.containersOn(nodeId)) this.#dispatch.leave(one, nowMs);
+      },
+      onLost: (nodeId, nowMs) => {
+        for (const one of this.#fleet.containersOn(nodeId)) this.#dispatch.end(one, nowMs);
+      },
+      onReady: () => this.#room(),
+    });
+  }
+
+  // ---------------------------------------------------------------- capacity
+
+  async #control(nowMs: number): Promise<void> {
+    const loads = this.#functions.map((owner) => this.#loadOf(owner));
+    const recorder = this.#recorder;
+    const answer = await this.#policy.decide({
+      nowMs,
+      offers: this.#fleet.openOffers(),
+      fleet: this.#fleet.present(),
+      functions: loads,
+      started: recorder.startedSinceLook,
+      missed: recorder.missedSinceLook,
+    });
+    recorder.startedSinceLook = 0;
+    recorder.missedSinceLook = 0;
+    recorder.bufferGpus = answer.bufferGpuCount;
+    this.#notePlan(answer);
+    const containers = [...this.#placing.placed.values()].map(seenOf);
+    const waiting = this.#functions.flatMap(({ pending }) => pending.map(seenOf));
+    await this.#fleet.tick(answer.lines, containers, waiting);
+    recorder.nodesMax = Math.max(recorder.nodesMax, this.#fleet.nodeCount);
+  }
+
+  #notePlan({ plan }: CapacityAnswer): void {
+    if (plan === undefined) return;
+    const hours = this.#world.controlMs / (3_600 * MS_PER_SECOND);
+    this.#plans.plans += 1;
+    this.#plans.fallbacks += Number(plan.isFallback);
+    this.#plans.gapSum += plan.gapFraction;
+    this.#plans.unmetHours += plan.unmetContainers * hours;
+  }
+
+  #loadOf(owner: FunctionState): FunctionLoad {
+    const { spec, serviceMs, index } = owner;
+    const { controlMs } = this.#world;
+    const arrivedPerSecond = (owner.arrivedSinceLook * MS_PER_SECOND) / controlMs;
+    const before = this.#rates[index] ?? 0;
+    const share = 1 - Math.exp(-controlMs / RATE_MEMORY_MS);
+    const arrivalsPerSecond = before + share * (arrivedPerSecond - before);
+    this.#rates[index] = arrivalsPerSecond;
+    owner.arrivedSinceLook = 0;
+    const { busyPeak } = owner;
+    owner.busyPeak = owner.busy;
+    return {
+      functionId: spec.functionId,
+      needs: spec.needs,
+      arrivedPerSecond,
+      arrivalsPerSecond,
+      ...(serviceMs === undefined ? {} : { serviceMs }),
+      running: owner.running,
+      backlog: owner.queue.length,
+      containers: owner.containers.size,
+      concurrency: spec.concurrency,
+      floor: spec.minContainers,
+      maxContainers: spec.maxContainers,
+      busyPeak,
+    };
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  #tell(nowMs: number): void {
+    const { ended } = this.#dispatch;
+    const { nodeCount: nodes } = this.#fleet;
+    this.#options.onProgress?.({ nowMs, untilMs: this.#untilMs, inputs: ended, nodes });
+  }
+
+  #finish(): SimulationResult {
+    const nowMs = this.#untilMs;
+    const recorder = this.#recorder;
+    this.#market.settle();
+    recorder.endBucket();
+    let unserved = 0;
+    for (const owner of this.#functions) {
+      for (const arrivedMs of owner.queue.arrivals()) {
+        unserved += 1;
+        recorder.inputDone(owner, arrivedMs, nowMs - arrivedMs, nowMs - arrivedMs);
+      }
+      for (const container of owner.containers) {
+        if (container.nodeId === undefined) continue;
+        recorder.gpu.held += (owner.gpuCount * (nowMs - container.placedAtMs)) / MS_PER_SECOND;
+      }
+    }
+    const inputs = this.#functions.reduce((sum, owner) => sum + owner.inputs, 0);
+    const { counts } = this.#market;
+    const { plans, fallbacks, gapSum, unmetHours } = this.#plans;
+    return {
+      world: this.#world.name,
+      policy: this.#policy.name,
+      seed: this.#options.seed,
+      fromMs: 0,
+      untilMs: nowMs,
+      inputs,
+      events: this.#events,
+      cost: recorder.costReport(),
+      gpu: recorder.gpuReport(),
+      waits: {
+        slot: recorder.slotWaits.quantiles(),
+        firstInstruction: recorder.firstWaits.quantiles(),
+        missFraction: ratio(recorder.missed, recorder.slotWaits.count),
+        coldStartFraction: ratio(recorder.coldInputs, recorder.slotWaits.count),
+      },
+      functions: this.#functions.map(reportOf).sort(byId),
+      badWindowFraction: recorder.badWindowFraction,
+      fleet: {
+        ...counts,
+        releases: this.#fleet.releases,
+        nodesMax: recorder.nodesMax,
+        retries: recorder.retries,
+        unserved,
+      },
+      plans: {
+        plans,
+        fallbacks,
+        meanGapFraction: ratio(gapSum, plans),
+        unmetContainerHours: unmetHours,
+      },
+      bounds: this.#work.bounds(this.#world.market.offers),
+      timeline: recorder.timeline(this.#work.offeredGpus(recorder.bucketMs)),
+    };
+  }
+}
+
+function functionsOf(world: World, rng: Rng): readonly FunctionState[] {
+  const specs = new Map(world.functions.map((spec) => [spec.functionId, spec]));
+  return world.trace.series.map(({ functionId }, index) => {
+    const spec = specs.get(functionId);
+    if (spec === undefined) throw new Error(`the trace asks for ${functionId}, which the world lacks`);
+    const normal = normalDraws(rng.fork(`service ${functionId}`));
+    const { meanMs: mean, sigma } = spec.service;
+    return new FunctionState(index, spec, lognormalDraws(normal, { mean, sigma }));
+  });
+}
+
+function reportOf(owner: FunctionState): SimulationResult["functions"][number] {
+  return {
+    functionId: owner.spec.functionId,
+    inputs: owner.inputs,
+    containerStarts: owner.containerStarts,
+    evictions: owner.evictions,
+    slot: owner.slotWaits.quantiles(),
+    firstInstruction: owner.firstWaits.quantiles(),
+    missFraction: ratio(owner.missed, owner.slotWaits.count),
+    coldStartFraction: ratio(owner.coldInputs, owner.slotWaits.count),
+  };
+}
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
+
+function byId(a: { readonly functionId: string }, b: { readonly functionId: string }): number {
+  return a.functionId < b.functionId ? -1 : 1;
+}

@@ -1,0 +1,278 @@
+/**
+ * Containers get nodes, by the deciding code of production: `scale` says how many each function
+ * should have, `Scheduler.round` where they go, and `evict` which idle ones make room.
+ *
+ * A function is looked at when its inputs wait or its idle containers are due to end: at other
+ * times `scale` would change nothing. A round is made when something waits and there may be room.
+ */
+import {
+  createRng,
+  type ContainerRequest,
+  type IdSource,
+  type Node,
+  type PlacedContainer,
+  type Rng,
+  type SchedulerPolicy,
+} from "../../core/index.ts";
+import {
+  evict,
+  place,
+  scale,
+  Scheduler,
+  type EvictableContainer,
+  type FitsOn,
+} from "../../scheduler/index.ts";
+import type { Container } from "./container.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { FunctionState } from "./function-state.ts";
+
+export interface PlacingOptions {
+  readonly functions: readonly FunctionState[];
+  readonly dispatch: Dispatch;
+  readonly ids: IdSource;
+  readonly rng: Rng;
+  readonly policy: SchedulerPolicy;
+  /** Nodes that take containers now; the same object for a node that has not changed. */
+  readonly nodes: () => readonly Node[];
+  /** Whether idle containers give their slots to whoever waits. */
+  readonly evictsIdle: boolean;
+  readonly onPlaced: (container: Container, nowMs: number) => void;
+}
+
+/** Waiting containers for which room is sought among idle ones in one round, as in production. */
+const WAITING_MAX = 200;
+const STARTUP_MS_ASSUMED = 1_000;
+
+export class Placing {
+  readonly #options: PlacingOptions;
+  readonly #scheduler: Scheduler;
+  readonly #fitsOn: FitsOn;
+  readonly placed = new Map<string, Container>();
+  #mayHaveRoom = true;
+  #hasWaiting = false;
+
+  constructor(options: PlacingOptions) {
+    this.#options = options;
+    this.#scheduler = new Scheduler({ policy: options.policy });
+    this.#fitsOn = fitsOnAlone(options.policy);
+  }
+
+  /** There may be room where there was none: a node came, or a container went. */
+  noteRoom(): void {
+    this.#mayHaveRoom = true;
+  }
+
+  get isWaiting(): boolean {
+    return this.#hasWaiting;
+  }
+
+  /** One round over the functions that need a look. */
+  round(nowMs: number): void {
+    const { functions } = this.#options;
+    for (const owner of functions) {
+      if (!owner.isDirty) continue;
+      owner.isDirty = false;
+      this.#scaleOne(owner, nowMs);
+    }
+    this.#hasWaiting = functions.some(({ pending }) => pending.length > 0);
+    if (!this.#hasWaiting || !this.#mayHaveRoom) return;
+    this.#mayHaveRoom = false;
+    this.#place(nowMs);
+    this.#hasWaiting = functions.some(({ pending }) => pending.length > 0);
+  }
+
+  /** Marks the functions whose idle containers may be due. */
+  markDue(nowMs: number): void {
+    for (const owner of this.#options.functions) {
+      const [oldest] = owner.idle;
+      const isDue =
+        oldest !== undefined && nowMs - oldest.idleSinceMs >= owner.spec.scaledownWindowMs;
+      const lacksFloor = owner.containers.size < owner.spec.minContainers;
+      if (isDue || lacksFloor || owner.pending.length > 0) owner.isDirty = true;
+    }
+  }
+
+  #scaleOne(owner: FunctionState, nowMs: number): void {
+    const { spec, queue, containers } = owner;
+    owner.noteArrivals(nowMs);
+    const staying = [...containers].filter(({ isLeaving }) => !isLeaving);
+    const decision = scale(
+      {
+        functionId: spec.functionId,
+        minContainers: spec.minContainers,
+        maxContainers: spec.maxContainers,
+        bufferContainers: spec.bufferContainers,
+        scaledownWindowMs: spec.scaledownWindowMs,
+        concurrency: { target: spec.concurrency, max: spec.concurrency },
+        backlog: queue.length,
+        running: owner.running,
+        containers: staying.map(scaledOf),
+        arrivals: owner.arrivals.history(nowMs),
+        ...(owner.serviceMs === undefined ? {} : { serviceMs: owner.serviceMs }),
+        ...(owner.startupMs === undefined ? {} : { startupMs: owner.startupMs }),
+        ...(owner.lastActiveMs === undefined ? {} : { lastActiveAtMs: owner.lastActiveMs }),
+      },
+      nowMs,
+    );
+    for (let count = 0; count < decision.start; count += 1) this.#request(owner, nowMs);
+    if (decision.start > 0) this.#mayHaveRoom = true;
+    if (decision.stop.length > 0) {
+      const ending = new Set(decision.stop);
+      for (const container of staying) {
+        if (ending.has(container.containerId)) this.#options.dispatch.end(container, nowMs);
+      }
+    }
+    const surplus = Math.min(owner.pending.length, Math.max(0, staying.length - decision.wanted));
+    for (const container of owner.pending.slice(owner.pending.length - surplus)) {
+      this.#options.dispatch.end(container, nowMs);
+    }
+  }
+
+  #request(owner: FunctionState, nowMs: number): void {
+    const container: Container = {
+      containerId: this.#options.ids.next("co"),
+      owner,
+      requestedAtMs: nowMs,
+      state: "pending",
+      nodeId: undefined,
+      placedAtMs: NaN,
+      runs: [],
+      idleSinceMs: NaN,
+      hasRun: false,
+      isLeaving: false,
+      seen: undefined,
+    };
+    owner.containers.add(container);
+    owner.pending.push(container);
+  }
+
+  #place(nowMs: number): void {
+    const { functions, rng, nodes } = this.#options;
+    const waiting = new Map<string, Container>();
+    for (const { pending } of functions) {
+      for (const container of pending) waiting.set(container.containerId, container);
+    }
+    const present = nodes();
+    const fleet = { nodes: present, containers: this.#seen() };
+    const requests = [...waiting.values()].map(requestOf);
+    const plan = this.#scheduler.round(requests, fleet, { nowMs, rng });
+    for (const { containerId, nodeId } of plan.placements) {
+      const container = waiting.get(containerId);
+      if (container !== undefined) this.#accept(container, nodeId, nowMs);
+    }
+    for (const { containerId } of plan.evictions) this.#evicted(containerId, nowMs);
+    const wantsRoom = plan.refusals.filter((refusal) => refusal.wantsRoom);
+    if (wantsRoom.length > 0 && this.#options.evictsIdle) {
+      const without = wantsRoom.flatMap(({ containerId }) => waiting.get(containerId) ?? []);
+      this.#evictIdle(without, present, nowMs);
+    }
+  }
+
+  #accept(container: Container, nodeId: string, nowMs: number): void {
+    const { owner } = container;
+    const place = owner.pending.indexOf(container);
+    if (place >= 0) owner.pending.splice(place, 1);
+    container.state = "starting";
+    container.nodeId = nodeId;
+    container.placedAtMs = nowMs;
+    this.placed.set(container.containerId, container);
+    owner.containerStarts += 1;
+    this.#options.dispatch.placed(container, nowMs);
+    this.#options.onPlaced(container, nowMs);
+  }
+
+  #evicted(containerId: string, nowMs: number): void {
+    const container = this.placed.get(containerId);
+    if (container === undefined) return;
+    container.owner.evictions += 1;
+    this.#options.dispatch.end(container, nowMs);
+  }
+
+  /** Only for containers that inputs wait for, as in production. */
+  #evictIdle(without: readonly Container[], nodes: readonly Node[], nowMs: number): void {
+    if (this.#options.functions.every(({ idle }) => idle.length === 0)) return;
+    const needed = [...Map.groupBy(without, ({ owner }) => owner)].flatMap(([owner, own]) =>
+      own.slice(0, Math.ceil(owner.queue.length / owner.spec.concurrency)),
+    );
+    const waiting = needed.slice(0, WAITING_MAX).map((container) => ({
+      ...requestOf(container),
+      functionName: container.owner.spec.functionId,
+    }));
+    if (waiting.length === 0) return;
+    const containers = [...this.placed.values()].map(evictableOf);
+    const kept = new Map(
+      this.#options.functions.map(({ spec }) => [
+        spec.functionId,
+        { minContainers: spec.minContainers, bufferContainers: spec.bufferContainers },
+      ]),
+    );
+    const evictions = evict({ fitsOn: this.#fitsOn, waiting, nodes, containers, kept }, nowMs);
+    for (const { stop } of evictions) {
+      for (const { containerId } of stop) this.#evicted(containerId, nowMs);
+    }
+  }
+
+  #seen(): readonly PlacedContainer[] {
+    return [...this.placed.values()].map(seenOf);
+  }
+}
+
+/** A container as scheduler and pool see it; a new object only when something changed. */
+export function seenOf(container: Container): PlacedContainer {
+  const { containerId, owner, nodeId = "", idleSinceMs, isLeaving } = container;
+  const idleAtMs = Number.isNaN(idleSinceMs) || container.state !== "ready" ? undefined : idleSinceMs;
+  const known = container.seen;
+  if (known?.idleSinceMs === idleAtMs && (known?.ending === true) === isLeaving && known) {
+    return known;
+  }
+  const { gpu, cpuMilli, memoryMiB } = owner.needs;
+  const seen: PlacedContainer = {
+    containerId,
+    functionId: owner.spec.functionId,
+    nodeId,
+    resources: { gpuCount: gpu?.count ?? 0, cpuMilli, memoryMiB },
+    needs: owner.needs,
+    movableBy: "drain",
+    ...(idleAtMs === undefined ? {} : { idleSinceMs: idleAtMs }),
+    ...(isLeaving ? { ending: true } : {}),
+  };
+  container.seen = seen;
+  return seen;
+}
+
+function scaledOf({ containerId, state, idleSinceMs }: Container) {
+  if (state !== "ready") return { containerId, state: "starting" as const };
+  if (Number.isNaN(idleSinceMs)) return { containerId, state: "busy" as const };
+  return { containerId, state: "idle" as const, idleSinceMs };
+}
+
+function requestOf({ containerId, owner, requestedAtMs }: Container): ContainerRequest {
+  return {
+    containerId,
+    functionId: owner.spec.functionId,
+    needs: owner.needs,
+    requestedAtMs,
+  };
+}
+
+function evictableOf(container: Container): EvictableContainer {
+  return {
+    ...seenOf(container),
+    functionName: container.owner.spec.functionId,
+    ending: container.isLeaving,
+    startupMs: container.owner.startupMs ?? STARTUP_MS_ASSUMED,
+  };
+}
+
+function fitsOnAlone(policy: SchedulerPolicy): FitsOn {
+  const alone = { ...policy, quotas: {}, evictionCountMaxPerRound: 0 };
+  const rng = createRng("eviction");
+  return (waiting, node, containers) => {
+    const { gpu } = waiting.needs;
+    if (gpu !== undefined && (node.gpuType === undefined || !gpu.types.includes(node.gpuType))) {
+      return false;
+    }
+    const options = { nowMs: 0, rng, policy: alone };
+    return place([waiting], { nodes: [node], containers }, options).placements.length > 0;
+  };
+}

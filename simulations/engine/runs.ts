@@ -1,0 +1,78 @@
+/** Inputs that run, by number: flat lists, so that millions of them make no garbage. */
+import type { Container } from "./container.ts";
+
+export class Runs {
+  readonly #containers: (Container | undefined)[] = [];
+  #arrivedMs = new Float64Array(256);
+  #slotMs = new Float64Array(256);
+  #beganMs = new Float64Array(256);
+  #serviceMs = new Float64Array(256);
+  readonly #free: number[] = [];
+
+  /** A run in `container`; gives its number. */
+  begin(
+    container: Container,
+    arrivedMs: number,
+    slotMs: number,
+    beganMs: number,
+    serviceMs: number,
+  ): number {
+    let run = this.#free.pop();
+    if (run === undefined) {
+      run = this.#containers.length;
+      if (run === this.#arrivedMs.length) this.#grow();
+      this.#containers.push(container);
+    } else {
+      this.#containers[run] = container;
+    }
+    this.#arrivedMs[run] = arrivedMs;
+    this.#slotMs[run] = slotMs;
+    this.#beganMs[run] = beganMs;
+    this.#serviceMs[run] = serviceMs;
+    return run;
+  }
+
+  /** The container of a run; undefined when it was cut short. */
+  containerOf(run: number): Container | undefined {
+    return this.#containers[run];
+  }
+
+  arrivedMs(run: number): number {
+    return this.#arrivedMs[run] ?? 0;
+  }
+
+  slotMs(run: number): number {
+    return this.#slotMs[run] ?? 0;
+  }
+
+  beganMs(run: number): number {
+    return this.#beganMs[run] ?? 0;
+  }
+
+  serviceMs(run: number): number {
+    return this.#serviceMs[run] ?? 0;
+  }
+
+  /** Ends a run early: its number stays taken until its end comes up. */
+  cut(run: number): void {
+    this.#containers[run] = undefined;
+  }
+
+  /** The end of a run has come up: its number is free again. */
+  end(run: number): void {
+    this.#containers[run] = undefined;
+    this.#free.push(run);
+  }
+
+  #grow(): void {
+    const grown = (before: Float64Array): Float64Array => {
+      const after = new Float64Array(2 * before.length);
+      after.set(before);
+      return after;
+    };
+    this.#arrivedMs = grown(this.#arrivedMs);
+    this.#slotMs = grown(this.#slotMs);
+    this.#beganMs = grown(this.#beganMs);
+    this.#serviceMs = grown(this.#serviceMs);
+  }
+}
