@@ -6,14 +6,18 @@
 /** Folder -> the folders it may import. `sdk/protocol` is the wire, not the SDK. */
 const ARROWS = {
   core: [],
+  documents: ["core"],
   optimizer: ["core"],
   scheduler: ["core"],
   providers: ["core"],
   sandbox: ["core", "sdk/protocol"],
   pool: ["core", "optimizer", "providers"],
   sdk: [],
-  simulations: ["core", "optimizer", "scheduler", "pool", "providers"],
-  server: ["core", "optimizer", "scheduler", "providers", "sandbox", "pool", "sdk/protocol"],
+  simulations: ["core", "documents", "optimizer", "scheduler", "pool", "providers"],
+  server: [
+    ...["core", "documents", "optimizer", "scheduler", "providers", "sandbox", "pool"],
+    "sdk/protocol",
+  ],
 };
 
 /** Files that other folders may import, besides every folder's `index.ts`. */

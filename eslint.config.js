@@ -2,7 +2,7 @@ import eslint from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 /** Folders whose code decides: no clock, no chance, no IO of their own. */
-const DECIDING = ["core", "optimizer", "scheduler", "pool", "simulations"];
+const DECIDING = ["core", "documents", "optimizer", "scheduler", "pool", "simulations"];
 
 const impureGlobals = ["fetch", "process", "setTimeout", "setInterval", "setImmediate"].map(
   (name) => ({ name, message: "Deciding code takes time, chance and IO from outside." }),

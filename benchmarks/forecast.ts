@@ -10,7 +10,8 @@
  *   and against the fixed share that hindsight finds cheapest; cost of idling and waiting per
  *   hour, and the share of time with too little.
  *
- * Figures at 3 minutes rest on an assumed path within windows of ten minutes (`traffic.ts`).
+ * Figures at 3 minutes rest on an assumed path within windows of ten minutes
+ * (`simulations/traces/path.ts`).
  * The first quarter of a series, three days at most, is for learning and does not count.
  */
 import { existsSync } from "node:fs";
@@ -31,7 +32,13 @@ import {
 } from "../optimizer/forecast/forecast.ts";
 import { ROOT } from "../scripts/steps.ts";
 import { persistenceErrors, QUANTILES, YARDSTICKS } from "./forecast/persistence.ts";
-import { pathThrough, readTraffic, trafficFile, type Traffic } from "./forecast/traffic.ts";
+import {
+  pathThrough,
+  readTraffic,
+  trafficFile,
+  trafficOf,
+  type Traffic,
+} from "./forecast/traffic.ts";
 import type { BenchmarkOptions, OptionValues, Report } from "./harness.ts";
 
 export const options: BenchmarkOptions = {
@@ -66,9 +73,10 @@ export function run(report: Report, { data = "" }: OptionValues): Promise<void> 
 }
 
 function measure(report: Report, dataDir: string, name: string): void {
-  const windows = readTraffic(dataDir, name);
+  const trace = readTraffic(dataDir, name);
+  const windows = trafficOf(trace);
   report.note(`${name}: ${windows.demand.length} windows of ten minutes`);
-  const path = pathThrough(windows, createRng(SEED).fork(name));
+  const path = pathThrough(trace, createRng(SEED));
   reportQuality(report, { label: "30min", traffic: windows, leadMs: LONG_LEAD_MS });
   reportQuality(report, { label: "30min_path", traffic: path, leadMs: LONG_LEAD_MS });
   reportQuality(report, { label: "3min_path", traffic: path, leadMs: SHORT_LEAD_MS });

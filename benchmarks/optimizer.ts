@@ -21,7 +21,7 @@ import { presolve } from "../optimizer/presolve.ts";
 import { readInput } from "../optimizer/read-input.ts";
 import type { MipSolver } from "../optimizer/solvers/solver.ts";
 import { ROOT } from "../scripts/steps.ts";
-import { readOffers } from "../server/commands/plan/read-offers.ts";
+import { readOffers } from "../documents/index.ts";
 import { quantile, type BenchmarkOptions, type OptionValues, type Report } from "./harness.ts";
 import { greedyUsd, singleTypeUsd, unpooledUsd } from "./optimizer/baselines.ts";
 import { BEST_KNOWN_USD } from "./optimizer/best-known.ts";

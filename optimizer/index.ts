@@ -1,7 +1,9 @@
 /** Pure planning: market, demand scenarios, policy and present fleet in, a fleet plan out. */
 export { NO_HISTORY, observeDemand, type DemandHistory } from "./buffer/demand-history.ts";
 export { planBuffers, type PlannedBuffer } from "./buffer/plan-buffers.ts";
+export { mayServe } from "./eligibility.ts";
 export { createPlanMemory } from "./memory.ts";
+export { fitCount, placeFirstFit, roomOf, type NodeStack } from "./packing.ts";
 export { planFleet } from "./plan-fleet.ts";
 export { type FleetPlan, type PlanInput } from "./plan.ts";
 export { createSolvers } from "./solvers/create-solvers.ts";

@@ -16,7 +16,7 @@ import {
   PlatformError,
   type Policy,
 } from "../core/index.ts";
-import { nearestWord } from "./apps/nearest-word.ts";
+import { nearestWord } from "../documents/index.ts";
 import {
   EMULATED_CLOUDS,
   type EmulatedCloud,

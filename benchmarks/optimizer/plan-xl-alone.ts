@@ -1,7 +1,7 @@
 /** Plans one instance in a process of its own and prints the most memory it ever held, in MiB. */
 import { readFileSync } from "node:fs";
 import { createSolvers, planFleet } from "../../optimizer/index.ts";
-import { readOffers } from "../../server/commands/plan/read-offers.ts";
+import { readOffers } from "../../documents/index.ts";
 import { drawInstance, SIZES } from "./instances.ts";
 
 const [file = "", name = "xl", limitMs = "6000"] = process.argv.slice(2);

@@ -3,7 +3,7 @@ import { PlatformError } from "../../core/index.ts";
 import type { FunctionInfo, FunctionScaling, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import type { FleetService, Principal } from "../services.ts";
 import type { Registry, StoredDeployment, StoredFunction } from "../store/record-store.ts";
-import { nearestWord } from "./nearest-word.ts";
+import { nearestWord } from "../../documents/index.ts";
 import { normaliseSpec, type NormalSpec } from "./normalise-spec.ts";
 
 const SCALING_FIELDS = [

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
-import { nearestWord } from "./nearest-word.ts";
+import { nearestWord } from "../../documents/index.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
 const MS_PER_DAY = 86_400_000;

@@ -12,7 +12,7 @@ import {
   type SchedulerPolicy,
   type WorkspaceQuota,
 } from "../../core/index.ts";
-import { checkValue, mistakesError, pathText, readDocument } from "./document.ts";
+import { checkValue, mistakesError, pathText, readDocument } from "../../documents/index.ts";
 import { policyFile, type PolicyFile } from "./policy-file.ts";
 
 /** A policy, and the file's own content for changes to it. */

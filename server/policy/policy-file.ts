@@ -21,7 +21,7 @@ import {
   type OptionalTerm,
 } from "../../core/index.ts";
 import { contradictions, quotaContradictions } from "./contradictions.ts";
-import { printableName } from "./printable-name.ts";
+import { printableName } from "../../documents/index.ts";
 
 const SOLVERS = ["highs", "glpk", "javascript-lp"] as const;
 const ALWAYS_ON = ["rent", "committed", "unmet"];

@@ -1,7 +1,7 @@
 /** `flotilla catalog list`: the offers of the catalog, at the prices in force. */
 import { GPU_TYPES, usdFromMicroUsd, type Offer } from "../../../core/index.ts";
 import { catalogOffers, type PriceSheet } from "../../../providers/index.ts";
-import { nearestWord } from "../../apps/nearest-word.ts";
+import { nearestWord } from "../../../documents/index.ts";
 import { loadConfig } from "../../load-config.ts";
 import { priceFilePath, readPriceSheets } from "../../prices/price-file.ts";
 import { STALE_MS } from "../../prices/price-shelf.ts";

@@ -1,6 +1,6 @@
 /** What the command line says to `flotilla catalog`. */
 import { PRICED_CLOUDS, type PricedCloud } from "../../../providers/prices/index.ts";
-import { nearestWord } from "../../apps/nearest-word.ts";
+import { nearestWord } from "../../../documents/index.ts";
 import { CommandError } from "../outcome.ts";
 
 /** Options that all commands of the group take. */

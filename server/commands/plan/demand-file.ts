@@ -2,10 +2,13 @@
 import { z } from "zod";
 import { CLOUD_NAMES, GPU_TYPES, microUsdFromUsd, type DemandClass } from "../../../core/index.ts";
 import type { PlanInput } from "../../../optimizer/index.ts";
-import { nearestWord } from "../../apps/nearest-word.ts";
-import { mistakesError, readDocument } from "../../policy/document.ts";
+import {
+  nearestWord,
+  mistakesError,
+  readDocument,
+  printableName,
+} from "../../../documents/index.ts";
 import { msOfHours } from "../../policy/parse-policy.ts";
-import { printableName } from "../../policy/printable-name.ts";
 
 /** A demand class whose price of being left unserved may be the policy's. */
 export type FileClass = Omit<DemandClass, "unmetMicroUsdPerHour"> &

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { parsePolicy } from "../../policy/parse-policy.ts";
 import { readDemand } from "./demand-file.ts";
 import { readFleet, readQuotas } from "./fleet-files.ts";
-import { readOffers } from "./read-offers.ts";
+import { readOffers } from "../../../documents/index.ts";
 import type { Situation } from "./situation.ts";
 
 const FOLDER = new URL("../../../examples/", import.meta.url);

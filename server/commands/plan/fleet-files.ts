@@ -2,8 +2,7 @@
 import { z } from "zod";
 import type { Offer } from "../../../core/index.ts";
 import type { PlanInput } from "../../../optimizer/index.ts";
-import { mistakesError, readDocument } from "../../policy/document.ts";
-import { printableName } from "../../policy/printable-name.ts";
+import { mistakesError, readDocument, printableName } from "../../../documents/index.ts";
 import { nearest } from "./nearest.ts";
 
 const presentNodes = z.strictObject({ offerId: printableName, count: z.int().min(0).max(1e9) });

@@ -1,5 +1,5 @@
 /** Hints for names that are not known: ids and places are longer than words. */
-import { nearestWord } from "../../apps/nearest-word.ts";
+import { nearestWord } from "../../../documents/index.ts";
 
 const SHOWN_MAX = 4;
 

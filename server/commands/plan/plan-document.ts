@@ -1,7 +1,7 @@
 /** A plan as data for programs: the JSON of `flotilla plan`. */
 import { assert, usdFromMicroUsd, type Offer } from "../../../core/index.ts";
 import type { FleetPlan } from "../../../optimizer/index.ts";
-import type { OfferTable } from "./read-offers.ts";
+import type { OfferTable } from "../../../documents/index.ts";
 import type { Situation } from "./situation.ts";
 
 /** What a line did not choose, and what the same size of it would have cost. */

@@ -1,5 +1,5 @@
 /** Places in a policy file by path, such as `optimizer.shares.0.maxFraction`. */
-import { allowedAt, type Allowed } from "../../policy/allowed.ts";
+import { allowedAt, type Allowed } from "../../../documents/index.ts";
 import { policyJsonSchema } from "../../policy/policy-file.ts";
 
 /** Every path with a fixed name, sections first. */

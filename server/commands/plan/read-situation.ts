@@ -7,7 +7,7 @@ import { CommandError } from "../outcome.ts";
 import { readDemand } from "./demand-file.ts";
 import { readFleet, readQuotas } from "./fleet-files.ts";
 import type { FilePlanOptions } from "./options.ts";
-import { readOffers, type OfferTable } from "./read-offers.ts";
+import { readOffers, type OfferTable } from "../../../documents/index.ts";
 import type { Situation } from "./situation.ts";
 
 /** What the files say, and which rows of offers were of no use. */

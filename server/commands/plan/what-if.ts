@@ -5,7 +5,7 @@
  */
 import { parse as parseYaml } from "yaml";
 import { messageOf, microUsdFromUsd, PlatformError, type Offer } from "../../../core/index.ts";
-import { nearestWord } from "../../apps/nearest-word.ts";
+import { nearestWord } from "../../../documents/index.ts";
 import { checkPolicy } from "../../policy/parse-policy.ts";
 import { quotaGroupsOf } from "./fleet-files.ts";
 import { nearest } from "./nearest.ts";

@@ -1,7 +1,7 @@
 /** Comma-separated tables: rows by column name, each with its line for messages. */
 import { CsvError, parse } from "csv-parse/sync";
-import { PlatformError } from "../../../core/index.ts";
-import { isPrintableName } from "../../policy/printable-name.ts";
+import { PlatformError } from "../core/index.ts";
+import { isPrintableName } from "./printable-name.ts";
 
 /** One row; columns that are empty or absent read as "". */
 export interface CsvRow {

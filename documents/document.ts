@@ -8,7 +8,7 @@
  */
 import { isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from "yaml";
 import { z } from "zod";
-import { messageOf, PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError } from "../core/index.ts";
 import { allowedAt, describeAllowed, nearestKey, nearestValue, type Allowed } from "./allowed.ts";
 
 /** One thing that is wrong in a text. Lines and columns count from 1; absent without a text. */

@@ -1,5 +1,5 @@
 /** What price lists call GPUs, in the names of this platform. */
-import { isGpuType, type GpuType } from "../../../core/index.ts";
+import { isGpuType, type GpuType } from "../../core/index.ts";
 
 /** Other names of the same card; variants by memory are below. */
 const ALIASES: Readonly<Record<string, GpuType>> = {

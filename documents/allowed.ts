@@ -1,5 +1,5 @@
 /** What a JSON schema allows at a place, in words. */
-import { nearestWord } from "../apps/nearest-word.ts";
+import { nearestWord } from "./nearest-word.ts";
 
 /** The parts of a JSON schema that our schemas use. */
 export interface Allowed {

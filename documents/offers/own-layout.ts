@@ -6,8 +6,8 @@ import {
   offerIdOf,
   type GpuType,
   type Offer,
-} from "../../../core/index.ts";
-import type { Cells } from "./cells.ts";
+} from "../../core/index.ts";
+import type { Cells } from "../cells.ts";
 import { ASSUMED_NODE_COUNT_MAX, assumedBootMs } from "./catalog-layout.ts";
 
 const PURCHASES = ["on-demand", "spot", "reserved"] as const;

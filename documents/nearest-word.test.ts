@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { GPU_TYPES } from "../../core/index.ts";
+import { GPU_TYPES } from "../core/index.ts";
 import { nearestWord } from "./nearest-word.ts";
 
 test.each([

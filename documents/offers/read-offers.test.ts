@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
-import { offerIdOf, PlatformError } from "../../../core/index.ts";
+import { offerIdOf, PlatformError } from "../../core/index.ts";
 import { canonicalGpu } from "./gpu-names.ts";
 import { readOffers } from "./read-offers.ts";
 
@@ -248,7 +248,7 @@ test("the names of price lists become ours; the two kinds of A100 are told apart
 });
 
 test("the example offers are read whole", () => {
-  const path = new URL("../../../examples/plans/offers.csv", import.meta.url);
+  const path = new URL("../../examples/plans/offers.csv", import.meta.url);
   expect(existsSync(path)).toBe(true);
   const { offers, rowCount } = readOffers(readFileSync(path, "utf8"), "offers.csv");
   expect(offers).toHaveLength(rowCount);

@@ -1,7 +1,7 @@
 /** Reads the cells of an offer row; what is wrong becomes an error with the row's line. */
-import { microUsdFromUsd } from "../../../core/index.ts";
-import { nearestWord } from "../../apps/nearest-word.ts";
-import { isPrintableName } from "../../policy/printable-name.ts";
+import { microUsdFromUsd } from "../core/index.ts";
+import { nearestWord } from "./nearest-word.ts";
+import { isPrintableName } from "./printable-name.ts";
 import { csvError, type CsvRow } from "./csv-table.ts";
 
 /** Amounts above this are typing mistakes; micro-dollars stay exact far above it. */

@@ -15,8 +15,8 @@ import {
   offerIdOf,
   type GpuType,
   type Offer,
-} from "../../../core/index.ts";
-import type { Cells } from "./cells.ts";
+} from "../../core/index.ts";
+import type { Cells } from "../cells.ts";
 import { canonicalGpu } from "./gpu-names.ts";
 
 /** Columns that are read; the list may have more. */

@@ -1,9 +1,9 @@
 /** A table of offers, in a public price list's layout or our own; told apart by the header. */
-import type { Offer } from "../../../core/index.ts";
-import { nearestWord } from "../../apps/nearest-word.ts";
+import type { Offer } from "../../core/index.ts";
+import { nearestWord } from "../nearest-word.ts";
 import { CATALOG_COLUMNS, catalogOffers, type RowReading } from "./catalog-layout.ts";
-import { Cells } from "./cells.ts";
-import { csvError, readCsv } from "./csv-table.ts";
+import { Cells } from "../cells.ts";
+import { csvError, readCsv } from "../csv-table.ts";
 import { OWN_COLUMNS, OWN_OPTIONAL_COLUMNS, ownOffer } from "./own-layout.ts";
 
 /** Rows that no plan can use, by reason. */
