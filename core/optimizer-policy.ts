@@ -65,6 +65,8 @@ export interface BufferPolicy {
   /** Bounds of the quantile of demand that is held, 0..1, whatever the prices say. */
   readonly quantileMin: number;
   readonly quantileMax: number;
+  /** Share of inputs that may wait over 2 s for a slot; margins are corrected until it is met. */
+  readonly missFractionTarget: number;
   /** Bounds by GPU type; a type without an entry has none. */
   readonly byGpuType: Readonly<Partial<Record<GpuType, BufferBounds>>>;
 }
@@ -109,6 +111,7 @@ export const DEFAULT_BUFFER_POLICY: BufferPolicy = {
   waitMicroUsdPerGpuHour: 0,
   quantileMin: 0,
   quantileMax: 0.99,
+  missFractionTarget: 0.005,
   byGpuType: {},
 };
 

@@ -19,6 +19,7 @@ import { termsOf, totalOf, type Candidate } from "./candidate.ts";
 import { coverDraft, fillDraft, presentWithinLimits } from "./complete-draft.ts";
 import { finishPlan, type Verdict } from "./finish-plan.ts";
 import type { PlanMemory } from "./memory.ts";
+import { onlyOffer } from "./only-offer.ts";
 import type { FleetPlan, PlanInput } from "./plan.ts";
 import { presolve } from "./presolve.ts";
 import type { Problem } from "./problem.ts";
@@ -80,6 +81,12 @@ export async function planBySize(
   const problem = presolve(readInput(input));
   const failures: string[] = [];
   if (problem.offers.length === 0) return verified(problem, nothingToRent(problem), failures);
+  const evident = attempts(problem, solvers).length > 0 ? onlyOffer(problem) : undefined;
+  if (evident) {
+    const { candidate, ...found } = evident;
+    const verdict = { solver: "none", fallback: false, shadowPrices: [], ...found };
+    return verified(problem, { candidate, verdict }, failures);
+  }
   for (const solver of attempts(problem, solvers)) {
     const plan = await planWith({
       session: { problem, solver, clock, failures, spentMs: 0, elapsedMs, memory },

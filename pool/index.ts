@@ -1,5 +1,14 @@
 /** Keeps the rented nodes equal to the plan. */
+export {
+  demandOf,
+  NO_WORK_SEEN,
+  observeWork,
+  planInputOf,
+  type FunctionWork,
+  type SeenWork,
+} from "./capacity.ts";
 export { PoolController, type PoolTick } from "./controller.ts";
+export { desiredLinesOf } from "./plan-lines.ts";
 export type { Order, OrderOutcome } from "./orders.ts";
 export { forecastOf, spendPeriodsOf } from "./spend.ts";
 export type {

@@ -1,6 +1,7 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
 export { catalogOffers, catalogRegions, catalogShapes, type PriceSheet } from "./catalog/index.ts";
 export {
+  BATCH_TAG,
   isProbing,
   RENT_COUNT_MAX,
   type Provider,

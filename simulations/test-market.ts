@@ -48,7 +48,9 @@ export function testLoad(gpus: number, overrides: Partial<FunctionLoad> = {}): F
   return {
     functionId: "chat",
     needs: testNeeds(),
+    arrivedPerSecond: gpus / 10,
     arrivalsPerSecond: gpus / 10,
+    containers: Math.ceil(gpus),
     serviceMs: 10_000,
     running: Math.floor(gpus),
     backlog: 0,

@@ -23,6 +23,8 @@ export interface DemandMember {
   readonly unmetMicroUsdPerHour: number;
   /** GPUs wanted now. */
   readonly gpuCount: number;
+  /** GPUs that its work keeps busy, which the forecast learns. */
+  readonly offeredGpuCount: number;
   /** GPUs wanted over the last day. */
   readonly mean: DecayedMean;
   readonly lastWantedAtMs: number;
@@ -33,7 +35,7 @@ export interface DemandPool {
   readonly poolKey: string;
   /** Sorted by key. */
   readonly members: readonly DemandMember[];
-  /** Of the GPUs wanted by all members together. */
+  /** Of the GPUs that the work of all members together keeps busy. */
   readonly forecast: Forecast;
 }
 
@@ -51,6 +53,11 @@ export interface ObservedDemand {
   readonly classes: readonly DemandClass[];
   /** Running and waiting ones, by class; a class that is absent wants none. */
   readonly quantity: Readonly<Record<string, number>>;
+  /**
+   * Containers that the work keeps busy, by class (`forecast/offered-load.ts`): smoother than
+   * what is there, which holds idle ones and reacts to every queue. Absent: the quantity.
+   */
+  readonly offered?: Readonly<Record<string, number>>;
 }
 
 export const NO_HISTORY: DemandHistory = { pools: [] };
@@ -70,7 +77,7 @@ export function observeDemand(history: DemandHistory, demand: ObservedDemand): D
   const members = new Map<string, DemandMember>();
   for (const member of history.pools.flatMap((pool) => pool.members)) {
     if (atMs - member.lastWantedAtMs > FORGOTTEN_AFTER_MS) continue;
-    members.set(member.key, { ...member, gpuCount: 0 });
+    members.set(member.key, { ...member, gpuCount: 0, offeredGpuCount: 0 });
   }
   for (const wanted of demand.classes) addWanted(members, wanted, demand);
   const sorted = [...members.values()]
@@ -87,18 +94,21 @@ export function wantedGpuCount(pool: DemandPool): number {
 function addWanted(
   members: Map<string, DemandMember>,
   { classId, needs, unmetMicroUsdPerHour }: DemandClass,
-  { quantity, atMs }: ObservedDemand,
+  { quantity, offered: offeredOf, atMs }: ObservedDemand,
 ): void {
   const count = quantity[classId] ?? 0;
-  assert(Number.isFinite(count) && count >= 0, `class ${classId} wants ${count} containers`);
-  if (needs.gpu === undefined || count === 0) return;
+  const offered = offeredOf === undefined ? count : (offeredOf[classId] ?? 0);
+  const isAmount = Number.isFinite(count) && count >= 0 && Number.isFinite(offered);
+  assert(isAmount && offered >= 0, `class ${classId} wants ${count}, offers ${offered} containers`);
+  if (needs.gpu === undefined || (count === 0 && offered === 0)) return;
   const key = demandClassKey(needs);
-  const known = members.get(key) ?? { gpuCount: 0, mean: NO_MEAN };
+  const known = members.get(key) ?? { gpuCount: 0, offeredGpuCount: 0, mean: NO_MEAN };
   members.set(key, {
     key,
     needs: { ...needs, gpu: needs.gpu },
     unmetMicroUsdPerHour,
     gpuCount: known.gpuCount + count * needs.gpu.count,
+    offeredGpuCount: known.offeredGpuCount + offered * needs.gpu.count,
     mean: known.mean,
     lastWantedAtMs: atMs,
   });
@@ -121,7 +131,7 @@ function poolsOf(
   const byKey = Map.groupBy(sharingGroups(members), poolKeyOf);
   return [...byKey].map(([poolKey, groups]) => {
     const mates = groups.flat().sort((a, b) => compareText(a.key, b.key));
-    const quantity = mates.reduce((sum, member) => sum + member.gpuCount, 0);
+    const quantity = mates.reduce((sum, member) => sum + member.offeredGpuCount, 0);
     const known = before.find((pool) => pool.poolKey === poolKey)?.forecast;
     const forecast = known ?? firstForecast(mates, before, quantity);
     return { poolKey, members: mates, forecast: observe(forecast, { atMs, quantity }) };

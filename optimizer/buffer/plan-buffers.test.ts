@@ -39,6 +39,7 @@ const WAITING: BufferPolicy = {
   waitMicroUsdPerGpuHour: 60_000_000,
   quantileMin: 0.5,
   quantileMax: 0.99,
+  missFractionTarget: 0.005,
   byGpuType: {},
 };
 

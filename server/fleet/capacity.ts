@@ -10,21 +10,19 @@ import {
   demandClassKey,
   type Clock,
   type CloudName,
-  type DemandClass,
   type IdSource,
   type Offer,
   type Policy,
 } from "../../core/index.ts";
+import type { FleetPlan, PlanInput } from "../../optimizer/index.ts";
 import {
-  NO_HISTORY,
-  observeDemand,
-  planBuffers,
-  type DemandHistory,
-  type FleetPlan,
-  type PlanInput,
-  type PlannedBuffer,
-} from "../../optimizer/index.ts";
-import type { DesiredLine } from "../../pool/index.ts";
+  demandOf,
+  desiredLinesOf,
+  NO_WORK_SEEN,
+  observeWork,
+  planInputOf,
+  type DesiredLine,
+} from "../../pool/index.ts";
 import type { PlanSummary } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
@@ -33,7 +31,7 @@ import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 import type { NodeTable } from "./node-table.ts";
 import type { Planner, TimedPlan } from "./planner.ts";
 import { planSummaryOf } from "./plan-summary.ts";
-import { desiredLinesOf } from "./stand-in-rules.ts";
+import { WorkMeter } from "./work-meter.ts";
 
 export interface CapacityOptions {
   readonly containers: ContainerTable;
@@ -60,7 +58,8 @@ const NO_CLOUD =
 export class Capacity {
   readonly #options: CapacityOptions;
   #desired: readonly DesiredLine[] | undefined;
-  #history: DemandHistory = NO_HISTORY;
+  #seen = NO_WORK_SEEN;
+  readonly #work = new WorkMeter();
   /** Every offer seen since the start: an offer that is refused for a while is not listed. */
   readonly #knownOffers = new Map<string, Offer>();
   #summary: PlanSummary | undefined;
@@ -90,24 +89,24 @@ export class Capacity {
   async tick(): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
     const wanted = this.#wantedContainers();
-    const demand = this.#demandOf(wanted);
-    this.#history = observeDemand(this.#history, { ...demand, atMs: nowMs });
+    const { optimizer } = this.#options.policy;
+    const { work, started, missed } = this.#work.read(wanted, nowMs);
+    const demand = demandOf(work, optimizer);
+    this.#seen = observeWork(this.#seen, { demand, started, missed, nowMs }, optimizer);
     const key = keyOf(wanted);
     if (key === this.#plannedFor && nowMs - this.#plannedAtMs < REPLAN_MS) return;
     const offers = await this.#options.offers();
     for (const offer of offers) this.#knownOffers.set(offer.offerId, offer);
     this.#plannedFor = key;
     this.#plannedAtMs = nowMs;
-    const buffers = this.#buffers(offers);
-    const isQuiet = wanted.length === 0 && buffers.length === 0;
-    if (isQuiet && this.#presentFleet(offers).length === 0) {
+    const fleet = this.#presentFleet(offers);
+    const { input } = planInputOf(this.#seen, demand, { offers, fleet, policy: optimizer });
+    if (input.classes.length === 0 && fleet.length === 0) {
       this.#desired = [];
       this.#summary = undefined;
       return;
     }
-    const input = this.#inputFor(demand, buffers, offers);
     const timed = await this.#options.planner.plan(input);
-    const { optimizer } = this.#options.policy;
     this.#desired = desiredLinesOf(timed.plan.lines, input.classes, optimizer);
     this.#explainPending(wanted, timed.plan);
     await this.#publish(timed, input, wanted);
@@ -124,44 +123,6 @@ export class Capacity {
       }
       return this.#options.nodes.get(container.nodeId)?.stored.node.cloud !== LOCAL;
     });
-  }
-
-  #demandOf(wanted: readonly ContainerRecord[]): Demand {
-    const classes = new Map<string, DemandClass>();
-    const quantity: Record<string, number> = {};
-    for (const { live } of wanted) {
-      const classId = demandClassKey(live.needs);
-      const unmetMicroUsdPerHour = this.#options.policy.optimizer.unmetMicroUsdPerHour;
-      classes.set(classId, { classId, needs: live.needs, unmetMicroUsdPerHour });
-      quantity[classId] = (quantity[classId] ?? 0) + 1;
-    }
-    return { classes: [...classes.values()], quantity };
-  }
-
-  /** Idle containers to hold ready; none unless policy asks for them. */
-  #buffers(offers: readonly Offer[]): readonly PlannedBuffer[] {
-    const policy = this.#options.policy.optimizer;
-    const { waitMicroUsdPerGpuHour, byGpuType } = policy.buffers;
-    if (waitMicroUsdPerGpuHour === 0 && Object.keys(byGpuType).length === 0) return [];
-    return planBuffers({ history: this.#history, offers, policy }).buffers;
-  }
-
-  #inputFor(
-    demand: Demand,
-    buffers: readonly PlannedBuffer[],
-    offers: readonly Offer[],
-  ): PlanInput {
-    const held = buffers.map(
-      ({ demandClass, quantity }) => [demandClass.classId, quantity] as const,
-    );
-    const quantity = { ...demand.quantity, ...Object.fromEntries(held) };
-    return {
-      offers,
-      classes: [...demand.classes, ...buffers.map(({ demandClass }) => demandClass)],
-      scenarios: [{ scenarioId: "now", probability: 1, quantity }],
-      fleet: this.#presentFleet(offers),
-      policy: this.#options.policy.optimizer,
-    };
   }
 
   /** Rented nodes by offer, each with the offer as it was rented should it not be open now. */
@@ -221,12 +182,6 @@ export class Capacity {
       events.publish({ appId, functionId }, { kind: "plan.made", plan: summary });
     }
   }
-}
-
-/** What is wanted: classes, and how many containers of each. */
-interface Demand {
-  readonly classes: readonly DemandClass[];
-  readonly quantity: Readonly<Record<string, number>>;
 }
 
 function keyOf(wanted: readonly ContainerRecord[]): string {

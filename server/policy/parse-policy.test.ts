@@ -41,6 +41,7 @@ optimizer:
     waitUsdPerGpuHour: 30
     quantileMin: 0.6
     quantileMax: 0.95
+    missFractionTarget: 0.01
     byGpuType: { H100: { gpuCountMin: 1, gpuCountMax: 4 } }
 pool:
   launchTimeoutSeconds: 1
@@ -109,6 +110,7 @@ describe("parsePolicy", () => {
           waitMicroUsdPerGpuHour: 30_000_000,
           quantileMin: 0.6,
           quantileMax: 0.95,
+          missFractionTarget: 0.01,
           byGpuType: { H100: { gpuCountMin: 1, gpuCountMax: 4 } },
         },
       },

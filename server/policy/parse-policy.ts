@@ -101,6 +101,7 @@ function buffersOf(file: PolicyFile["optimizer"]["buffers"]): OptimizerPolicy["b
     waitMicroUsdPerGpuHour: microUsdFromUsd(file.waitUsdPerGpuHour),
     quantileMin: file.quantileMin,
     quantileMax: file.quantileMax,
+    missFractionTarget: file.missFractionTarget,
     byGpuType: Object.fromEntries(bounds),
   };
 }

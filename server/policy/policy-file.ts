@@ -88,6 +88,14 @@ const bufferSection = z
     quantileMax: fraction("Upper bound of the quantile of demand that is held.").default(
       buffers.quantileMax,
     ),
+    missFractionTarget: z
+      .number()
+      .min(0.000_1)
+      .max(0.5)
+      .describe(
+        "Share of inputs that may wait over 2 s for a slot: margins are corrected until it is met.",
+      )
+      .default(buffers.missFractionTarget),
     byGpuType: z
       .partialRecord(z.enum(GPU_TYPES), bufferBounds)
       .describe("Bounds of the idle GPUs by GPU type.")

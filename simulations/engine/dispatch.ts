@@ -100,7 +100,8 @@ export class Dispatch {
     container.owner.noteStartup(nowMs - container.placedAtMs);
     container.idleSinceMs = nowMs;
     this.#fill(container, nowMs);
-    if (container.runs.length < container.owner.spec.concurrency) container.owner.idle.push(container);
+    if (container.runs.length < container.owner.spec.concurrency)
+      container.owner.idle.push(container);
   }
 
   /** Nothing new for a container; it ends when it is done. */

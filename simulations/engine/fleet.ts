@@ -205,7 +205,8 @@ export class Fleet {
   }
 
   #hear(event: PoolEvent): void {
-    if (event.kind !== "draining" && event.kind !== "cordoned" && event.kind !== "releasing") return;
+    if (event.kind !== "draining" && event.kind !== "cordoned" && event.kind !== "releasing")
+      return;
     if (event.kind === "releasing") this.releases += 1;
     const station = this.#stations.get(event.node.nodeId);
     if (station === undefined || station.isDraining) return;
@@ -250,4 +251,3 @@ class MemoryLedger implements PoolLedger {
     }
   }
 }
-

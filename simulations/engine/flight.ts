@@ -7,6 +7,9 @@
  *     floors and idle containers                        every second
  *     capacity: policy, then pool                       every `controlMs`
  *
+ * A run begins under way: run and start times are known, and the machines of the first decision,
+ * made for the trace's first rates, are there at once.
+ *
  * Time does not pass while something is decided. Everything follows from the world, the policy
  * and the seed.
  */
@@ -84,7 +87,7 @@ export class Flight {
     this.#functions = functionsOf(world, rng);
     this.#rates = new Float64Array(this.#functions.length);
     this.#arrivals = new Arrivals(world.trace, rng.fork("arrivals"), world.arrivalCv);
-    this.#work = new WorkLog(this.#untilMs);
+    this.#work = new WorkLog(this.#functions);
     this.#dispatch = new Dispatch({
       recorder: this.#recorder,
       onDirty: (owner) => this.#dirty(owner),
@@ -217,8 +220,7 @@ export class Flight {
       timetable: this.#timetable,
       nowMs: () => this.#clock.nowMs(),
       bill: (machine, fromMs, untilMs) => this.#recorder.bill(machine, fromMs, untilMs),
-      onMachine: (machine, event) =>
-        this.#fleet.noteMachine(machine, event, this.#clock.nowMs()),
+      onMachine: (machine, event) => this.#fleet.noteMachine(machine, event, this.#clock.nowMs()),
     });
   }
 
@@ -271,10 +273,13 @@ export class Flight {
   }
 
   #loadOf(owner: FunctionState): FunctionLoad {
-    const { spec, serviceMs, index } = owner;
-    const { controlMs } = this.#world;
-    const arrivedPerSecond = (owner.arrivedSinceLook * MS_PER_SECOND) / controlMs;
-    const before = this.#rates[index] ?? 0;
+    const { spec, meanServiceMs: serviceMs, index } = owner;
+    const { controlMs, trace } = this.#world;
+    const isFirst = this.#clock.nowMs() === 0;
+    const firstRate = trace.series[index]?.perSecond[0] ?? 0;
+    const seen = (owner.arrivedSinceLook * MS_PER_SECOND) / controlMs;
+    const arrivedPerSecond = isFirst ? firstRate : seen;
+    const before = isFirst ? firstRate : (this.#rates[index] ?? 0);
     const share = 1 - Math.exp(-controlMs / RATE_MEMORY_MS);
     const arrivalsPerSecond = before + share * (arrivedPerSecond - before);
     this.#rates[index] = arrivalsPerSecond;
@@ -286,10 +291,10 @@ export class Flight {
       needs: spec.needs,
       arrivedPerSecond,
       arrivalsPerSecond,
-      ...(serviceMs === undefined ? {} : { serviceMs }),
+      serviceMs,
       running: owner.running,
       backlog: owner.queue.length,
-      containers: owner.containers.size,
+      containers: isFirst ? expectedContainers(owner, firstRate) : owner.containers.size,
       concurrency: spec.concurrency,
       floor: spec.minContainers,
       maxContainers: spec.maxContainers,
@@ -355,8 +360,8 @@ export class Flight {
         meanGapFraction: ratio(gapSum, plans),
         unmetContainerHours: unmetHours,
       },
-      bounds: this.#work.bounds(this.#world.market.offers),
-      timeline: recorder.timeline(this.#work.offeredGpus(recorder.bucketMs)),
+      bounds: this.#work.bounds(this.#world),
+      timeline: recorder.timeline((count) => this.#work.offeredGpus(recorder.bucketMs, count)),
     };
   }
 }
@@ -365,11 +370,21 @@ function functionsOf(world: World, rng: Rng): readonly FunctionState[] {
   const specs = new Map(world.functions.map((spec) => [spec.functionId, spec]));
   return world.trace.series.map(({ functionId }, index) => {
     const spec = specs.get(functionId);
-    if (spec === undefined) throw new Error(`the trace asks for ${functionId}, which the world lacks`);
+    if (spec === undefined)
+      throw new Error(`the trace asks for ${functionId}, which the world lacks`);
     const normal = normalDraws(rng.fork(`service ${functionId}`));
     const { meanMs: mean, sigma } = spec.service;
-    return new FunctionState(index, spec, lognormalDraws(normal, { mean, sigma }));
+    const owner = new FunctionState(index, spec, lognormalDraws(normal, { mean, sigma }));
+    owner.serviceMs = mean;
+    owner.startupMs = spec.start.coldMs;
+    return owner;
   });
+}
+
+/** Containers that a rate keeps busy: what a fleet under way would have. */
+function expectedContainers({ spec }: FunctionState, perSecond: number): number {
+  const busy = (perSecond * spec.service.meanMs) / MS_PER_SECOND / spec.concurrency;
+  return Math.min(spec.maxContainers, Math.max(spec.minContainers, Math.ceil(busy)));
 }
 
 function reportOf(owner: FunctionState): SimulationResult["functions"][number] {

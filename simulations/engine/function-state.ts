@@ -8,6 +8,8 @@ import { TimeHistogram } from "./time-histogram.ts";
 
 /** Share of the newest in the moving averages of run and start times, as in production. */
 const SHARE_OF_NEWEST = 0.2;
+/** Inputs over which the mean run time is taken, as in production. */
+const MEAN_OVER = 1_000;
 
 export class FunctionState {
   readonly index: number;
@@ -29,6 +31,8 @@ export class FunctionState {
   arrivedSinceLook = 0;
   arrivedSinceNote = 0;
   serviceMs: number | undefined;
+  /** The same over many inputs, for forecasts. */
+  meanServiceMs: number;
   startupMs: number | undefined;
   lastActiveMs: number | undefined;
   isDirty = false;
@@ -46,6 +50,7 @@ export class FunctionState {
     this.index = index;
     this.spec = spec;
     this.drawServiceMs = drawServiceMs;
+    this.meanServiceMs = spec.service.meanMs;
   }
 
   get needs(): ContainerNeeds {
@@ -59,6 +64,7 @@ export class FunctionState {
   /** What an input took in a container. */
   noteService(ms: number): void {
     this.serviceMs = averaged(this.serviceMs, ms);
+    this.meanServiceMs += (ms - this.meanServiceMs) / MEAN_OVER;
   }
 
   noteStartup(ms: number): void {

@@ -14,6 +14,7 @@ import {
   type Rng,
 } from "../../core/index.ts";
 import { BATCH_TAG, type RentOutcome, type RentRequest } from "../../providers/index.ts";
+import { isMatch } from "../offer-match.ts";
 import type { MarketEvent, OfferMatch, SimulatedMarket } from "../world.ts";
 import { normalDraws } from "./chance.ts";
 import type { Bill, Machine, MachineEvent } from "./machine.ts";
@@ -140,11 +141,10 @@ export class Market {
     this.#born += 1;
     const atMs = nowMs();
     const fails = this.#chance.launch.next() < market.launchFailureFraction;
-    const stretch = Math.max(
-      BOOT_FRACTION_MIN,
-      1 + market.bootSpreadFraction * this.#bootNormal(),
-    );
-    const bootedAtMs = fails ? Infinity : atMs + offer.bootMs * stretch;
+    const stretch = Math.max(BOOT_FRACTION_MIN, 1 + market.bootSpreadFraction * this.#bootNormal());
+    // A run begins with a fleet: its first machines are there at once.
+    const bootMs = atMs === 0 ? 0 : offer.bootMs * stretch;
+    const bootedAtMs = fails && atMs > 0 ? Infinity : atMs + bootMs;
     const providerNodeId = `m-${index}`;
     const clientToken = tags[BATCH_TAG] ?? "";
     const listed = { providerNodeId, nodeId, clientToken, launchedAtMs: atMs, tags };
@@ -239,12 +239,7 @@ export class Market {
   }
 
   #matching(match: OfferMatch): readonly Stall[] {
-    return [...this.#stalls.values()].filter(({ offer }) => {
-      const fields = { ...offer, gpuType: offer.gpuType ?? "", zone: offer.zone ?? "" };
-      return (["cloud", "region", "zone", "gpuType", "purchase"] as const).every(
-        (name) => match[name] === undefined || match[name] === fields[name],
-      );
-    });
+    return [...this.#stalls.values()].filter(({ offer }) => isMatch(offer, match));
   }
 
   #reprice(stall: Stall, factor: number): void {

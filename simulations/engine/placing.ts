@@ -220,7 +220,8 @@ export class Placing {
 /** A container as scheduler and pool see it; a new object only when something changed. */
 export function seenOf(container: Container): PlacedContainer {
   const { containerId, owner, nodeId = "", idleSinceMs, isLeaving } = container;
-  const idleAtMs = Number.isNaN(idleSinceMs) || container.state !== "ready" ? undefined : idleSinceMs;
+  const idleAtMs =
+    Number.isNaN(idleSinceMs) || container.state !== "ready" ? undefined : idleSinceMs;
   const known = container.seen;
   if (known?.idleSinceMs === idleAtMs && (known?.ending === true) === isLeaving && known) {
     return known;

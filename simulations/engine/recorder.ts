@@ -171,11 +171,11 @@ export class Recorder {
     };
   }
 
-  timeline(offeredGpus: readonly number[]): Timeline {
+  timeline(offeredIn: (bucketCount: number) => readonly number[]): Timeline {
     const { busy, held, ready, paid, queued, buffer, p99 } = this.#lists;
     return {
       bucketMs: this.#bucketMs,
-      offeredGpus,
+      offeredGpus: offeredIn(busy.length),
       busyGpus: busy,
       heldGpus: held,
       readyGpus: ready,
@@ -195,7 +195,7 @@ export class Recorder {
       series = new Float64Array(this.#bucketCount);
       this.#costSeries.set(offerId, series);
     }
-    for (let atMs = fromMs; atMs < untilMs; ) {
+    for (let atMs = fromMs; atMs < untilMs;) {
       const bucket = Math.floor(atMs / this.#bucketMs);
       const endMs = Math.min(untilMs, (bucket + 1) * this.#bucketMs);
       series[bucket] = (series[bucket] ?? 0) + (pricePerHour * (endMs - atMs)) / MS_PER_HOUR;

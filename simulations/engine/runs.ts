@@ -65,7 +65,7 @@ export class Runs {
   }
 
   #grow(): void {
-    const grown = (before: Float64Array): Float64Array => {
+    const grown = (before: Float64Array): Float64Array<ArrayBuffer> => {
       const after = new Float64Array(2 * before.length);
       after.set(before);
       return after;

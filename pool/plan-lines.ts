@@ -7,9 +7,9 @@
  *
  * Pure. O(lines * classes).
  */
-import type { ContainerNeeds, DemandClass, OptimizerPolicy } from "../../core/index.ts";
-import type { FleetPlan } from "../../optimizer/index.ts";
-import type { DesiredLine, StandInRule } from "../../pool/index.ts";
+import type { ContainerNeeds, DemandClass, OptimizerPolicy } from "../core/index.ts";
+import type { FleetPlan } from "../optimizer/index.ts";
+import type { DesiredLine, StandInRule } from "./ports.ts";
 
 /** The lines of a plan for the pool. */
 export function desiredLinesOf(

@@ -3,9 +3,9 @@ import {
   DEFAULT_OPTIMIZER_POLICY,
   type ContainerNeeds,
   type OptimizerPolicy,
-} from "../../core/index.ts";
-import type { FleetPlan } from "../../optimizer/index.ts";
-import { desiredLinesOf } from "./stand-in-rules.ts";
+} from "../core/index.ts";
+import type { FleetPlan } from "../optimizer/index.ts";
+import { desiredLinesOf } from "./plan-lines.ts";
 
 const NEEDS: ContainerNeeds = { cpuMilli: 100, memoryMiB: 128, preemptible: true };
 

@@ -1,0 +1,156 @@
+/**
+ * From the work of functions to the input of a plan: what is wanted now, what is expected, and
+ * how much idle capacity that calls for. The server and the simulator both plan by this.
+ *
+ *     wanted   containers that are there or wait for a node, by demand class
+ *     offered  arrivals × time of an input, and some for the backlog: what forecasts learn
+ *     gain     corrects the margin over the forecast until no more inputs wait than policy says
+ *     buffer   quantile of the forecast, less what is wanted (`optimizer/buffer/plan-buffers.ts`)
+ *
+ * Idle containers count as wanted, since their functions keep them for a while; they fill the
+ * buffer's place, because a buffer is only what the forecast asks for beyond what is wanted.
+ *
+ * Pure: states are values.
+ */
+import {
+  demandClassKey,
+  MS_PER_MINUTE,
+  type ContainerNeeds,
+  type DemandClass,
+  type Offer,
+  type OptimizerPolicy,
+} from "../core/index.ts";
+import {
+  nextGain,
+  NO_HISTORY,
+  observeDemand,
+  offeredLoad,
+  planBuffers,
+  type DemandHistory,
+  type PlanInput,
+  type PlannedBuffer,
+} from "../optimizer/index.ts";
+
+/** The work of one function at one moment. */
+export interface FunctionWork {
+  readonly needs: ContainerNeeds;
+  /** Containers on rented nodes, and those that wait for one. */
+  readonly containers: number;
+  /** Absent where its arrivals are not known: then what is wanted is what forecasts learn. */
+  readonly load?: {
+    readonly inputsPerSecond: number;
+    /** Mean time that a container works on an input. */
+    readonly serviceMs: number;
+    /** Inputs that wait. */
+    readonly backlog: number;
+    /** Inputs that one container runs at once. */
+    readonly concurrency: number;
+    /** Containers kept whatever comes, and the most there may be. */
+    readonly floor: number;
+    readonly maxContainers: number;
+  };
+}
+
+/** What was seen so far, as far as plans need it. Plain data. */
+export interface SeenWork {
+  readonly history: DemandHistory;
+  /** Multiplies the margin over forecasts. */
+  readonly gain: number;
+  /** Inputs since the gain was last corrected: given a slot, and those that waited for it. */
+  readonly since?: { readonly atMs: number; readonly started: number; readonly missed: number };
+}
+
+export const NO_WORK_SEEN: SeenWork = { history: NO_HISTORY, gain: 1 };
+
+/** What is wanted: classes, and containers by class. */
+export interface Demand {
+  readonly classes: readonly DemandClass[];
+  readonly quantity: Readonly<Record<string, number>>;
+  readonly offered: Readonly<Record<string, number>>;
+}
+
+const GAIN_EVERY_MS = 10 * MS_PER_MINUTE;
+
+/** The demand of all functions. O(functions). */
+export function demandOf(work: readonly FunctionWork[], policy: OptimizerPolicy): Demand {
+  const classes = new Map<string, DemandClass>();
+  const quantity: Record<string, number> = {};
+  const offered: Record<string, number> = {};
+  for (const one of work) {
+    const load = offeredBy(one);
+    if (one.containers === 0 && load === 0) continue;
+    const classId = demandClassKey(one.needs);
+    const { unmetMicroUsdPerHour } = policy;
+    classes.set(classId, { classId, needs: one.needs, unmetMicroUsdPerHour });
+    quantity[classId] = (quantity[classId] ?? 0) + one.containers;
+    offered[classId] = (offered[classId] ?? 0) + load;
+  }
+  return { classes: [...classes.values()], quantity, offered };
+}
+
+/** What is known after one more look. Inputs since the last one: given a slot, and too late. */
+export function observeWork(
+  seen: SeenWork,
+  look: {
+    readonly demand: Demand;
+    readonly started: number;
+    readonly missed: number;
+    readonly nowMs: number;
+  },
+  policy: OptimizerPolicy,
+): SeenWork {
+  const { demand, nowMs: atMs } = look;
+  const history = observeDemand(seen.history, { ...demand, atMs });
+  const before = seen.since ?? { atMs, started: 0, missed: 0 };
+  const started = before.started + look.started;
+  const missed = before.missed + look.missed;
+  const elapsedMs = atMs - before.atMs;
+  if (elapsedMs < GAIN_EVERY_MS) {
+    return { history, gain: seen.gain, since: { atMs: before.atMs, started, missed } };
+  }
+  const { missFractionTarget: targetFraction } = policy.buffers;
+  const missFraction = started === 0 ? targetFraction : missed / started;
+  const gain = nextGain(seen.gain, { missFraction, elapsedMs, targetFraction });
+  return { history, gain, since: { atMs, started: 0, missed: 0 } };
+}
+
+/** What to plan with, and the buffers in it. */
+export interface PlannedInput {
+  readonly input: PlanInput;
+  readonly buffers: readonly PlannedBuffer[];
+}
+
+/** The input of a plan: demand and buffers against offers and the present fleet. */
+export function planInputOf(
+  { history, gain }: SeenWork,
+  demand: Demand,
+  market: {
+    readonly offers: readonly Offer[];
+    readonly fleet: PlanInput["fleet"];
+    readonly policy: OptimizerPolicy;
+  },
+): PlannedInput {
+  const { offers, fleet, policy } = market;
+  const { waitMicroUsdPerGpuHour, byGpuType } = policy.buffers;
+  const holdsNone = waitMicroUsdPerGpuHour === 0 && Object.keys(byGpuType).length === 0;
+  const buffers = holdsNone ? [] : planBuffers({ history, gain, offers, policy }).buffers;
+  const wanted = demand.classes.filter(({ classId }) => (demand.quantity[classId] ?? 0) > 0);
+  const held = buffers.map(({ demandClass, quantity }) => [demandClass.classId, quantity] as const);
+  const quantity = { ...demand.quantity, ...Object.fromEntries(held) };
+  const input = {
+    offers,
+    classes: [...wanted, ...buffers.map(({ demandClass }) => demandClass)],
+    scenarios: [{ scenarioId: "now", probability: 1, quantity }],
+    fleet,
+    policy,
+  };
+  return { input, buffers };
+}
+
+/** Containers that a function's work keeps busy. */
+function offeredBy({ containers, load }: FunctionWork): number {
+  if (load === undefined) return containers;
+  const { inputsPerSecond, serviceMs, backlog, concurrency } = load;
+  const inputs = offeredLoad({ inputsPerSecond, serviceMs, backlogCount: backlog });
+  return Math.min(load.maxContainers, Math.max(load.floor, inputs / concurrency));
+}

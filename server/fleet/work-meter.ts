@@ -1,0 +1,73 @@
+/**
+ * The work of the functions whose containers need rented nodes, as planning takes it, and how
+ * much of it had to wait.
+ *
+ * An input counts as missed when it came while a container of its function had waited for a node
+ * for longer than an input may.
+ */
+import { MS_PER_SECOND } from "../../core/index.ts";
+import type { FunctionWork } from "../../pool/index.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
+import type { ContainerRecord } from "./container-table.ts";
+
+/** What was seen at one look. */
+export interface MeteredWork {
+  readonly work: readonly FunctionWork[];
+  /** Inputs that came since the last look, and those of them that were missed. */
+  readonly started: number;
+  readonly missed: number;
+}
+
+/** An input that waits longer than this for a slot is missed. */
+const MISS_WAIT_MS = 2 * MS_PER_SECOND;
+/** Seconds over which arrivals are averaged. */
+const RATE_SECONDS = 10;
+
+export class WorkMeter {
+  #lookedAtMs: number | undefined;
+
+  /** @param wanted Containers on rented nodes, and those that wait for one. */
+  read(wanted: readonly ContainerRecord[], nowMs: number): MeteredWork {
+    const elapsedMs = nowMs - (this.#lookedAtMs ?? nowMs);
+    const seconds = Math.round(elapsedMs / MS_PER_SECOND);
+    // Looks come more often than seconds pass; arrivals are counted by the second.
+    if (this.#lookedAtMs === undefined || seconds > 0) this.#lookedAtMs = nowMs;
+    let started = 0;
+    let missed = 0;
+    const work = [...Map.groupBy(wanted, ({ live }) => live)].map(([live, containers]) => {
+      const { perSecond } = live.arrivals.history(nowMs);
+      const came = sum(perSecond.slice(perSecond.length - Math.min(seconds, perSecond.length)));
+      started += came;
+      if (containers.some((one) => isOverdue(one, nowMs))) missed += came;
+      return workOf(live, containers.length, sum(perSecond.slice(-RATE_SECONDS)) / RATE_SECONDS);
+    });
+    return { work, started, missed };
+  }
+}
+
+function isOverdue({ nodeId, requestedAtMs }: ContainerRecord, nowMs: number): boolean {
+  return nodeId === undefined && nowMs - requestedAtMs > MISS_WAIT_MS;
+}
+
+function workOf(live: LiveFunction, containers: number, inputsPerSecond: number): FunctionWork {
+  const { needs, spec, dispatcher, open } = live;
+  const { serviceMs } = dispatcher;
+  if (serviceMs === undefined) return { needs, containers };
+  const { minContainers, maxContainers, targetConcurrentInputs: concurrency } = spec;
+  return {
+    needs,
+    containers,
+    load: {
+      inputsPerSecond,
+      serviceMs,
+      backlog: Math.max(0, open.openCount - dispatcher.runningCount),
+      concurrency,
+      floor: Math.min(maxContainers, minContainers),
+      maxContainers,
+    },
+  };
+}
+
+function sum(counts: readonly number[]): number {
+  return counts.reduce((total, count) => total + count, 0);
+}
