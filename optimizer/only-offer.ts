@@ -40,8 +40,7 @@ function isWorthServing({ classes, groups }: Problem, entry: ProblemOffer): bool
   const costs = groups[entry.groupIndex]?.costs ?? [];
   const extraUsd = Math.max(0, ...costs.map(({ usd }) => usd));
   return classes.every(
-    ({ unmetUsd, places }) =>
-      places.length > 0 && unmetUsd >= nodeUsd + entry.launchUsd + extraUsd,
+    ({ unmetUsd, places }) => places.length > 0 && unmetUsd >= nodeUsd + entry.launchUsd + extraUsd,
   );
 }
 

@@ -7,7 +7,6 @@
  */
 import {
   type Clock,
-  type CloudName,
   type IdSource,
   type Node,
   type PlacedContainer,

@@ -7,6 +7,7 @@
  */
 import {
   createRng,
+  resourcesOf,
   type ContainerRequest,
   type IdSource,
   type Node,
@@ -219,26 +220,25 @@ export class Placing {
 
 /** A container as scheduler and pool see it; a new object only when something changed. */
 export function seenOf(container: Container): PlacedContainer {
-  const { containerId, owner, nodeId = "", idleSinceMs, isLeaving } = container;
-  const idleAtMs =
-    Number.isNaN(idleSinceMs) || container.state !== "ready" ? undefined : idleSinceMs;
-  const known = container.seen;
-  if (known?.idleSinceMs === idleAtMs && (known?.ending === true) === isLeaving && known) {
-    return known;
-  }
-  const { gpu, cpuMilli, memoryMiB } = owner.needs;
-  const seen: PlacedContainer = {
+  const { state, idleSinceMs, isLeaving, seen } = container;
+  const idleAtMs = state === "ready" && !Number.isNaN(idleSinceMs) ? idleSinceMs : undefined;
+  if (seen?.idleSinceMs === idleAtMs && (seen?.ending === true) === isLeaving && seen) return seen;
+  container.seen = lookOf(container, idleAtMs);
+  return container.seen;
+}
+
+function lookOf(container: Container, idleAtMs: number | undefined): PlacedContainer {
+  const { containerId, owner, nodeId = "", isLeaving } = container;
+  return {
     containerId,
     functionId: owner.spec.functionId,
     nodeId,
-    resources: { gpuCount: gpu?.count ?? 0, cpuMilli, memoryMiB },
+    resources: resourcesOf(owner.needs),
     needs: owner.needs,
     movableBy: "drain",
     ...(idleAtMs === undefined ? {} : { idleSinceMs: idleAtMs }),
     ...(isLeaving ? { ending: true } : {}),
   };
-  container.seen = seen;
-  return seen;
 }
 
 function scaledOf({ containerId, state, idleSinceMs }: Container) {
