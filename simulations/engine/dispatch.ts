@@ -129,6 +129,17 @@ export class Dispatch {
     this.#options.onGone(container, nowMs);
   }
 
+  /** The run of everything ends: what still runs counts with the waits it had and what it did. */
+  settle(nowMs: number): void {
+    const { recorder } = this.#options;
+    for (const [run, { owner }] of this.#runs.open()) {
+      const arrivedMs = this.#runs.arrivedMs(run);
+      const beganMs = this.#runs.beganMs(run);
+      recorder.inputDone(owner, arrivedMs, this.#runs.slotMs(run) - arrivedMs, beganMs - arrivedMs);
+      recorder.gpu.useful += usefulGpuSeconds(owner, nowMs - beganMs);
+    }
+  }
+
   #rerun(container: Container, nowMs: number): void {
     const { owner } = container;
     const { recorder, onDirty } = this.#options;

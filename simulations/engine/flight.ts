@@ -314,6 +314,7 @@ export class Flight {
     const nowMs = this.#untilMs;
     const recorder = this.#recorder;
     this.#market.settle();
+    this.#dispatch.settle(nowMs);
     recorder.endBucket();
     let unserved = 0;
     for (const owner of this.#functions) {

@@ -175,6 +175,7 @@ export class Placing {
     if (place >= 0) owner.pending.splice(place, 1);
     container.state = "starting";
     container.nodeId = nodeId;
+    container.seen = undefined;
     container.placedAtMs = nowMs;
     this.placed.set(container.containerId, container);
     owner.containerStarts += 1;

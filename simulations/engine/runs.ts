@@ -37,6 +37,13 @@ export class Runs {
     return this.#containers[run];
   }
 
+  /** Runs that are under way, with their containers. */
+  *open(): Iterable<readonly [number, Container]> {
+    for (const [run, container] of this.#containers.entries()) {
+      if (container !== undefined) yield [run, container];
+    }
+  }
+
   arrivedMs(run: number): number {
     return this.#arrivedMs[run] ?? 0;
   }
