@@ -1,5 +1,8 @@
 import { csvError, nearestWord } from "../../documents/index.ts";
 
+/** Seconds since 1970 are below it until the year 33658. */
+export const TIME_S_MAX = 1e12;
+
 /**
  * Makes sure that a table has the columns of a layout; more are allowed.
  *

@@ -14,7 +14,7 @@
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
 import { Cells, csvError, readCsv } from "../../documents/index.ts";
-import { requireColumns } from "./columns.ts";
+import { requireColumns, TIME_S_MAX } from "./columns.ts";
 import type { DemandTrace } from "./trace.ts";
 
 const COLUMNS = ["time_s", "function", "rate_rps"] as const;
@@ -59,7 +59,7 @@ class Steps {
   }
 
   add(cells: Cells, line: number): void {
-    const timeS = cells.amount("time_s");
+    const timeS = cells.amount("time_s", TIME_S_MAX);
     const functionId = cells.text("function");
     const rate = cells.amount("rate_rps");
     const nowS = this.#timesS.at(-1);

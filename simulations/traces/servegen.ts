@@ -7,7 +7,7 @@
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
 import { Cells, csvError, readCsv } from "../../documents/index.ts";
-import { requireColumns } from "./columns.ts";
+import { requireColumns, TIME_S_MAX } from "./columns.ts";
 import type { DemandTrace } from "./trace.ts";
 import { fillHoles } from "./windows.ts";
 
@@ -32,7 +32,7 @@ export function readServegen(text: string, file: string, options: ServegenOption
   const collected: number[] = [];
   for (const row of rows) {
     const cells = new Cells(row, file);
-    const start = cells.amount("window_start_s");
+    const start = cells.amount("window_start_s", TIME_S_MAX);
     const windowS = (starts[1] ?? start) - (starts[0] ?? 0);
     const before = starts.at(-1);
     if (before !== undefined && (start <= before || start - before !== windowS)) {
