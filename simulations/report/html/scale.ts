@@ -1,0 +1,76 @@
+/** From values to places on a chart, and the values that are written beside its axes. */
+
+/** A place along an axis, and what is written there. */
+export interface Tick {
+  /** 0 at the axis' start, 1 at its end. */
+  readonly at: number;
+  readonly label: string;
+}
+
+export interface Scale {
+  /** The place of a value, 0..1; values outside are put at the nearer end. */
+  readonly place: (value: number) => number;
+  readonly ticks: readonly Tick[];
+}
+
+const STEPS = [1, 2, 2.5, 5, 10] as const;
+
+/**
+ * A linear scale from `from` to a round value at or above `to`.
+ *
+ * Ticks are multiples of 1, 2, 2.5 or 5 times a power of ten, about `tickCount` of them.
+ */
+export function linearScale(
+  from: number,
+  to: number,
+  {
+    tickCount = 4,
+    label,
+  }: { readonly tickCount?: number; readonly label: (value: number) => string },
+): Scale {
+  const step = roundStep((to > from ? to - from : 1) / tickCount);
+  const low = Math.floor(from / step + 1e-9) * step;
+  const count = Math.max(1, Math.ceil((to - low) / step - 1e-9));
+  const span = count * step;
+  const place = (value: number): number => clamped((value - low) / span);
+  const ticks = Array.from({ length: count + 1 }, (_, index) => low + index * step);
+  return { place, ticks: ticks.map((value) => ({ at: place(value), label: label(value) })) };
+}
+
+/** A logarithmic scale from one power of ten to another; all below stands at its foot. */
+export function logScale(min: number, max: number, label: (value: number) => string): Scale {
+  const low = Math.floor(Math.log10(min) + 1e-9);
+  const high = Math.max(low + 1, Math.ceil(Math.log10(max) - 1e-9));
+  const place = (value: number): number =>
+    value <= 0 ? 0 : clamped((Math.log10(value) - low) / (high - low));
+  const ticks = Array.from({ length: high - low + 1 }, (_, index) => 10 ** (low + index));
+  return { place, ticks: ticks.map((value) => ({ at: place(value), label: label(value) })) };
+}
+
+/** Time since the start, in days or hours, up to exactly its end. */
+export function elapsedScale(durationMs: number): Scale {
+  const hours = durationMs / 3_600_000;
+  const isDays = hours > 72;
+  const length = isDays ? hours / 24 : hours;
+  const place = (ms: number): number => clamped(durationMs > 0 ? ms / durationMs : 0);
+  const step = isDays ? Math.max(1, Math.round(roundStep(length / 8))) : roundStep(length / 8);
+  const ticks = Array.from({ length: Math.floor(length / step + 1e-9) + 1 }, (_, index) => {
+    const value = index * step;
+    return { at: length > 0 ? value / length : 0, label: `${round(value)} ${isDays ? "d" : "h"}` };
+  });
+  return { place, ticks };
+}
+
+function roundStep(step: number): number {
+  const power = 10 ** Math.floor(Math.log10(step));
+  const factor = STEPS.find((candidate) => candidate * power >= step * (1 - 1e-9)) ?? 10;
+  return factor * power;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function clamped(place: number): number {
+  return Math.min(1, Math.max(0, place));
+}
