@@ -24,7 +24,7 @@ export function linearScale(
   from: number,
   to: number,
   {
-    tickCount = 4,
+    tickCount = 5,
     label,
   }: { readonly tickCount?: number; readonly label: (value: number) => string },
 ): Scale {
@@ -44,7 +44,13 @@ export function logScale(min: number, max: number, label: (value: number) => str
   const place = (value: number): number =>
     value <= 0 ? 0 : clamped((Math.log10(value) - low) / (high - low));
   const ticks = Array.from({ length: high - low + 1 }, (_, index) => 10 ** (low + index));
-  return { place, ticks: ticks.map((value) => ({ at: place(value), label: label(value) })) };
+  return {
+    place,
+    ticks: ticks.map((value, index) => ({
+      at: place(value),
+      label: index === 0 ? `≤ ${label(value)}` : label(value),
+    })),
+  };
 }
 
 /** Time since the start, in days or hours, up to exactly its end. */
