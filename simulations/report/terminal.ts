@@ -138,10 +138,11 @@ function costRows(
 
 function functionSection(subject: PolicyComparison, width: number): readonly string[] {
   const shown = subject.functions.slice(0, FUNCTION_COUNT_MAX);
-  const left = subject.functions.length - shown.length;
-  const title = `Waits of ${plainText(subject.policy)} by function`;
-  const more = left === 0 ? "" : `, the ${shown.length} with most inputs (${left} more)`;
-  return section(title + more, { headers: FUNCTION_HEADERS, rows: shown.map(functionRow) }, width);
+  const count = subject.functions.length;
+  const part = shown.length === count ? "" : ` (${shown.length} of ${count})`;
+  const title = `Waits of ${plainText(subject.policy)} by function${part}`;
+  const table = { headers: FUNCTION_HEADERS, rows: shown.map(functionRow) };
+  return section(title, table, width);
 }
 
 const FUNCTION_HEADERS = [

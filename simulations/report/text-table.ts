@@ -41,7 +41,9 @@ export function plainText(text: string): string {
 
 function fitted(cell: string, column: number): string {
   if (column > 0 || lengthOf(cell) <= FIRST_COLUMN_WIDTH_MAX) return cell;
-  return `${Array.from(cell).slice(0, FIRST_COLUMN_WIDTH_MAX - 1).join("")}…`;
+  return `${Array.from(cell)
+    .slice(0, FIRST_COLUMN_WIDTH_MAX - 1)
+    .join("")}…`;
 }
 
 /** Columns of each table: the first one, and as many others as fit beside it. */

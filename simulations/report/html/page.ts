@@ -40,13 +40,22 @@ ${body}
 `.text;
 }
 
+/** How a part is printed: on one sheet, over several, or so from the head of a new one. */
+export type PrintFlow = "together" | "long" | "page";
+
+const FLOW_CLASSES: Record<PrintFlow, string> = {
+  together: "",
+  long: "long",
+  page: "long page",
+};
+
 /** A titled part of a page. */
 export function section(
   title: string,
   parts: readonly Markup[],
-  { note, isLong = false }: { readonly note?: string; readonly isLong?: boolean } = {},
+  { note, flow = "together" }: { readonly note?: string; readonly flow?: PrintFlow } = {},
 ): Markup {
-  return markup`<section class="${isLong ? "long" : ""}">
+  return markup`<section class="${FLOW_CLASSES[flow]}">
 <h2>${title}</h2>
 ${note === undefined ? undefined : markup`<p class="soft">${note}</p>`}
 ${parts}

@@ -69,6 +69,9 @@ figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
 .swatch { flex: none; width: 12px; height: 12px; border-radius: 3px; }
 .swatch.line { height: 0; width: 20px; border-radius: 0; background: none;
   border-top: 2.5px solid; }
+.swatch.hollow, .swatch.ring { border: 1.5px solid; border-radius: 50%; width: 10px; height: 10px; }
+.swatch.ring { border-width: 2.5px; width: 14px; height: 14px; }
+.swatch.diamond { width: 9px; height: 9px; border-radius: 1px; transform: rotate(45deg); }
 .plot { position: relative; height: var(--height); margin: 0 8px 28px 56px; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; display: block;
   overflow: visible; }
@@ -79,6 +82,12 @@ figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
 .plot .tick.x.last { transform: translateX(-100%); }
 .plot .dot { position: absolute; width: 10px; height: 10px; margin: 0 0 -5px -5px;
   border-radius: 50%; }
+.plot .dot.hollow { width: 8px; height: 8px; margin: 0 0 -4px -4px; opacity: 0.75;
+  background: none; border: 1.5px solid var(--soft); }
+.plot .dot.held-out { border-radius: 1px; transform: rotate(45deg); width: 9px; height: 9px;
+  margin: 0 0 -4.5px -4.5px; }
+.plot .winner { position: absolute; width: 22px; height: 22px; margin: 0 0 -11px -11px;
+  border: 2.5px solid var(--series-5); border-radius: 50%; }
 .plot .name { position: absolute; font-size: 12px; white-space: nowrap; }
 .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .grid.rule { stroke: var(--text); stroke-dasharray: 2 4; }
@@ -86,7 +95,7 @@ figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
   stroke-linejoin: round; }
 .hover rect { fill: transparent; }
 .hover rect:hover { fill: var(--text); fill-opacity: 0.1; }
-.tight figure + figure { margin-top: 2px; }
+.tight figure + figure { margin-top: 12px; }
 .map { display: block; width: 100%; height: auto; }
 .map .land { fill: var(--land); }
 .map line { stroke: var(--soft); stroke-width: 1; }
@@ -145,7 +154,10 @@ dl.terms dd { margin: 0; }
   .plot { height: calc(var(--height) * 0.7); }
   .scroll { overflow: visible; }
   table { font-size: 9pt; }
-  th, td { padding: 3px 6px; }
-  #tip, details, .screen { display: none; }
+  th, td { padding: 2px 6px; }
+  .card .figure { font-size: 15pt; }
+  section.page { break-before: page; }
+  .map text { font-size: 17px; }
+  #tip, details { display: none; }
 }
 `;

@@ -26,8 +26,10 @@ export interface Plot {
 export interface LegendEntry {
   readonly name: string;
   readonly color: string;
-  /** Absent for areas. */
+  /** Absent for areas and marks. */
   readonly line?: "solid" | "dashed" | "dotted";
+  /** The shape of a mark; absent for areas and lines. */
+  readonly mark?: "hollow" | "diamond" | "ring";
 }
 
 /** A chart with its axes and legend. */
@@ -56,15 +58,19 @@ export function horizontalLine(at: number, classes: string): Markup {
 
 /** What the colours and dashes mean, in the order of the drawing. */
 export function legendList(entries: readonly LegendEntry[]): Markup {
-  const items = entries.map(({ name, color, line }) =>
-    line === undefined
-      ? markup`<li><span class="swatch" style="background:${color}"></span>${name}</li>`
-      : markup`<li><span class="swatch line" style="border-color:${color};
-border-top-style:${line}"></span>${name}</li>`,
-  );
+  const items = entries.map((entry) => markup`<li>${swatch(entry)}${entry.name}</li>`);
   return markup`<ul class="legend">
 ${items}
 </ul>`;
+}
+
+function swatch({ color, line, mark }: LegendEntry): Markup {
+  if (line !== undefined) {
+    return markup`<span class="swatch line" style="border-color:${color};border-top-style:${line}"></span>`;
+  }
+  if (mark === undefined) return markup`<span class="swatch" style="background:${color}"></span>`;
+  const paint = mark === "diamond" ? "background" : "border-color";
+  return markup`<span class="swatch ${mark}" style="${paint}:${color}"></span>`;
 }
 
 /** One transparent column a point, which says the point's figures when pointed at. */

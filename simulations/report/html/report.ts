@@ -50,18 +50,18 @@ export function htmlReport(comparison: Comparison): string {
       ]),
       section("Policies side by side", [comparisonTable(comparison)], {
         note: "Means over seeds, with the least and the greatest below where they differ.",
-        isLong: true,
+        flow: "page",
       }),
       section("Where the money went", [costParts(subject), regionMap(subject)], {
         note: `${subject.policy}, mean over seeds.`,
-        isLong: true,
+        flow: "long",
       }),
       section("Plans, reclaims and lost work", [planCards(subject)], {
         note: `${subject.policy}, mean over seeds.`,
       }),
       section("Functions", [functionTables(subject)], {
         note: `${subject.policy}, mean over seeds; the most used first.`,
-        isLong: true,
+        flow: "long",
       }),
       section("Words", [terms()]),
     ],

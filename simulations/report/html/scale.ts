@@ -1,5 +1,7 @@
 /** From values to places on a chart, and the values that are written beside its axes. */
 
+import { MS_PER_HOUR } from "../../../core/index.ts";
+
 /** A place along an axis, and what is written there. */
 export interface Tick {
   /** 0 at the axis' start, 1 at its end. */
@@ -13,6 +15,10 @@ export interface Scale {
   readonly ticks: readonly Tick[];
 }
 
+/** A narrower range than this is taken for none: no chart has such small values. */
+const SPAN_MIN = 1e-9;
+const HOUR_STEPS = [0.25, 0.5, 1, 2, 3, 6, 12];
+const DAY_STEPS = [1, 2, 7, 14, 28];
 const STEPS = [1, 2, 2.5, 5, 10] as const;
 
 /**
@@ -28,13 +34,17 @@ export function linearScale(
     label,
   }: { readonly tickCount?: number; readonly label: (value: number) => string },
 ): Scale {
-  const step = roundStep((to > from ? to - from : 1) / tickCount);
+  // Values that agree to six digits get a scale about them, for theirs would have no steps.
+  const span = Math.max(to - from, Math.abs(to) * 1e-6);
+  const width = span > SPAN_MIN ? span : 1;
+  const step = roundStep(width / tickCount);
   const low = Math.floor(from / step + 1e-9) * step;
   const count = Math.max(1, Math.ceil((to - low) / step - 1e-9));
-  const span = count * step;
-  const place = (value: number): number => clamped((value - low) / span);
-  const ticks = Array.from({ length: count + 1 }, (_, index) => low + index * step);
-  return { place, ticks: ticks.map((value) => ({ at: place(value), label: label(value) })) };
+  const ticks = Array.from({ length: count + 1 }, (_, index) => ({
+    at: index / count,
+    label: label(low + index * step),
+  }));
+  return { place: (value) => clamped((value - low) / (count * step)), ticks };
 }
 
 /** A logarithmic scale from one power of ten to another; all below stands at its foot. */
@@ -55,26 +65,22 @@ export function logScale(min: number, max: number, label: (value: number) => str
 
 /** Time since the start, in days or hours, up to exactly its end. */
 export function elapsedScale(durationMs: number): Scale {
-  const hours = durationMs / 3_600_000;
+  const hours = durationMs / MS_PER_HOUR;
   const isDays = hours > 72;
   const length = isDays ? hours / 24 : hours;
-  const place = (ms: number): number => clamped(durationMs > 0 ? ms / durationMs : 0);
-  const step = isDays ? Math.max(1, Math.round(roundStep(length / 8))) : roundStep(length / 8);
-  const ticks = Array.from({ length: Math.floor(length / step + 1e-9) + 1 }, (_, index) => {
-    const value = index * step;
-    return { at: length > 0 ? value / length : 0, label: `${round(value)} ${isDays ? "d" : "h"}` };
-  });
-  return { place, ticks };
+  const steps = isDays ? DAY_STEPS : HOUR_STEPS;
+  const step = steps.find((candidate) => candidate >= length / 8) ?? Math.ceil(length / 8);
+  const ticks = Array.from({ length: Math.floor(length / step + 1e-9) + 1 }, (_, index) => ({
+    at: length > 0 ? (index * step) / length : 0,
+    label: `${index * step} ${isDays ? "d" : "h"}`,
+  }));
+  return { place: (ms) => clamped(durationMs > 0 ? ms / durationMs : 0), ticks };
 }
 
 function roundStep(step: number): number {
   const power = 10 ** Math.floor(Math.log10(step));
   const factor = STEPS.find((candidate) => candidate * power >= step * (1 - 1e-9)) ?? 10;
   return factor * power;
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }
 
 function clamped(place: number): number {
