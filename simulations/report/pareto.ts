@@ -243,5 +243,5 @@ function frontRow(candidate: ParetoCandidate, isWinner: boolean): Markup {
 <td>${heldOut === undefined ? NO_FIGURE : usdText(heldOut.costMicroUsd)}</td>
 <td>${secondsText(train.waitP99Ms)}</td>
 <td>${heldOut === undefined ? NO_FIGURE : secondsText(heldOut.waitP99Ms)}</td>
-<td class="words">${settingsText(candidate).replaceAll("\n", ", ")}</td></tr>`;
+<td class="words settings">${settingsText(candidate).replaceAll("\n", ", ")}</td></tr>`;
 }

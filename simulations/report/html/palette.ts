@@ -110,7 +110,8 @@ th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--li
 thead th { font-weight: 600; border-bottom: 2px solid var(--line); vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; padding-left: 4px; }
 tbody th { font-weight: 400; overflow-wrap: anywhere; min-width: 9.5em; }
-.words { text-align: left; }
+th.words, td.words { text-align: left; }
+td.settings { min-width: 15em; }
 tr.group th { padding-top: 14px; font-weight: 650; text-align: left; }
 tr.marked > * { background: var(--stripe); font-weight: 650; }
 td.first { font-weight: 650; }

@@ -102,6 +102,8 @@ export function coordinate(place: number): number {
 }
 
 function columnPoints(places: readonly number[]): readonly string[] {
+  const [only] = places;
+  if (only !== undefined && places.length === 1) return columnPoints([only, only]);
   const last = Math.max(1, places.length);
   return places.map((place, index) => {
     // The outermost points reach the edges, so that an area fills its plot.

@@ -14,7 +14,7 @@ const SOUTH = -56;
 const UNITS_PER_DEGREE = 2.6;
 const RADIUS_MAX = 20;
 const RADIUS_MIN = 4.5;
-/** Regions named one by one; the rest are one line. */
+/** Regions named one by one and numbered on the map; the rest are one line. */
 const ROW_COUNT_MAX = 24;
 const DODGE_ROUNDS = 60;
 
@@ -51,7 +51,7 @@ viewBox="0 0 ${(EAST - WEST) * UNITS_PER_DEGREE} ${(NORTH - SOUTH) * UNITS_PER_D
 ${LAND_OUTLINES.map(outline)}
 ${circles.map(leader)}
 ${circles.map((circle) => circleMark(circle, colorOf(circle.region.cloud)))}
-${circles.map(circleNumber)}
+${circles.filter(({ region }) => region.rank <= ROW_COUNT_MAX).map(circleNumber)}
 </svg>
 ${legendList(clouds.map((cloud) => ({ name: cloud, color: colorOf(cloud) })))}
 </figure>

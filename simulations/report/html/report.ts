@@ -20,6 +20,9 @@ import { bufferChart, costChart, fleetChart, waitStrips } from "./time-charts.ts
 /** Policies whose waits over time are drawn; a strip each. */
 const STRIP_COUNT_MAX = 6;
 
+/** Baselines among the headline figures; the table has all. */
+const BASELINE_CARD_COUNT_MAX = 2;
+
 /**
  * The text of an HTML file that needs nothing else: no other file, no network.
  *
@@ -80,7 +83,9 @@ function openingLines(comparison: Comparison): readonly string[] {
 }
 
 function headline({ baselines }: Comparison, subject: PolicyComparison): Markup {
-  const ratios = baselines.filter((baseline) => baseline !== subject.policy).slice(0, 3);
+  const ratios = baselines
+    .filter((baseline) => baseline !== subject.policy)
+    .slice(0, BASELINE_CARD_COUNT_MAX);
   return markup`<dl class="cards">
 ${metricCards(subject, ["costMicroUsd", "costOverB60"])}
 ${ratios.map((baseline) => ratioCard(subject, baseline))}
