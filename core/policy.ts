@@ -14,7 +14,7 @@ export interface PoolPolicy {
   readonly registrationTimeoutMs: number;
   /** A node whose agent is silent this long is lost. */
   readonly heartbeatTimeoutMs: number;
-  /** How long a rented node may stay empty before it is released. */
+  /** A rented node is released when it has been empty, and no plan wanted it, for so long. */
   readonly idleReleaseMs: number;
   readonly drainTimeoutMs: number;
   /** How long an offer is left out of plans after its first refusal; more in a row, longer. */

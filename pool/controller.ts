@@ -27,6 +27,7 @@ import { PoolBook } from "./book.ts";
 import type { Fitness } from "./fitness.ts";
 import type { NodeEvent } from "./node-state.ts";
 import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
+import { holdPlan, NO_PLAN_HELD } from "./held-plan.ts";
 import { isHeard, observe, type PoolNode } from "./observe.ts";
 import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
 import type {
@@ -110,6 +111,7 @@ export class PoolController {
   #tickedAtMs: number;
   #isTicking = false;
   #consolidation = NO_CONSOLIDATION;
+  #heldPlan = NO_PLAN_HELD;
   readonly #orders: WaitingOrder[] = [];
 
   constructor(options: PoolControllerOptions) {
@@ -188,9 +190,12 @@ export class PoolController {
     const nodes = await this.#observeAll(records, listings, facts);
     const { budgetMicroUsdPerHourMax } = this.#options;
     const consolidation = this.#consolidate(desired, nodes, facts);
+    const hold = { nowMs: this.#now(), holdMs: this.#options.policy.idleReleaseMs };
+    if (desired !== undefined) this.#heldPlan = holdPlan(this.#heldPlan, desired, hold);
     const snapshot = {
       ...facts,
       desired,
+      heldPlan: this.#heldPlan,
       nodes,
       refusals: this.#book.refusals,
       reclaimedAtMs: this.#sightings.reclaimedAtMs,

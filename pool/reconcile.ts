@@ -14,6 +14,7 @@
  */
 import { assertNever, MS_PER_MINUTE, MS_PER_SECOND } from "../core/index.ts";
 import type { NodeAction } from "./actions.ts";
+import { heldCount, NO_PLAN_HELD } from "./held-plan.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
 import { reclaimedOffers, rents, staffingOf } from "./rents.ts";
 import {
@@ -208,15 +209,16 @@ function moveDrains(staying: readonly PoolNode[], view: View): readonly NodeActi
 }
 
 /**
- * Drains nodes beyond the plan that have been empty long enough, the longest empty first. Only
+ * Drains nodes beyond the plans of the last while that have been empty long enough, the longest empty first. Only
  * nodes that are ready count: none is given up for one that is still to come.
  */
 function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAction[] {
-  const { desired, emptySinceMs, policy } = view.snapshot;
+  const { desired, heldPlan = NO_PLAN_HELD, emptySinceMs, policy } = view.snapshot;
   if (desired === undefined) return [];
   const { keptCountOf } = staffingOf(ready, view);
   return [...Map.groupBy(ready, offerIdOfNode)].flatMap(([offerId, nodes]) => {
-    const wanted = (view.lines.get(offerId)?.count ?? 0) + (keptCountOf.get(offerId) ?? 0);
+    const planned = Math.max(view.lines.get(offerId)?.count ?? 0, heldCount(heldPlan, offerId));
+    const wanted = planned + (keptCountOf.get(offerId) ?? 0);
     return nodes
       .flatMap(({ record: { node } }) => {
         const sinceMs = emptySinceMs.get(node.nodeId);

@@ -11,6 +11,7 @@ import {
 } from "../core/index.ts";
 import type { Consolidation } from "./consolidate.ts";
 import { fitnessOf, type Fitness } from "./fitness.ts";
+import type { HeldPlan } from "./held-plan.ts";
 import type { PoolNode } from "./observe.ts";
 import type { AgentSighting, DesiredLine } from "./ports.ts";
 import type { RefusalMemory } from "./refusals.ts";
@@ -26,6 +27,8 @@ export interface Stray {
 export interface PoolSnapshot {
   /** Absent while there is no plan; offers without a line are wanted no more. */
   readonly desired: readonly DesiredLine[] | undefined;
+  /** What plans wanted lately; absent means that only the present one counts. */
+  readonly heldPlan?: HeldPlan;
   readonly offers: readonly Offer[];
   /** Open nodes; those that are not rented are ignored. */
   readonly nodes: readonly PoolNode[];

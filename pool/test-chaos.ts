@@ -39,7 +39,9 @@ export async function crashRun(seed: number): Promise<ChaosFindings> {
   const rng = createRng(`crash ${seed}`);
   const count = 1 + rng.below(4);
   const visibilityMs = rng.below(3) * 20_000;
-  const world = new TestWorld({ seed, visibilityMs, nameless: rng.below(2) === 0 });
+  // Soon given up, so that the process can die at that, too.
+  const policy = { idleReleaseMs: 5_000 };
+  const world = new TestWorld({ seed, visibilityMs, nameless: rng.below(2) === 0, policy });
   const found = new Findings(world);
   const half = async (wanted: number, tickCount: number): Promise<void> => {
     world.crashAt({ step: rng.below(30), when: rng.below(2) === 0 ? "before" : "after" });

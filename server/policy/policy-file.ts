@@ -221,7 +221,7 @@ const poolSection = z
     ),
     idleReleaseSeconds: seconds(
       pool.idleReleaseMs,
-      "How long a rented node may stay empty before it is released, seconds.",
+      "A node is released when empty, and beyond every plan, for so long; seconds.",
     ),
     drainTimeoutSeconds: seconds(
       pool.drainTimeoutMs,
