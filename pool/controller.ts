@@ -6,8 +6,9 @@
  * What makes it safe against a crash at any point: the intent with its token is in the ledger
  * before a provider is asked; a rent whose answer is missing is found by its tags or asked for
  * again with the same token; a node is draining in the ledger before its machine is released,
- * and stays there until its provider no longer has it. Memory (refusals, when a release was
- * sent, absences) only saves calls; losing it is harmless.
+ * and stays there until its provider no longer has it. What is remembered of offers, launches and
+ * moves is in the ledger too (memory.ts); all other memory (when a release was sent, absences)
+ * only saves calls, and losing it is harmless.
  *
  * Only `PlatformError`s of providers are handled here. A ledger that fails ends the tick; the
  * next one starts over.
@@ -109,7 +110,7 @@ export class PoolController {
   #watchingSinceMs: number;
   #tickedAtMs: number;
   #isTicking = false;
-  #consolidation = NO_CONSOLIDATION;
+  #worthSinceMs = NO_CONSOLIDATION.worthSinceMs;
   readonly #orders: WaitingOrder[] = [];
 
   constructor(options: PoolControllerOptions) {
@@ -148,6 +149,16 @@ export class PoolController {
       return this.#book.refusalOf(offer) === undefined;
     });
     return open.map((offer) => this.#book.penalised(offer));
+  }
+
+  /**
+   * Takes over what the pool remembers; to be called by a process that begins to keep it, before
+   * its first tick.
+   *
+   * @throws whatever the ledger throws.
+   */
+  recall(): Promise<void> {
+    return this.#book.recall();
   }
 
   /**
@@ -204,6 +215,7 @@ export class PoolController {
     };
     const actions = reconcile(snapshot, this.#now());
     await this.#apply(actions, facts.offers);
+    await this.#book.keep();
     return {
       records: await this.#options.ledger.listOpen(),
       actions,
@@ -292,9 +304,9 @@ export class PoolController {
     let { record } = node;
     for (const { event, reason } of observe(node, { machine, agent }, this.#now())) {
       const { node: before } = record;
-      if (event.kind === "register") this.#book.noteLaunch(before, true);
       if (event.kind === "end" && isUnborn(before)) this.#failLaunch(before, reason);
       record = await this.#book.move(record, event, reason, { machine, agent });
+      if (event.kind === "register") this.#book.noteLaunch(before, true);
     }
     return { ...node, record };
   }
@@ -329,10 +341,11 @@ export class PoolController {
         };
       }),
       policy,
-      memory: this.#consolidation,
+      memory: { worthSinceMs: this.#worthSinceMs, receivedAtMs: this.#book.receivedAtMs },
     };
     const answer = consolidate(view, nowMs);
-    this.#consolidation = answer.memory;
+    this.#worthSinceMs = answer.memory.worthSinceMs;
+    this.#book.receivedAtMs = answer.memory.receivedAtMs;
     return answer;
   }
 
@@ -351,6 +364,7 @@ export class PoolController {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
       if (cause === "fault") this.#book.penalise(record.node);
+      if (cause === "reclaim") await this.#book.blameAhead(record.node, reason);
       const by = cause === "reclaim" ? { byProvider: true as const } : {};
       await this.#book.move(record, { kind: "drain", ...by }, reason);
       if (cause === "reclaim") reclaimed.push(() => this.#book.blame(record.node, reason));

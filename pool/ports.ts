@@ -8,6 +8,7 @@ import type {
   PurchaseOption,
   Resources,
 } from "../core/index.ts";
+import type { MemoryChanges, MemoryEntry } from "./memory.ts";
 
 /** What one request asked for, kept so that exactly the same request can be made again. */
 export interface RentBatch {
@@ -35,13 +36,20 @@ export interface PoolRecord {
   readonly terminatedAtMs?: number;
 }
 
-/** Where records are kept. A resolved `put` survives a crash of this process. */
+/**
+ * Where records and memory are kept. What a resolved `put` or `note` wrote survives a crash of
+ * this process.
+ */
 export interface PoolLedger {
   /** Inserts or replaces by node id: all of the records, or none. */
   put(records: readonly PoolRecord[]): Promise<void>;
   get(nodeId: string): Promise<PoolRecord | undefined>;
   /** Records of nodes not yet terminated, the machines that are not rented included. */
   listOpen(): Promise<readonly PoolRecord[]>;
+  /** Changes what the pool remembers beside its records: all of it, or nothing. */
+  note(changes: MemoryChanges): Promise<void>;
+  /** All that was noted and has not been removed, but for what is old. */
+  recall(): Promise<readonly MemoryEntry[]>;
 }
 
 /** What is known of the agent on a node. */
