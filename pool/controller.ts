@@ -28,9 +28,10 @@ import { PoolBook } from "./book.ts";
 import type { Fitness } from "./fitness.ts";
 import type { NodeEvent } from "./node-state.ts";
 import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
-import { isHeard, observe, type PoolNode } from "./observe.ts";
+import { CLUSTER_TAG, isHeard, isUnlisted, observe, type PoolNode } from "./observe.ts";
 import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
 import type {
+  AgentSighting,
   AgentSightings,
   DesiredLine,
   PoolEvent,
@@ -302,6 +303,7 @@ export class PoolController {
   ): Promise<PoolNode> {
     const agent = facts.agents.get(node.record.node.nodeId);
     let { record } = node;
+    if (node.listed !== "unknown") this.#noteUnlisted(node, agent);
     for (const { event, reason } of observe(node, { machine, agent }, this.#now())) {
       const { node: before } = record;
       if (event.kind === "end" && isUnborn(before)) this.#failLaunch(before, reason);
@@ -309,6 +311,17 @@ export class PoolController {
       if (event.kind === "register") this.#book.noteLaunch(before, true);
     }
     return { ...node, record };
+  }
+
+  /** Tells once of a node that talks while its provider does not list its machine. */
+  #noteUnlisted(node: PoolNode, agent: AgentSighting | undefined): void {
+    const { nodeId, providerNodeId = "" } = node.record.node;
+    const isUnseen = isUnlisted(node, agent, this.#now());
+    if (!this.#sightings.noteUnlisted(nodeId, isUnseen)) return;
+    const reason =
+      `its agent talks, and its provider does not list ${providerNodeId} as ours: give it back ` +
+      `its tag ${CLUSTER_TAG}=${this.#options.clusterId}, or delete it by hand once it is released`;
+    this.#book.emit({ kind: "unlisted", node: node.record.node, reason, atMs: this.#now() });
   }
 
   /** A machine was to become a node and never did. */

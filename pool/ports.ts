@@ -125,6 +125,13 @@ export type PoolEvent =
       readonly byProvider?: true;
     }
   | {
+      /** It works, and its provider does not list its machine as one of this cluster. */
+      readonly kind: "unlisted";
+      readonly node: Node;
+      readonly reason: string;
+      readonly atMs: number;
+    }
+  | {
       readonly kind: "orphan_released";
       readonly cloud: CloudName;
       readonly providerNodeId: string;

@@ -66,6 +66,8 @@ export class TestWorld {
   readonly toldReclaims = new Map<string, number>();
   /** What agents' checks found broken, by node id. */
   readonly faults = new Map<string, readonly string[]>();
+  /** Machines that no listing has, as if their tags were gone. */
+  readonly untagged = new Set<string>();
   /** When each machine was first asked to be released, by provider id. */
   readonly endedAtMs = new Map<string, number>();
   /** Where the lives so far have ended: the name of the last call. */
@@ -214,7 +216,8 @@ export class TestWorld {
   }
 
   async #listNodes(): Promise<readonly ProviderNode[]> {
-    const nodes = (await this.provider.listNodes()).filter(({ launchedAtMs }) => {
+    const nodes = (await this.provider.listNodes()).filter(({ providerNodeId, launchedAtMs }) => {
+      if (this.untagged.has(providerNodeId)) return false;
       if (this.clock.nowMs() - launchedAtMs >= 60_000) return true;
       return this.#flicker.next() >= this.#flickerFraction;
     });

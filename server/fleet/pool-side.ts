@@ -67,6 +67,8 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
       onError(new Error(event.reason), `${event.attempted} on ${event.cloud}`);
     } else if (event.kind === "orphan_released") {
       onError(new Error(event.reason), `released orphan ${event.providerNodeId}`);
+    } else if (event.kind === "unlisted") {
+      onError(new Error(event.reason), `looking for the machine of ${event.node.nodeId}`);
     } else {
       const body = bodyOf(event);
       if (body !== undefined) events.publish({ nodeId: event.node.nodeId }, body);
@@ -94,7 +96,10 @@ function storedEventOf(event: PoolEvent): NewPoolEvent {
   };
 }
 
-type NodePoolEvent = Extract<PoolEvent, { readonly node: Node }>;
+type NodePoolEvent = Exclude<
+  Extract<PoolEvent, { readonly node: Node }>,
+  { readonly kind: "unlisted" }
+>;
 
 /** What is published of an event; some say nothing that another does not say better. */
 function bodyOf({ kind, node, reason }: NodePoolEvent): EventBody | undefined {
