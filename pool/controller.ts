@@ -56,6 +56,8 @@ export interface PoolControllerOptions {
   readonly policy: PoolPolicy;
   /** Tag value on all our machines; machines with another are never touched. */
   readonly clusterId: string;
+  /** For whom machines are rented, a tag of all of them; absent means no such tag. */
+  readonly owner?: string;
   /** What the machines of a batch are given at their first boot; the same each time. */
   readonly userDataFor: (rent: Rent) => Promise<string> | string;
   /** Most nodes of one request; `RENT_COUNT_MAX` when absent. */

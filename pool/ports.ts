@@ -16,6 +16,8 @@ export interface RentBatch {
   readonly nodeIds: readonly string[];
   /** Its offers as they were, best first. */
   readonly offers: readonly Offer[];
+  /** The plan that wanted them, which is a tag of its machines. */
+  readonly planId?: string;
 }
 
 /** A rented node as the ledger keeps it. */
@@ -90,6 +92,8 @@ export interface DesiredLine {
   readonly offerId: string;
   readonly count: number;
   readonly reason: string;
+  /** The plan that it is a line of; a tag of the machines that are rented for it. */
+  readonly planId?: string;
   /** Which other offers will do; absent means those of the same region and purchase option. */
   readonly standIns?: StandInRule;
 }

@@ -210,6 +210,7 @@ export class TestWorld {
       ids: this.#ids,
       policy: this.#policy,
       clusterId: CLUSTER,
+      owner: "ws_test",
       userDataFor: ({ clientToken }) => `boot ${clientToken}`,
       onEvent: (event) => this.events.push(event),
     });

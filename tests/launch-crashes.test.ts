@@ -38,6 +38,7 @@ function newProcess(isMortal: boolean): PoolController {
     ids,
     policy: DEFAULT_POOL_POLICY,
     clusterId: CLUSTER,
+    owner: "ws_1",
     userDataFor: ({ clientToken }) => `#cloud-config\n# ${clientToken}\n`,
     onEvent: () => undefined,
   });
@@ -45,7 +46,7 @@ function newProcess(isMortal: boolean): PoolController {
 
 async function tick(pool: PoolController, count: number): Promise<void> {
   const { clock, passingTime } = bench;
-  const line = { offerId: offers[0]?.offerId ?? "", count, reason: "demand" };
+  const line = { offerId: offers[0]?.offerId ?? "", count, reason: "demand", planId: "pl_1" };
   const facts = { offers, containers: [], agents: new Map(), emptySinceMs: new Map() };
   await passingTime(pool.tick([line], facts));
   await clock.advance(TICK_MS);
@@ -83,6 +84,13 @@ describe.each(CLOUDS)("on $name", ({ open }) => {
         new Set(intended.map(({ clientToken }) => clientToken)),
       );
       expect(machines).toHaveLength(count);
+      for (const { tags } of machines) {
+        expect(tags).toMatchObject({
+          "flotilla:cluster": CLUSTER,
+          "flotilla:owner": "ws_1",
+          "flotilla:plan": "pl_1",
+        });
+      }
       expect(bench.launchCount()).toBe(bench.launchCountOf(count));
       expect(ledger.all()).toHaveLength(count);
     },

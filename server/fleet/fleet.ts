@@ -222,6 +222,7 @@ export class Fleet {
       ...this.#options,
       nodes: this.nodes,
       policy: policy.pool,
+      owner: this.#options.workspaceId,
       userDataFor: ({ clientToken, batch }) => userDataFor(clientToken, batch),
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       containers: this.#placing.desk,
