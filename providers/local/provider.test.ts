@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -182,16 +180,12 @@ describe("this machine as a provider", () => {
   it("is not fooled by a stranger that has the pid of its agent by now", async () => {
     const id = await rented("a");
     await host.kill(id);
-    const stranger = spawn("sleep", ["1000"], { stdio: "ignore" });
-    await once(stranger, "spawn");
     const book = readFileSync(bench.bookPath, "utf8");
-    writeFileSync(bench.bookPath, book.replace(/"pid":\d+/, `"pid":${stranger.pid ?? 0}`));
+    // This very process runs, and began long before.
+    writeFileSync(bench.bookPath, book.replace(/"pid":\d+/, `"pid":${process.pid}`));
     const next = bench.desk();
     expect(await states(next)).toEqual({ [id]: "terminated" });
-    await next.release([id]);
-    expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
-    stranger.kill("SIGKILL");
-    await once(stranger, "exit");
+    expect((await next.listOffers())[0]?.nodeCountMax).toBe(1);
   });
 
   it("sells nothing when it is not for rent, and still gives back what was rented before", async () => {
