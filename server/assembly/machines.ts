@@ -1,4 +1,4 @@
-/** The machines of a platform: rented ones, emulated ones, and this one. */
+/** The machines of a platform: rented ones and emulated ones. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
