@@ -143,6 +143,7 @@ export class Fleet {
       startedAtMs: clock.nowMs(),
       stop: (container, reason) => this.#placing.desk.stop(container, reason),
       latestPlan: () => this.#capacity.latest,
+      unfit: () => this.#pool.latest?.fitness.faults ?? new Map<string, string>(),
     });
     this.pool = this.#openPoolService();
   }
