@@ -29,7 +29,7 @@ export type MoveMeans = "snapshot" | "drain";
 /** A rented machine as the platform knows it. */
 export interface Node {
   readonly nodeId: string;
-  /** The offer it was rented under; absent for machines the platform does not rent. */
+  /** The offer it was rented under; absent for machines that no plan speaks of, as this one. */
   readonly offerId?: string;
   /** The provider's own id of the machine, once it has told us. */
   readonly providerNodeId?: string;

@@ -15,6 +15,8 @@ export type NodeAction =
       readonly choices: readonly (readonly string[])[];
       readonly count: number;
       readonly reason: string;
+      /** The plan that the line is of. */
+      readonly planId?: string;
     }
   /** Send a request whose outcome is unknown for these nodes again, with the same token. */
   | {

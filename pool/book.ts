@@ -1,24 +1,31 @@
 /**
  * What the controller writes down: changes of records, refusals, and what is told of both.
  *
- * A record is written before its change is told.
+ * A record is written before its change is told. What is remembered is written before the record
+ * whose change it goes with, so that a crash between the two makes the pool too careful and never
+ * too bold: it may count a bad machine twice, let an offer rest that it would ask once more, or
+ * leave a node alone that took in nothing. Only a launch that succeeded is counted after its
+ * record: lost, it leaves a cloud under suspicion until the next one.
  */
 import type { Clock, CloudName, Node, Offer } from "../core/index.ts";
 import type { ProviderNode } from "../providers/index.ts";
-import {
-  DEGRADED_MS_MIN,
-  degradedClouds,
-  isDegraded,
-  noteLaunch,
-  type LaunchMemory,
-} from "./launch-health.ts";
+import { DEGRADED_MS_MIN, degradedClouds, isDegraded, noteLaunch } from "./launch-health.ts";
 import { isByProvider, type NodeEvent } from "./node-state.ts";
 import { recordAfter, type ChangeAt } from "./observe.ts";
-import { penalise, penalisedOffer, type PenaltyMemory } from "./penalties.ts";
+import {
+  changesBetween,
+  entriesOf,
+  memoryOf,
+  NO_MEMORY,
+  type MemoryEntry,
+  type PoolMemory,
+} from "./memory.ts";
+import { penalise, penalisedOffer } from "./penalties.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "./ports.ts";
 import {
   forget,
   forgetLaunches,
+  refusalKey,
   refusalOf,
   remember,
   type Refusal,
@@ -52,9 +59,11 @@ export interface Move {
 /** The book of one controller. */
 export class PoolBook {
   readonly #options: PoolBookOptions;
-  #refusals: RefusalMemory = [];
-  #penalties: PenaltyMemory = new Map();
-  #launches: LaunchMemory = new Map();
+  #memory: PoolMemory = NO_MEMORY;
+  /** The memory that was last written; absent when the ledger may hold more than is remembered. */
+  #kept: PoolMemory | undefined = NO_MEMORY;
+  #keptEntries: readonly MemoryEntry[] = [];
+  #keeping: Promise<unknown> = Promise.resolve();
 
   constructor(options: PoolBookOptions) {
     this.#options = options;
@@ -62,22 +71,63 @@ export class PoolBook {
 
   /** All refusals, open and lapsed. */
   get refusals(): RefusalMemory {
-    return this.#refusals;
+    return this.#memory.refusals;
+  }
+
+  /** When each node was last counted on to take in what another one held. */
+  get receivedAtMs(): ReadonlyMap<string, number> {
+    return this.#memory.receivedAtMs;
+  }
+
+  set receivedAtMs(receivedAtMs: ReadonlyMap<string, number>) {
+    this.#memory = { ...this.#memory, receivedAtMs };
+  }
+
+  /** Takes over what was remembered by whoever kept the pool before. */
+  async recall(): Promise<void> {
+    const entries = await this.#options.ledger.recall();
+    this.#memory = memoryOf(entries, this.#now());
+    this.#keptEntries = entries;
+    this.#kept = undefined;
+  }
+
+  /** Writes what has changed of the memory; one write at a time, in the order asked for. */
+  keep(): Promise<void> {
+    const turn = this.#keeping.then(() => this.#keepNow());
+    // Whoever asked for a write hears of its failure; the next one is tried all the same.
+    this.#keeping = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #keepNow(): Promise<void> {
+    const memory = this.#memory;
+    const kept = this.#kept;
+    const isUnchanged =
+      kept?.refusals === memory.refusals &&
+      kept.penalties === memory.penalties &&
+      kept.launches === memory.launches &&
+      kept.receivedAtMs === memory.receivedAtMs;
+    if (isUnchanged) return;
+    const entries = entriesOf(memory, this.#now());
+    const changes = changesBetween(this.#keptEntries, entries);
+    if (changes.put.length + changes.removed.length > 0) await this.#options.ledger.note(changes);
+    this.#kept = memory;
+    this.#keptEntries = entries;
   }
 
   /** Clouds whose machines mostly do not become nodes. */
   get degradedClouds(): ReadonlySet<CloudName> {
-    return degradedClouds(this.#launches);
+    return degradedClouds(this.#memory.launches);
   }
 
   /** An offer as plans are to see it: dearer when it gave bad machines lately. */
   penalised(offer: Offer): Offer {
-    return penalisedOffer(this.#penalties, offer, this.#now());
+    return penalisedOffer(this.#memory.penalties, offer, this.#now());
   }
 
   /** The refusal that speaks against renting `offer` now, if any. */
   refusalOf(offer: Offer): Refusal | undefined {
-    return refusalOf(this.#refusals, offer, this.#now());
+    return refusalOf(this.#memory.refusals, offer, this.#now());
   }
 
   /** Applies an event, writes the record if it changed, and says so. */
@@ -105,7 +155,10 @@ export class PoolBook {
       return { ...move, next };
     });
     const changed = done.filter(({ record, next }) => next !== record);
-    if (changed.length > 0) await this.#options.ledger.put(changed.map(({ next }) => next));
+    if (changed.length > 0) {
+      await this.keep();
+      await this.#options.ledger.put(changed.map(({ next }) => next));
+    }
     for (const { record, event, reason, next } of changed) {
       const { node } = next;
       if (node.state === record.node.state || node.state === "requested") continue;
@@ -119,15 +172,17 @@ export class PoolBook {
   /** A machine that was rented is bad: its offer costs more in plans for a while. */
   penalise({ offerId }: Node): void {
     if (offerId === undefined) return;
-    this.#penalties = penalise(this.#penalties, offerId, this.#now());
+    const penalties = penalise(this.#memory.penalties, offerId, this.#now());
+    this.#memory = { ...this.#memory, penalties };
   }
 
   /** A machine became a node, or never did; too many that do not rest their cloud. */
   noteLaunch({ cloud }: Node, succeeded: boolean): void {
-    this.#launches = noteLaunch(this.#launches, cloud, succeeded);
+    const launches = noteLaunch(this.#memory.launches, cloud, succeeded);
+    this.#memory = { ...this.#memory, launches };
     if (succeeded) {
-      this.#refusals = forgetLaunches(this.#refusals, cloud);
-    } else if (isDegraded(this.#launches, cloud)) {
+      this.#setRefusals(forgetLaunches(this.refusals, cloud));
+    } else if (isDegraded(launches, cloud)) {
       const reason = "two of the last four machines did not become nodes";
       this.remember({ kind: "launches", cloud }, reason, DEGRADED_MS_MIN);
     }
@@ -140,13 +195,35 @@ export class PoolBook {
     }
   }
 
+  /**
+   * Writes that a failure of a node will be counted against its offer, which still serves until
+   * `blame` is called; a process that dies in between is followed by one that lets it rest.
+   */
+  async blameAhead({ offerId }: Node, reason: string): Promise<void> {
+    if (offerId === undefined) return;
+    const scope = { kind: "offer", offerId } as const;
+    const key = refusalKey(scope);
+    const foreseen = this.#with(scope, reason, this.#options.refusalTtlMs);
+    const refusals = foreseen.filter((one) => one.key === key);
+    const put = entriesOf({ ...NO_MEMORY, refusals }, this.#now());
+    await this.#options.ledger.note({ put, removed: [] });
+  }
+
   /** Leaves something alone for a while. */
   remember(
     scope: RefusedScope,
     reason: string,
     firstTtlMs: number = this.#options.refusalTtlMs,
   ): void {
-    this.#refusals = remember(this.#refusals, { scope, reason, nowMs: this.#now(), firstTtlMs });
+    this.#setRefusals(this.#with(scope, reason, firstTtlMs));
+  }
+
+  #with(scope: RefusedScope, reason: string, firstTtlMs: number): RefusalMemory {
+    return remember(this.refusals, { scope, reason, nowMs: this.#now(), firstTtlMs });
+  }
+
+  #setRefusals(refusals: RefusalMemory): void {
+    if (refusals !== this.refusals) this.#memory = { ...this.#memory, refusals };
   }
 
   /** Tells that a provider did not answer. */
@@ -161,7 +238,7 @@ export class PoolBook {
 
   /** The offer was rented: it, its quotas and its cloud evidently serve. */
   forget(offer: Offer): void {
-    this.#refusals = forget(this.#refusals, offer);
+    this.#setRefusals(forget(this.refusals, offer));
   }
 
   #now(): number {

@@ -22,7 +22,7 @@ describe("killed before and after each step of rent and release", () => {
     }
     expect(problems).toEqual([]);
     const calls = ["rent", "release", "put requested", "put booting", "put draining"];
-    for (const call of [...calls, "put terminated", "listNodes", "listOpen", "get"]) {
+    for (const call of [...calls, "put terminated", "listNodes", "listOpen", "get", "note"]) {
       expect([...deaths], call).toContain(`before ${call}`);
       expect([...deaths], call).toContain(`after ${call}`);
     }

@@ -39,11 +39,11 @@ import {
 import type { DesiredLine } from "./ports.ts";
 import { roomOf, takeRoom, type FittingContainer, type Room } from "./room.ts";
 
-/** What must be remembered between two looks; losing it only delays. */
+/** What must be remembered between two looks. */
 export interface ConsolidationMemory {
-  /** Since when each node has been worth moving, without a break. */
+  /** Since when each node has been worth moving, without a break; losing it only delays. */
   readonly worthSinceMs: ReadonlyMap<string, number>;
-  /** When each node was last counted on to take in what another one held. */
+  /** When each node was last counted on to take in what another one held; outlives the process. */
   readonly receivedAtMs: ReadonlyMap<string, number>;
 }
 
@@ -112,10 +112,11 @@ export function consolidate(view: ConsolidationView, nowMs: number): Consolidati
   const mayReplace = (group: Group): boolean =>
     budget > 0 && worth.has(group) && [...group.moved].every(isDue);
   const moves = movesOf([...worth], { isDue, layout, budget });
-  const receivedAtMs = new Map(memory.receivedAtMs);
-  for (const { nodeId } of moves) {
-    for (const receiver of layout.receiversOf.get(nodeId) ?? []) receivedAtMs.set(receiver, nowMs);
-  }
+  const receivers = moves.flatMap(({ nodeId }) => [...(layout.receiversOf.get(nodeId) ?? [])]);
+  const receivedAtMs =
+    receivers.length === 0
+      ? memory.receivedAtMs
+      : new Map([...memory.receivedAtMs, ...receivers.map((nodeId) => [nodeId, nowMs] as const)]);
   return {
     moves,
     heldCountOf: countByOffer(layout.groups.filter((group) => !mayReplace(group))),
@@ -168,6 +169,7 @@ function recent({ memory, policy, nodes }: ConsolidationView, nowMs: number): Co
   const received = [...memory.receivedAtMs].filter(
     ([nodeId, atMs]) => known.has(nodeId) && nowMs - atMs < policy.periodMs,
   );
+  if (received.length === memory.receivedAtMs.size) return memory;
   return { ...memory, receivedAtMs: new Map(received) };
 }
 

@@ -53,6 +53,24 @@ test("a node lives from rent to release, and every step is told", async () => {
   expect(record?.terminatedAtMs).toBe(world.endedAtMs.get(machine?.providerNodeId ?? ""));
 });
 
+test("every machine carries its cluster, its owner and its plan, also when its rent is repeated", async () => {
+  const world = new TestWorld();
+  const error = failure("unavailable");
+  world.fault = (call) => (call === "rent" ? { error, when: "before" } : undefined);
+  await world.tick([{ ...lineOf(offer, 2), planId: "pl_1" }]);
+  world.fault = () => undefined;
+  await ticks(world, 3, [{ ...lineOf(offer, 2), planId: "pl_2" }]);
+  const tags = (await world.live()).map((machine) => machine.tags);
+  expect(tags).toHaveLength(2);
+  for (const own of tags) {
+    expect(own).toMatchObject({
+      "flotilla:cluster": CLUSTER,
+      "flotilla:owner": "ws_test",
+      "flotilla:plan": "pl_1",
+    });
+  }
+});
+
 test("a node that got a container while it was drained is not released under it", async () => {
   const world = new TestWorld();
   await ticks(world, 10, [lineOf(offer, 1)]);
@@ -335,3 +353,24 @@ test("S1, S2: killed before or after any call, it rents one machine a node and l
     expect(deaths).toContain(`after ${call}`);
   }
 }, 60_000);
+
+test("S22: a node on a machine that no listing has is told of once, and kept until it is silent", async () => {
+  const world = new TestWorld();
+  await ticks(world, 12, [lineOf(offer, 2)]);
+  const [taken] = await world.live();
+  world.untagged.add(taken?.providerNodeId ?? "");
+  await ticks(world, 30, [lineOf(offer, 2)]);
+  const unlisted = () => world.events.filter(({ kind }) => kind === "unlisted");
+  expect(unlisted()).toMatchObject([{ node: { nodeId: taken?.nodeId } }]);
+  expect(await world.ledger.listOpen()).toHaveLength(2);
+  // Listed again and lost again is news.
+  world.untagged.clear();
+  await ticks(world, 2, [lineOf(offer, 2)]);
+  world.untagged.add(taken?.providerNodeId ?? "");
+  await ticks(world, 4, [lineOf(offer, 2)]);
+  expect(unlisted()).toHaveLength(2);
+  world.mute.add(taken?.nodeId ?? "");
+  await ticks(world, 30, [lineOf(offer, 2)]);
+  expect(endsByProvider(world)).toEqual(["terminated"]);
+  expect(world.ledger.all()).toHaveLength(3);
+});

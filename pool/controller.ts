@@ -6,8 +6,9 @@
  * What makes it safe against a crash at any point: the intent with its token is in the ledger
  * before a provider is asked; a rent whose answer is missing is found by its tags or asked for
  * again with the same token; a node is draining in the ledger before its machine is released,
- * and stays there until its provider no longer has it. Memory (refusals, when a release was
- * sent, absences) only saves calls; losing it is harmless.
+ * and stays there until its provider no longer has it. What is remembered of offers, launches and
+ * moves is in the ledger too (memory.ts); all other memory (when a release was sent, absences)
+ * only saves calls, and losing it is harmless.
  *
  * Only `PlatformError`s of providers are handled here. A ledger that fails ends the tick; the
  * next one starts over.
@@ -28,9 +29,10 @@ import type { Fitness } from "./fitness.ts";
 import type { NodeEvent } from "./node-state.ts";
 import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
 import { holdPlan, NO_PLAN_HELD } from "./held-plan.ts";
-import { isHeard, observe, type PoolNode } from "./observe.ts";
+import { CLUSTER_TAG, isHeard, isUnlisted, observe, type PoolNode } from "./observe.ts";
 import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
 import type {
+  AgentSighting,
   AgentSightings,
   DesiredLine,
   PoolEvent,
@@ -55,6 +57,8 @@ export interface PoolControllerOptions {
   readonly policy: PoolPolicy;
   /** Tag value on all our machines; machines with another are never touched. */
   readonly clusterId: string;
+  /** For whom machines are rented, a tag of all of them; absent means no such tag. */
+  readonly owner?: string;
   /** What the machines of a batch are given at their first boot; the same each time. */
   readonly userDataFor: (rent: Rent) => Promise<string> | string;
   /** Most nodes of one request; `RENT_COUNT_MAX` when absent. */
@@ -110,8 +114,8 @@ export class PoolController {
   #watchingSinceMs: number;
   #tickedAtMs: number;
   #isTicking = false;
-  #consolidation = NO_CONSOLIDATION;
   #heldPlan = NO_PLAN_HELD;
+  #worthSinceMs = NO_CONSOLIDATION.worthSinceMs;
   readonly #orders: WaitingOrder[] = [];
 
   constructor(options: PoolControllerOptions) {
@@ -150,6 +154,16 @@ export class PoolController {
       return this.#book.refusalOf(offer) === undefined;
     });
     return open.map((offer) => this.#book.penalised(offer));
+  }
+
+  /**
+   * Takes over what the pool remembers; to be called by a process that begins to keep it, before
+   * its first tick.
+   *
+   * @throws whatever the ledger throws.
+   */
+  recall(): Promise<void> {
+    return this.#book.recall();
   }
 
   /**
@@ -209,6 +223,7 @@ export class PoolController {
     };
     const actions = reconcile(snapshot, this.#now());
     await this.#apply(actions, facts.offers);
+    await this.#book.keep();
     return {
       records: await this.#options.ledger.listOpen(),
       actions,
@@ -295,13 +310,25 @@ export class PoolController {
   ): Promise<PoolNode> {
     const agent = facts.agents.get(node.record.node.nodeId);
     let { record } = node;
+    if (node.listed !== "unknown") this.#noteUnlisted(node, agent);
     for (const { event, reason } of observe(node, { machine, agent }, this.#now())) {
       const { node: before } = record;
-      if (event.kind === "register") this.#book.noteLaunch(before, true);
       if (event.kind === "end" && isUnborn(before)) this.#failLaunch(before, reason);
       record = await this.#book.move(record, event, reason, { machine, agent });
+      if (event.kind === "register") this.#book.noteLaunch(before, true);
     }
     return { ...node, record };
+  }
+
+  /** Tells once of a node that talks while its provider does not list its machine. */
+  #noteUnlisted(node: PoolNode, agent: AgentSighting | undefined): void {
+    const { nodeId, providerNodeId = "" } = node.record.node;
+    const isUnseen = isUnlisted(node, agent, this.#now());
+    if (!this.#sightings.noteUnlisted(nodeId, isUnseen)) return;
+    const reason =
+      `its agent talks, and its provider does not list ${providerNodeId} as ours: give it back ` +
+      `its tag ${CLUSTER_TAG}=${this.#options.clusterId}, or delete it by hand once it is released`;
+    this.#book.emit({ kind: "unlisted", node: node.record.node, reason, atMs: this.#now() });
   }
 
   /** A machine was to become a node and never did. */
@@ -334,10 +361,11 @@ export class PoolController {
         };
       }),
       policy,
-      memory: this.#consolidation,
+      memory: { worthSinceMs: this.#worthSinceMs, receivedAtMs: this.#book.receivedAtMs },
     };
     const answer = consolidate(view, nowMs);
-    this.#consolidation = answer.memory;
+    this.#worthSinceMs = answer.memory.worthSinceMs;
+    this.#book.receivedAtMs = answer.memory.receivedAtMs;
     return answer;
   }
 
@@ -356,6 +384,7 @@ export class PoolController {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;
       if (cause === "fault") this.#book.penalise(record.node);
+      if (cause === "reclaim") await this.#book.blameAhead(record.node, reason);
       const by = cause === "reclaim" ? { byProvider: true as const } : {};
       await this.#book.move(record, { kind: "drain", ...by }, reason);
       if (cause === "reclaim") reclaimed.push(() => this.#book.blame(record.node, reason));

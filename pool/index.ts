@@ -9,7 +9,9 @@ export {
 } from "./capacity.ts";
 export { PoolController, type PoolTick } from "./controller.ts";
 export { desiredLinesOf } from "./plan-lines.ts";
+export { CLUSTER_TAG } from "./observe.ts";
 export type { Order, OrderOutcome } from "./orders.ts";
+export type { MemoryChanges, MemoryEntry } from "./memory.ts";
 export { forecastOf, spendPeriodsOf } from "./spend.ts";
 export type {
   AgentSighting,

@@ -211,19 +211,34 @@ export function isHeard(
   return agent !== undefined && nowMs - agent.lastHeardAtMs < heartbeatTimeoutMs;
 }
 
+/**
+ * Whether a node works on a machine that its provider does not list, as when somebody has taken
+ * our tags off it: it is kept, and what its release comes to cannot be seen.
+ */
+export function isUnlisted(
+  node: PoolNode,
+  agent: AgentSighting | undefined,
+  nowMs: number,
+): boolean {
+  return isMissing(node, nowMs) && isHeard(agent, nowMs, VISIBILITY_GRACE_MS);
+}
+
 function endOf(
   node: PoolNode,
   agent: AgentSighting | undefined,
   nowMs: number,
 ): string | undefined {
-  const { record, listed, absentCount } = node;
   const ours = isOurs(node);
-  if (listed === "terminated") return ours ? "released" : "its provider has ended the machine";
-  const settled = nowMs - record.requestedAtMs >= VISIBILITY_GRACE_MS;
-  const absent = listed === "absent" && absentCount >= ABSENT_COUNT_MIN && settled;
-  const known = record.node.providerNodeId !== undefined;
-  if (!absent || !known || isHeard(agent, nowMs, VISIBILITY_GRACE_MS)) return undefined;
+  if (node.listed === "terminated") return ours ? "released" : "its provider has ended the machine";
+  if (!isMissing(node, nowMs) || isHeard(agent, nowMs, VISIBILITY_GRACE_MS)) return undefined;
   return ours ? "released" : "its provider no longer has the machine";
+}
+
+/** Whether complete listings lack a machine that they should have by now. */
+function isMissing({ record, listed, absentCount }: PoolNode, nowMs: number): boolean {
+  const settled = nowMs - record.requestedAtMs >= VISIBILITY_GRACE_MS;
+  const known = record.node.providerNodeId !== undefined;
+  return listed === "absent" && absentCount >= ABSENT_COUNT_MIN && settled && known;
 }
 
 /** Whether we are giving the machine back. */

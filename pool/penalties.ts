@@ -23,9 +23,13 @@ const WEIGHT_MIN = 0.01;
 
 /** The memory after one more bad machine of an offer. */
 export function penalise(memory: PenaltyMemory, offerId: string, nowMs: number): PenaltyMemory {
-  const lasting = [...memory].filter(([id]) => weightAt(memory, id, nowMs) >= WEIGHT_MIN);
   const weight = weightAt(memory, offerId, nowMs) + 1;
-  return new Map([...lasting, [offerId, { weight, atMs: nowMs }]]);
+  return new Map([...lastingPenalties(memory, nowMs), [offerId, { weight, atMs: nowMs }]]);
+}
+
+/** The memory without the offers that are forgiven by now. */
+export function lastingPenalties(memory: PenaltyMemory, nowMs: number): PenaltyMemory {
+  return new Map([...memory].filter(([id]) => weightAt(memory, id, nowMs) >= WEIGHT_MIN));
 }
 
 /** Share of an offer's machines that are expected to be bad, 0..1 and below 1. */

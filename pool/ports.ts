@@ -8,6 +8,7 @@ import type {
   PurchaseOption,
   Resources,
 } from "../core/index.ts";
+import type { MemoryChanges, MemoryEntry } from "./memory.ts";
 
 /** What one request asked for, kept so that exactly the same request can be made again. */
 export interface RentBatch {
@@ -15,6 +16,8 @@ export interface RentBatch {
   readonly nodeIds: readonly string[];
   /** Its offers as they were, best first. */
   readonly offers: readonly Offer[];
+  /** The plan that wanted them, which is a tag of its machines. */
+  readonly planId?: string;
 }
 
 /** A rented node as the ledger keeps it. */
@@ -35,13 +38,20 @@ export interface PoolRecord {
   readonly terminatedAtMs?: number;
 }
 
-/** Where records are kept. A resolved `put` survives a crash of this process. */
+/**
+ * Where records and memory are kept. What a resolved `put` or `note` wrote survives a crash of
+ * this process.
+ */
 export interface PoolLedger {
   /** Inserts or replaces by node id: all of the records, or none. */
   put(records: readonly PoolRecord[]): Promise<void>;
   get(nodeId: string): Promise<PoolRecord | undefined>;
   /** Records of nodes not yet terminated, the machines that are not rented included. */
   listOpen(): Promise<readonly PoolRecord[]>;
+  /** Changes what the pool remembers beside its records: all of it, or nothing. */
+  note(changes: MemoryChanges): Promise<void>;
+  /** All that was noted and has not been removed, but for what is old. */
+  recall(): Promise<readonly MemoryEntry[]>;
 }
 
 /** What is known of the agent on a node. */
@@ -82,6 +92,8 @@ export interface DesiredLine {
   readonly offerId: string;
   readonly count: number;
   readonly reason: string;
+  /** The plan that it is a line of; a tag of the machines that are rented for it. */
+  readonly planId?: string;
   /** Which other offers will do; absent means those of the same region and purchase option. */
   readonly standIns?: StandInRule;
 }
@@ -115,6 +127,13 @@ export type PoolEvent =
       readonly atMs: number;
       /** Its provider takes the machine away, or has, without having been asked to. */
       readonly byProvider?: true;
+    }
+  | {
+      /** It works, and its provider does not list its machine as one of this cluster. */
+      readonly kind: "unlisted";
+      readonly node: Node;
+      readonly reason: string;
+      readonly atMs: number;
     }
   | {
       readonly kind: "orphan_released";

@@ -28,6 +28,8 @@ export interface RenterOptions {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly clusterId: string;
+  /** A tag of all machines; absent means none. */
+  readonly owner?: string | undefined;
   /** What the machines of a batch are given at their first boot; the same each time. */
   readonly userDataFor: (rent: Rent) => Promise<string> | string;
   /** Most nodes of one request; `RENT_COUNT_MAX` when absent. */
@@ -70,7 +72,7 @@ export class Renter {
 
   /** One request by what is still open of a choice, within the launch rate. */
   async #rentChoice(
-    { reason }: ActionOf<"rent">,
+    { reason, planId }: ActionOf<"rent">,
     choice: readonly string[],
     { turn, count }: { readonly turn: RentTurn; readonly count: number },
   ): Promise<Asked> {
@@ -87,7 +89,7 @@ export class Renter {
     const askedCount = this.#launches.take(best.cloud, batchCount, nowMs);
     if (askedCount === 0) return { kind: "nothing-to-ask" };
     const nodeIds = Array.from({ length: askedCount }, () => this.#options.ids.next("no"));
-    const batch = { nodeIds, offers };
+    const batch = { nodeIds, offers, ...(planId === undefined ? {} : { planId }) };
     const records = newRecords(batch, { reason, nowMs });
     await this.#options.ledger.put(records);
     for (const { node } of records)
@@ -115,10 +117,10 @@ export class Renter {
     { nodeIds, isRepeat }: { readonly nodeIds: readonly string[]; readonly isRepeat: boolean },
     turn: RentTurn,
   ): Promise<number | undefined> {
-    const { userDataFor, clusterId, book, desk } = this.#options;
+    const { userDataFor, clusterId, owner, book, desk } = this.#options;
     const { batch } = rent;
     const userData = await userDataFor(rent);
-    const request = rentRequestOf(rent, { userData, clusterId });
+    const request = rentRequestOf(rent, { userData, clusterId, owner });
     const result = resultOf(await desk.rent(request), batch, isRepeat);
     if (result.kind === "unknown") {
       const [{ cloud } = { cloud: "fake" as const }] = batch.offers;

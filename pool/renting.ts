@@ -6,6 +6,10 @@ import type { PoolRecord, RentBatch } from "./ports.ts";
 import type { Attempt } from "./provider-desk.ts";
 import type { RefusedScope } from "./refusals.ts";
 
+/** Tags that tell people for whom and by which plan a machine was rented; nothing reads them. */
+const OWNER_TAG = "flotilla:owner";
+const PLAN_TAG = "flotilla:plan";
+
 /** Something that is to be left alone for a while, and why. */
 export interface RefusedThing {
   readonly scope: RefusedScope;
@@ -74,14 +78,24 @@ export function rentedBy(record: PoolRecord, offer: Offer): PoolRecord {
 /** The request for a batch; equal batches give equal requests, so that it can be repeated. */
 export function rentRequestOf(
   { clientToken, batch }: Rent,
-  rent: { readonly userData: string; readonly clusterId: string },
+  rent: {
+    readonly userData: string;
+    readonly clusterId: string;
+    readonly owner?: string | undefined;
+  },
 ): RentRequest {
+  const { clusterId, owner } = rent;
+  const { planId } = batch;
   return {
     offers: batch.offers,
     nodeIds: batch.nodeIds,
     clientToken,
     userData: rent.userData,
-    tags: { [CLUSTER_TAG]: rent.clusterId },
+    tags: {
+      [CLUSTER_TAG]: clusterId,
+      ...(owner === undefined ? {} : { [OWNER_TAG]: owner }),
+      ...(planId === undefined ? {} : { [PLAN_TAG]: planId }),
+    },
   };
 }
 

@@ -101,12 +101,13 @@ function trials({ snapshot, rented }: View): (cloud: CloudName) => number {
 }
 
 function rentAction(
-  { offerId, reason }: DesiredLine,
+  { offerId, reason, planId }: DesiredLine,
   choices: readonly RentChoice[],
   count: number,
 ): ActionOf<"rent"> {
   const ids = choices.map((choice) => choice.map((offer) => offer.offerId));
-  return { kind: "rent", offerId, choices: ids, count, reason };
+  const plan = planId === undefined ? {} : { planId };
+  return { kind: "rent", offerId, choices: ids, count, reason, ...plan };
 }
 
 /** Whether an offer can be rented now, by all that is known. */

@@ -24,6 +24,9 @@ export class Sightings {
   /** First and latest accepted release, by node id. */
   readonly #released = new Map<string, { readonly firstMs: number; readonly lastMs: number }>();
 
+  /** Nodes that work on machines which listings lack. */
+  readonly #unlisted = new Set<string>();
+
   /** When the release of a stray was last accepted, by cloud and provider id. */
   readonly #straysReleasedAtMs = new Map<string, number>();
 
@@ -105,6 +108,14 @@ export class Sightings {
     return this.#released.get(nodeId)?.firstMs;
   }
 
+  /** Notes whether a node works on a machine that listings lack; true when that is news. */
+  noteUnlisted(nodeId: string, isUnlisted: boolean): boolean {
+    const isNews = isUnlisted && !this.#unlisted.has(nodeId);
+    if (isUnlisted) this.#unlisted.add(nodeId);
+    else this.#unlisted.delete(nodeId);
+    return isNews;
+  }
+
   /** Notes that the release of a stray was accepted; it is sent again after a while. */
   noteStrayReleased(stray: Pick<Stray, "cloud" | "providerNodeId">, nowMs: number): void {
     this.#straysReleasedAtMs.set(keyOf(stray), nowMs);
@@ -128,6 +139,7 @@ export class Sightings {
     for (const memory of [this.#absentCount, this.#reclaimedAtMs, this.#released]) {
       for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
     }
+    for (const nodeId of this.#unlisted) if (!ids.has(nodeId)) this.#unlisted.delete(nodeId);
   }
 }
 

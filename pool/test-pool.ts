@@ -9,6 +9,7 @@ import {
   type PlacedContainer,
 } from "../core/index.ts";
 import type { PoolNode } from "./observe.ts";
+import type { MemoryEntry } from "./memory.ts";
 import type { PoolLedger, PoolRecord } from "./ports.ts";
 import type { PoolSnapshot } from "./snapshot.ts";
 import { newRecords } from "./renting.ts";
@@ -98,6 +99,8 @@ export interface MemoryLedger extends PoolLedger {
 /** An empty ledger. */
 export function memoryLedger(): MemoryLedger {
   const records = new Map<string, PoolRecord>();
+  const memory = new Map<string, MemoryEntry>();
+  const memoryKey = ({ kind, key }: Pick<MemoryEntry, "kind" | "key">) => `${kind} ${key}`;
   return {
     put: (changed) => {
       for (const record of changed) records.set(record.node.nodeId, record);
@@ -106,6 +109,12 @@ export function memoryLedger(): MemoryLedger {
     get: (nodeId) => Promise.resolve(records.get(nodeId)),
     listOpen: () =>
       Promise.resolve([...records.values()].filter((one) => one.node.state !== "terminated")),
+    note: ({ put, removed }) => {
+      for (const one of removed) memory.delete(memoryKey(one));
+      for (const one of put) memory.set(memoryKey(one), one);
+      return Promise.resolve();
+    },
+    recall: () => Promise.resolve([...memory.values()]),
     all: () => [...records.values()],
   };
 }

@@ -64,6 +64,10 @@ export class TestWorld {
   muteAll = false;
   /** Reclaims that machines were told of themselves, by node id. */
   readonly toldReclaims = new Map<string, number>();
+  /** What agents' checks found broken, by node id. */
+  readonly faults = new Map<string, readonly string[]>();
+  /** Machines that no listing has, as if their tags were gone. */
+  readonly untagged = new Set<string>();
   /** When each machine was first asked to be released, by provider id. */
   readonly endedAtMs = new Map<string, number>();
   /** Where the lives so far have ended: the name of the last call. */
@@ -84,6 +88,7 @@ export class TestWorld {
   #crash: CrashPoint | undefined;
   #steps = 0;
   #controller: PoolController;
+  #isNewborn = false;
 
   constructor(options: WorldOptions = {}) {
     const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
@@ -113,6 +118,17 @@ export class TestWorld {
     this.#jumpMs += byMs;
   }
 
+  /** The process is followed by another one, which knows nothing but the ledger. */
+  restart(): void {
+    this.#controller = this.#newLife();
+    this.#isNewborn = true;
+  }
+
+  /** The offers to plan with, as the pool sees them. */
+  openOffers(): readonly Offer[] {
+    return this.#controller.openOffers(this.#offers);
+  }
+
   /** The present life ends at this point. */
   crashAt(point: CrashPoint): void {
     this.#crash = point;
@@ -130,10 +146,12 @@ export class TestWorld {
     passMs = 5_000,
   ): Promise<PoolTick | undefined> {
     try {
+      if (this.#isNewborn) await this.#controller.recall();
+      this.#isNewborn = false;
       return await this.#controller.tick(desired, await this.#facts());
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
-      this.#controller = this.#newLife();
+      this.restart();
       return undefined;
     } finally {
       await this.clock.advance(passMs);
@@ -147,7 +165,8 @@ export class TestWorld {
       if (state !== "running" || this.muteAll || this.mute.has(nodeId)) continue;
       const reclaimAtMs = this.toldReclaims.get(nodeId);
       const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
-      agents.set(nodeId, { lastHeardAtMs: nowMs, ...notice });
+      const faults = this.faults.get(nodeId) ?? [];
+      agents.set(nodeId, { lastHeardAtMs: nowMs, faults, ...notice });
       this.#emptySinceMs.set(nodeId, this.#emptySinceMs.get(nodeId) ?? nowMs);
     }
     return {
@@ -181,6 +200,8 @@ export class TestWorld {
         listOpen: () => run("listOpen", () => this.ledger.listOpen()),
         put: (records) =>
           run(`put ${records[0]?.node.state ?? "nothing"}`, () => this.ledger.put(records)),
+        note: (changes) => run("note", () => this.ledger.note(changes)),
+        recall: () => this.ledger.recall(),
       },
       clock: {
         nowMs: () => this.#now(),
@@ -189,13 +210,15 @@ export class TestWorld {
       ids: this.#ids,
       policy: this.#policy,
       clusterId: CLUSTER,
+      owner: "ws_test",
       userDataFor: ({ clientToken }) => `boot ${clientToken}`,
       onEvent: (event) => this.events.push(event),
     });
   }
 
   async #listNodes(): Promise<readonly ProviderNode[]> {
-    const nodes = (await this.provider.listNodes()).filter(({ launchedAtMs }) => {
+    const nodes = (await this.provider.listNodes()).filter(({ providerNodeId, launchedAtMs }) => {
+      if (this.untagged.has(providerNodeId)) return false;
       if (this.clock.nowMs() - launchedAtMs >= 60_000) return true;
       return this.#flicker.next() >= this.#flickerFraction;
     });

@@ -1,5 +1,6 @@
 /** The market and the rental desks: the port, and the built-in catalog. */
 export { catalogOffers, catalogRegions, catalogShapes, type PriceSheet } from "./catalog/index.ts";
+export type { AgentHost, AgentLaunch } from "./local/agent-host.ts";
 export {
   BATCH_TAG,
   isProbing,

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { createRng } from "../core/index.ts";
 import { createManualClock } from "./fake/index.ts";
+import { openTestHost } from "./local/test-host.ts";
 import { createProviders } from "./registry.ts";
 
 const clock = createManualClock();
@@ -17,8 +18,10 @@ it("opens the named desks by cloud, and no other", async () => {
     credential: { getToken: () => Promise.resolve(null) },
   };
   const gcp = { projectId: "p", regions: ["us-central1"], clusterId: "c", clock };
-  const providers = await createProviders({ aws, azure, gcp, fake });
-  expect([...providers.keys()]).toEqual(["aws", "azure", "gcp", "fake"]);
+  const machine = { resources: { gpuCount: 0, cpuMilli: 1, memoryMiB: 1 }, emulated: false };
+  const local = { machine, clock, bookPath: "/nowhere/machines.json", host: openTestHost() };
+  const providers = await createProviders({ aws, azure, gcp, local, fake });
+  expect([...providers.keys()]).toEqual(["aws", "azure", "gcp", "local", "fake"]);
   for (const [cloud, provider] of providers) {
     expect(provider.cloud).toBe(cloud);
     await provider.close();

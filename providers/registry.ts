@@ -4,6 +4,7 @@ import { createAwsProvider, type AwsProviderOptions } from "./aws/provider.ts";
 import { createAzureProvider, type AzureProviderOptions } from "./azure/provider.ts";
 import { createFakeProvider, type FakeProviderOptions } from "./fake/index.ts";
 import { createGcpProvider, type GcpProviderOptions } from "./gcp/provider.ts";
+import { createLocalProvider, type LocalProviderOptions } from "./local/provider.ts";
 import type { Provider } from "./provider.ts";
 
 export { azureImageOf } from "./azure/launch.ts";
@@ -13,6 +14,8 @@ export interface ProvidersOptions {
   readonly aws?: AwsProviderOptions;
   readonly azure?: AzureProviderOptions;
   readonly gcp?: GcpProviderOptions;
+  /** The machine that this runs on. */
+  readonly local?: LocalProviderOptions;
   readonly fake?: FakeProviderOptions;
 }
 
@@ -24,11 +27,12 @@ export interface ProvidersOptions {
 export async function createProviders(
   options: ProvidersOptions,
 ): Promise<ReadonlyMap<CloudName, Provider>> {
-  const { aws, azure, gcp, fake } = options;
+  const { aws, azure, gcp, local, fake } = options;
   const opening = [
     aws && createAwsProvider(aws),
     azure && createAzureProvider(azure),
     gcp && createGcpProvider(gcp),
+    local && Promise.resolve(createLocalProvider(local)),
     fake && Promise.resolve(createFakeProvider(fake)),
   ].filter((provider) => provider !== undefined);
   const results = await Promise.allSettled(opening);

@@ -67,6 +67,16 @@ export function detailsOf({ offers, nodeIds, clientToken }: RentRequest): {
   return { offerId: offers[0]?.offerId, nodeId: nodeIds[0], nodeCount, clientToken };
 }
 
+/** The error of a token that was used for other nodes; `earlier` is what it was used for. */
+export function tokenConflict(request: RentRequest, earlier?: RentRequest): PlatformError {
+  const use = earlier === undefined ? "for other nodes" : `to ${attemptOf(earlier)}`;
+  return new PlatformError(
+    `cannot ${attemptOf(request)}: client token ${request.clientToken} was used ${use}; use a ` +
+      "new token for a different rent",
+    { code: "conflict", retryable: false, details: detailsOf(request) },
+  );
+}
+
 function invalid(request: RentRequest, fault: string): PlatformError {
   return new PlatformError(`cannot ${attemptOf(request)}: ${fault}; correct the request`, {
     code: "invalid_request",

@@ -12,7 +12,7 @@ export {
   type ServerMessage,
   type StartContainer,
 } from "./agent/link.ts";
-export { parseEmulatedGpus, machineResources } from "./agent/machine.ts";
+export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
 export { reap } from "./agent/reap.ts";
 export { createAgent } from "./agent/start-agent.ts";

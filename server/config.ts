@@ -43,6 +43,8 @@ export interface LocalNodeConfig {
   readonly isolation: "gvisor" | "process";
   /** Emulated GPUs such as `H100:8`. */
   readonly emulatedGpus?: string;
+  /** What the machine costs its owner; absent means nothing. */
+  readonly priceMicroUsdPerHour?: number;
 }
 
 export interface AzureConfig {

@@ -62,6 +62,11 @@ test("no isolation must be asked for; no local node may be", () => {
   expect(loadConfig({}, { FLOTILLA_LOCAL_NODE: "off" }).localNode).toBeUndefined();
 });
 
+test("this machine costs nothing unless it is said to", () => {
+  const priced = loadConfig({}, { FLOTILLA_LOCAL_USD_PER_HOUR: "1.25" }).localNode;
+  expect(priced).toEqual({ isolation: "gvisor", priceMicroUsdPerHour: 1_250_000 });
+});
+
 test("Google Cloud is rented from when regions and a project are named", () => {
   const env = { FLOTILLA_GCP_REGIONS: "us-central1, europe-west4" };
   const regions = ["us-central1", "europe-west4"];
@@ -101,6 +106,7 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{ port: 1.5 }, {}, /^--port takes/],
   [{ dataDir: "" }, {}, /^--data takes the path of a folder/],
   [{ localGpus: "H10O:8" }, {}, /^--local-gpus takes .*did you mean H100\?/],
+  [{}, { FLOTILLA_LOCAL_USD_PER_HOUR: "free" }, /^FLOTILLA_LOCAL_USD_PER_HOUR takes an amount/],
   [{ localGpus: "H100:0" }, {}, /^--local-gpus takes .*1 to 16/],
   [{}, { FLOTILLA_PORT: "http" }, /^FLOTILLA_PORT takes a whole number/],
   [{}, { FLOTILLA_LOG_LEVEL: "inof" }, /^FLOTILLA_LOG_LEVEL takes .*did you mean info\?/],

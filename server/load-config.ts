@@ -100,10 +100,12 @@ function localNodeOf(settings: Settings): PlatformConfig["localNode"] {
   const isWanted = settings.read(undefined, "FLOTILLA_LOCAL_NODE", onOrOff) ?? true;
   const isUnisolated = settings.read("unisolated", "FLOTILLA_UNISOLATED", onOrOff) ?? false;
   const emulatedGpus = settings.read("localGpus", "FLOTILLA_LOCAL_GPUS", emulatedGpusOf);
+  const priceUsd = settings.read(undefined, "FLOTILLA_LOCAL_USD_PER_HOUR", usd);
   if (!isWanted) return undefined;
   return {
     isolation: isUnisolated ? "process" : "gvisor",
     ...(emulatedGpus === undefined ? {} : { emulatedGpus }),
+    ...(priceUsd === undefined ? {} : { priceMicroUsdPerHour: microUsdFromUsd(priceUsd) }),
   };
 }
 

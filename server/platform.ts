@@ -12,12 +12,12 @@ import { specInForce } from "./apps/find-function.ts";
 import { createFunctionService } from "./apps/function-service.ts";
 import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
+import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
 import {
   DEFAULT_WORKSPACE,
   checkIsolation,
   closeOwnNodes,
   openClouds,
-  startLocalNode,
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
@@ -78,6 +78,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const { foundations, logger, closers } = workshop;
   const { store, blobs, events, clock, ids, metrics } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
+  const desk = await openLocalDesk(config, foundations, closers);
   const calls = new CallDesk({
     ...foundations,
     openQueue: (functionId) => openQueue(foundations, functionId),
@@ -138,7 +139,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   await closeOwnNodes(nodes, clock.nowMs());
   await resume(foundations, calls, fleet);
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
-  await startLocalNode(config, foundations, { nodes, serverUrl, closers });
+  await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
   fleet.start();
   const { emulatorUrls } = whole;
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };

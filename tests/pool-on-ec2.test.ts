@@ -6,9 +6,8 @@ import {
   type AgentSighting,
   type DesiredLine,
   type PoolEvent,
-  type PoolLedger,
-  type PoolRecord,
 } from "../pool/index.ts";
+import { memoryLedger, type MemoryLedger } from "../pool/test-pool.ts";
 import { createAwsProvider } from "../providers/aws/provider.ts";
 import {
   startEc2Emulator,
@@ -27,7 +26,7 @@ let clock: ManualClock;
 let emulator: Ec2Emulator;
 let provider: Provider;
 let pool: PoolController;
-let records: Map<string, PoolRecord>;
+let ledger: MemoryLedger;
 let events: PoolEvent[];
 let h100: Offer;
 /** Whether agents are not heard. */
@@ -50,7 +49,7 @@ beforeEach(async () => {
     rng: createRng(1),
     limitOf: () => ({ burst: 10_000, perSecond: 10_000 }),
   });
-  records = new Map();
+  ledger = memoryLedger();
   events = [];
   [isDeaf, isIdle] = [false, false];
   pool = newLife();
@@ -64,14 +63,6 @@ afterEach(async () => {
 
 /** A controller that knows nothing but the ledger, as after a crash. */
 function newLife(): PoolController {
-  const ledger: PoolLedger = {
-    put: (changed) => {
-      for (const record of changed) records.set(record.node.nodeId, record);
-      return Promise.resolve();
-    },
-    get: (nodeId) => Promise.resolve(records.get(nodeId)),
-    listOpen: () => Promise.resolve(open()),
-  };
   return new PoolController({
     providers: new Map([["aws", provider]]),
     ledger,
@@ -84,7 +75,7 @@ function newLife(): PoolController {
   });
 }
 
-const open = () => [...records.values()].filter(({ node }) => node.state !== "terminated");
+const open = () => ledger.all().filter(({ node }) => node.state !== "terminated");
 const live = () =>
   emulator.instances().filter(({ state }) => state === "pending" || state === "running");
 const line = (offer: Offer, count: number): DesiredLine => ({
@@ -142,7 +133,7 @@ test("S2, S3: a lost reply and a crash lead to one machine a node", async () => 
   pool = newLife();
   await ticks(12, line(h100, 6));
   expectMatched(6);
-  expect(records.size).toBe(6);
+  expect(ledger.all()).toHaveLength(6);
 });
 
 test("S5, S10: what one type does not give comes of another, in the same tick", async () => {
@@ -179,7 +170,7 @@ test("S6: machines that listings show late and now and then are kept and not ren
   emulator.configure({ visibilityMs: 20_000, flickerMs: 60_000, flickerFraction: 0.4 });
   await ticks(24, line(h100, 5));
   expectMatched(5);
-  expect(records.size).toBe(5);
+  expect(ledger.all()).toHaveLength(5);
 });
 
 test("S7: machines that die while they boot are replaced by another offer's", async () => {
@@ -187,7 +178,7 @@ test("S7: machines that die while they boot are replaced by another offer's", as
   emulator.setFate({ instanceType: "p5.48xlarge", fate: "dies-at-boot", reasonCode, times: 2 });
   await ticks(16, line(h100, 3));
   expectMatched(3);
-  expect(records.size).toBe(5);
+  expect(ledger.all()).toHaveLength(5);
 });
 
 test("S16: a listing of which a later page fails, or a proxy's page, ends nothing", async () => {
@@ -202,7 +193,7 @@ test("S16: a listing of which a later page fails, or a proxy's page, ends nothin
   emulator.clearFaults();
   await ticks(3, line(h100, 4));
   expectMatched(4);
-  expect(records.size).toBe(4);
+  expect(ledger.all()).toHaveLength(4);
 });
 
 test("S17: an hour without the API ends no node and rents none", async () => {

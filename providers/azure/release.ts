@@ -45,7 +45,9 @@ async function releaseOne(
       ({ nodeId }) => namesOf(nodeId, clusterId).machine === name,
     );
     // A machine that is too new to be listed is found by its name.
-    const isOurs = listed !== undefined || (await hasMachine(calls, clusterId, name));
+    const isOurs =
+      listed !== undefined ||
+      (await hasMachine(calls, { clusterId, name, hasOurParts: leftover !== undefined }));
     if (isOurs) {
       if (listed?.machine.provisioningState === "Deleting") return;
       await calls.deleteMachine(name);
@@ -58,11 +60,19 @@ async function releaseOne(
   }
 }
 
-/** Whether there is a machine of that name with our cluster's tag; others are not touched. */
-async function hasMachine(calls: AzureCalls, clusterId: string, name: string): Promise<boolean> {
+/**
+ * Whether there is a machine of that name with our cluster's tag, or with no cluster's tag and
+ * beside an interface or disk of that name with ours: then somebody took the tag off it. Others
+ * are not touched.
+ */
+async function hasMachine(
+  calls: AzureCalls,
+  of: { readonly clusterId: string; readonly name: string; readonly hasOurParts: boolean },
+): Promise<boolean> {
   try {
-    const { tags } = await calls.getMachine(name);
-    return tags?.[CLUSTER_TAG] === clusterId;
+    const { tags } = await calls.getMachine(of.name);
+    const owner = tags?.[CLUSTER_TAG];
+    return owner === of.clusterId || (owner === undefined && of.hasOurParts);
   } catch (error) {
     const meaning = meaningOf(error);
     if (meaning?.kind === "failed" && meaning.code === "not_found") return false;

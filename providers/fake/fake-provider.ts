@@ -28,7 +28,7 @@ import {
   type RentRequest,
   type RentedMachine,
 } from "../provider.ts";
-import { attemptOf, detailsOf, placeOfRent } from "../rent-request.ts";
+import { attemptOf, detailsOf, placeOfRent, tokenConflict } from "../rent-request.ts";
 
 /** The port's methods that can be made to fail. */
 export type FakeOperation = "listOffers" | "rent" | "release" | "listNodes" | "interruptions";
@@ -316,9 +316,5 @@ function replay(earlier: Answered, request: RentRequest): RentOutcome {
     nodeIds.join() === request.nodeIds.join() &&
     offers.map(idOf).join() === request.offers.map(idOf).join();
   if (same) return earlier.outcome;
-  throw new PlatformError(
-    `cannot ${attemptOf(request)}: client token ${request.clientToken} was used to ` +
-      `${attemptOf(earlier.request)}; use a new token for a different rent`,
-    { code: "conflict", retryable: false, details: detailsOf(request) },
-  );
+  throw tokenConflict(request, earlier.request);
 }

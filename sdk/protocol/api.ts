@@ -257,6 +257,8 @@ export interface NodeSummary {
   readonly emulated: boolean;
   readonly isolation: "gvisor" | "process";
   readonly sinceMs: number;
+  /** What is broken on it, as its agent's checks and the pool found; empty when all is well. */
+  readonly faults: readonly string[];
 }
 
 /** One line of a plan: an offer, how many of it, and why. */

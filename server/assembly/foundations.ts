@@ -37,9 +37,9 @@ export interface Foundations {
   readonly key: Uint8Array;
   /** Tag of everything that this platform rents. */
   readonly clusterId: string;
-  /** Folder of the agents that run on this machine. */
+  /** Folder of the agents of emulated machines. */
   readonly agentsDir: string;
-  /** Images and runners of those agents. */
+  /** Images and runners of all agents of this machine. */
   readonly cacheDir: string;
   readonly onError: (error: unknown, doing: string) => void;
 }
@@ -47,7 +47,7 @@ export interface Foundations {
 const KEY_BYTES = 32;
 const LEASE_COMMAND_MS_MAX = 2_000;
 
-/** Opens all of it; what a killed platform left on the folder is ended first. */
+/** Opens all of it; what a killed platform left, but for this machine's own agent, is ended first. */
 export async function openFoundations(
   config: PlatformConfig,
   logger: Logger,

@@ -4,9 +4,14 @@ import { endLeftoverAgents } from "../fleet/agent-process.ts";
 import { endLeftoverRedis } from "../redis/redis-child.ts";
 import { systemClock } from "../system-clock.ts";
 
-/** Where a data folder has the agents that run on this machine. */
+/** Where a data folder has the agents of emulated machines. */
 export function agentsDirOf(dataDir: string): string {
   return join(dataDir, "agents");
+}
+
+/** Where a data folder has the agents of its own machine's provider. */
+export function localAgentsDirOf(dataDir: string): string {
+  return join(dataDir, "local");
 }
 
 /**
@@ -15,9 +20,10 @@ export function agentsDirOf(dataDir: string): string {
  * @returns how many servers and agents there were, their containers not counted.
  */
 export async function endLeftovers(dataDir: string): Promise<number> {
-  const [redisPid, agentCount] = await Promise.all([
+  const [redisPid, emulatedCount, localCount] = await Promise.all([
     endLeftoverRedis(dataDir),
     endLeftoverAgents(agentsDirOf(dataDir), systemClock),
+    endLeftoverAgents(localAgentsDirOf(dataDir), systemClock),
   ]);
-  return agentCount + (redisPid === undefined ? 0 : 1);
+  return emulatedCount + localCount + (redisPid === undefined ? 0 : 1);
 }

@@ -1,14 +1,11 @@
-/** The machines of a platform: rented ones, emulated ones, and this one. */
+/** The machines of a platform: rented ones and emulated ones. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { messageOf, PlatformError, type CloudName, type Node } from "../../core/index.ts";
 import type { Provider } from "../../providers/index.ts";
 import { azureImageOf, createProviders, type ProvidersOptions } from "../../providers/registry.ts";
-import { machineResources, parseEmulatedGpus } from "../../sandbox/index.ts";
 import type { AzureConfig, EmulatedCloud, PlatformConfig } from "../config.ts";
 import { startEmulatedCloud } from "../fleet/emulated-clouds.ts";
-import { joinTokenFor } from "../fleet/join-tokens.ts";
-import { LocalNode } from "../fleet/local-node.ts";
 import type { NodeTable } from "../fleet/node-table.ts";
 import { priceFilePath } from "../prices/price-file.ts";
 import { PriceShelf } from "../prices/price-shelf.ts";
@@ -103,73 +100,6 @@ function checkReachable({ publicUrl, host }: PlatformConfig): void {
       "FLOTILLA_PUBLIC_URL=https://flotilla.example.com",
     { code: "invalid_request", retryable: false },
   );
-}
-
-/** The join token of a node of this platform. */
-export async function joinToken(
-  nodeId: string,
-  { store, clock, ids, key }: Foundations,
-  lifetimeMs: number,
-): Promise<string> {
-  const { tokens } = store;
-  return joinTokenFor(nodeId, {
-    tokens,
-    clock,
-    ids,
-    key,
-    workspaceId: DEFAULT_WORKSPACE,
-    lifetimeMs,
-  });
-}
-
-/** Takes this machine into the fleet, when the settings say so; resolves once its agent is there. */
-export async function startLocalNode(
-  config: PlatformConfig,
-  foundations: Foundations,
-  place: { readonly nodes: NodeTable; readonly serverUrl: string; readonly closers: Closers },
-): Promise<void> {
-  const { closers } = place;
-  const { clock, ids, agentsDir, cacheDir, onError } = foundations;
-  if (config.localNode === undefined) return;
-  const { isolation, emulatedGpus } = config.localNode;
-  const gpus = emulatedGpus === undefined ? undefined : parseEmulatedGpus(emulatedGpus);
-  const resources = { ...machineResources(), gpuCount: gpus?.gpuCount ?? 0 };
-  const nowMs = clock.nowMs();
-  const node: Node = {
-    nodeId: ids.next("no"),
-    cloud: "local",
-    region: "local",
-    instanceType: "this-machine",
-    purchase: "on-demand",
-    ...(gpus === undefined ? {} : { gpuType: gpus.gpuType }),
-    resources,
-    priceMicroUsdPerHour: 0,
-    state: "booting",
-    stateSinceMs: nowMs,
-    emulated: gpus !== undefined,
-    isolation,
-  };
-  const reason = "this machine is part of the fleet";
-  const times = { requestedAtMs: nowMs, launchedAtMs: nowMs };
-  const stored = { node, clientToken: node.nodeId, reason, ...times, gpuMsUsed: 0 };
-  await place.nodes.put([stored], nowMs);
-  const local = new LocalNode({
-    agentsDir,
-    cacheDir,
-    nodeId: node.nodeId,
-    joinToken: () => joinToken(node.nodeId, foundations, config.policy.pool.registrationTimeoutMs),
-    config: {
-      serverUrl: place.serverUrl,
-      isolation,
-      resources,
-      ...(gpus === undefined ? {} : { gpuType: gpus.gpuType, emulatedGpus: true }),
-    },
-    clock,
-    onError,
-  });
-  local.start();
-  closers.add("the local node", () => local.close());
-  await local.untilJoined(() => place.nodes.get(node.nodeId)?.connected === true);
 }
 
 /**

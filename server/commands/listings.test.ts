@@ -21,6 +21,7 @@ const NODE: NodeSummary = {
   emulated: true,
   isolation: "process",
   sinceMs: 1_000,
+  faults: [],
 };
 
 const PLAN: PlanSummary = {
@@ -67,6 +68,16 @@ test("a machine of an emulated cloud is named as such, also without GPUs", () =>
   const local = nodeTable([{ ...NODE, cloud: "local", region: "local" }], 0);
   expect(local).not.toContain("local local EMULATED");
   expect(local).toContain("1/1 H100 EMULATED");
+});
+
+test("what is broken on a node is named in its row, all of it", () => {
+  const broken = { ...NODE, nodeId: "no_2", faults: ["GPU 3 is lost", "the disk is full"] };
+  const [head = "", well = "", unfit = ""] = nodeTable([NODE, broken], 0).split("\n");
+  const column = head.indexOf("FAULTS");
+  expect([well, unfit].map((row) => row.slice(column))).toEqual([
+    "-",
+    "GPU 3 is lost; the disk is full",
+  ]);
 });
 
 test("a plan that leaves demand unmet does not pass its penalty off as a price", () => {

@@ -4,7 +4,7 @@ import { getJson } from "./api-client.ts";
 import { columns } from "./columns.ts";
 import { settle } from "./outcome.ts";
 
-/** Prints every node; emulated hardware and missing isolation are named. */
+/** Prints every node; emulated hardware, missing isolation and faults are named. */
 export async function runNodeList(options: { readonly json?: boolean }): Promise<void> {
   await settle(async () => {
     const { nodes } = (await getJson("/v1/nodes")) as { readonly nodes: readonly NodeSummary[] };
@@ -28,13 +28,14 @@ export function nodeTable(nodes: readonly NodeSummary[], nowMs: number): string 
     node.usdPerHour.toFixed(2),
     node.isolation === "process" ? "NONE" : node.isolation,
     durationOf(nowMs - node.sinceMs),
+    node.faults.length === 0 ? "-" : node.faults.join("; "),
   ]);
   return columns(HEAD, rows);
 }
 
 const HEAD = [
   ...["NODE", "STATE", "WHERE", "MACHINE", "GPUS USED", "CPU", "MEMORY"],
-  ...["CONTAINERS", "$/H", "ISOLATION", "FOR"],
+  ...["CONTAINERS", "$/H", "ISOLATION", "FOR", "FAULTS"],
 ];
 
 /** A machine of an emulated cloud; one that only declares emulated GPUs is real. */

@@ -63,7 +63,8 @@ async function upForeground(config: PlatformConfig, options: UpOptions): Promise
 
 async function upDetached(config: PlatformConfig, options: UpOptions): Promise<void> {
   const live = readLiveState(config.dataDir);
-  if (live !== undefined) {
+  // One that is still starting has no address to tell: it is waited for like our own.
+  if (live?.url !== undefined) {
     say(options, { ...live, dataDir: config.dataDir, alreadyRunning: true });
     return;
   }

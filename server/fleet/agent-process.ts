@@ -1,8 +1,9 @@
 /**
  * Node agents as processes of this machine: the local node's, and the emulated clouds'.
  *
- * Each has a folder with its settings, its log, its pid and all that its containers need, so
- * that whoever finds the folder later can end what a killed platform left behind.
+ * Each has a folder with its settings, its log and all that its containers need, and the path
+ * of its settings in its command line; so whoever finds the folder later can find the agent of a
+ * killed platform too, and end it with all that it ran.
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
@@ -13,7 +14,7 @@ import type { Clock } from "../../core/index.ts";
 import { reap, type AgentConfig } from "../../sandbox/index.ts";
 
 const AGENT_MAIN = fileURLToPath(new URL("../../sandbox/agent/main.ts", import.meta.url));
-const PID_FILE = "agent.pid";
+const CONFIG_FILE = "agent.json";
 const LOG_FILE = "agent.log";
 const LOG_LINES_SHOWN = 20;
 /** How long an agent may take to stop its containers before it is killed. */
@@ -41,7 +42,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   const { config, cacheDir, clock } = options;
   const { dataDir } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const configFile = join(dataDir, "agent.json");
+  const configFile = join(dataDir, CONFIG_FILE);
   await writeFile(configFile, JSON.stringify(config), { mode: 0o600 });
   const log = openSync(join(dataDir, LOG_FILE), "a", 0o600);
   const child = spawn(process.execPath, [AGENT_MAIN, "--config", configFile, "--cache", cacheDir], {
@@ -52,7 +53,6 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
     child.once("exit", () => resolve());
     child.once("error", () => resolve());
   });
-  await writeFile(join(dataDir, PID_FILE), String(child.pid ?? 0));
   return {
     pid: child.pid ?? 0,
     exited,
@@ -79,12 +79,29 @@ export async function endLeftoverAgents(root: string, clock: Clock): Promise<num
   if (!existsSync(root)) return 0;
   let endedCount = 0;
   for (const name of readdirSync(root)) {
-    const dataDir = join(root, name);
-    if (await killAgentOf(dataDir, clock)) endedCount += 1;
-    await reap(dataDir);
-    await removeAgentDir(dataDir);
+    if (await endLeftoverAgent(join(root, name), clock)) endedCount += 1;
   }
   return endedCount;
+}
+
+/** As `endLeftoverAgents`, for the agent of one folder; gives whether it still ran. */
+export async function endLeftoverAgent(dataDir: string, clock: Clock): Promise<boolean> {
+  const isRunning = await killAgentOf(dataDir, clock);
+  await reap(dataDir);
+  await removeAgentDir(dataDir);
+  return isRunning;
+}
+
+/** The pid of the agent of that very folder, whoever started it; undefined when none runs. */
+export function agentPidOf(dataDir: string): number | undefined {
+  const configFile = join(dataDir, CONFIG_FILE);
+  if (!existsSync("/proc/self/cmdline")) return undefined;
+  return readdirSync("/proc")
+    .map(Number)
+    .find((pid) => {
+      const words = Number.isInteger(pid) ? commandOf(pid) : [];
+      return words.includes(AGENT_MAIN) && words.includes(configFile);
+    });
 }
 
 /** The end of what the agent of a folder has written. */
@@ -101,25 +118,30 @@ export async function removeAgentDir(dataDir: string): Promise<void> {
 
 /** Gives whether there was one to kill. */
 async function killAgentOf(dataDir: string, clock: Clock): Promise<boolean> {
-  const pidFile = join(dataDir, PID_FILE);
-  if (!existsSync(pidFile)) return false;
-  const pid = Number(readFileSync(pidFile, "utf8"));
-  if (!runsAgentOf(pid, dataDir)) return false;
-  while (runsAgentOf(pid, dataDir)) {
-    process.kill(pid, "SIGKILL");
+  let wasThere = false;
+  for (let pid = agentPidOf(dataDir); pid !== undefined; pid = agentPidOf(dataDir)) {
+    wasThere = true;
+    kill(pid);
     await clock.sleep(POLL_MS);
   }
-  return true;
+  return wasThere;
 }
 
-/** Whether `pid` is, this moment, the agent of that very folder and not a stranger. */
-function runsAgentOf(pid: number, dataDir: string): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 1) return false;
+function kill(pid: number): void {
   try {
-    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-    return command.includes(AGENT_MAIN) && command.includes(dataDir);
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    const isGone = error instanceof Error && "code" in error && error.code === "ESRCH";
+    if (!isGone) throw error;
+  }
+}
+
+/** The words of a process's command line; none when it has ended. */
+function commandOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
   } catch {
-    // No such process, or it ended while we looked.
-    return false;
+    // It ended while we looked.
+    return [];
   }
 }

@@ -107,9 +107,11 @@ export class Capacity {
       return;
     }
     const timed = await this.#options.planner.plan(input);
-    this.#desired = desiredLinesOf(timed.plan.lines, input.classes, optimizer);
+    const planId = this.#options.ids.next("pl");
+    const lines = desiredLinesOf(timed.plan.lines, input.classes, optimizer);
+    this.#desired = lines.map((line) => ({ ...line, planId }));
     this.#explainPending(wanted, timed.plan);
-    await this.#publish(timed, input, wanted);
+    await this.#publish(planId, timed, { input, wanted });
   }
 
   /** Containers that need rented nodes: those on them, and those that no node here can take. */
@@ -163,13 +165,13 @@ export class Capacity {
   }
 
   async #publish(
+    planId: string,
     timed: TimedPlan,
-    input: PlanInput,
-    wanted: readonly ContainerRecord[],
+    by: { readonly input: PlanInput; readonly wanted: readonly ContainerRecord[] },
   ): Promise<void> {
     const { plan } = timed;
-    const { ids, clock, plans, events } = this.#options;
-    const planId = ids.next("pl");
+    const { input, wanted } = by;
+    const { clock, plans, events } = this.#options;
     const atMs = clock.nowMs();
     const summary = planSummaryOf(timed, input.offers, planId, atMs);
     const changes = plan.lines.some((line) => line.delta !== 0) || plan.unmet.length > 0;

@@ -143,6 +143,7 @@ export class Fleet {
       startedAtMs: clock.nowMs(),
       stop: (container, reason) => this.#placing.desk.stop(container, reason),
       latestPlan: () => this.#capacity.latest,
+      unfit: () => this.#pool.latest?.fitness.faults ?? new Map<string, string>(),
     });
     this.pool = this.#openPoolService();
   }
@@ -222,6 +223,7 @@ export class Fleet {
       ...this.#options,
       nodes: this.nodes,
       policy: policy.pool,
+      owner: this.#options.workspaceId,
       userDataFor: ({ clientToken, batch }) => userDataFor(clientToken, batch),
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       containers: this.#placing.desk,

@@ -48,7 +48,7 @@ function controlPlane(cloud: Provider, token: number, ids = countingIds()) {
   const fence: Fence = { name: "pool", token };
   const controller = new PoolController({
     providers: new Map([["fake", cloud]]),
-    ledger: poolLedgerOf(nodes, store.nodes, { clock, fence: () => fence }),
+    ledger: poolLedgerOf(nodes, store, { clock, fence: () => fence }),
     clock,
     ids,
     policy: DEFAULT_POOL_POLICY,

@@ -23,7 +23,7 @@ export interface PoolKeeperOptions
   extends
     Omit<ControllerOptions, "ledger" | "onEvent">,
     Omit<PoolListenerOptions, "onEvent" | "onError"> {
-  readonly store: Pick<RecordStore, "nodes" | "poolEvents">;
+  readonly store: Pick<RecordStore, "nodes" | "poolEvents" | "poolMemory">;
   readonly nodes: NodeTable;
   readonly leadership: Leadership;
   /** Hears what happens to nodes before anybody else; must not throw. */
@@ -47,7 +47,7 @@ export class PoolKeeper {
     const listen = listenToPool({ ...options, onEvent: (event) => this.#told.push(event) });
     this.#controller = new PoolController({
       ...options,
-      ledger: poolLedgerOf(nodes, store.nodes, { clock, fence: () => this.#fence }),
+      ledger: poolLedgerOf(nodes, store, { clock, fence: () => this.#fence }),
       onEvent: (event) => {
         options.onPoolEvent(event);
         listen(event);
@@ -70,12 +70,15 @@ export class PoolKeeper {
     return this.#controller.order(order);
   }
 
-  /** Whether this replica leads; a new leader takes over what the ledger says. */
+  /** Whether this replica leads; a new leader takes over what the ledger says and remembers. */
   async leads(): Promise<boolean> {
     const { leadership, nodes, clock } = this.#options;
     const fence = await leadership.lead();
     if (fence === undefined) return false;
-    if (fence.token !== this.#fence.token) await nodes.load(clock.nowMs());
+    if (fence.token !== this.#fence.token) {
+      await nodes.load(clock.nowMs());
+      await this.#controller.recall();
+    }
     this.#fence = fence;
     return true;
   }

@@ -94,7 +94,10 @@ async function spendOf(options: PoolServiceOptions, nowMs: number): Promise<Spen
   const known = sinceMs === undefined ? {} : { sinceMs };
   const { budgetMicroUsdPerHourMax: hourly } = policy.optimizer;
   const { budgetMicroUsdPerMonth: monthly } = policy.pool;
-  const billed = rentedNodes(options).filter(({ providerNodeId }) => providerNodeId !== undefined);
+  const billed = options.nodes
+    .all()
+    .map(({ stored }) => stored.node)
+    .filter(({ providerNodeId }) => providerNodeId !== undefined);
   return {
     usdPerHour: usdFromMicroUsd(billed.reduce((sum, node) => sum + node.priceMicroUsdPerHour, 0)),
     ...(hourly === undefined ? {} : { budgetUsdPerHour: usdFromMicroUsd(hourly) }),

@@ -3,18 +3,18 @@ import { usdFromMicroUsd, type Clock, type Node } from "../../core/index.ts";
 import type { PoolEvent, PoolLedger, PoolRecord } from "../../pool/index.ts";
 import type { EventBody } from "../../sdk/protocol/index.ts";
 import type { EventBus } from "../services.ts";
-import type { Fence, NewPoolEvent, NodeLedger } from "../store/record-store.ts";
+import type { Fence, NewPoolEvent, RecordStore } from "../store/record-store.ts";
 import type { ContainerDesk } from "./container-desk.ts";
 import { registeredEvent } from "./node-desk.ts";
 import type { NodeTable } from "./node-table.ts";
 
 /**
- * The pool's view of the node ledger; writes go through the table, which mirrors them, and are
- * refused once another replica leads.
+ * The pool's view of the record store; writes of nodes go through the table, which mirrors them.
+ * All writes are refused once another replica leads.
  */
 export function poolLedgerOf(
   nodes: NodeTable,
-  ledger: NodeLedger,
+  { nodes: ledger, poolMemory }: Pick<RecordStore, "nodes" | "poolMemory">,
   by: { readonly clock: Clock; readonly fence: () => Fence },
 ): PoolLedger {
   return {
@@ -30,6 +30,8 @@ export function poolLedgerOf(
       await nodes.put(stored, by.clock.nowMs(), by.fence());
     },
     get: async (nodeId) => nodes.get(nodeId)?.stored ?? ledger.get(nodeId),
+    note: (changes) => poolMemory.change(by.fence(), changes),
+    recall: () => poolMemory.list(),
     listOpen: async (): Promise<readonly PoolRecord[]> =>
       Promise.resolve(nodes.all().map(({ stored }) => stored)),
   };
@@ -65,6 +67,8 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
       onError(new Error(event.reason), `${event.attempted} on ${event.cloud}`);
     } else if (event.kind === "orphan_released") {
       onError(new Error(event.reason), `released orphan ${event.providerNodeId}`);
+    } else if (event.kind === "unlisted") {
+      onError(new Error(event.reason), `looking for the machine of ${event.node.nodeId}`);
     } else {
       const body = bodyOf(event);
       if (body !== undefined) events.publish({ nodeId: event.node.nodeId }, body);
@@ -92,7 +96,10 @@ function storedEventOf(event: PoolEvent): NewPoolEvent {
   };
 }
 
-type NodePoolEvent = Extract<PoolEvent, { readonly node: Node }>;
+type NodePoolEvent = Exclude<
+  Extract<PoolEvent, { readonly node: Node }>,
+  { readonly kind: "unlisted" }
+>;
 
 /** What is published of an event; some say nothing that another does not say better. */
 function bodyOf({ kind, node, reason }: NodePoolEvent): EventBody | undefined {

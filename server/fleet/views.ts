@@ -22,6 +22,8 @@ export interface FleetViewsOptions {
   readonly startedAtMs: number;
   readonly stop: (container: ContainerRecord, reason: string) => void;
   readonly latestPlan: () => PlanSummary | undefined;
+  /** What the pool found wrong with nodes, by node id. */
+  readonly unfit: () => ReadonlyMap<string, string>;
 }
 
 export function createFleetService(options: FleetViewsOptions): FleetService {
@@ -45,8 +47,15 @@ export function createFleetService(options: FleetViewsOptions): FleetService {
       options.stop(container, "stopped on request");
       return Promise.resolve();
     },
-    nodes: async () =>
-      Promise.resolve(nodes.all().map((record) => nodeSummaryOf(record, containers))),
+    nodes: async () => {
+      const unfit = options.unfit();
+      return Promise.resolve(
+        nodes.all().map((record) => ({
+          ...nodeSummaryOf(record, containers),
+          faults: faultsOf(record, unfit),
+        })),
+      );
+    },
     plan: async () => Promise.resolve(options.latestPlan()),
     status: async () => statusOf(options, await store.nodes.totals(clock.nowMs())),
     functionLoad: (functionId) => ({
@@ -104,7 +113,19 @@ function containerStateOf(container: ContainerRecord): ContainerSummary["state"]
   return container.idleSinceMs === undefined ? "busy" : "idle";
 }
 
-function nodeSummaryOf(record: NodeRecord, containers: ContainerTable): NodeSummary {
+/** What its agent says now, and what only the pool can know, such as GPUs that are missing. */
+function faultsOf(
+  { stored, faults }: NodeRecord,
+  unfit: ReadonlyMap<string, string>,
+): readonly string[] {
+  const found = unfit.get(stored.node.nodeId);
+  return found === undefined || faults.includes(found) ? faults : [...faults, found];
+}
+
+function nodeSummaryOf(
+  record: NodeRecord,
+  containers: ContainerTable,
+): Omit<NodeSummary, "faults"> {
   const { node } = record.stored;
   const own = containers.ofNode(node.nodeId);
   return {

@@ -259,6 +259,7 @@ function createFakeFleet(state: State): FleetService {
           emulated: true,
           isolation: "gvisor",
           sinceMs: 1,
+          faults: ["GPU 0 is lost"],
         },
       ]),
     plan: () => Promise.resolve(state.plan),

@@ -212,6 +212,7 @@ export const nodeSummarySchema = z.object({
   emulated: z.boolean(),
   isolation,
   sinceMs: z.number(),
+  faults: z.array(z.string()),
 }) satisfies z.ZodType<NodeSummary>;
 
 export const planSummarySchema = z.object({

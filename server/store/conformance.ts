@@ -10,7 +10,7 @@ import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
 import { testNodes, testPlans } from "./conformance/nodes.ts";
 import { testOffers } from "./conformance/offers.ts";
-import { testFences, testPoolEvents } from "./conformance/pool.ts";
+import { testFences, testPoolEvents, testPoolMemory } from "./conformance/pool.ts";
 import { testRegistry } from "./conformance/registry.ts";
 import { testResults } from "./conformance/results.ts";
 import type { OpenBench } from "./conformance/samples.ts";
@@ -55,6 +55,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("nodes", () => testNodes(open));
     describe("plans", () => testPlans(open));
     describe("pool events", () => testPoolEvents(open));
+    describe("pool memory", () => testPoolMemory(open));
     describe("fences", () => testFences(open));
     describe("offers", () => testOffers(open));
   });

@@ -14,7 +14,7 @@ import type {
   WireError,
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
-import type { RentBatch } from "../../pool/index.ts";
+import type { MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
 
@@ -27,6 +27,7 @@ export interface RecordStore {
   readonly nodes: NodeLedger;
   readonly plans: PlanLog;
   readonly poolEvents: PoolEventLog;
+  readonly poolMemory: PoolMemoryStore;
   readonly fences: FenceStore;
   readonly offers: OfferRecords;
   close(): Promise<void>;
@@ -357,6 +358,23 @@ export interface PoolEventLog {
 /** Events kept, and for how long. */
 export const POOL_EVENTS_KEPT = 100_000;
 export const POOL_EVENTS_KEPT_MS = 90 * 24 * 3_600_000;
+
+/** What the pool remembers beside its nodes; a bounded number of entries, and none for ever. */
+export interface PoolMemoryStore {
+  /**
+   * Removes entries, then inserts or replaces by kind and key, for the holder of a fence: all of
+   * it, or nothing.
+   *
+   * @throws PlatformError `conflict`, with nothing written, when a higher token was claimed.
+   */
+  change(fence: Fence, changes: MemoryChanges): Promise<void>;
+  /** All entries, by kind and key in ascending order. */
+  list(): Promise<readonly MemoryEntry[]>;
+}
+
+/** Entries kept, those of the latest `atMs`, and for how long after the newest that was put. */
+export const POOL_MEMORY_KEPT = 10_000;
+export const POOL_MEMORY_KEPT_MS = 30 * 24 * 3_600_000;
 
 export interface StoredPlan {
   readonly planId: string;

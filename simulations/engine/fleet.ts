@@ -235,6 +235,15 @@ class MemoryLedger implements PoolLedger {
     return Promise.resolve(this.open());
   }
 
+  /** A run is one life of the pool: nothing is ever read back. */
+  note(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  recall(): Promise<readonly []> {
+    return Promise.resolve([]);
+  }
+
   find(nodeId: string): PoolRecord | undefined {
     return this.#records.get(nodeId);
   }

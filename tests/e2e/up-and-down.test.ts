@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -32,7 +32,26 @@ describe("up and down", () => {
       expect(nodes).toEqual([expect.objectContaining({ cloud: "local", state: "healthy" })]);
       await platform.stop();
       expect(readdirSync(join(platform.dataDir, "agents"))).toEqual([]);
+      expect(readdirSync(join(platform.dataDir, "local"))).toEqual([]);
     }
+  });
+
+  it("gives back what a killed platform had rented of this machine, and rents it anew", async () => {
+    const agents = () =>
+      processesOf(platform.dataDir).filter((pid) =>
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("sandbox/agent/main.ts"),
+      );
+    await platform.start();
+    const [before] = agents();
+    process.kill(platform.running.pid, "SIGKILL");
+    await platform.start();
+    expect(agents()).toHaveLength(1);
+    expect(agents()).not.toContain(before);
+    expect(readdirSync(join(platform.dataDir, "local"))).toHaveLength(1);
+    const listed = JSON.parse(platform.cli("node", "list", "--json")) as {
+      readonly nodes: readonly NodeSummary[];
+    };
+    expect(listed.nodes).toMatchObject([{ cloud: "local", state: "healthy", faults: [] }]);
   });
 
   it("ends what a killed platform left when it is told to go down", async () => {

@@ -26,6 +26,13 @@ async function all<T>(list: AsyncIterable<T>): Promise<readonly T[]> {
 }
 
 describe("lists, tags and deletes over the real SDK", () => {
+  it("hold ten thousand phantoms, each once", async () => {
+    bench.emulator.addPhantoms({ ...PHANTOMS, count: 10_000 });
+    const names = new Set<string | undefined>();
+    for await (const { name } of machines().list(GROUP)) names.add(name);
+    expect(names.size).toBe(10_000);
+  });
+
   it("lists are paged, and complete although machines come and go between the pages", async () => {
     bench.emulator.addPhantoms(PHANTOMS);
     const pages = machines().list(GROUP).byPage();

@@ -14,6 +14,7 @@ const settings = z.strictObject({
   bootMs: count.exactOptional(),
   shutdownMs: count.exactOptional(),
   visibilityMs: count.exactOptional(),
+  tagVisibilityMs: count.exactOptional(),
   terminatedListedMs: count.exactOptional(),
 });
 

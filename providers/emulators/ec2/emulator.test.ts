@@ -300,6 +300,24 @@ describe("the other actions over the real SDK", () => {
     expect(again.TerminatingInstances?.[0]?.PreviousState?.Name).toBe("terminated");
   });
 
+  it("shows a new instance before its tags when it is told to", async () => {
+    emulator.configure({ tagVisibilityMs: 10_000 });
+    const TagSpecifications = [
+      { ResourceType: "instance" as const, Tags: [{ Key: "k", Value: "1" }] },
+    ];
+    const [id = ""] = await launch({ TagSpecifications });
+    const listed = async (Name: string, Values: string[]) => {
+      const output = await client.send(
+        new DescribeInstancesCommand({ Filters: [{ Name, Values }] }),
+      );
+      return output.Reservations?.flatMap(({ Instances }) => Instances ?? []) ?? [];
+    };
+    expect((await listed("instance-id", [id]))[0]?.Tags ?? []).toEqual([]);
+    expect(await listed("tag:k", ["1"])).toEqual([]);
+    await clock.advance(10_000);
+    expect(await listed("tag:k", ["1"])).toMatchObject([{ InstanceId: id }]);
+  });
+
   it("adds and overwrites tags", async () => {
     const [id = ""] = await launch();
     for (const Value of ["1", "2"]) {

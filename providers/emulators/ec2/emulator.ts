@@ -53,6 +53,7 @@ const DEFAULT_EMULATOR_SETTINGS: EmulatorSettings = {
   bootMs: 0,
   shutdownMs: 0,
   visibilityMs: 0,
+  tagVisibilityMs: 0,
   terminatedListedMs: MS_PER_HOUR,
   flickerMs: 0,
   flickerFraction: 0,

@@ -18,6 +18,8 @@ export interface EmulatorSettings {
   readonly shutdownMs: number;
   /** A new instance is in no listing and found by no id for this long. */
   readonly visibilityMs: number;
+  /** The tags of a new instance are shown, and filtered by, only after this long. */
+  readonly tagVisibilityMs: number;
   /** A terminated instance stays listed for this long; EC2 says about an hour. */
   readonly terminatedListedMs: number;
   /** An instance younger than this may be missing from a listing, as listings of EC2 flicker. */

@@ -76,7 +76,7 @@ export class OfferWatch {
 
   /** Takes in what the pool tells. */
   readonly note = (event: PoolEvent): void => {
-    if (!("node" in event) || event.node.offerId === undefined) return;
+    if (!isStepOfLife(event)) return;
     const { kind, node, atMs } = event;
     switch (kind) {
       case "requested": {
@@ -183,4 +183,14 @@ export class OfferWatch {
     this.#records.set(key, withEvidence(record, evidence, atMs));
     this.#changed.add(key);
   }
+}
+
+/** An event that tells how a rented node goes on. */
+type StepOfLife = Exclude<
+  Extract<PoolEvent, { readonly node: Node }>,
+  { readonly kind: "unlisted" }
+>;
+
+function isStepOfLife(event: PoolEvent): event is StepOfLife {
+  return "node" in event && event.kind !== "unlisted" && event.node.offerId !== undefined;
 }

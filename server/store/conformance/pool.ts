@@ -1,6 +1,12 @@
-/** The pool's event log and its fence. */
+/** The pool's event log, its memory and its fence. */
 import { expect, it } from "vitest";
-import { POOL_EVENTS_KEPT_MS, type NewPoolEvent } from "../record-store.ts";
+import type { MemoryEntry } from "../../../pool/index.ts";
+import {
+  POOL_EVENTS_KEPT_MS,
+  POOL_MEMORY_KEPT,
+  POOL_MEMORY_KEPT_MS,
+  type NewPoolEvent,
+} from "../record-store.ts";
 import { aNode, type OpenBench } from "./samples.ts";
 
 function anEvent(kind: string, changes: Partial<NewPoolEvent> = {}): NewPoolEvent {
@@ -52,6 +58,79 @@ export function testPoolEvents({ store, reopen }: OpenBench): void {
     expect(left.map(({ kind }) => kind)).toEqual(["new", "kept"]);
     await poolEvents.append([]);
     expect(await poolEvents.list({ limit: 10 })).toHaveLength(2);
+  });
+}
+
+/** One entry of each kind, in the order of a store. */
+function entries(): readonly MemoryEntry[] {
+  const scope = { kind: "offer", offerId: "aws/r/*/p5/spot" } as const;
+  const key = `offer ${scope.offerId}`;
+  const refusal = { key, scope, untilMs: 9_000, refusedAtMs: 1_000, count: 2, reason: "ünï" };
+  return [
+    {
+      kind: "launches",
+      key: "aws",
+      atMs: 2_000,
+      value: { cloud: "aws", succeeded: [true, false] },
+    },
+    { kind: "penalty", key: "offer-1", atMs: 3_000, value: { weight: 0.125, atMs: 3_000 } },
+    { kind: "received", key: "no_1", atMs: 4_000, value: { atMs: 4_000 } },
+    { kind: "refusal", key, atMs: 1_000, value: refusal },
+  ];
+}
+
+function received(key: string, atMs: number): MemoryEntry {
+  return { kind: "received", key, atMs, value: { atMs } };
+}
+
+/** Declares the suite of `RecordStore.poolMemory`. */
+export function testPoolMemory({ store, reopen }: OpenBench): void {
+  const fence = { name: "pool", token: 1 };
+
+  it("gives entries back as they were put, also after it was opened again", async () => {
+    expect(await store().poolMemory.list()).toEqual([]);
+    await store().poolMemory.change(fence, { put: entries().toReversed(), removed: [] });
+    expect(await store().poolMemory.list()).toEqual(entries());
+    expect(await (await reopen()).poolMemory.list()).toEqual(entries());
+  });
+
+  it("replaces by kind and key, and removes what is said to be over and nothing else", async () => {
+    const { poolMemory } = store();
+    await poolMemory.change(fence, { put: [received("a", 1), received("b", 1)], removed: [] });
+    const removed = [
+      { kind: "received", key: "b" },
+      { kind: "penalty", key: "a" },
+    ] as const;
+    await poolMemory.change(fence, { put: [received("a", 2)], removed });
+    expect(await poolMemory.list()).toEqual([received("a", 2)]);
+    await poolMemory.change(fence, { put: [], removed: [] });
+    expect(await poolMemory.list()).toHaveLength(1);
+  });
+
+  it("forgets what is old, and the oldest of what is too much", async () => {
+    const { poolMemory } = store();
+    const put = Array.from({ length: POOL_MEMORY_KEPT }, (_, index) =>
+      received(`no_${String(index).padStart(5, "0")}`, 1_000 + index),
+    );
+    await poolMemory.change(fence, { put, removed: [] });
+    await poolMemory.change(fence, { put: [received("one-more", 2_000_000)], removed: [] });
+    const keys = (await poolMemory.list()).map(({ key }) => key);
+    expect(keys).toHaveLength(POOL_MEMORY_KEPT);
+    expect(keys).not.toContain("no_00000");
+    expect(keys).toContain("no_00001");
+    const lateMs = 2_000_000 + POOL_MEMORY_KEPT_MS;
+    await poolMemory.change(fence, { put: [received("late", lateMs)], removed: [] });
+    expect((await poolMemory.list()).map(({ key }) => key)).toEqual(["late", "one-more"]);
+  });
+
+  it("S19: refuses what a deposed holder notes, and writes none of it", async () => {
+    const { fences, poolMemory } = store();
+    await poolMemory.change(fence, { put: [received("a", 1)], removed: [] });
+    await fences.claim({ name: "pool", token: 2 });
+    const removed = [{ kind: "received", key: "a" }] as const;
+    const late = poolMemory.change(fence, { put: [received("b", 2)], removed });
+    await expect(late).rejects.toMatchObject({ code: "conflict" });
+    expect(await poolMemory.list()).toEqual([received("a", 1)]);
   });
 }
 

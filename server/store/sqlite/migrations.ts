@@ -151,4 +151,15 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // JSON of what was seen of each offer.
   "CREATE TABLE offer_records (offer_key TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;",
+  // What the pool remembers beside its nodes, each value as JSON.
+  `
+  CREATE TABLE pool_memory (
+    kind TEXT NOT NULL,
+    memory_key TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, memory_key)
+  ) WITHOUT ROWID;
+  CREATE INDEX pool_memory_by_age ON pool_memory (at_ms);
+  `,
 ];

@@ -6,6 +6,7 @@ import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
 import { SqliteOffers } from "./sqlite-offers.ts";
 import { SqlitePoolEvents } from "./sqlite-pool-events.ts";
+import { SqlitePoolMemory } from "./sqlite-pool-memory.ts";
 import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 
@@ -27,6 +28,7 @@ export function openRecordStore(path: string): RecordStore {
     nodes: new SqliteNodes(db),
     plans: new SqlitePlans(db),
     poolEvents: new SqlitePoolEvents(db),
+    poolMemory: new SqlitePoolMemory(db),
     fences: new SqliteFences(db),
     offers: new SqliteOffers(db),
     close: () => {

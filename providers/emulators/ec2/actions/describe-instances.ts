@@ -2,7 +2,7 @@ import { Ec2Error } from "../ec2-error.ts";
 import type { Instance } from "../instance.ts";
 import { pageOf } from "../paging.ts";
 import { listOf } from "../query.ts";
-import { visibleInstances, type ActionHandler } from "../world.ts";
+import { visibleInstances, type ActionHandler, type World } from "../world.ts";
 import { applyFilters, type FilterTexts } from "./filters.ts";
 import { findInstances } from "./find-instances.ts";
 import { reservationXml } from "./instance-xml.ts";
@@ -33,13 +33,20 @@ export const describeInstances: ActionHandler = (world, { region, params }) => {
   }
   const listed =
     ids.length > 0 ? findInstances(world, region, ids) : visibleInstances(world, region);
-  const page = pageOf(applyFilters(listed, params, filterOf), params, ({ sequence }) => sequence);
+  const seen = listed.map((instance) => withVisibleTags(world, instance));
+  const page = pageOf(applyFilters(seen, params, filterOf), params, ({ sequence }) => sequence);
   const reservations = Map.groupBy(page.items, ({ reservationId }) => reservationId);
   return {
     reservationSet: [...reservations.values()].map(reservationXml),
     nextToken: page.nextToken,
   };
 };
+
+/** The instance as answers show it: its tags may come later than itself. */
+function withVisibleTags(world: World, instance: Instance): Instance {
+  const ageMs = world.clock.nowMs() - instance.launchedAtMs;
+  return ageMs < world.settings().tagVisibilityMs ? { ...instance, tags: new Map() } : instance;
+}
 
 function filterOf(name: string): FilterTexts<Instance> | undefined {
   if (!name.startsWith(TAG_PREFIX)) return FILTERS.get(name);
