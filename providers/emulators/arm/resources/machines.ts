@@ -74,6 +74,13 @@ export const listMachines: ActionHandler = (world, call) => {
 export const listAllMachines: ActionHandler = (world, call) =>
   listed(world, call, ({ spec }) => spec.subscriptionId === call.subscriptionId);
 
+/** All of a subscription in one region. */
+export const listMachinesIn: ActionHandler = (world, call) =>
+  listed(world, call, ({ spec }) => {
+    const isHere = spec.region === call.location.toLowerCase();
+    return isHere && spec.subscriptionId === call.subscriptionId;
+  });
+
 /** Evicts with notice. The real one takes up to 30 minutes to begin. */
 export const simulateEviction: ActionHandler = (world, call) => {
   const machine = requireMachine(world, call);
