@@ -6,7 +6,7 @@
  * leaves the outcome open ends the action, since another offer may be asked for only when the
  * first request certainly led to nothing.
  */
-import type { Clock, CloudName, IdSource, Offer } from "../core/index.ts";
+import { assert, type Clock, type IdSource, type Offer } from "../core/index.ts";
 import { RENT_COUNT_MAX, type RentedMachine } from "../providers/index.ts";
 import type { Move, PoolBook } from "./book.ts";
 import { LaunchLimiter, type LaunchRate } from "./launch-rate.ts";
@@ -40,8 +40,8 @@ export interface RenterOptions {
 /** What the rents of one tick share. */
 export interface RentTurn {
   readonly offers: ReadonlyMap<string, Offer>;
-  /** Clouds that failed in this tick; they are asked again in the next. */
-  readonly failedClouds: Set<CloudName>;
+  /** Regions that failed in this tick, by `regionKey`; they are asked again in the next. */
+  readonly failedRegions: Set<string>;
 }
 
 /** Makes the rents that were decided. */
@@ -78,7 +78,7 @@ export class Renter {
     const offers = choice
       .flatMap((id) => turn.offers.get(id) ?? [])
       .filter((offer) => {
-        if (turn.failedClouds.has(offer.cloud)) return false;
+        if (turn.failedRegions.has(regionKey(offer))) return false;
         return this.#options.book.refusalOf(offer) === undefined;
       });
     const [best] = offers;
@@ -102,7 +102,7 @@ export class Renter {
   async resume({ clientToken, nodeIds }: ActionOf<"resume">, turn: RentTurn): Promise<void> {
     const [nodeId = ""] = nodeIds;
     const record = await this.#options.ledger.get(nodeId);
-    if (record?.batch === undefined || turn.failedClouds.has(record.node.cloud)) return;
+    if (record?.batch === undefined || turn.failedRegions.has(regionKey(record.node))) return;
     await this.#ask({ clientToken, batch: record.batch }, { nodeIds, isRepeat: true }, turn);
   }
 
@@ -121,9 +121,10 @@ export class Renter {
     const request = rentRequestOf(rent, { userData, clusterId });
     const result = resultOf(await desk.rent(request), batch, isRepeat);
     if (result.kind === "unknown") {
-      const [{ cloud } = { cloud: "fake" as const }] = batch.offers;
-      turn.failedClouds.add(cloud);
-      book.providerFailed(cloud, `renting ${nodeIds.join(", ")}`, result.reason);
+      const [best] = batch.offers;
+      assert(best !== undefined, "a rent names an offer");
+      turn.failedRegions.add(regionKey(best));
+      book.providerFailed(best.cloud, `renting ${nodeIds.join(", ")}`, result.reason);
       return undefined;
     }
     await this.#settle(batch, result, nodeIds);
@@ -150,6 +151,10 @@ export class Renter {
     }
     await book.moveAll(moves);
   }
+}
+
+function regionKey({ cloud, region }: Pick<Offer, "cloud" | "region">): string {
+  return `${cloud} ${region}`;
 }
 
 /** What became of one request. */

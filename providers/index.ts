@@ -3,9 +3,11 @@ export { catalogOffers, catalogRegions, catalogShapes, type PriceSheet } from ".
 export {
   isProbing,
   RENT_COUNT_MAX,
+  type NodeListing,
   type Provider,
   type ProviderNode,
   type RentedMachine,
   type RentOutcome,
   type RentRequest,
+  type UnseenPlace,
 } from "./provider.ts";

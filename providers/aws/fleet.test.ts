@@ -103,7 +103,7 @@ describe("a batch on EC2", () => {
         plan: "pl_1",
       });
     }
-    expect((await provider.listNodes())[0]).toMatchObject({ clientToken: "token-1" });
+    expect((await provider.listNodes()).nodes[0]).toMatchObject({ clientToken: "token-1" });
     expect(emulator.journal().map(({ action }) => action)).not.toContain("CreateTags");
   });
 

@@ -98,6 +98,8 @@ export interface AzureCalls {
   /** Resolves when it is accepted. */
   deleteMachine(name: string): Promise<void>;
   listMachines(): Promise<readonly VirtualMachine[]>;
+  /** Those of the whole subscription in one region, which that region answers for by itself. */
+  listMachinesIn(region: string): Promise<readonly VirtualMachine[]>;
   /** Machines of the subscription with power states and without tags. */
   listMachineStates(): Promise<readonly VirtualMachine[]>;
   createInterface(name: string, body: NetworkInterface): Promise<Operation>;
@@ -185,6 +187,7 @@ function callsOf(
       );
     },
     listMachines: () => list(() => virtualMachines.list(group)),
+    listMachinesIn: (region) => list(() => virtualMachines.listByLocation(region)),
     listMachineStates: () => list(() => virtualMachines.listAll({ statusOnly: "true" })),
     createInterface: (name, body) =>
       start("write", (abortSignal, onResponse) =>

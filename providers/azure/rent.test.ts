@@ -102,9 +102,11 @@ describe("a rent on Azure", () => {
     emulator.configure({ createMs: 300_000 });
     strike(CREATE, failure("AllocationFailed"));
     const [id] = await idsOf(provider.rent(aRequest([h100()])));
-    expect(await provider.listNodes()).toMatchObject([{ providerNodeId: id, state: "booting" }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([
+      { providerNodeId: id, state: "booting" },
+    ]);
     await clock.advance(300_000);
-    expect(await provider.listNodes()).toMatchObject([
+    expect((await provider.listNodes()).nodes).toMatchObject([
       { providerNodeId: id, state: "terminating" },
     ]);
   });
@@ -150,7 +152,7 @@ describe("a rent on Azure", () => {
         expect(emulator.machines()).toMatchObject([{ zone: "2" }]);
         await restarted.release(rented.map(({ providerNodeId }) => providerNodeId));
         await clock.advance(0);
-        expect(await restarted.listNodes()).toEqual([]);
+        expect((await restarted.listNodes()).nodes).toEqual([]);
         expect(emulator.resources()).toEqual([]);
         emulator.clearFaults();
       }
@@ -321,7 +323,7 @@ describe("a create that fails", () => {
     await clock.advance(10_000);
     emulator.clearFaults();
     const restarted = await open();
-    expect(await restarted.listNodes()).toMatchObject([
+    expect((await restarted.listNodes()).nodes).toMatchObject([
       { nodeId: "no_1", clientToken: "token-1", state: "terminating" },
     ]);
     emulator.configure({ createMs: 0 });
@@ -338,10 +340,14 @@ describe("a create that fails", () => {
     const rent = provider.rent(aRequest([h100("1"), h100("2")]));
     const failed = expect(rent).rejects.toMatchObject({ code: "timed_out" });
     await expect.poll(() => callsOf("VirtualMachines.Delete").length).toBe(1);
-    expect(await provider.listNodes()).toMatchObject([{ nodeId: "no_1", state: "booting" }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([
+      { nodeId: "no_1", state: "booting" },
+    ]);
     await clock.advance(DEADLINES.changeMs);
     await failed;
-    expect(await provider.listNodes()).toMatchObject([{ nodeId: "no_1", state: "terminating" }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([
+      { nodeId: "no_1", state: "terminating" },
+    ]);
   });
 
   it("S21: keeps an interface listed that Azure holds, until a release can remove it", async () => {
@@ -349,14 +355,14 @@ describe("a create that fails", () => {
     strike(CREATE, failure("AllocationFailed"));
     expect((await provider.rent(aRequest([spot()]))).rented).toEqual([]);
     expect(emulator.machines()).toEqual([]);
-    const [node] = await provider.listNodes();
+    const [node] = (await provider.listNodes()).nodes;
     expect(node).toMatchObject({ nodeId: "no_1", state: "terminating", clientToken: "token-1" });
     await provider.release([node?.providerNodeId ?? ""]);
     expect(emulator.resources()).toHaveLength(1);
     await clock.advance(180_000);
     await provider.release([node?.providerNodeId ?? ""]);
     expect(emulator.resources()).toEqual([]);
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
   });
 
   it("S21: says nothing certain while the failed machine is not gone", async () => {

@@ -1,5 +1,6 @@
 /** An Azure provider over its emulator, for tests. */
 import type { Clock, Offer } from "../../core/index.ts";
+import { REGION_DEADLINE_MS } from "../by-region.ts";
 import { startArmEmulator } from "../emulators/arm/index.ts";
 import { createManualClock, type ManualClock } from "../fake/index.ts";
 import type { RentRequest } from "../provider.ts";
@@ -34,7 +35,7 @@ export async function openAzureBench(
       resourceGroup: GROUP,
       regions: ["eastus", "westeurope"],
       clusterId: "cluster-1",
-      clock: windingClock(clock, Object.values(DEADLINES)),
+      clock: windingClock(clock, [...Object.values(DEADLINES), REGION_DEADLINE_MS]),
       endpoint: emulator.endpoint,
       credential: {
         getToken: () => Promise.resolve({ token: "fake", expiresOnTimestamp: 4e12 }),
