@@ -93,7 +93,7 @@ export class Renter {
     for (const { node } of records)
       this.#options.book.emit({ kind: "requested", node, reason, atMs: nowMs });
     const rent = { clientToken: clientTokenOf(batch), batch };
-    const rentedCount = await this.#ask(rent, { nodeIds, isRepeat: false }, turn);
+    const rentedCount = await this.#ask(rent, { nodeIds }, turn);
     if (rentedCount === undefined) return { kind: "unknown" };
     return { kind: "answered", askedCount, rentedCount };
   }
@@ -103,7 +103,8 @@ export class Renter {
     const [nodeId = ""] = nodeIds;
     const record = await this.#options.ledger.get(nodeId);
     if (record?.batch === undefined || turn.failedRegions.has(regionKey(record.node))) return;
-    await this.#ask({ clientToken, batch: record.batch }, { nodeIds, isRepeat: true }, turn);
+    const asked = { nodeIds, firstAskedAtMs: record.requestedAtMs };
+    await this.#ask({ clientToken, batch: record.batch }, asked, turn);
   }
 
   /**
@@ -112,13 +113,15 @@ export class Renter {
    */
   async #ask(
     rent: Rent,
-    { nodeIds, isRepeat }: { readonly nodeIds: readonly string[]; readonly isRepeat: boolean },
+    asked: { readonly nodeIds: readonly string[]; readonly firstAskedAtMs?: number },
     turn: RentTurn,
   ): Promise<number | undefined> {
     const { userDataFor, clusterId, book, desk } = this.#options;
     const { batch } = rent;
+    const { nodeIds } = asked;
     const userData = await userDataFor(rent);
-    const request = rentRequestOf(rent, { userData, clusterId });
+    const request = rentRequestOf(rent, { ...asked, userData, clusterId });
+    const isRepeat = asked.firstAskedAtMs !== undefined;
     const result = resultOf(await desk.rent(request), batch, isRepeat);
     if (result.kind === "unknown") {
       const [best] = batch.offers;

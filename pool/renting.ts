@@ -74,9 +74,16 @@ export function rentedBy(record: PoolRecord, offer: Offer): PoolRecord {
 /** The request for a batch; equal batches give equal requests, so that it can be repeated. */
 export function rentRequestOf(
   { clientToken, batch }: Rent,
-  rent: { readonly userData: string; readonly clusterId: string },
+  rent: {
+    readonly userData: string;
+    readonly clusterId: string;
+    /** When it was made for the first time; absent when it is now. */
+    readonly firstAskedAtMs?: number;
+  },
 ): RentRequest {
+  const { firstAskedAtMs } = rent;
   return {
+    ...(firstAskedAtMs === undefined ? {} : { firstAskedAtMs }),
     offers: batch.offers,
     nodeIds: batch.nodeIds,
     clientToken,

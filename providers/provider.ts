@@ -17,6 +17,11 @@ export interface RentRequest {
   readonly nodeIds: readonly string[];
   /** Idempotency token of the batch: 1 to 64 of `A-Z a-z 0-9 - _`, persisted before the call. */
   readonly clientToken: string;
+  /**
+   * When the request was made for the first time, if this may not be the first; it may have led
+   * to machines then that are not listed yet.
+   */
+  readonly firstAskedAtMs?: number;
   /** The same on every machine of the batch; started on its first boot. */
   readonly userData: string;
   /**
