@@ -47,6 +47,8 @@ export interface Move {
   readonly event: NodeEvent;
   readonly reason: string;
   readonly seen?: Seen;
+  /** Offers that gave no machine for its node, when the event is an answer to its rent. */
+  readonly refusedOfferIds?: readonly string[];
 }
 
 /** The book of one controller. */
@@ -106,11 +108,14 @@ export class PoolBook {
     });
     const changed = done.filter(({ record, next }) => next !== record);
     if (changed.length > 0) await this.#options.ledger.put(changed.map(({ next }) => next));
-    for (const { record, event, reason, next } of changed) {
+    for (const { record, event, reason, next, refusedOfferIds } of changed) {
       const { node } = next;
       if (node.state === record.node.state || node.state === "requested") continue;
       const kind = event.kind === "refuse" ? "refused" : node.state;
-      const cause = isByProvider(event) ? { byProvider: true as const } : {};
+      const cause = {
+        ...(isByProvider(event) ? { byProvider: true as const } : {}),
+        ...(refusedOfferIds === undefined ? {} : { refusedOfferIds }),
+      };
       this.emit({ kind, node, reason, atMs: nowMs, ...cause });
     }
     return done.map(({ next }) => next);

@@ -152,6 +152,26 @@ test("S26: half of a pool that is taken back at once is replaced by one request,
   expect(world.ledger.all().filter((one) => one.launchedAtMs !== undefined)).toHaveLength(30);
 });
 
+test("S5: each offer that gave nothing is told of, for each node that it gave nothing for", async () => {
+  const [second, third] = [testOffer("second"), testOffer("third")];
+  const world = new TestWorld({ offers: [offer, second, third] });
+  world.provider.setCapacity(offer.offerId, 1);
+  world.provider.setCapacity(second.offerId, 2);
+  world.provider.setCapacity(third.offerId, 1);
+  await world.tick([lineOf(offer, 6)], 0);
+  const told = world.events.flatMap((event) => {
+    if (!("node" in event) || (event.kind !== "booting" && event.kind !== "refused")) return [];
+    const { kind, node, refusedOfferIds = [] } = event;
+    return [[kind === "booting" ? node.offerId : kind, ...refusedOfferIds].join(" ")];
+  });
+  expect(told).toEqual([
+    offer.offerId,
+    ...Array<string>(2).fill(`${second.offerId} ${offer.offerId}`),
+    `${third.offerId} ${offer.offerId} ${second.offerId}`,
+    ...Array<string>(2).fill(`refused ${offer.offerId} ${second.offerId} ${third.offerId}`),
+  ]);
+});
+
 test("S28: a region that is short for long is left within a tick, and its nodes stay", async () => {
   const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
   const world = new TestWorld({ offers: [offer, abroad] });

@@ -115,6 +115,8 @@ export type PoolEvent =
       readonly atMs: number;
       /** Its provider takes the machine away, or has, without having been asked to. */
       readonly byProvider?: true;
+      /** Offers that gave no machine for this node when its rent was answered, best first. */
+      readonly refusedOfferIds?: readonly string[];
     }
   | {
       readonly kind: "orphan_released";

@@ -150,7 +150,9 @@ export class Renter {
       if (record === undefined) continue;
       const machine = machines.get(nodeId);
       const offer = offers.get(machine?.offerId ?? "") ?? batch.offers[0];
-      moves.push(moveOf(record, machine, { offer, refused: answer.refused }));
+      const refusedOfferIds = refusersOf(batch, answer, machine);
+      const move = moveOf(record, machine, { offer, refused: answer.refused });
+      moves.push({ ...move, refusedOfferIds });
     }
     await book.moveAll(moves);
   }
@@ -165,6 +167,23 @@ type Asked =
   | { readonly kind: "nothing-to-ask" }
   | { readonly kind: "unknown" }
   | { readonly kind: "answered"; readonly askedCount: number; readonly rentedCount: number };
+
+/**
+ * Offers that were asked for a machine for one node and gave none: those that the provider
+ * named, as far as they are better than the one that gave it. When it named none, the best of
+ * the batch answers for a node without a machine.
+ */
+function refusersOf(
+  { offers }: RentBatch,
+  { refused }: RentAnswer,
+  machine: RentedMachine | undefined,
+): readonly string[] {
+  const named = new Set(refused.flatMap(({ offerId }) => offerId ?? []));
+  const ids = offers.map(({ offerId }) => offerId);
+  if (machine === undefined && named.size === 0) return ids.slice(0, 1);
+  const place = machine === undefined ? ids.length : ids.indexOf(machine.offerId);
+  return ids.slice(0, Math.max(0, place)).filter((offerId) => named.has(offerId));
+}
 
 /** What an answer does to a record: it gets its machine, or ends. */
 function moveOf(

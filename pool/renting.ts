@@ -10,6 +10,8 @@ import type { RefusedScope } from "./refusals.ts";
 export interface RefusedThing {
   readonly scope: RefusedScope;
   readonly reason: string;
+  /** The offer that the provider named; absent where it named none but refused all alike. */
+  readonly offerId?: string;
 }
 
 /** These machines, and certainly no other. */
@@ -106,10 +108,12 @@ export function resultOf(
   if (attempt.kind === "done") {
     const { rented, refusals } = attempt.value;
     const refused = refusals.map(({ offerId, reason, scope }) => {
-      if (scope.kind === "quota") return { scope, reason };
-      if (scope.kind === "offer") return { scope: { kind: "offer" as const, offerId }, reason };
+      if (scope.kind === "quota") return { scope, reason, offerId };
+      if (scope.kind === "offer") {
+        return { scope: { kind: "offer" as const, offerId }, reason, offerId };
+      }
       const cloud = best?.cloud ?? "fake";
-      return { scope: { kind: "cloud" as const, cloud }, reason };
+      return { scope: { kind: "cloud" as const, cloud }, reason, offerId };
     });
     return { kind: "answered", rented, refused };
   }

@@ -161,6 +161,13 @@ describe("a batch on EC2", () => {
     expect(refusals).toMatchObject([{ offerId: h200.offerId, scope: { kind: "offer" } }]);
   });
 
+  it("S5: names the offers that refused also when others gave all that was wanted", async () => {
+    limit(h100, 3);
+    const { rented, refusals } = await provider.rent(request());
+    expect(rented).toHaveLength(8);
+    expect(refusals.map(({ offerId }) => offerId)).toEqual([h100.offerId]);
+  });
+
   it("S14: takes lost rights inside a fleet's answer for a refusal of the account", async () => {
     answerFleet(fleetError("UnauthorizedOperation"));
     const { refusals } = await provider.rent(request());
