@@ -1,9 +1,9 @@
 /**
  * The Azure adapter of the provider port, over the resource manager's compute and network APIs.
  *
- * One subscription and one resource group, which hold the machines of all regions. Azure has no
- * call that rents several machines, so a batch is its machines side by side within the rate
- * limits. Machines are named after their nodes: nothing is kept in memory that a restart would
+ * One subscription and one resource group, which hold the machines of all regions. A batch is its
+ * machines side by side within the rate limits: one call makes a machine with all that it needs,
+ * and one list of states serves all that wait for a host. Machines are named after their nodes: nothing is kept in memory that a restart would
  * need to find them again.
  */
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
