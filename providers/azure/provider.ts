@@ -9,6 +9,8 @@
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
 import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
+  AccessFinding,
+  AccessProbe,
   Interruption,
   NodeListing,
   Provider,
@@ -43,6 +45,7 @@ import {
 import type { RentWaits } from "./machine-rent.ts";
 import { RegionMarket } from "./market.ts";
 import type { AzureCredential } from "./pipeline.ts";
+import { probeRights } from "./probe.ts";
 import { releaseMachines } from "./release.ts";
 import { BatchMemory, rentBatch } from "./rent.ts";
 import { isTakenOff } from "./translate.ts";
@@ -113,7 +116,7 @@ export async function createAzureProvider(options: AzureProviderOptions): Promis
   return new AzureProvider(options, calls);
 }
 
-class AzureProvider implements Provider {
+class AzureProvider implements Provider, AccessProbe {
   readonly cloud = "azure";
   readonly #options: AzureProviderOptions;
   readonly #calls: AzureCalls;
@@ -227,6 +230,10 @@ class AzureProvider implements Provider {
       noticedAtMs,
       deadlineMs: noticedAtMs,
     }));
+  }
+
+  probe(): Promise<readonly AccessFinding[]> {
+    return probeRights(this.#calls, this.#options);
   }
 
   #scope(): ListScope {

@@ -7,7 +7,15 @@
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
 import { CachedValue } from "../cached-value.ts";
 import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
-import type { Interruption, NodeListing, Provider, RentOutcome, RentRequest } from "../provider.ts";
+import type {
+  AccessFinding,
+  AccessProbe,
+  Interruption,
+  NodeListing,
+  Provider,
+  RentOutcome,
+  RentRequest,
+} from "../provider.ts";
 import type { RateLimit } from "../rate-limit.ts";
 import { placeOfRent } from "../rent-request.ts";
 import { openGcpCalls, type GcpCalls, type GcpCredentials, type GcpTimeouts } from "./calls.ts";
@@ -16,6 +24,7 @@ import { CLUSTER_TAG, DEFAULT_IMAGE, DEFAULT_NETWORK } from "./launch.ts";
 import { providerNodeOf, unseenPlaceOf } from "./listing.ts";
 import { parseProviderNodeId, tagFilter } from "./names.ts";
 import { boundedOffer, limitsOf, type QuotaLimits } from "./quotas.ts";
+import { probePermissions } from "./probe.ts";
 import { deleteStopped, releaseMachines } from "./release.ts";
 import { rentMachines } from "./rent.ts";
 
@@ -71,7 +80,7 @@ export async function createGcpProvider(options: GcpProviderOptions): Promise<Pr
   return new GcpProvider(options, await openGcpCalls({ ...options, rng }));
 }
 
-class GcpProvider implements Provider {
+class GcpProvider implements Provider, AccessProbe {
   readonly cloud = "gcp";
   readonly #options: GcpProviderOptions;
   readonly #calls: GcpCalls;
@@ -163,6 +172,10 @@ class GcpProvider implements Provider {
     const seen = [...listed.nodes, ...found].map(({ providerNodeId }) => providerNodeId);
     this.#known = new Set([...hidden, ...seen]);
     return found;
+  }
+
+  probe(): Promise<readonly AccessFinding[]> {
+    return probePermissions((permissions) => this.#calls.grantedPermissions(permissions));
   }
 
   async close(): Promise<void> {
