@@ -4,9 +4,11 @@ export type { AgentHost, AgentLaunch } from "./local/agent-host.ts";
 export {
   isProbing,
   RENT_COUNT_MAX,
+  type NodeListing,
   type Provider,
   type ProviderNode,
   type RentedMachine,
   type RentOutcome,
   type RentRequest,
+  type UnseenPlace,
 } from "./provider.ts";
