@@ -54,6 +54,8 @@ export interface Move {
   readonly event: NodeEvent;
   readonly reason: string;
   readonly seen?: Seen;
+  /** Offers that gave no machine for its node, when the event is an answer to its rent. */
+  readonly refusedOfferIds?: readonly string[];
 }
 
 /** The book of one controller. */
@@ -159,11 +161,14 @@ export class PoolBook {
       await this.keep();
       await this.#options.ledger.put(changed.map(({ next }) => next));
     }
-    for (const { record, event, reason, next } of changed) {
+    for (const { record, event, reason, next, refusedOfferIds } of changed) {
       const { node } = next;
       if (node.state === record.node.state || node.state === "requested") continue;
       const kind = event.kind === "refuse" ? "refused" : node.state;
-      const cause = isByProvider(event) ? { byProvider: true as const } : {};
+      const cause = {
+        ...(isByProvider(event) ? { byProvider: true as const } : {}),
+        ...(refusedOfferIds === undefined ? {} : { refusedOfferIds }),
+      };
       this.emit({ kind, node, reason, atMs: nowMs, ...cause });
     }
     return done.map(({ next }) => next);

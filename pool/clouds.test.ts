@@ -1,6 +1,6 @@
 /** What clouds do to a pool, by the names of the scenarios that it must survive. */
 import { expect, test } from "vitest";
-import { PlatformError } from "../core/index.ts";
+import { DEFAULT_POOL_POLICY, PlatformError } from "../core/index.ts";
 import { CLUSTER_TAG } from "./observe.ts";
 import type { DesiredLine } from "./ports.ts";
 import { containerOn, testOffer } from "./test-pool.ts";
@@ -152,6 +152,26 @@ test("S26: half of a pool that is taken back at once is replaced by one request,
   expect(world.ledger.all().filter((one) => one.launchedAtMs !== undefined)).toHaveLength(30);
 });
 
+test("S5: each offer that gave nothing is told of, for each node that it gave nothing for", async () => {
+  const [second, third] = [testOffer("second"), testOffer("third")];
+  const world = new TestWorld({ offers: [offer, second, third] });
+  world.provider.setCapacity(offer.offerId, 1);
+  world.provider.setCapacity(second.offerId, 2);
+  world.provider.setCapacity(third.offerId, 1);
+  await world.tick([lineOf(offer, 6)], 0);
+  const told = world.events.flatMap((event) => {
+    if (!("node" in event) || (event.kind !== "booting" && event.kind !== "refused")) return [];
+    const { kind, node, refusedOfferIds = [] } = event;
+    return [[kind === "booting" ? node.offerId : kind, ...refusedOfferIds].join(" ")];
+  });
+  expect(told).toEqual([
+    offer.offerId,
+    ...Array<string>(2).fill(`${second.offerId} ${offer.offerId}`),
+    `${third.offerId} ${offer.offerId} ${second.offerId}`,
+    ...Array<string>(2).fill(`refused ${offer.offerId} ${second.offerId} ${third.offerId}`),
+  ]);
+});
+
 test("S28: a region that is short for long is left within a tick, and its nodes stay", async () => {
   const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
   const world = new TestWorld({ offers: [offer, abroad] });
@@ -161,6 +181,91 @@ test("S28: a region that is short for long is left within a tick, and its nodes 
   await ticks(world, 60, plan);
   const regions = (await world.ledger.listOpen()).map(({ node }) => node.region);
   expect(regions).toEqual(["r1", "r1", "r2", "r2"]);
+});
+
+test("S28: nodes of a region that cannot be seen stay, and what is missing is rented elsewhere", async () => {
+  const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
+  const world = new TestWorld({ offers: [offer, abroad], nameless: true });
+  const planOf = (count: number) => [
+    { ...lineOf(offer, count), standIns: { purchases: ["on-demand" as const] } },
+  ];
+  await ticks(world, 10, planOf(3));
+  const before = (await world.live()).map(({ providerNodeId }) => providerNodeId);
+  world.provider.setRegionDown("r1", true);
+  const tick = await world.tick(planOf(5));
+  expect(tick?.unseen).toMatchObject([{ cloud: "fake", region: "r1", sinceMs: 1_050_000 }]);
+  expect(tick?.unreachableClouds).toEqual([]);
+  // Within the same tick: a stand-in of another region for each machine that is missing.
+  const regions = async () => (await world.ledger.listOpen()).map(({ node }) => node.region);
+  expect(await regions()).toEqual(["r1", "r1", "r1", "r2", "r2"]);
+  // For an hour neither given up nor rented again, whatever the listings lack.
+  await ticks(world, 720, planOf(5));
+  expect(await regions()).toEqual(["r1", "r1", "r1", "r2", "r2"]);
+  expect(await states(world)).toEqual(Array(5).fill("healthy"));
+  expect(world.endedAtMs.size).toBe(0);
+  const told = world.events.filter(({ kind }) => kind === "provider_failed");
+  expect(told).toMatchObject([{ attempted: "listing its machines in r1" }]);
+  world.provider.setRegionDown("r1", false);
+  await ticks(world, 2, planOf(5));
+  const after = (await world.live()).map(({ providerNodeId }) => providerNodeId);
+  expect(after).toEqual(expect.arrayContaining(before));
+  expect(world.ledger.all().filter(({ node }) => node.state === "terminated")).toEqual([]);
+});
+
+test("S28: a machine that nobody can see while it boots is not given up as gone", async () => {
+  const slow = testOffer("h100", { bootMs: 300_000 });
+  const world = new TestWorld({ offers: [slow] });
+  await ticks(world, 20, [lineOf(slow, 2)]);
+  world.provider.setRegionDown("r1", true);
+  await ticks(world, 60, [lineOf(slow, 2)]);
+  expect(world.ledger.all().map(({ node }) => node.state)).toEqual(["healthy", "healthy"]);
+});
+
+test("S28: a rent whose answer is lost as its region goes down is adopted once when it is back", async () => {
+  const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
+  const world = new TestWorld({ offers: [offer, abroad], nameless: true });
+  const plan = [{ ...lineOf(offer, 2), standIns: { purchases: ["on-demand" as const] } }];
+  world.provider.failNext({ operation: "rent", error: failure("unavailable"), when: "after" });
+  await world.tick(plan);
+  world.provider.setRegionDown("r1", true);
+  // Longer than a launch may take: what cannot be looked for is neither abandoned nor repeated.
+  await ticks(world, 120, plan);
+  expect(world.rentCallCount).toBe(1);
+  expect(world.ledger.all()).toHaveLength(2);
+  world.provider.setRegionDown("r1", false);
+  await ticks(world, 10, plan);
+  expect(await world.live()).toHaveLength(2);
+  expect(world.ledger.all()).toHaveLength(2);
+  expect(await states(world)).toEqual(["healthy", "healthy"]);
+});
+
+test("S28: a draining node of a region that is down holds up no release elsewhere", async () => {
+  const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
+  const world = new TestWorld({ offers: [offer, abroad] });
+  await ticks(world, 10, [lineOf(offer, 1), lineOf(abroad, 1)]);
+  world.provider.setRegionDown("r1", true);
+  await ticks(world, 140, []);
+  const left = async () => (await world.ledger.listOpen()).map(({ node }) => node.region);
+  expect(await left()).toEqual(["r1"]);
+  expect(await world.live()).toHaveLength(1);
+  world.provider.setRegionDown("r1", false);
+  await ticks(world, 20, []);
+  expect(await left()).toEqual([]);
+  expect(await world.live()).toEqual([]);
+});
+
+test("S28: plans leave a region out when it has been unseen for as long as a refusal holds", async () => {
+  const abroad = testOffer("h100", { region: "r2", quotaGroups: ["fake/r2/h/on-demand"] });
+  const world = new TestWorld({ offers: [offer, abroad] });
+  await world.tick([]);
+  world.provider.setRegionDown("r1", true);
+  await ticks(world, 2, []);
+  expect(world.openOffers()).toEqual([offer, abroad]);
+  await ticks(world, DEFAULT_POOL_POLICY.refusalTtlMs / 5_000, []);
+  expect(world.openOffers()).toEqual([abroad]);
+  world.provider.setRegionDown("r1", false);
+  await world.tick([]);
+  expect(world.openOffers()).toEqual([offer, abroad]);
 });
 
 test("S29: a clock that jumps an hour, either way, ends no node and rents none", async () => {

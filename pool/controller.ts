@@ -48,6 +48,7 @@ import { openRefusals, type RefusalMemory } from "./refusals.ts";
 import { Renter, type RentTurn } from "./renter.ts";
 import type { Rent } from "./renting.ts";
 import { Sightings, type Machines } from "./sightings.ts";
+import { newlyUnseen, placeNameOf, unseenPlaceOf, type UnseenRegion } from "./unseen.ts";
 
 export interface PoolControllerOptions {
   readonly providers: ReadonlyMap<CloudName, Provider>;
@@ -79,6 +80,8 @@ export interface PoolTick {
   readonly actions: readonly NodeAction[];
   /** Clouds that did not answer when they were last asked. */
   readonly unreachableClouds: readonly CloudName[];
+  /** Regions and zones of the other clouds that their last listing did not see. */
+  readonly unseen: readonly UnseenRegion[];
   /** Refusals that hold now. */
   readonly refusals: RefusalMemory;
   /** Nodes that are unfit, and whether they are so many that none is repaired. */
@@ -141,15 +144,17 @@ export class PoolController {
   }
 
   /**
-   * The offers that nothing was refused for lately and whose cloud has not been out of reach for
-   * as long as a refusal holds, in the order given; dearer than they are where they gave bad
-   * machines.
+   * The offers that nothing was refused for lately and whose cloud, region and zone have not been
+   * out of reach for as long as a refusal holds, in the order given; dearer than they are where
+   * they gave bad machines.
    */
   openOffers(offers: readonly Offer[]): readonly Offer[] {
     const nowMs = this.#now();
     const outMsMax = this.#options.policy.refusalTtlMs;
+    const { unreachableClouds, unseen } = this.#sightings;
     const open = offers.filter((offer) => {
-      const outSinceMs = this.#sightings.unreachableClouds.get(offer.cloud) ?? nowMs;
+      const outSinceMs =
+        unreachableClouds.get(offer.cloud) ?? unseenPlaceOf(unseen, offer)?.sinceMs ?? nowMs;
       if (nowMs - outSinceMs >= outMsMax) return false;
       return this.#book.refusalOf(offer) === undefined;
     });
@@ -215,6 +220,7 @@ export class PoolController {
       reclaimedAtMs: this.#sightings.reclaimedAtMs,
       strays: this.#sightings.strays,
       unreachableClouds: new Set(this.#sightings.unreachableClouds.keys()),
+      unseen: this.#sightings.unseen,
       watchingSinceMs: this.#watchingSinceMs,
       consolidation,
       degradedClouds: this.#book.degradedClouds,
@@ -228,6 +234,7 @@ export class PoolController {
       records: await this.#options.ledger.listOpen(),
       actions,
       unreachableClouds: [...this.#sightings.unreachableClouds.keys()].sort(),
+      unseen: this.#sightings.unseen,
       refusals: this.refusals,
       fitness: fitnessIn(snapshot, this.#now()),
       strays: snapshot.strays,
@@ -300,7 +307,13 @@ export class PoolController {
     if (listing.kind === "failed" && wasReachable) {
       this.#book.providerFailed(cloud, "listing its machines", listing.reason);
     }
-    return this.#sightings.read(cloud, listing, records, this.#now());
+    const before = this.#sightings.unseenOf(cloud);
+    const machines = this.#sightings.read(cloud, listing, records, this.#now());
+    for (const place of newlyUnseen(before, this.#sightings.unseenOf(cloud))) {
+      const attempted = `listing its machines in ${placeNameOf(place)}`;
+      this.#book.providerFailed(cloud, attempted, place.reason);
+    }
+    return machines;
   }
 
   async #observeOne(
@@ -391,7 +404,7 @@ export class PoolController {
     }
     const turn: RentTurn = {
       offers: new Map(offers.map((offer) => [offer.offerId, offer])),
-      failedClouds: new Set(),
+      failedRegions: new Set(),
     };
     await inChunks(of("resume"), (action) => this.#renter.resume(action, turn));
     await inChunks(of("rent"), (action) => this.#renter.rent(action, turn));
@@ -399,7 +412,7 @@ export class PoolController {
     for (const blame of reclaimed) blame();
   }
 
-  /** Drains in the ledger first; one call per cloud; open until a listing shows them gone. */
+  /** Drains in the ledger first; one call for each region, that may fail alone; open until a listing shows them gone. */
   async #giveBack(actions: readonly ActionOf<"terminate" | "release">[]): Promise<void> {
     const leaving: PoolRecord[] = [];
     for (const action of actions) {
@@ -414,17 +427,20 @@ export class PoolController {
       if (moved.node.providerNodeId !== undefined) leaving.push(moved);
       this.#book.emit({ kind: "releasing", node: moved.node, reason, atMs: this.#now() });
     }
-    for (const [cloud, records] of Map.groupBy(leaving, ({ node }) => node.cloud)) {
-      const ids = records.flatMap(({ node }) => node.providerNodeId ?? []);
-      const attempt = await this.#desk.release(cloud, ids);
-      if (attempt.kind === "failed") {
-        this.#book.providerFailed(cloud, `releasing ${ids.join(", ")}`, attempt.error.message);
-        continue;
-      }
-      for (const { node } of records) {
-        this.#sightings.noteReleased(node.nodeId, this.#now());
-      }
+    for (const [cloud, ofCloud] of Map.groupBy(leaving, ({ node }) => node.cloud)) {
+      const regions = Map.groupBy(ofCloud, ({ node }) => node.region).values();
+      await Promise.all([...regions].map((records) => this.#release(cloud, records)));
     }
+  }
+
+  async #release(cloud: CloudName, records: readonly PoolRecord[]): Promise<void> {
+    const ids = records.flatMap(({ node }) => node.providerNodeId ?? []);
+    const attempt = await this.#desk.release(cloud, ids);
+    if (attempt.kind === "failed") {
+      this.#book.providerFailed(cloud, `releasing ${ids.join(", ")}`, attempt.error.message);
+      return;
+    }
+    for (const { node } of records) this.#sightings.noteReleased(node.nodeId, this.#now());
   }
 
   async #releaseStrays(actions: readonly ActionOf<"release-stray">[]): Promise<void> {

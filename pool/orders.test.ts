@@ -91,7 +91,7 @@ describe("a pool that is ordered about", () => {
       }
     };
     const live = async () =>
-      (await provider.listNodes()).filter(({ state }) => state !== "terminated");
+      (await provider.listNodes()).nodes.filter(({ state }) => state !== "terminated");
     return { clock, ledger, controller, events, tick, live };
   }
 

@@ -127,6 +127,8 @@ export type PoolEvent =
       readonly atMs: number;
       /** Its provider takes the machine away, or has, without having been asked to. */
       readonly byProvider?: true;
+      /** Offers that gave no machine for this node when its rent was answered, best first. */
+      readonly refusedOfferIds?: readonly string[];
     }
   | {
       /** It works, and its provider does not list its machine as one of this cluster. */

@@ -3,13 +3,21 @@
  * and failures as values.
  */
 import { assert, PlatformError, type Clock, type CloudName } from "../core/index.ts";
-import type { Provider, ProviderNode, RentOutcome, RentRequest } from "../providers/index.ts";
+import type {
+  Provider,
+  ProviderNode,
+  RentOutcome,
+  RentRequest,
+  UnseenPlace,
+} from "../providers/index.ts";
 
-/** A complete listing, or why there is none. */
+/** A listing, or why there is none. */
 export type Listing =
   | {
       readonly kind: "listed";
+      /** Complete, but for the places that are unseen. */
       readonly machines: readonly ProviderNode[];
+      readonly unseen: readonly UnseenPlace[];
       /** Deadlines of the machines that will be taken back, by provider id. */
       readonly reclaimedAtMs: ReadonlyMap<string, number>;
     }
@@ -68,14 +76,18 @@ export class ProviderDesk {
     const sinceMs = listedAtMs === undefined ? Infinity : nowMs - listedAtMs;
     if (sinceMs >= 0 && sinceMs < listEveryMs) return { kind: "not-due" };
     this.#listedAtMs.set(cloud, nowMs);
-    const machines = await this.#attempt(cloud, READ_TIMEOUT_MS, (one) => one.listNodes());
+    // Side by side: a region that hangs is waited for once, and not twice.
+    const [machines, notices] = await Promise.all([
+      this.#attempt(cloud, READ_TIMEOUT_MS, (one) => one.listNodes()),
+      this.#attempt(cloud, READ_TIMEOUT_MS, (one) => one.interruptions()),
+    ]);
     if (machines.kind === "failed") return { kind: "failed", reason: machines.error.message };
-    const notices = await this.#attempt(cloud, READ_TIMEOUT_MS, (one) => one.interruptions());
     if (notices.kind === "failed") return { kind: "failed", reason: notices.error.message };
     const reclaimedAtMs = new Map(
       notices.value.map(({ providerNodeId, deadlineMs }) => [providerNodeId, deadlineMs]),
     );
-    return { kind: "listed", machines: machines.value, reclaimedAtMs };
+    const { nodes, unseen } = machines.value;
+    return { kind: "listed", machines: nodes, unseen, reclaimedAtMs };
   }
 
   async #attempt<T>(

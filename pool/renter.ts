@@ -6,7 +6,7 @@
  * leaves the outcome open ends the action, since another offer may be asked for only when the
  * first request certainly led to nothing.
  */
-import type { Clock, CloudName, IdSource, Offer } from "../core/index.ts";
+import { assert, type Clock, type IdSource, type Offer } from "../core/index.ts";
 import { RENT_COUNT_MAX, type RentedMachine } from "../providers/index.ts";
 import type { Move, PoolBook } from "./book.ts";
 import { LaunchLimiter, type LaunchRate } from "./launch-rate.ts";
@@ -42,8 +42,8 @@ export interface RenterOptions {
 /** What the rents of one tick share. */
 export interface RentTurn {
   readonly offers: ReadonlyMap<string, Offer>;
-  /** Clouds that failed in this tick; they are asked again in the next. */
-  readonly failedClouds: Set<CloudName>;
+  /** Regions that failed in this tick, by `regionKey`; they are asked again in the next. */
+  readonly failedRegions: Set<string>;
 }
 
 /** Makes the rents that were decided. */
@@ -80,7 +80,7 @@ export class Renter {
     const offers = choice
       .flatMap((id) => turn.offers.get(id) ?? [])
       .filter((offer) => {
-        if (turn.failedClouds.has(offer.cloud)) return false;
+        if (turn.failedRegions.has(regionKey(offer))) return false;
         return this.#options.book.refusalOf(offer) === undefined;
       });
     const [best] = offers;
@@ -95,7 +95,7 @@ export class Renter {
     for (const { node } of records)
       this.#options.book.emit({ kind: "requested", node, reason, atMs: nowMs });
     const rent = { clientToken: clientTokenOf(batch), batch };
-    const rentedCount = await this.#ask(rent, { nodeIds, isRepeat: false }, turn);
+    const rentedCount = await this.#ask(rent, { nodeIds }, turn);
     if (rentedCount === undefined) return { kind: "unknown" };
     return { kind: "answered", askedCount, rentedCount };
   }
@@ -104,8 +104,9 @@ export class Renter {
   async resume({ clientToken, nodeIds }: ActionOf<"resume">, turn: RentTurn): Promise<void> {
     const [nodeId = ""] = nodeIds;
     const record = await this.#options.ledger.get(nodeId);
-    if (record?.batch === undefined || turn.failedClouds.has(record.node.cloud)) return;
-    await this.#ask({ clientToken, batch: record.batch }, { nodeIds, isRepeat: true }, turn);
+    if (record?.batch === undefined || turn.failedRegions.has(regionKey(record.node))) return;
+    const asked = { nodeIds, firstAskedAtMs: record.requestedAtMs };
+    await this.#ask({ clientToken, batch: record.batch }, asked, turn);
   }
 
   /**
@@ -114,18 +115,21 @@ export class Renter {
    */
   async #ask(
     rent: Rent,
-    { nodeIds, isRepeat }: { readonly nodeIds: readonly string[]; readonly isRepeat: boolean },
+    asked: { readonly nodeIds: readonly string[]; readonly firstAskedAtMs?: number },
     turn: RentTurn,
   ): Promise<number | undefined> {
     const { userDataFor, clusterId, owner, book, desk } = this.#options;
     const { batch } = rent;
+    const { nodeIds } = asked;
     const userData = await userDataFor(rent);
-    const request = rentRequestOf(rent, { userData, clusterId, owner });
+    const request = rentRequestOf(rent, { ...asked, userData, clusterId, owner });
+    const isRepeat = asked.firstAskedAtMs !== undefined;
     const result = resultOf(await desk.rent(request), batch, isRepeat);
     if (result.kind === "unknown") {
-      const [{ cloud } = { cloud: "fake" as const }] = batch.offers;
-      turn.failedClouds.add(cloud);
-      book.providerFailed(cloud, `renting ${nodeIds.join(", ")}`, result.reason);
+      const [best] = batch.offers;
+      assert(best !== undefined, "a rent names an offer");
+      turn.failedRegions.add(regionKey(best));
+      book.providerFailed(best.cloud, `renting ${nodeIds.join(", ")}`, result.reason);
       return undefined;
     }
     await this.#settle(batch, result, nodeIds);
@@ -148,10 +152,16 @@ export class Renter {
       if (record === undefined) continue;
       const machine = machines.get(nodeId);
       const offer = offers.get(machine?.offerId ?? "") ?? batch.offers[0];
-      moves.push(moveOf(record, machine, { offer, refused: answer.refused }));
+      const refusedOfferIds = refusersOf(batch, answer, machine);
+      const move = moveOf(record, machine, { offer, refused: answer.refused });
+      moves.push({ ...move, refusedOfferIds });
     }
     await book.moveAll(moves);
   }
+}
+
+function regionKey({ cloud, region }: Pick<Offer, "cloud" | "region">): string {
+  return `${cloud} ${region}`;
 }
 
 /** What became of one request. */
@@ -159,6 +169,23 @@ type Asked =
   | { readonly kind: "nothing-to-ask" }
   | { readonly kind: "unknown" }
   | { readonly kind: "answered"; readonly askedCount: number; readonly rentedCount: number };
+
+/**
+ * Offers that were asked for a machine for one node and gave none: those that the provider
+ * named, as far as they are better than the one that gave it. When it named none, the best of
+ * the batch answers for a node without a machine.
+ */
+function refusersOf(
+  { offers }: RentBatch,
+  { refused }: RentAnswer,
+  machine: RentedMachine | undefined,
+): readonly string[] {
+  const named = new Set(refused.flatMap(({ offerId }) => offerId ?? []));
+  const ids = offers.map(({ offerId }) => offerId);
+  if (machine === undefined && named.size === 0) return ids.slice(0, 1);
+  const place = machine === undefined ? ids.length : ids.indexOf(machine.offerId);
+  return ids.slice(0, Math.max(0, place)).filter((offerId) => named.has(offerId));
+}
 
 /** What an answer does to a record: it gets its machine, or ends. */
 function moveOf(

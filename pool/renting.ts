@@ -14,6 +14,8 @@ const PLAN_TAG = "flotilla:plan";
 export interface RefusedThing {
   readonly scope: RefusedScope;
   readonly reason: string;
+  /** The offer that the provider named; absent where it named none but refused all alike. */
+  readonly offerId?: string;
 }
 
 /** These machines, and certainly no other. */
@@ -82,11 +84,14 @@ export function rentRequestOf(
     readonly userData: string;
     readonly clusterId: string;
     readonly owner?: string | undefined;
+    /** When it was made for the first time; absent when it is now. */
+    readonly firstAskedAtMs?: number;
   },
 ): RentRequest {
-  const { clusterId, owner } = rent;
+  const { clusterId, owner, firstAskedAtMs } = rent;
   const { planId } = batch;
   return {
+    ...(firstAskedAtMs === undefined ? {} : { firstAskedAtMs }),
     offers: batch.offers,
     nodeIds: batch.nodeIds,
     clientToken,
@@ -113,10 +118,12 @@ export function resultOf(
   if (attempt.kind === "done") {
     const { rented, refusals } = attempt.value;
     const refused = refusals.map(({ offerId, reason, scope }) => {
-      if (scope.kind === "quota") return { scope, reason };
-      if (scope.kind === "offer") return { scope: { kind: "offer" as const, offerId }, reason };
+      if (scope.kind === "quota") return { scope, reason, offerId };
+      if (scope.kind === "offer") {
+        return { scope: { kind: "offer" as const, offerId }, reason, offerId };
+      }
       const cloud = best?.cloud ?? "fake";
-      return { scope: { kind: "cloud" as const, cloud }, reason };
+      return { scope: { kind: "cloud" as const, cloud }, reason, offerId };
     });
     return { kind: "answered", rented, refused };
   }

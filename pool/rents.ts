@@ -10,6 +10,7 @@ import type { PoolNode } from "./observe.ts";
 import type { DesiredLine } from "./ports.ts";
 import { openRefusals, refusalOf } from "./refusals.ts";
 import { isUnborn, offerIdOfNode, reclaimDeadlineOf, type View } from "./snapshot.ts";
+import { unseenPlaceOf } from "./unseen.ts";
 import { rentChoices, staffLines, type RentChoice, type Staffing } from "./stand-ins.ts";
 
 export function rents(
@@ -115,10 +116,11 @@ function openness(
   { ownCountOf }: Staffing,
   { snapshot, lines, nowMs }: View,
 ): (offer: Offer) => boolean {
-  const { unreachableClouds, refusals } = snapshot;
+  const { unreachableClouds, unseen = [], refusals } = snapshot;
   const open = openRefusals(refusals, nowMs);
   return (offer) => {
     if (unreachableClouds.has(offer.cloud)) return false;
+    if (unseenPlaceOf(unseen, offer) !== undefined) return false;
     if (refusalOf(open, offer, nowMs) !== undefined) return false;
     const planned = lines.get(offer.offerId)?.count ?? 0;
     const taken = Math.max(planned, ownCountOf.get(offer.offerId) ?? 0);

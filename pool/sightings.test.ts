@@ -11,7 +11,8 @@ const machine = (providerNodeId: string, over: Partial<ProviderNode> = {}): Prov
   ...over,
 });
 const read = (sightings: Sightings, machines: readonly ProviderNode[], nowMs: number) => {
-  sightings.read("fake", { kind: "listed", machines, reclaimedAtMs: new Map() }, [], nowMs);
+  const listing = { kind: "listed", machines, unseen: [], reclaimedAtMs: new Map() } as const;
+  sightings.read("fake", listing, [], nowMs);
   return sightings.strays.map(({ providerNodeId }) => providerNodeId);
 };
 

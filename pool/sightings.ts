@@ -9,9 +9,15 @@ import { matchMachines, type Listed, type Match, type PoolNode } from "./observe
 import type { PoolRecord } from "./ports.ts";
 import type { Listing } from "./provider-desk.ts";
 import { RELEASE_RETRY_MS, type Stray } from "./snapshot.ts";
+import { unseenAfter, unseenPlaceOf, type UnseenRegion } from "./unseen.ts";
 
 /** What a listing says of the nodes of one cloud; absent when nothing is known this time. */
-export type Machines = Pick<Match, "machineOf" | "unnamed"> | undefined;
+export type Machines = (Pick<Match, "machineOf" | "unnamed"> & SeenPart) | undefined;
+
+/** What a listing of one cloud could not see. */
+interface SeenPart {
+  readonly unseen: readonly UnseenRegion[];
+}
 
 /** Memory of one controller. */
 export class Sightings {
@@ -19,6 +25,8 @@ export class Sightings {
   readonly #strays = new Map<CloudName, readonly Stray[]>();
   /** Since when each cloud has not answered. */
   readonly #unreachable = new Map<CloudName, number>();
+  /** Regions and zones that the last listing of their cloud did not see. */
+  readonly #unseen = new Map<CloudName, readonly UnseenRegion[]>();
   readonly #absentCount = new Map<string, number>();
   readonly #reclaimedAtMs = new Map<string, number>();
   /** First and latest accepted release, by node id. */
@@ -44,6 +52,16 @@ export class Sightings {
     return this.#unreachable;
   }
 
+  /** Regions and zones that cannot be seen though the rest of their cloud can. */
+  get unseen(): readonly UnseenRegion[] {
+    return [...this.#unseen.values()].flat();
+  }
+
+  /** Those of one cloud. */
+  unseenOf(cloud: CloudName): readonly UnseenRegion[] {
+    return this.#unseen.get(cloud) ?? [];
+  }
+
   /** When nodes will be taken back, by node id. */
   get reclaimedAtMs(): ReadonlyMap<string, number> {
     return this.#reclaimedAtMs;
@@ -63,6 +81,8 @@ export class Sightings {
       return undefined;
     }
     this.#unreachable.delete(cloud);
+    const unseen = unseenAfter(this.unseenOf(cloud), { cloud, unseen: listing.unseen }, nowMs);
+    this.#unseen.set(cloud, unseen);
     const match = matchMachines(records, listing.machines, {
       clusterId: this.#clusterId,
       nowMs,
@@ -78,11 +98,12 @@ export class Sightings {
       const machine = match.machineOf.get(node.nodeId);
       const deadlineMs = listing.reclaimedAtMs.get(machine?.providerNodeId ?? "");
       if (deadlineMs !== undefined) this.#reclaimedAtMs.set(node.nodeId, deadlineMs);
+      const listed = listedOf(record, { ...match, unseen });
+      if (listed === "unknown") continue;
       const absent = (this.#absentCount.get(node.nodeId) ?? 0) + 1;
-      const isAbsent = listedOf(record, match) === "absent";
-      this.#absentCount.set(node.nodeId, isAbsent ? absent : 0);
+      this.#absentCount.set(node.nodeId, listed === "absent" ? absent : 0);
     }
-    return match;
+    return { ...match, unseen };
   }
 
   /** A record with what is known of its machine. */
@@ -147,11 +168,14 @@ function keyOf({ cloud, providerNodeId }: Pick<Stray, "cloud" | "providerNodeId"
   return `${cloud} ${providerNodeId}`;
 }
 
+/** A machine that is not listed may be in a place that is not seen: then nothing is known. */
 function listedOf(
-  { node, clientToken }: PoolRecord,
-  { machineOf, unnamed }: Pick<Match, "machineOf" | "unnamed">,
+  { node, clientToken, batch }: PoolRecord,
+  { machineOf, unnamed, unseen }: NonNullable<Machines>,
 ): Listed {
   const machine = machineOf.get(node.nodeId);
   if (machine !== undefined) return machine.state;
+  const places = batch?.offers ?? [node];
+  if (places.some((place) => unseenPlaceOf(unseen, place) !== undefined)) return "unknown";
   return node.providerNodeId === undefined && unnamed.has(clientToken) ? "unnamed" : "absent";
 }

@@ -15,6 +15,7 @@ import type { HeldPlan } from "./held-plan.ts";
 import type { PoolNode } from "./observe.ts";
 import type { AgentSighting, DesiredLine } from "./ports.ts";
 import type { RefusalMemory } from "./refusals.ts";
+import type { UnseenRegion } from "./unseen.ts";
 
 /** A living machine of this cluster that no record owns. */
 export interface Stray {
@@ -41,6 +42,8 @@ export interface PoolSnapshot {
   readonly strays: readonly Stray[];
   /** Clouds whose last listing failed. */
   readonly unreachableClouds: ReadonlySet<CloudName>;
+  /** Regions and zones of other clouds that their last listing did not see; absent means none. */
+  readonly unseen?: readonly UnseenRegion[];
   /** Since when agents could be heard: heartbeats before it may have been missed. */
   readonly watchingSinceMs: number;
   /** Most that the fleet may cost an hour, which the plan keeps to; absent means no limit. */

@@ -66,12 +66,13 @@ const HOUR_TICKS = 720;
 const WAVE_TICKS = 60;
 /** Time after which all must be as planned when the faults have ended. */
 const CALM_TICKS = 600;
+const REGIONS = ["r1", "r2"];
 const JUMP_MS = 5 * MS_PER_MINUTE;
 
 /**
  * An hour of a fleet of up to 40 machines by six offers in two regions: demand that changes,
  * waves of shortage, 30 % failing calls, storms of reclaims, clocks that jump by five minutes,
- * machines that nobody knows of and processes that die; then calm.
+ * regions that go out of reach, machines that nobody knows of and processes that die; then calm.
  */
 export async function chaosHour(seed: number): Promise<ChaosFindings> {
   const rng = createRng(`chaos ${seed}`);
@@ -97,6 +98,7 @@ export async function chaosHour(seed: number): Promise<ChaosFindings> {
     await found.tick(lines, wanted);
   }
   world.fault = noFault;
+  for (const region of REGIONS) world.provider.setRegionDown(region, false);
   for (const one of offers) world.provider.setCapacity(one.offerId, 1_000);
   for (let tick = 0; tick < CALM_TICKS; tick += 1) await found.tick(lines, wanted);
   await found.sweep(lines, wanted);
@@ -111,13 +113,17 @@ export async function chaosHour(seed: number): Promise<ChaosFindings> {
 async function misfortune(world: TestWorld, rng: Rng, tick: number): Promise<void> {
   if (rng.below(150) === 0) await reclaimHalf(world, rng);
   if (rng.below(100) === 0) await leak(world, offer, `lost-${tick}`);
+  const reach = rng.fork(`reach ${tick}`);
+  for (const region of REGIONS) {
+    if (reach.below(60) === 0) world.provider.setRegionDown(region, reach.below(2) === 0);
+  }
   if (rng.below(200) === 0) world.jump(rng.below(2) === 0 ? JUMP_MS : -JUMP_MS);
   if (rng.below(40) !== 0) return;
   world.crashAt({ step: rng.below(20), when: rng.below(2) === 0 ? "before" : "after" });
 }
 
 function marketOf(): readonly Offer[] {
-  return ["r1", "r2"].flatMap((region) =>
+  return REGIONS.flatMap((region) =>
     ["h100", "h100b", "h100c"].map((instanceType, index) =>
       testOffer(instanceType, {
         region,
@@ -150,8 +156,10 @@ async function reclaimHalf(world: TestWorld, rng: Rng): Promise<void> {
   }
 }
 
-/** A machine of this cluster that no record will ever know of. */
-async function leak(world: TestWorld, { offerId }: Offer, nodeId: string): Promise<void> {
+/** A machine of this cluster that no record will ever know of, where it can be had. */
+async function leak(world: TestWorld, { offerId, region }: Offer, nodeId: string): Promise<void> {
+  const { unseen } = await world.provider.listNodes();
+  if (unseen.some((place) => place.region === region)) return;
   const offers = (await world.provider.listOffers()).filter((one) => one.offerId === offerId);
   await world.provider.rent({
     offers,

@@ -16,7 +16,7 @@ import {
   type FakeProvider,
   type ManualClock,
 } from "../providers/fake/index.ts";
-import type { Provider, ProviderNode } from "../providers/index.ts";
+import type { NodeListing, Provider, ProviderNode } from "../providers/index.ts";
 import { PoolController, type PoolTick } from "./controller.ts";
 import type { AgentSighting, DesiredLine, PoolEvent, PoolFacts } from "./ports.ts";
 import { memoryLedger, testOffer, type MemoryLedger } from "./test-pool.ts";
@@ -113,6 +113,11 @@ export class TestWorld {
     return this.#controller.refusals;
   }
 
+  /** What the next plan may use of the offers of this world. */
+  openOffers(): readonly Offer[] {
+    return this.#controller.openOffers(this.#offers);
+  }
+
   /** Sets the clock of the pool forward or back; the cloud's own goes on as before. */
   jump(byMs: number): void {
     this.#jumpMs += byMs;
@@ -124,11 +129,6 @@ export class TestWorld {
     this.#isNewborn = true;
   }
 
-  /** The offers to plan with, as the pool sees them. */
-  openOffers(): readonly Offer[] {
-    return this.#controller.openOffers(this.#offers);
-  }
-
   /** The present life ends at this point. */
   crashAt(point: CrashPoint): void {
     this.#crash = point;
@@ -136,8 +136,9 @@ export class TestWorld {
   }
 
   /** Machines that cost money. */
-  async live(): Promise<readonly ProviderNode[]> {
-    return (await this.provider.listNodes()).filter(({ state }) => state !== "terminated");
+  live(): Promise<readonly ProviderNode[]> {
+    const machines = this.provider.machines();
+    return Promise.resolve(machines.filter(({ state }) => state !== "terminated"));
   }
 
   /** One tick, then some time; gives nothing when the process died in it. */
@@ -216,19 +217,21 @@ export class TestWorld {
     });
   }
 
-  async #listNodes(): Promise<readonly ProviderNode[]> {
-    const nodes = (await this.provider.listNodes()).filter(({ providerNodeId, launchedAtMs }) => {
+  async #listNodes(): Promise<NodeListing> {
+    const { nodes: all, unseen } = await this.provider.listNodes();
+    const nodes = all.filter(({ providerNodeId, launchedAtMs }) => {
       if (this.untagged.has(providerNodeId)) return false;
       if (this.clock.nowMs() - launchedAtMs >= 60_000) return true;
       return this.#flicker.next() >= this.#flickerFraction;
     });
-    if (!this.#nameless) return nodes;
+    if (!this.#nameless) return { nodes, unseen };
     const sizes = Map.groupBy(nodes, ({ clientToken }) => clientToken);
-    return nodes.map((node) => {
+    const shown = nodes.map((node) => {
       const { providerNodeId, clientToken = "", state, launchedAtMs, tags } = node;
       const isAlone = sizes.get(node.clientToken)?.length === 1;
       return isAlone ? node : { providerNodeId, clientToken, state, launchedAtMs, tags };
     });
+    return { nodes: shown, unseen };
   }
 
   #now(): number {

@@ -5,9 +5,11 @@ export {
   BATCH_TAG,
   isProbing,
   RENT_COUNT_MAX,
+  type NodeListing,
   type Provider,
   type ProviderNode,
   type RentedMachine,
   type RentOutcome,
   type RentRequest,
+  type UnseenPlace,
 } from "./provider.ts";

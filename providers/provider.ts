@@ -17,6 +17,11 @@ export interface RentRequest {
   readonly nodeIds: readonly string[];
   /** Idempotency token of the batch: 1 to 64 of `A-Z a-z 0-9 - _`, persisted before the call. */
   readonly clientToken: string;
+  /**
+   * When the request was made for the first time, if this may not be the first; it may have led
+   * to machines then that are not listed yet.
+   */
+  readonly firstAskedAtMs?: number;
   /** The same on every machine of the batch; started on its first boot. */
   readonly userData: string;
   /**
@@ -80,6 +85,23 @@ export interface ProviderNode {
   readonly tags: Readonly<Record<string, string>>;
 }
 
+/** A part of a cloud that did not tell its machines. */
+export interface UnseenPlace {
+  readonly region: string;
+  /** Absent means the whole region. */
+  readonly zone?: string;
+  /** What was attempted there, and how it failed. */
+  readonly reason: string;
+}
+
+/** Machines of this cluster, and where there may be more of them. */
+export interface NodeListing {
+  /** Complete, but for places that are unseen. */
+  readonly nodes: readonly ProviderNode[];
+  /** Places about which nothing is known now: what is not listed there may be there all the same. */
+  readonly unseen: readonly UnseenPlace[];
+}
+
 /** A provider's notice that it will take a node back. */
 export interface Interruption {
   readonly providerNodeId: string;
@@ -90,7 +112,10 @@ export interface Interruption {
 /** The rental desk of one cloud account. All methods throw `PlatformError` on failure. */
 export interface Provider {
   readonly cloud: CloudName;
-  /** Offers open now, each once, sorted by `offerId`. */
+  /**
+   * Offers open now, each once, sorted by `offerId`. A region that has not said what it sells
+   * may be missing; when all are, it throws.
+   */
   listOffers(): Promise<readonly Offer[]>;
   /**
    * Rents machines for `nodeIds` by the offers, trying better ones first.
@@ -104,9 +129,12 @@ export interface Provider {
    * when `listNodes` says so, and not before: a cloud may accept and forget a release.
    */
   release(providerNodeIds: readonly string[]): Promise<void>;
-  /** Every machine of this cluster: complete, or it throws; never a partial list. */
-  listNodes(): Promise<readonly ProviderNode[]>;
-  /** Notices that are known now. */
+  /**
+   * Every machine of this cluster. A region that fails or does not answer in time is named as
+   * unseen and does not keep the others back; when there is nothing to be seen, it throws.
+   */
+  listNodes(): Promise<NodeListing>;
+  /** Notices that are known now; of a region that fails, those of the last time. */
   interruptions(): Promise<readonly Interruption[]>;
   close(): Promise<void>;
 }

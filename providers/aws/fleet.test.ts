@@ -103,7 +103,7 @@ describe("a batch on EC2", () => {
         plan: "pl_1",
       });
     }
-    expect((await provider.listNodes())[0]).toMatchObject({ clientToken: "token-1" });
+    expect((await provider.listNodes()).nodes[0]).toMatchObject({ clientToken: "token-1" });
     expect(emulator.journal().map(({ action }) => action)).not.toContain("CreateTags");
   });
 
@@ -159,6 +159,13 @@ describe("a batch on EC2", () => {
     answerFleet(fleetError("SpotMaxPriceTooLow", about));
     const { refusals } = await provider.rent(request());
     expect(refusals).toMatchObject([{ offerId: h200.offerId, scope: { kind: "offer" } }]);
+  });
+
+  it("S5: names the offers that refused also when others gave all that was wanted", async () => {
+    limit(h100, 3);
+    const { rented, refusals } = await provider.rent(request());
+    expect(rented).toHaveLength(8);
+    expect(refusals.map(({ offerId }) => offerId)).toEqual([h100.offerId]);
   });
 
   it("S14: takes lost rights inside a fleet's answer for a refusal of the account", async () => {
@@ -301,6 +308,97 @@ describe("a batch that EC2 does not take as a fleet", () => {
     expect([byOffer.get(h100.offerId)?.length, byOffer.get(h200.offerId)?.length]).toEqual([3, 5]);
     await provider.rent(request({ clientToken: "token-2", offers: [h200, h100] }));
     expect(emulator.journal().filter(({ action }) => action === "CreateFleet")).toHaveLength(1);
+  });
+
+  describe("that is asked for again by another process", () => {
+    const noFleets = () => {
+      const effect = { kind: "error", code: "UnauthorizedOperation", status: 403 } as const;
+      emulator.injectFault({ action: "CreateFleet", when: "before", effect, fraction: 1 });
+    };
+    /** The first answer is lost with the process that waited for it. */
+    const lostFirst = async (): Promise<void> => {
+      await provider.rent(request());
+      await provider.close();
+      provider = await openProvider();
+    };
+    const again = () => request({ firstAskedAtMs: clock.nowMs() - 120_000 });
+    const machines = () => emulator.instances().map(({ instanceId }) => `${REGION}/${instanceId}`);
+
+    it("S2: has the machines it has, though a better offer has capacity again", async () => {
+      noFleets();
+      limit(h100, 0);
+      await lostFirst();
+      limit(h100, 100);
+      const { rented, refusals } = await provider.rent(again());
+      expect(rented.map(({ providerNodeId }) => providerNodeId).sort()).toEqual(machines().sort());
+      expect(rented.map(({ offerId }) => offerId)).toEqual(Array(8).fill(h200.offerId));
+      expect(refusals).toEqual([]);
+      expect(machines()).toHaveLength(8);
+    });
+
+    it("S2: has no more than it asks for, when the better offer gave some and has more now", async () => {
+      noFleets();
+      limit(h100, 3);
+      await lostFirst();
+      limit(h100, 100);
+      const { rented } = await provider.rent(again());
+      expect(new Set(rented.map(({ providerNodeId }) => providerNodeId)).size).toBe(8);
+      expect(machines()).toHaveLength(8);
+    });
+
+    it("S2: gets what is missing of offers that gave nothing, and none of one that gave out", async () => {
+      noFleets();
+      limit(h100, 3);
+      limit(h200, 0);
+      await lostFirst();
+      expect(machines()).toHaveLength(3);
+      limit(h100, 100);
+      limit(h200, 100);
+      const { rented, refusals } = await provider.rent(again());
+      const byOffer = Map.groupBy(rented, ({ offerId }) => offerId);
+      expect([byOffer.get(h100.offerId)?.length, byOffer.get(h200.offerId)?.length]).toEqual([
+        3, 5,
+      ]);
+      expect(refusals).toMatchObject([{ offerId: h100.offerId }]);
+      expect(machines()).toHaveLength(8);
+    });
+
+    it("S6: waits until all of the first time must be visible, and asks for nothing before", async () => {
+      noFleets();
+      limit(h100, 0);
+      emulator.configure({ visibilityMs: 20_000 });
+      const firstAskedAtMs = clock.nowMs();
+      await lostFirst();
+      limit(h100, 100);
+      const repeat = request({ firstAskedAtMs });
+      await expect(provider.rent(repeat)).rejects.toMatchObject({
+        code: "unavailable",
+        retryable: true,
+      });
+      expect(machines()).toHaveLength(8);
+      await clock.advance(20_000);
+      expect((await provider.rent(repeat)).rented).toHaveLength(8);
+      expect(machines()).toHaveLength(8);
+    });
+
+    it("S2: makes no fleet for machines that were launched one offer after the other", async () => {
+      noFleets();
+      limit(h100, 0);
+      await lostFirst();
+      limit(h100, 100);
+      emulator.clearFaults();
+      expect((await provider.rent(again())).rented).toHaveLength(8);
+      expect(machines()).toHaveLength(8);
+    });
+
+    it("S2: counts the machines of a fleet whose maker may make none any more", async () => {
+      limit(h100, 3);
+      await lostFirst();
+      limit(h100, 100);
+      noFleets();
+      expect((await provider.rent(again())).rented).toHaveLength(8);
+      expect(machines()).toHaveLength(8);
+    });
   });
 
   it("says so when its user data is larger than EC2 takes, before it asks", async () => {

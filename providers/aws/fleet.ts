@@ -66,7 +66,9 @@ export async function rentByFleet(
     const isComplete = launched.length >= request.nodeIds.length;
     if (!isComplete && hasServiceTrouble(output) && tried < TRY_COUNT_MAX) continue;
     await deleteTemplate(calls, request, settings);
-    const refusals = isComplete ? [] : refusalsOf(request, output, launched);
+    const named = namedRefusals(request, output);
+    const isSilent = named.length === 0 && !isComplete;
+    const refusals = isSilent ? silentRefusals(request, output, launched) : named;
     return { kind: "answered", launched, refusals };
   }
 }
@@ -150,11 +152,10 @@ function launchedOf(request: RentRequest, output: CreateFleetCommandOutput): rea
   });
 }
 
-/** Why the nodes that are missing have no machine; not empty. */
-function refusalsOf(
+/** Offers that EC2 says it had no more of, each once. */
+function namedRefusals(
   request: RentRequest,
   output: CreateFleetCommandOutput,
-  launched: readonly Launched[],
 ): readonly RentRefusal[] {
   const refusals = new Map<string, RentRefusal>();
   for (const error of output.Errors ?? []) {
@@ -162,7 +163,15 @@ function refusalsOf(
       if (!refusals.has(refusal.offerId)) refusals.set(refusal.offerId, refusal);
     }
   }
-  if (refusals.size > 0) return [...refusals.values()];
+  return [...refusals.values()];
+}
+
+/** What a fleet that is short and does not say why speaks of: offers that gave nothing. */
+function silentRefusals(
+  request: RentRequest,
+  output: CreateFleetCommandOutput,
+  launched: readonly Launched[],
+): readonly RentRefusal[] {
   if (launched.length === 0 && hasServiceTrouble(output)) throw troubled(request, output);
   const gave = new Set(launched.map(({ offer }) => offer.offerId));
   const dry = request.offers.filter(({ offerId }) => !gave.has(offerId));

@@ -1,11 +1,12 @@
 import { EC2Client, RunInstancesCommand } from "@aws-sdk/client-ec2";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Offer } from "../../core/index.ts";
+import { assert, type Offer } from "../../core/index.ts";
 import type { PriceSheet } from "../catalog/index.ts";
 import { testProvider } from "../conformance.ts";
 import { startEc2Emulator, type Ec2Emulator, type Fault } from "../emulators/ec2/index.ts";
 import { createManualClock, type ManualClock } from "../fake/index.ts";
 import type { Provider, RentRequest } from "../provider.ts";
+import { READ_DEADLINE_MS } from "../rate-limit.ts";
 import { createAwsProvider, type AwsProviderOptions } from "./provider.ts";
 
 const BOOT_MS = 30_000;
@@ -198,26 +199,26 @@ describe("createAwsProvider", () => {
     }
   });
 
-  it("S16: says unavailable when a proxy answers 200 with a page, for lists and for rents", async () => {
+  it("S16: has not seen a region whose proxy answers 200 with a page, and rents nothing by it", async () => {
     await rented(h100);
     const page = { kind: "body", status: 200, contentType: "text/html" } as const;
     for (const body of ["<html><body>Sign in</body></html>", "not even markup", "<p>open", ""]) {
       strike("DescribeInstances", { ...page, body });
-      await expect(provider.listNodes()).rejects.toMatchObject({
-        code: "unavailable",
-        retryable: true,
+      expect(await provider.listNodes()).toMatchObject({
+        nodes: [],
+        unseen: [{ region: "us-east-1" }],
       });
       strike("RunInstances", { ...page, body });
       await expect(provider.rent(request(h100, "2"))).rejects.toMatchObject({
         code: "unavailable",
       });
     }
-    expect(await provider.listNodes()).toHaveLength(1);
+    expect((await provider.listNodes()).nodes).toHaveLength(1);
   });
 
-  it("S16: lists all pages, and throws rather than give some when a later one fails", async () => {
+  it("S16: lists all pages, and none of a region when a later one fails", async () => {
     await launchMany(emulator, 1_200);
-    const nodes = await provider.listNodes();
+    const nodes = (await provider.listNodes()).nodes;
     expect(new Set(nodes.map(({ providerNodeId }) => providerNodeId)).size).toBe(1_200);
     for (const effect of [
       { kind: "error", code: "UnauthorizedOperation", status: 403 },
@@ -230,14 +231,73 @@ describe("createAwsProvider", () => {
         skipCount: 1,
         effect,
       });
-      const code = effect.kind === "body" ? "unavailable" : "auth_failed";
-      await expect(provider.listNodes()).rejects.toMatchObject({ code });
+      const { nodes: seen, unseen } = await provider.listNodes();
+      expect(seen).toEqual([]);
+      expect(unseen.map(({ region }) => region)).toEqual(["us-east-1"]);
     }
+  });
+
+  describe.each([
+    { kind: "reset" },
+    { kind: "error", code: "Unavailable", status: 503 },
+    { kind: "error", code: "AuthFailure", status: 401 },
+    { kind: "hang" },
+  ] as const)("a region that answers by $kind $code", (effect) => {
+    it("S28: hides its own machines and no others, and the other region rents as before", async () => {
+      const offers = await provider.listOffers();
+      const western = offers.find(
+        ({ offerId }) => offerId === "aws/us-west-2/*/p5.48xlarge/on-demand",
+      );
+      assert(western !== undefined, "there is an H100 in the other region");
+      const west = await rented(western, "2");
+      const east = await rented(h100);
+      emulator.injectFault({ place: "us-east-1", when: "before", effect, fraction: 1 });
+      const asked = Promise.all([provider.listNodes(), provider.interruptions()]);
+      if (effect.kind === "hang") {
+        const hungCount = () =>
+          emulator.journal().filter(({ failure }) => failure === "hang").length;
+        await expect.poll(hungCount).toBe(2);
+        await clock.advance(READ_DEADLINE_MS);
+      }
+      const [{ nodes, unseen }] = await asked;
+      expect(nodes.map(({ providerNodeId }) => providerNodeId)).toEqual([west]);
+      expect(unseen.map(({ region }) => region)).toEqual(["us-east-1"]);
+      expect((await provider.rent(request(western, "3"))).rented).toHaveLength(1);
+      emulator.clearFaults();
+      const again = await provider.listNodes();
+      expect(again).toMatchObject({ unseen: [] });
+      expect(again.nodes.map(({ providerNodeId }) => providerNodeId)).toContain(east);
+    });
+  });
+
+  it("S28: a release in a region that is down fails, and in others it is done", async () => {
+    const east = await rented(h100);
+    const west = await rented(spot, "2");
+    emulator.injectFault({
+      place: "us-east-1",
+      when: "before",
+      effect: { kind: "reset" },
+      fraction: 1,
+    });
+    await expect(provider.release([east, west])).rejects.toMatchObject({ retryable: true });
+    await clock.advance(0);
+    const states = new Map(emulator.instances().map(({ region, state }) => [region, state]));
+    expect(states.get("us-east-1")).toBe("pending");
+    expect(states.get("us-west-2")).toBe("terminated");
+  });
+
+  it("S28: throws when every region fails, with what the first one said", async () => {
+    const effect = { kind: "error", code: "Unavailable", status: 503 } as const;
+    emulator.injectFault({ when: "before", effect, fraction: 1 });
+    const message = expect.stringContaining("us-east-1") as unknown;
+    const expected = { code: "unavailable", message };
+    await expect(provider.listNodes()).rejects.toMatchObject(expected);
+    await expect(provider.interruptions()).rejects.toMatchObject(expected);
   });
 
   it("releases more machines than fit into one call", async () => {
     await launchMany(emulator, 450);
-    const ids = (await provider.listNodes()).map(({ providerNodeId }) => providerNodeId);
+    const ids = (await provider.listNodes()).nodes.map(({ providerNodeId }) => providerNodeId);
     await provider.release([...ids, "us-east-1/i-0123456789abcdef0"]);
     await clock.advance(0);
     expect(emulator.instances().every(({ state }) => state === "terminated")).toBe(true);
@@ -252,7 +312,7 @@ describe("createAwsProvider", () => {
       credentials,
     });
     await rented(h100);
-    expect(await other.listNodes()).toEqual([]);
+    expect((await other.listNodes()).nodes).toEqual([]);
     expect(await other.interruptions()).toEqual([]);
     await other.close();
   });
@@ -271,7 +331,9 @@ describe("createAwsProvider", () => {
     const [, instanceId = ""] = id.split("/");
     await provider.release([`us-west-2/${instanceId}`]);
     await clock.advance(0);
-    expect(await provider.listNodes()).toMatchObject([{ providerNodeId: id, state: "booting" }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([
+      { providerNodeId: id, state: "booting" },
+    ]);
   });
 
   it("S31: does not take a successor for the machine that had its node's id before", async () => {
@@ -283,7 +345,7 @@ describe("createAwsProvider", () => {
     expect(second).not.toBe(first);
     await provider.release([first]);
     await clock.advance(0);
-    expect(await provider.listNodes()).toMatchObject(
+    expect((await provider.listNodes()).nodes).toMatchObject(
       [
         { providerNodeId: first, state: "terminated" },
         { providerNodeId: second, state: "booting" },

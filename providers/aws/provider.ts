@@ -19,11 +19,12 @@ import type {
   AccessFinding,
   AccessProbe,
   Interruption,
+  NodeListing,
   Provider,
-  ProviderNode,
   RentOutcome,
   RentRequest,
 } from "../provider.ts";
+import { askEachRegion, type RegionalAnswers } from "../by-region.ts";
 import { RateLimiter, type RateLimit } from "../rate-limit.ts";
 import { placeOfRent } from "../rent-request.ts";
 import {
@@ -35,7 +36,7 @@ import {
 } from "./calls.ts";
 import { DEFAULT_IMAGE_ID } from "./launch.ts";
 import { ec2LimitOf } from "./limits.ts";
-import { listInstances, ofCluster, providerNodeOf } from "./listing.ts";
+import { listInstances, ofCluster, parseProviderNodeId, providerNodeOf } from "./listing.ts";
 import { releaseInRegion, splitByRegion } from "./release.ts";
 import { RegionMarket } from "./market.ts";
 import { probeRegion } from "./probe.ts";
@@ -145,8 +146,7 @@ class AwsProvider implements Provider, AccessProbe {
   async rent(request: RentRequest): Promise<RentOutcome> {
     const regions = [...this.#regions.keys()];
     const { region } = placeOfRent(request, { cloud: this.cloud, regions });
-    const calls = this.#regions.get(region);
-    assert(calls !== undefined, `region ${region} was checked to be served`);
+    const calls = this.#callsOf(region);
     const { clusterId, imageIds, clock } = this.#options;
     const imageId = imageIds?.[region] ?? DEFAULT_IMAGE_ID;
     const desk = { calls, clock, clusterId, imageId, fleets: this.#fleets, sweep: this.#sweep };
@@ -172,12 +172,16 @@ class AwsProvider implements Provider, AccessProbe {
     );
   }
 
-  async listNodes(): Promise<readonly ProviderNode[]> {
-    const lists = await this.#inEachRegion(async (calls) => {
+  async listNodes(): Promise<NodeListing> {
+    const { answers, unseen } = await this.#askEach(async (calls) => {
       const instances = await listInstances(calls, [ofCluster(this.#options.clusterId)]);
       return instances.map((instance) => providerNodeOf(calls.region, instance));
     });
-    return lists.flat().sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1));
+    const nodes = answers.flatMap(({ answer }) => answer);
+    return {
+      nodes: nodes.sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1)),
+      unseen,
+    };
   }
 
   /**
@@ -185,15 +189,20 @@ class AwsProvider implements Provider, AccessProbe {
    * what is done. The notice before it is heard on the machine itself.
    */
   async interruptions(): Promise<readonly Interruption[]> {
-    const lists = await this.#inEachRegion(async (calls) => {
+    const { answers, unseen } = await this.#askEach(async (calls) => {
       const instances = await listInstances(calls, [
         ofCluster(this.#options.clusterId),
         { name: "state-reason-code", values: RECLAIM_REASONS },
       ]);
       return instances.map((one) => providerNodeOf(calls.region, one).providerNodeId);
     });
+    const silent = new Set(unseen.map(({ region }) => region));
+    const lasting = [...this.#noticedAtMs.keys()].filter((id) =>
+      silent.has(parseProviderNodeId(id)?.region ?? ""),
+    );
     const nowMs = this.#options.clock.nowMs();
-    this.#noticedAtMs = new Map(lists.flat().map((id) => [id, this.#noticedAtMs.get(id) ?? nowMs]));
+    const told = [...lasting, ...answers.flatMap(({ answer }) => answer)];
+    this.#noticedAtMs = new Map(told.map((id) => [id, this.#noticedAtMs.get(id) ?? nowMs]));
     return [...this.#noticedAtMs].map(([providerNodeId, noticedAtMs]) => ({
       providerNodeId,
       noticedAtMs,
@@ -222,6 +231,17 @@ class AwsProvider implements Provider, AccessProbe {
   async close(): Promise<void> {
     for (const calls of this.#regions.values()) calls.close();
     await Promise.all([...this.#markets.values()].map((market) => market.settled()));
+  }
+
+  #askEach<T>(ask: (calls: Ec2Calls) => Promise<T>): Promise<RegionalAnswers<T>> {
+    const regions = [...this.#regions.keys()];
+    return askEachRegion(regions, (region) => ask(this.#callsOf(region)), this.#options.clock);
+  }
+
+  #callsOf(region: string): Ec2Calls {
+    const calls = this.#regions.get(region);
+    assert(calls !== undefined, `region ${region} was checked to be served`);
+    return calls;
   }
 
   #inEachRegion<T>(ask: (calls: Ec2Calls) => Promise<T>): Promise<readonly T[]> {

@@ -3,7 +3,10 @@
  *
  * A fleet takes many types and zones in one call and gives what there is; RunInstances takes one
  * and needs no launch template. Where the account may not make fleets, the offers are asked for
- * one after the other, each under a token of its own, derived from the request's.
+ * one after the other, each under a token of its own, derived from the request's. EC2 forgets
+ * what it refused: an offer that had nothing the first time may have plenty when the request is
+ * made again. So what the batch has already is counted by its tag first, and while some of it
+ * may not be visible yet nothing is asked for.
  *
  * Machines of one call carry the same tags, so a machine of a batch names its batch only: the
  * nodes get the instances in the order of their ids, and a repeated request gives the same.
@@ -54,7 +57,11 @@ export async function rentInRegion(desk: RentDesk, request: RentRequest): Promis
 async function launchAll(desk: RentDesk, request: RentRequest): Promise<LaunchResult> {
   const { offers, nodeIds } = request;
   const isSimple = offers.length === 1 && (nodeIds.length === 1 || offers[0]?.zone !== undefined);
-  if (isSimple || desk.fleets.forbidden) return launchInTurn(desk, request);
+  const [only] = offers;
+  if (isSimple && only !== undefined) return launchAlone(desk, request, only);
+  if (desk.fleets.forbidden || (await wasLaunchedInTurn(desk, request))) {
+    return launchInTurn(desk, request);
+  }
   const result = await rentByFleet(desk.calls, request, desk);
   switch (result.kind) {
     case "answered":
@@ -68,19 +75,50 @@ async function launchAll(desk: RentDesk, request: RentRequest): Promise<LaunchRe
   }
 }
 
-/** RunInstances for one offer after the other, each for what the ones before it did not give. */
+/** RunInstances for the only offer: its token alone makes a repetition harmless. */
+function launchAlone(desk: RentDesk, request: RentRequest, offer: Offer): Promise<LaunchResult> {
+  const count = request.nodeIds.length;
+  return launch(desk, request, { offer, count, clientToken: request.clientToken });
+}
+
+/**
+ * RunInstances for one offer after the other, each for what the ones before it and earlier calls
+ * did not give. An offer that gave some machines before had no more then.
+ */
 async function launchInTurn(desk: RentDesk, request: RentRequest): Promise<LaunchResult> {
-  const launched: Launched[] = [];
+  const launched = [...(await batchLaunched(desk, request))];
   const refusals: RentRefusal[] = [];
+  if (launched.length < request.nodeIds.length && mayBeHidden(desk, request)) {
+    throw notAllVisible(request);
+  }
+  const given = Map.groupBy(launched, ({ offer }) => offer.offerId);
   for (const offer of request.offers) {
     const count = request.nodeIds.length - launched.length;
     if (count <= 0) break;
+    const before = given.get(offer.offerId);
+    if (before !== undefined) {
+      refusals.push(noMoreOf(offer, before.length));
+      continue;
+    }
     const part = { offer, count, clientToken: tokenOf(request, offer) };
     const answer = await launch(desk, request, part);
     launched.push(...answer.launched);
     refusals.push(...answer.refusals);
   }
   return { launched, refusals };
+}
+
+/** Whether a request that is made again led to machines by calls of RunInstances. */
+async function wasLaunchedInTurn(desk: RentDesk, request: RentRequest): Promise<boolean> {
+  if (request.firstAskedAtMs === undefined) return false;
+  const tokens = new Set(request.offers.map((offer) => tokenOf(request, offer)));
+  const own = await batchInstances(desk, request);
+  return own.some(({ ClientToken = "" }) => tokens.has(ClientToken));
+}
+
+/** Whether machines of an earlier call may not be listed yet. */
+function mayBeHidden({ clock }: RentDesk, { firstAskedAtMs }: RentRequest): boolean {
+  return firstAskedAtMs !== undefined && clock.nowMs() - firstAskedAtMs < VISIBLE_AFTER_MS;
 }
 
 async function launch(
@@ -141,30 +179,49 @@ async function adoptBatch(
   request: RentRequest,
   error: unknown,
 ): Promise<LaunchResult> {
-  const { offers, nodeIds, clientToken } = request;
-  const own = await ownInstances(desk, request, {
-    name: `tag:${BATCH_TAG}`,
-    values: [clientToken],
-  });
-  const [best] = offers;
-  if (own.length === 0 || best === undefined) {
-    throw platformErrorOf(error, attemptOf(request), detailsOf(request));
-  }
-  const launched = own.flatMap(({ InstanceId, InstanceType, Placement }) => {
-    const ofType = offers.filter(({ instanceType }) => instanceType === InstanceType);
-    const offer = ofType.find(({ zone }) => zone === Placement?.AvailabilityZone) ?? ofType[0];
-    return InstanceId === undefined ? [] : [{ instanceId: InstanceId, offer: offer ?? best }];
-  });
+  const { offers, nodeIds } = request;
+  const own = await batchInstances(desk, request);
+  if (own.length === 0) throw platformErrorOf(error, attemptOf(request), detailsOf(request));
+  const launched = launchedAmong(own, request);
   if (launched.length >= nodeIds.length) return { launched, refusals: [] };
   const oldestMs = Math.min(...own.map(({ LaunchTime }) => LaunchTime?.getTime() ?? Infinity));
-  if (desk.clock.nowMs() - oldestMs < VISIBLE_AFTER_MS) {
-    throw new PlatformError(
-      `could not ${attemptOf(request)}: its token was used before, and not all that came of it ` +
-        "may be visible yet; repeat it",
-      { code: "unavailable", retryable: true, details: detailsOf(request), cause: error },
-    );
-  }
+  if (desk.clock.nowMs() - oldestMs < VISIBLE_AFTER_MS) throw notAllVisible(request, error);
   return { launched, refusals: offers.map((offer) => noMoreOf(offer, launched.length)) };
+}
+
+/** The machines that a batch has, whichever calls they came of. */
+async function batchLaunched(desk: RentDesk, request: RentRequest): Promise<readonly Launched[]> {
+  return launchedAmong(await batchInstances(desk, request), request);
+}
+
+function batchInstances(desk: RentDesk, request: RentRequest): Promise<readonly Instance[]> {
+  return ownInstances(desk, request, {
+    name: `tag:${BATCH_TAG}`,
+    values: [request.clientToken],
+  });
+}
+
+/** Instances with the offers that they are of; the best offer for one that is of none. */
+function launchedAmong(
+  instances: readonly Instance[],
+  { offers }: RentRequest,
+): readonly Launched[] {
+  return instances.flatMap(({ InstanceId, InstanceType, Placement }) => {
+    const ofType = offers.filter(({ instanceType }) => instanceType === InstanceType);
+    const inZone = ofType.find(({ zone }) => zone === Placement?.AvailabilityZone);
+    const offer = inZone ?? ofType[0] ?? offers[0];
+    return InstanceId === undefined || offer === undefined
+      ? []
+      : [{ instanceId: InstanceId, offer }];
+  });
+}
+
+function notAllVisible(request: RentRequest, cause?: unknown): PlatformError {
+  return new PlatformError(
+    `could not ${attemptOf(request)}: its token was used before, and not all that came of it ` +
+      "may be visible yet; repeat it",
+    { code: "unavailable", retryable: true, details: detailsOf(request), cause },
+  );
 }
 
 /** Instances that were launched for the same nodes; none when the token served others. */

@@ -11,11 +11,7 @@ import type {
   Usage,
   VirtualMachine,
 } from "@azure/arm-compute";
-import type {
-  NetworkInterface,
-  NetworkManagementClient,
-  PublicIPAddress,
-} from "@azure/arm-network";
+import type { NetworkManagementClient } from "@azure/arm-network";
 import { messageOf, type Clock, type Rng } from "../../core/index.ts";
 import {
   CHANGE_DEADLINE_MS,
@@ -98,10 +94,10 @@ export interface AzureCalls {
   /** Resolves when it is accepted. */
   deleteMachine(name: string): Promise<void>;
   listMachines(): Promise<readonly VirtualMachine[]>;
+  /** Those of the whole subscription in one region, which that region answers for by itself. */
+  listMachinesIn(region: string): Promise<readonly VirtualMachine[]>;
   /** Machines of the subscription with power states and without tags. */
   listMachineStates(): Promise<readonly VirtualMachine[]>;
-  createInterface(name: string, body: NetworkInterface): Promise<Operation>;
-  createAddress(name: string, body: PublicIPAddress): Promise<Operation>;
   deleteInterface(name: string): Promise<Operation>;
   deleteAddress(name: string): Promise<Operation>;
   deleteDisk(name: string): Promise<Operation>;
@@ -185,15 +181,8 @@ function callsOf(
       );
     },
     listMachines: () => list(() => virtualMachines.list(group)),
+    listMachinesIn: (region) => list(() => virtualMachines.listByLocation(region)),
     listMachineStates: () => list(() => virtualMachines.listAll({ statusOnly: "true" })),
-    createInterface: (name, body) =>
-      start("write", (abortSignal, onResponse) =>
-        networkInterfaces.createOrUpdate(group, name, body, { abortSignal, onResponse }),
-      ),
-    createAddress: (name, body) =>
-      start("write", (abortSignal, onResponse) =>
-        publicIPAddresses.createOrUpdate(group, name, body, { abortSignal, onResponse }),
-      ),
     deleteInterface: (name) =>
       start("delete", (abortSignal) => networkInterfaces.delete(group, name, { abortSignal })),
     deleteAddress: (name) =>
@@ -214,11 +203,6 @@ interface Poller {
   submitted(): Promise<void>;
   poll(options?: { abortSignal?: AbortSignal }): Promise<unknown>;
   serialize(): Promise<string>;
-}
-
-/** The first answer to a create, as far as it is used. */
-interface FirstAnswer {
-  readonly bodyAsText?: string | null;
 }
 
 /** A paged list of the SDK, as far as it is used. */
@@ -257,25 +241,21 @@ function limitedBy({ options, errors }: CallParts) {
   };
   const start = async (
     api: "write" | "delete",
-    open: (signal: AbortSignal, onResponse: (answer: FirstAnswer) => void) => Poller,
+    open: (signal: AbortSignal) => Poller,
   ): Promise<Operation> => {
     const urgency = api === "write" ? "rent" : "release";
-    const { poller, isReady } = await limiter.call({
+    const { poller } = await limiter.call({
       api,
       urgency,
       deadlineMs: timeouts.changeMs,
       run: async (signal) => {
-        let isReady = false;
-        const opened = open(signal, ({ bodyAsText }) => {
-          isReady = isReadyIn(bodyAsText);
-        });
+        const opened = open(signal);
         await opened.submitted();
         // In an object, for a poller is awaited like a promise: to its operation's end.
-        return { poller: opened, isReady };
+        return { poller: opened };
       },
       throttleOf,
     });
-    if (isReady) return { poll: () => Promise.resolve({ kind: "succeeded" }) };
     return { poll: () => read(urgency, (signal) => standOf(poller, signal, errors)) };
   };
   return { read, list, start };
@@ -284,11 +264,6 @@ function limitedBy({ options, errors }: CallParts) {
 /** The SDK reads an answer that has no list in it by a `TypeError`. */
 function asForeign(error: unknown): unknown {
   return error instanceof TypeError ? foreignAnswer("list resources", {}) : error;
-}
-
-/** Networks are often set up by the time they are answered: that saves asking again. */
-function isReadyIn(body: string | null | undefined): boolean {
-  return /"provisioningState"\s*:\s*"Succeeded"/.test(body ?? "");
 }
 
 async function standOf(

@@ -42,14 +42,14 @@ describe("an inventory of Azure", () => {
   it("S6: does not show a machine yet that a release by its id finds all the same", async () => {
     emulator.configure({ listLagMs: 60_000 });
     const [id = ""] = await idsOf(provider.rent(aRequest([h100()])));
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
     await provider.release([id]);
     expect(emulator.machines()).toEqual([]);
   });
 
   it("S16: is whole or an error, whichever list or page fails and however", async () => {
     addFleet(450);
-    expect(await provider.listNodes()).toHaveLength(450);
+    expect((await provider.listNodes()).nodes).toHaveLength(450);
     const page = { kind: "body", status: 200, contentType: "text/html" } as const;
     const effects: readonly Fault["effect"][] = [
       { ...page, body: "<html>Sign in</html>" },
@@ -62,6 +62,7 @@ describe("an inventory of Azure", () => {
     for (const effect of effects) {
       for (const skipCount of [0, 1, 2]) {
         strike("VirtualMachines.List", effect, { skipCount, times: TRIES });
+        strike("VirtualMachines.ListByLocation", effect, { times: 2 * TRIES });
         await expect(provider.listNodes(), JSON.stringify(effect)).rejects.toMatchObject({
           name: "PlatformError",
         });
@@ -78,16 +79,61 @@ describe("an inventory of Azure", () => {
       await expect(provider.listNodes()).rejects.toMatchObject({ code: "unavailable" });
       emulator.clearFaults();
     }
-    expect(await provider.listNodes()).toHaveLength(450);
+    expect((await provider.listNodes()).nodes).toHaveLength(450);
   });
 
   it("S16: begins again when a page is throttled, and repeats or leaves out nothing", async () => {
     addFleet(450);
     const effect = { kind: "error", code: "TooManyRequests", status: 429, retryAfterS: 3 } as const;
     strike("VirtualMachines.List", effect, { skipCount: 1 });
-    const ids = (await provider.listNodes()).map(({ providerNodeId }) => providerNodeId);
+    const ids = (await provider.listNodes()).nodes.map(({ providerNodeId }) => providerNodeId);
     expect(new Set(ids).size).toBe(450);
     expect(ids).toHaveLength(450);
+  });
+
+  it("S28: a region that is down hides its own machines and no others", async () => {
+    const [east = ""] = await idsOf(provider.rent(aRequest([h100()])));
+    const western = (await provider.listOffers()).find(
+      ({ region, purchase }) => region === "westeurope" && purchase === "on-demand",
+    );
+    const [west] = await idsOf(provider.rent(aRequest([western], ["no_2"], "token-2")));
+    emulator.configure({ downRegions: ["eastus"] });
+    const { nodes, unseen } = await provider.listNodes();
+    expect(nodes.map(({ providerNodeId }) => providerNodeId)).toEqual([west]);
+    expect(unseen.map(({ region }) => region)).toEqual(["eastus"]);
+    expect(await provider.interruptions()).toEqual([]);
+    expect(await idsOf(provider.rent(aRequest([western], ["no_3"], "token-3")))).toHaveLength(1);
+    await expect(provider.release([east])).rejects.toMatchObject({ code: "unavailable" });
+    emulator.configure({ downRegions: [] });
+    const again = await provider.listNodes();
+    expect(again.unseen).toEqual([]);
+    expect(again.nodes.map(({ providerNodeId }) => providerNodeId)).toContain(east);
+  });
+
+  it("S28: a region that hangs is waited for no longer than one call may take", async () => {
+    await idsOf(provider.rent(aRequest([h100()])));
+    for (const action of ["VirtualMachines.List", "VirtualMachines.ListByLocation"]) {
+      const place = action === "VirtualMachines.List" ? {} : { place: "eastus" };
+      strike(action, { kind: "hang" }, { ...place, fraction: 1 });
+    }
+    const asked = provider.listNodes();
+    const hungCount = () => emulator.journal().filter(({ failure }) => failure === "hang").length;
+    for (const count of [1, 2]) {
+      await expect.poll(hungCount).toBe(count);
+      await clock.advance(DEADLINES.readMs);
+    }
+    expect((await asked).unseen.map(({ region }) => region)).toEqual(["eastus"]);
+  });
+
+  it("S28: machines of regions that nothing is rented in any more are still asked for", async () => {
+    const [east = ""] = await idsOf(provider.rent(aRequest([h100()])));
+    const elsewhere = await open({ regions: ["westeurope"] });
+    strike("VirtualMachines.List", error("InternalServerError", 500), { times: TRIES });
+    const { nodes, unseen } = await elsewhere.listNodes();
+    expect({ ids: nodes.map(({ providerNodeId }) => providerNodeId), unseen }).toEqual({
+      ids: [east],
+      unseen: [],
+    });
   });
 
   it("S17: in an outage every call says unavailable, and nothing is taken for absent", async () => {
@@ -101,19 +147,19 @@ describe("an inventory of Azure", () => {
       expected,
     );
     emulator.clearFaults();
-    expect(await provider.listNodes()).toMatchObject([{ providerNodeId: id }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([{ providerNodeId: id }]);
   });
 
   it("S23: shows a machine whose release was accepted until it is gone, and takes repeats", async () => {
     emulator.configure({ deleteMs: 60_000 });
     const [id = ""] = await idsOf(provider.rent(aRequest([h100()])));
     await provider.release([id]);
-    expect(await provider.listNodes()).toMatchObject([
+    expect((await provider.listNodes()).nodes).toMatchObject([
       { providerNodeId: id, state: "terminating" },
     ]);
     await provider.release([id, id]);
     await clock.advance(60_000);
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
     await provider.release([id]);
     expect(callsOf("VirtualMachines.Delete")).toHaveLength(1);
     expect(callsOf("VirtualMachines.Delete")[0]?.params).toMatchObject({ forceDeletion: "true" });
@@ -128,9 +174,9 @@ describe("an inventory of Azure", () => {
       body: "",
     });
     await provider.release([id]);
-    expect(await provider.listNodes()).toMatchObject([{ state: "booting" }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([{ state: "booting" }]);
     await provider.release([id]);
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
   });
 
   it("S30: ends a call that is never answered at its deadline, also on a later page", async () => {
@@ -138,10 +184,7 @@ describe("an inventory of Azure", () => {
     for (const skipCount of [0, 1]) {
       strike("VirtualMachines.List", { kind: "hang" }, { skipCount });
       const before = emulator.journal().length;
-      const failed = expect(provider.listNodes()).rejects.toMatchObject({
-        code: "timed_out",
-        retryable: true,
-      });
+      const listed = provider.listNodes();
       await expect
         .poll(() =>
           emulator
@@ -151,9 +194,10 @@ describe("an inventory of Azure", () => {
         )
         .toBe(true);
       await clock.advance(DEADLINES.readMs);
-      await failed;
+      // The regions are asked one by one then.
+      expect((await listed).nodes).toHaveLength(450);
     }
-    expect(await provider.listNodes()).toHaveLength(450);
+    expect((await provider.listNodes()).nodes).toHaveLength(450);
   });
 
   it("S31: neither sees, adopts nor releases a machine of another cluster or of nobody", async () => {
@@ -161,7 +205,7 @@ describe("an inventory of Azure", () => {
     const [theirs = ""] = await idsOf(other.rent(aRequest([h100()])));
     const [ours = ""] = await idsOf(provider.rent(aRequest([h100()])));
     expect(ours).not.toBe(theirs);
-    expect(await provider.listNodes()).toMatchObject([{ providerNodeId: ours }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([{ providerNodeId: ours }]);
     await provider.release([theirs]);
     expect(emulator.machines()).toHaveLength(2);
     addFleet(
@@ -189,7 +233,7 @@ describe("a spot machine", () => {
     expect(await provider.interruptions()).toEqual(expected);
     await clock.advance(120_000);
     expect(await provider.interruptions()).toEqual([]);
-    expect(await provider.listNodes()).toMatchObject([{ providerNodeId: ids[1] }]);
+    expect((await provider.listNodes()).nodes).toMatchObject([{ providerNodeId: ids[1] }]);
     expect(emulator.resources()).toHaveLength(2);
   });
 

@@ -1,7 +1,6 @@
 /** What the resources of a machine are called, what they carry, and what Azure is asked for. */
 import { createHash, generateKeyPairSync } from "node:crypto";
 import type { VirtualMachine } from "@azure/arm-compute";
-import type { NetworkInterface, PublicIPAddress } from "@azure/arm-network";
 import type { Offer } from "../../core/index.ts";
 import { BATCH_TAG, type RentRequest } from "../provider.ts";
 
@@ -110,53 +109,19 @@ export function tagsOf(order: MachineOrder, clusterId: string): Record<string, s
   };
 }
 
-/** The public address of a machine, in the machine's zone. */
-export function addressBody(order: MachineOrder, settings: LaunchSettings): PublicIPAddress {
-  const { region, zone } = order.offer;
-  return {
-    location: region,
-    tags: tagsOf(order, settings.clusterId),
-    ...(zone === undefined ? {} : { zones: [zone] }),
-    sku: { name: "Standard" },
-    publicIPAllocationMethod: "Static",
-  };
-}
-
-/** The network interface of a machine. */
-export function interfaceBody(order: MachineOrder, settings: LaunchSettings): NetworkInterface {
-  const { region } = order.offer;
-  const names = namesOf(order.nodeId, settings.clusterId);
-  const network = providerPath(settings, "Microsoft.Network");
-  const subnet = `${network}/virtualNetworks/flotilla-${region}/subnets/nodes`;
-  const address = { id: `${network}/publicIPAddresses/${names.address}` };
-  return {
-    location: region,
-    tags: tagsOf(order, settings.clusterId),
-    ipConfigurations: [
-      {
-        name: "primary",
-        primary: true,
-        subnet: { id: settings.subnetIds[region] ?? subnet },
-        ...(settings.publicAddresses
-          ? { publicIPAddress: { ...address, deleteOption: "Delete" } }
-          : {}),
-      },
-    ],
-  };
-}
-
 /**
- * The machine itself. Its disk and interface go with it; a spot machine is deleted when it is
+ * The machine with all that it needs: one call makes its interface, address and disk too, tagged
+ * as it is itself, and they go with it; a spot machine is deleted when it is
  * evicted, and may cost up to the on-demand price, which the plan has looked at already. The
  * boot data goes as custom data, which cannot be read back through the metadata endpoint.
  */
 export function machineBody(order: MachineOrder, settings: LaunchSettings): VirtualMachine {
   const { offer, request, nodeId } = order;
   const names = namesOf(nodeId, settings.clusterId);
-  const interfaceId = `${providerPath(settings, "Microsoft.Network")}/networkInterfaces`;
+  const tags = tagsOf(order, settings.clusterId);
   return {
     location: offer.region,
-    tags: tagsOf(order, settings.clusterId),
+    tags,
     ...(offer.zone === undefined ? {} : { zones: [offer.zone] }),
     hardwareProfile: { vmSize: offer.instanceType },
     ...(offer.purchase === "spot" ? SPOT : { priority: "Regular" }),
@@ -186,11 +151,43 @@ export function machineBody(order: MachineOrder, settings: LaunchSettings): Virt
       },
     },
     networkProfile: {
-      networkInterfaces: [
-        { id: `${interfaceId}/${names.interface}`, primary: true, deleteOption: "Delete" },
+      networkApiVersion: NETWORK_API_VERSION,
+      networkInterfaceConfigurations: [
+        {
+          name: names.interface,
+          tags,
+          primary: true,
+          deleteOption: "Delete",
+          ipConfigurations: [
+            {
+              name: "primary",
+              primary: true,
+              subnet: { id: subnetIdOf(settings, offer.region) },
+              ...(settings.publicAddresses
+                ? { publicIPAddressConfiguration: { ...PUBLIC_ADDRESS, name: names.address, tags } }
+                : {}),
+            },
+          ],
+        },
       ],
     },
   };
+}
+
+/** Source: the known values of `NetworkApiVersion` in @azure/arm-compute 25.1. */
+const NETWORK_API_VERSION = "2022-11-01";
+
+const PUBLIC_ADDRESS = {
+  sku: { name: "Standard" },
+  publicIPAllocationMethod: "Static",
+  deleteOption: "Delete",
+} as const;
+
+function subnetIdOf(settings: LaunchSettings, region: string): string {
+  const network = providerPath(settings, "Microsoft.Network");
+  return (
+    settings.subnetIds[region] ?? `${network}/virtualNetworks/flotilla-${region}/subnets/nodes`
+  );
 }
 
 const SPOT = {

@@ -7,7 +7,9 @@
  * releases nodes releases it too.
  */
 import type { VirtualMachine } from "@azure/arm-compute";
-import { BATCH_TAG, type ProviderNode } from "../provider.ts";
+import { PlatformError, type Clock } from "../../core/index.ts";
+import { askEachRegion } from "../by-region.ts";
+import { BATCH_TAG, type ProviderNode, type UnseenPlace } from "../provider.ts";
 import type { AzureCalls, AzureResource } from "./calls.ts";
 import { CLUSTER_TAG, CREATED_TAG, namesOf, NODE_TAG } from "./launch.ts";
 import { foreignAnswer, nodeStateOf, platformErrorOf, statusOf } from "./translate.ts";
@@ -28,39 +30,89 @@ export interface Leftover {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** All that a cluster has in its resource group. */
-export interface Inventory {
+/** The machines of a cluster, but for those of regions that do not answer. */
+export interface MachineList {
   readonly machines: readonly ListedMachine[];
+  readonly unseen: readonly UnseenPlace[];
+}
+
+/** All that a cluster has in its resource group, but for regions that do not answer. */
+export interface Inventory extends MachineList {
   readonly leftovers: readonly Leftover[];
 }
 
-/**
- * Everything of a cluster: complete, or it throws. Makes five lists.
- *
- * @throws PlatformError when any of the lists or any page fails.
- */
-export async function takeInventory(calls: AzureCalls, clusterId: string): Promise<Inventory> {
-  // A machine that is created between the lists must not make its interface look left over:
-  // so what belongs to machines is listed first.
-  const resources = await listing(calls, "interfaces, addresses and disks", () =>
-    Promise.all([calls.listInterfaces(), calls.listAddresses(), calls.listDisks()]),
-  );
-  const machines = await listMachines(calls, clusterId);
-  return { machines, leftovers: leftoversOf(resources.flat(), machines, clusterId) };
+/** Whose machines are listed, and which regions are asked one by one when a list of all fails. */
+export interface ListScope {
+  readonly clusterId: string;
+  readonly regions: readonly string[];
+  readonly clock: Clock;
 }
 
 /**
- * The machines of a cluster: complete, or it throws. Makes two lists.
+ * Everything of a cluster. Makes five lists.
  *
- * @throws PlatformError when any of the lists or any page fails.
+ * @throws PlatformError when any of the lists or any page fails, but for a list of machines that
+ *   some regions at least answer.
  */
-export async function listMachines(
-  calls: AzureCalls,
-  clusterId: string,
-): Promise<readonly ListedMachine[]> {
-  const [machines, states] = await listing(calls, "machines", () =>
-    Promise.all([calls.listMachines(), calls.listMachineStates()]),
+export async function takeInventory(calls: AzureCalls, scope: ListScope): Promise<Inventory> {
+  // A machine that is created between the lists must not make its interface look left over:
+  // so what belongs to machines is listed first.
+  const resources = (
+    await listing(calls, "interfaces, addresses and disks", () =>
+      Promise.all([calls.listInterfaces(), calls.listAddresses(), calls.listDisks()]),
+    )
+  )
+    .flat()
+    .filter(({ tags }) => tags?.[CLUSTER_TAG] === scope.clusterId);
+  const found = resources.map(({ location = "" }) => location).filter((one) => one !== "");
+  const regions = [...new Set([...scope.regions, ...found])];
+  const { machines, unseen } = await listMachines(calls, { ...scope, regions });
+  const silent = new Set(unseen.map(({ region }) => region));
+  const seen = resources.filter(({ location = "" }) => !silent.has(location));
+  return { machines, unseen, leftovers: leftoversOf(seen, machines) };
+}
+
+/**
+ * The machines of a cluster. Makes two lists; when that of the whole resource group fails, each
+ * region is asked for its own, so that one that is down hides its own machines and no others.
+ *
+ * @throws PlatformError when no region answers, or the states of machines cannot be had though
+ *   their list can.
+ */
+export async function listMachines(calls: AzureCalls, scope: ListScope): Promise<MachineList> {
+  const [listed, states] = await Promise.allSettled([
+    listing(calls, "machines", () => calls.listMachines()),
+    listing(calls, "machines' states", () => calls.listMachineStates()),
+  ]);
+  if (listed.status === "fulfilled") {
+    if (states.status === "rejected") throw states.reason;
+    return { machines: ownMachines(listed.value, states.value, scope), unseen: [] };
+  }
+  if (!isOutage(listed.reason)) throw listed.reason;
+  const { answers, unseen } = await askEachRegion(
+    scope.regions,
+    (region) => listing(calls, `machines in ${region}`, () => calls.listMachinesIn(region)),
+    scope.clock,
   );
+  const inGroup = `/resourcegroups/${calls.resourceGroup.toLowerCase()}/`;
+  const machines = answers
+    .flatMap(({ answer }) => answer)
+    .filter(({ id }) => keyOf(id).includes(inGroup));
+  // Without its power state a machine counts as what its provisioning says.
+  const known = states.status === "fulfilled" ? states.value : [];
+  return { machines: ownMachines(machines, known, scope), unseen };
+}
+
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof PlatformError)) return false;
+  return error.code === "unavailable" || error.code === "timed_out";
+}
+
+function ownMachines(
+  machines: readonly VirtualMachine[],
+  states: readonly VirtualMachine[],
+  { clusterId }: ListScope,
+): readonly ListedMachine[] {
   const powerStates = new Map(
     states.map((one) => [keyOf(one.id), statusOf(one, "PowerState/")] as const),
   );
@@ -115,6 +167,11 @@ export function providerNodeIdOf(region: string, machineName: string): string {
   return `${region}/${machineName}`;
 }
 
+/** The region in a `providerNodeId`. */
+export function regionOf(providerNodeId: string): string {
+  return providerNodeId.split("/")[0] ?? "";
+}
+
 /** The machine's name in a `providerNodeId`; undefined when it is not one of this adapter. */
 export function machineNameOf(providerNodeId: string): string | undefined {
   return /^[a-z0-9]+\/([a-z0-9-]+)$/.exec(providerNodeId)?.[1];
@@ -123,13 +180,12 @@ export function machineNameOf(providerNodeId: string): string | undefined {
 function leftoversOf(
   resources: readonly AzureResource[],
   machines: readonly ListedMachine[],
-  clusterId: string,
 ): readonly Leftover[] {
   const held = new Set(machines.map(({ machine }) => machine.tags?.[NODE_TAG]));
   const byNode = new Map<string, Leftover>();
   for (const { tags = {}, location = "" } of resources) {
     const nodeId = tags[NODE_TAG];
-    if (tags[CLUSTER_TAG] !== clusterId || nodeId === undefined || held.has(nodeId)) continue;
+    if (nodeId === undefined || held.has(nodeId)) continue;
     byNode.set(nodeId, { nodeId, region: location, createdAtMs: createdAtMsOf(tags), tags });
   }
   return [...byNode.values()];

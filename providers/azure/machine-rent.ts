@@ -1,19 +1,17 @@
 /**
  * One machine of a batch: created by one offer after the other until one gives it.
  *
- *     interface ─► create ─┬─► accepted ─► operation ─┬─► allocated: rented
- *                          │                          ├─► failed: machine and disk deleted,
- *                          │                          │           next offer
- *                          │                          └─► still running at the limit: rented
- *                          ├─► refused: next offer
- *                          └─► exists: ours of this batch ─► rented, or failed as above
+ *     create ─┬─► accepted ─► operation ─┬─► allocated: rented
+ *             │                          ├─► failed: machine and disk deleted, next offer
+ *             │                          └─► still running at the limit: rented
+ *             ├─► refused: next offer
+ *             └─► exists: ours of this batch ─► rented, or failed as above
  *
  * The machine is named after its node, and is created only if there is none of that name: no
  * crash and no lost reply makes two. A create that fails leaves the machine behind, so before
- * the next offer it is deleted, and this ends only when it is certainly gone. The interface is
- * used again by the next create, because Azure holds it for a machine of that name for three
- * minutes; it is deleted when no offer is left, and if Azure still holds it then, it stays for
- * the next release to remove.
+ * the next offer it is deleted, and this ends only when it is certainly gone. An interface that
+ * Azure holds for a machine of that name for three minutes is used again by the next create; when
+ * no offer is left and Azure still holds it, it stays for the next release to remove.
  */
 import type { VirtualMachine } from "@azure/arm-compute";
 import { PlatformError, type Clock, type Offer } from "../../core/index.ts";
@@ -22,9 +20,7 @@ import { attemptOf, detailsOf } from "../rent-request.ts";
 import type { AzureCalls, Operation } from "./calls.ts";
 import { deleteLeftovers } from "./cleanup.ts";
 import {
-  addressBody,
   CLUSTER_TAG,
-  interfaceBody,
   machineBody,
   namesOf,
   NODE_TAG,
@@ -35,6 +31,7 @@ import {
 } from "./launch.ts";
 import { providerNodeIdOf } from "./listing.ts";
 import type { OfferBoard } from "./offer-board.ts";
+import type { StateBoard } from "./state-board.ts";
 import {
   createFailureOf,
   failureOf,
@@ -64,6 +61,7 @@ export interface RentDesk {
   readonly request: RentRequest;
   /** Shared by all machines of the batch. */
   readonly board: OfferBoard;
+  readonly states: StateBoard;
 }
 
 /** What one create came to. */
@@ -106,8 +104,8 @@ async function attemptBy(desk: RentDesk, nodeId: string, offer: Offer): Promise<
   const names = namesOf(nodeId, settings.clusterId);
   const order: MachineOrder = { request, nodeId, offer, nowMs: clock.nowMs() };
   try {
-    await createNetwork(desk, order, names);
-    const creation = await calls.createMachine(names.machine, machineBody(order, settings));
+    const body = machineBody(order, settings);
+    const creation = await desk.states.creating(() => calls.createMachine(names.machine, body));
     return await settle(desk, { names, offer, creation });
   } catch (error) {
     const failure = failureOf(error);
@@ -119,54 +117,27 @@ async function attemptBy(desk: RentDesk, nodeId: string, offer: Offer): Promise<
   }
 }
 
-/** Interfaces and addresses are created by name: a repeat finds what is there. */
-async function createNetwork(
-  desk: RentDesk,
-  order: MachineOrder,
-  names: MachineNames,
-): Promise<void> {
-  const { calls, settings, clock, waits } = desk;
-  const untilMs = clock.nowMs() + waits.allocationMs;
-  if (settings.publicAddresses) {
-    const address = await calls.createAddress(names.address, addressBody(order, settings));
-    await finish(desk, address, untilMs);
-  }
-  const created = await calls.createInterface(names.interface, interfaceBody(order, settings));
-  await finish(desk, created, untilMs);
-}
-
-/** Waits for the end of a quick operation. @throws PlatformError when it fails or takes long. */
-async function finish(desk: RentDesk, operation: Operation, untilMs: number): Promise<void> {
-  for (;;) {
-    const stand = await operation.poll();
-    if (stand.kind === "succeeded") return;
-    const why = stand.kind === "failed" ? stand.failure.message : "it is not ready in time";
-    if (stand.kind === "failed" || desk.clock.nowMs() >= untilMs) {
-      throw new PlatformError(
-        `could not ${attemptOf(desk.request)}: Azure did not set up its network: ${why}; repeat it`,
-        { code: "unavailable", retryable: true, details: detailsOf(desk.request) },
-      );
-    }
-    await desk.clock.sleep(desk.waits.pollMs);
-  }
-}
-
 interface Creation {
   readonly names: MachineNames;
   readonly offer: Offer;
   readonly creation: Operation;
 }
 
-/** Follows an accepted create until the machine has a host, or none, or time is up. */
+/**
+ * Follows an accepted create until the machine has a host, or none, or time is up. One list of
+ * states serves all machines of the batch that wait at a time; only what it does not show to
+ * have a host is asked for by itself.
+ */
 async function settle(desk: RentDesk, { names, offer, creation }: Creation): Promise<Attempt> {
-  const { clock, waits, calls } = desk;
+  const { clock, waits, states } = desk;
   const untilMs = clock.nowMs() + waits.allocationMs;
   const rented = { kind: "rented", offerId: offer.offerId } as const;
   for (;;) {
+    const listed = await states.of(names.machine);
+    if (listed !== undefined && isAllocated(listed)) return rented;
     const stand = await creation.poll();
     if (stand.kind === "succeeded") return rented;
     if (stand.kind === "failed") return giveUp(desk, names, { offer, failure: stand.failure });
-    if (isAllocated(await calls.getMachine(names.machine))) return rented;
     if (clock.nowMs() >= untilMs) return rented;
     await clock.sleep(waits.pollMs);
   }

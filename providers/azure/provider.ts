@@ -1,20 +1,24 @@
 /**
  * The Azure adapter of the provider port, over the resource manager's compute and network APIs.
  *
- * One subscription and one resource group, which hold the machines of all regions. Azure has no
- * call that rents several machines, so a batch is its machines side by side within the rate
- * limits. Machines are named after their nodes: nothing is kept in memory that a restart would
+ * One subscription and one resource group, which hold the machines of all regions. A batch is its
+ * machines side by side within the rate limits: one call makes a machine with all that it needs,
+ * and one list of states serves all that wait for a host. Machines are named after their nodes: nothing is kept in memory that a restart would
  * need to find them again.
  */
 import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../../core/index.ts";
 import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
+  AccessFinding,
+  AccessProbe,
   Interruption,
+  NodeListing,
   Provider,
   ProviderNode,
   RentOutcome,
   RentRequest,
 } from "../provider.ts";
+import { askEachRegion } from "../by-region.ts";
 import { placeOfRent } from "../rent-request.ts";
 import type { RateLimit } from "../rate-limit.ts";
 import {
@@ -30,10 +34,18 @@ import {
   type AzureImage,
   type LaunchSettings,
 } from "./launch.ts";
-import { leftoverNodeOf, listMachines, providerNodeOf, takeInventory } from "./listing.ts";
+import {
+  leftoverNodeOf,
+  listMachines,
+  providerNodeOf,
+  regionOf,
+  takeInventory,
+  type ListScope,
+} from "./listing.ts";
 import type { RentWaits } from "./machine-rent.ts";
 import { RegionMarket } from "./market.ts";
 import type { AzureCredential } from "./pipeline.ts";
+import { probeRights } from "./probe.ts";
 import { releaseMachines } from "./release.ts";
 import { BatchMemory, rentBatch } from "./rent.ts";
 import { isTakenOff } from "./translate.ts";
@@ -104,13 +116,15 @@ export async function createAzureProvider(options: AzureProviderOptions): Promis
   return new AzureProvider(options, calls);
 }
 
-class AzureProvider implements Provider {
+class AzureProvider implements Provider, AccessProbe {
   readonly cloud = "azure";
   readonly #options: AzureProviderOptions;
   readonly #calls: AzureCalls;
   readonly #markets: ReadonlyMap<string, RegionMarket>;
   readonly #settings: LaunchSettings;
   readonly #batches = new BatchMemory();
+  /** Regions to rent in, and others where machines were seen. */
+  readonly #regions: Set<string>;
   /** Nodes whose rent is under way: what they have so far is neither left over nor over. */
   readonly #underway = new Set<string>();
   /** Machines that were released by us, until they are gone. */
@@ -121,6 +135,7 @@ class AzureProvider implements Provider {
   constructor(options: AzureProviderOptions, calls: AzureCalls) {
     this.#options = options;
     this.#calls = calls;
+    this.#regions = new Set(options.regions);
     this.#markets = new Map(
       options.regions.map((region) => [region, new RegionMarket(calls, region, options.clock)]),
     );
@@ -139,15 +154,17 @@ class AzureProvider implements Provider {
   async listOffers(): Promise<readonly Offer[]> {
     const { emulated = false, bootMs, sheets } = this.#options;
     const listed = sheets === undefined ? {} : { sheets: sheets() };
-    const lists = await Promise.all(
-      [...this.#markets].map(([region, market]) => {
+    const { answers } = await askEachRegion(
+      [...this.#markets.keys()],
+      async (region) => {
         const query = { cloud: this.cloud, regions: [region], emulated, ...listed } as const;
-        return market.allowed(
-          catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) }),
-        );
-      }),
+        const catalog = catalogOffers({ ...query, ...(bootMs === undefined ? {} : { bootMs }) });
+        return (await this.#markets.get(region)?.allowed(catalog)) ?? [];
+      },
+      this.#options.clock,
     );
-    return lists.flat().sort((one, other) => (one.offerId < other.offerId ? -1 : 1));
+    const offers = answers.flatMap(({ answer }) => answer);
+    return offers.sort((one, other) => (one.offerId < other.offerId ? -1 : 1));
   }
 
   async rent(request: RentRequest): Promise<RentOutcome> {
@@ -166,20 +183,23 @@ class AzureProvider implements Provider {
 
   async release(providerNodeIds: readonly string[]): Promise<void> {
     for (const id of providerNodeIds) this.#released.add(id);
-    const { clusterId, clock, waits } = this.#options;
+    const { clock, waits } = this.#options;
     const { pollMs } = { ...DEFAULT_WAITS, ...waits };
-    await releaseMachines({ calls: this.#calls, clock, pollMs }, clusterId, providerNodeIds);
+    const tools = { calls: this.#calls, clock, pollMs };
+    await releaseMachines(tools, this.#scope(), providerNodeIds);
   }
 
   /** Machines, and of those that are gone what they left behind. */
-  async listNodes(): Promise<readonly ProviderNode[]> {
+  async listNodes(): Promise<NodeListing> {
     const { clusterId } = this.#options;
-    const { machines, leftovers } = await takeInventory(this.#calls, clusterId);
+    const { machines, leftovers, unseen } = await takeInventory(this.#calls, this.#scope());
+    for (const { machine } of machines) this.#regions.add(machine.location);
     const left = leftovers.filter(({ nodeId }) => !this.#underway.has(nodeId));
-    return [
+    const nodes = [
       ...machines.map((one) => this.#whileUnderway(providerNodeOf(one))),
       ...left.map((leftover) => leftoverNodeOf(leftover, clusterId)),
     ].sort((one, other) => (one.providerNodeId < other.providerNodeId ? -1 : 1));
+    return { nodes, unseen };
   }
 
   /**
@@ -187,9 +207,12 @@ class AzureProvider implements Provider {
    * API tells only of what is done. The notice before it is heard on the machine itself.
    */
   async interruptions(): Promise<readonly Interruption[]> {
-    const machines = await listMachines(this.#calls, this.#options.clusterId);
+    const { machines, unseen } = await listMachines(this.#calls, this.#scope());
+    const silent = new Set(unseen.map(({ region }) => region));
+    const isHidden = (id: string): boolean => silent.has(regionOf(id));
     const present = machines.map((one) => providerNodeOf(one).providerNodeId);
-    this.#released = new Set(present.filter((id) => this.#released.has(id)));
+    const hidden = [...this.#released].filter(isHidden);
+    this.#released = new Set([...hidden, ...present.filter((id) => this.#released.has(id))]);
     const taken = machines
       .filter(({ machine, powerState }) => {
         const isSpot = machine.priority === "Spot";
@@ -198,12 +221,24 @@ class AzureProvider implements Provider {
       .map((one) => providerNodeOf(one).providerNodeId)
       .filter((id) => !this.#released.has(id));
     const nowMs = this.#options.clock.nowMs();
-    this.#noticedAtMs = new Map(taken.map((id) => [id, this.#noticedAtMs.get(id) ?? nowMs]));
+    const lasting = [...this.#noticedAtMs.keys()].filter(isHidden);
+    this.#noticedAtMs = new Map(
+      [...lasting, ...taken].map((id) => [id, this.#noticedAtMs.get(id) ?? nowMs]),
+    );
     return [...this.#noticedAtMs].map(([providerNodeId, noticedAtMs]) => ({
       providerNodeId,
       noticedAtMs,
       deadlineMs: noticedAtMs,
     }));
+  }
+
+  probe(): Promise<readonly AccessFinding[]> {
+    return probeRights(this.#calls, this.#options);
+  }
+
+  #scope(): ListScope {
+    const { clusterId, clock } = this.#options;
+    return { clusterId, clock, regions: [...this.#regions] };
   }
 
   /** A machine that failed and makes way for the next offer is, as a node, still being made. */

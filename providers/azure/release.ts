@@ -3,7 +3,7 @@ import { PlatformError } from "../../core/index.ts";
 import type { AzureCalls } from "./calls.ts";
 import { deleteLeftovers, type CleanupTools } from "./cleanup.ts";
 import { CLUSTER_TAG, namesOf } from "./launch.ts";
-import { machineNameOf, takeInventory, type Inventory } from "./listing.ts";
+import { machineNameOf, takeInventory, type Inventory, type ListScope } from "./listing.ts";
 import { meaningOf, platformErrorOf } from "./translate.ts";
 
 /**
@@ -15,12 +15,13 @@ import { meaningOf, platformErrorOf } from "./translate.ts";
  */
 export async function releaseMachines(
   tools: CleanupTools,
-  clusterId: string,
+  scope: ListScope,
   providerNodeIds: readonly string[],
 ): Promise<void> {
+  const { clusterId } = scope;
   const names = new Set(providerNodeIds.flatMap((id) => machineNameOf(id) ?? []));
   if (names.size === 0) return;
-  const inventory = await takeInventory(tools.calls, clusterId);
+  const inventory = await takeInventory(tools.calls, scope);
   const releases = [...names].map((name) => releaseOne(tools, { clusterId, inventory, name }));
   for (const result of await Promise.allSettled(releases)) {
     if (result.status === "rejected") throw result.reason;

@@ -6,6 +6,7 @@ import type { AzureCalls } from "./calls.ts";
 import type { LaunchSettings } from "./launch.ts";
 import { rentMachine, type RentWaits } from "./machine-rent.ts";
 import { OfferBoard } from "./offer-board.ts";
+import { StateBoard } from "./state-board.ts";
 
 /** What renting needs beside the request. */
 export interface RentTools {
@@ -28,7 +29,7 @@ const SIDE_BY_SIDE_MAX = 16;
  */
 export async function rentBatch(tools: RentTools, request: RentRequest): Promise<RentOutcome> {
   const board = new OfferBoard(request.offers);
-  const desk = { ...tools, request, board };
+  const desk = { ...tools, request, board, states: new StateBoard(tools.calls, tools.clock) };
   const left = [...request.nodeIds.entries()];
   const found = new Map<number, Awaited<ReturnType<typeof rentMachine>>>();
   const failures: unknown[] = [];

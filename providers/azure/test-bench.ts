@@ -1,8 +1,10 @@
 /** An Azure provider over its emulator, for tests. */
 import type { Clock, Offer } from "../../core/index.ts";
+import { REGION_DEADLINE_MS } from "../by-region.ts";
 import { startArmEmulator } from "../emulators/arm/index.ts";
 import { createManualClock, type ManualClock } from "../fake/index.ts";
 import type { RentRequest } from "../provider.ts";
+import { GATHER_MS } from "./state-board.ts";
 import { createAzureProvider, type AzureProviderOptions } from "./provider.ts";
 
 export const BOOT_MS = 30_000;
@@ -34,7 +36,7 @@ export async function openAzureBench(
       resourceGroup: GROUP,
       regions: ["eastus", "westeurope"],
       clusterId: "cluster-1",
-      clock: windingClock(clock, Object.values(DEADLINES)),
+      clock: windingClock(clock, [...Object.values(DEADLINES), REGION_DEADLINE_MS, GATHER_MS]),
       endpoint: emulator.endpoint,
       credential: {
         getToken: () => Promise.resolve({ token: "fake", expiresOnTimestamp: 4e12 }),

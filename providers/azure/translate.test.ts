@@ -218,7 +218,8 @@ describe("a recorded listing", () => {
       status: 200,
       body: path.includes("statusOnly=true") ? STATES_JSON : MACHINES_JSON,
     }));
-    const nodes = (await listMachines(calls, "c")).map(providerNodeOf);
+    const scope = { clusterId: "c", regions: ["eastus"], clock: createManualClock(0) };
+    const nodes = (await listMachines(calls, scope)).machines.map(providerNodeOf);
     expect(nodes).toEqual([
       {
         providerNodeId: "eastus/no-1-0a1b2c3d",

@@ -75,9 +75,9 @@ describe("createFakeProvider", () => {
       deadlineMs: 1_120_000,
     });
     await clock.advance(119_999);
-    expect((await provider.listNodes())[0]?.state).not.toBe("terminated");
+    expect((await provider.listNodes()).nodes[0]?.state).not.toBe("terminated");
     await clock.advance(1);
-    expect((await provider.listNodes())[0]?.state).toBe("terminated");
+    expect((await provider.listNodes()).nodes[0]?.state).toBe("terminated");
     expect(await provider.interruptions()).toEqual([]);
   });
 
@@ -89,7 +89,7 @@ describe("createFakeProvider", () => {
       await provider.rent(request(index, index % 2 === 0 ? hourly : steady));
     }
     await clock.advance(MS_PER_HOUR - 1);
-    const ended = (await provider.listNodes()).filter(({ state }) => state === "terminated");
+    const ended = (await provider.listNodes()).nodes.filter(({ state }) => state === "terminated");
     expect(ended.length / 1_000).toBeGreaterThan(0.16);
     expect(ended.length / 1_000).toBeLessThan(0.24);
     expect(ended.every(({ nodeId }) => Number(nodeId?.slice(3)) % 2 === 0)).toBe(true);
@@ -99,17 +99,17 @@ describe("createFakeProvider", () => {
     const { clock, provider } = open({ slowBootFraction: 1, slowBootFactor: 3 });
     await provider.rent(request(1));
     await clock.advance(spot.bootMs * 3 - 1);
-    expect((await provider.listNodes())[0]?.state).toBe("booting");
+    expect((await provider.listNodes()).nodes[0]?.state).toBe("booting");
     await clock.advance(1);
-    expect((await provider.listNodes())[0]?.state).toBe("running");
+    expect((await provider.listNodes()).nodes[0]?.state).toBe("running");
   });
 
   it("hides a new machine until it has become visible", async () => {
     const { clock, provider } = open({ visibilityMs: 5_000 });
     await provider.rent(request(1));
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
     await clock.advance(5_000);
-    expect(await provider.listNodes()).toHaveLength(1);
+    expect((await provider.listNodes()).nodes).toHaveLength(1);
   });
 });
 

@@ -21,6 +21,7 @@ import {
 import {
   BATCH_TAG,
   type Interruption,
+  type NodeListing,
   type Provider,
   type ProviderNode,
   type RentOutcome,
@@ -62,6 +63,13 @@ export interface FakeFailure {
 
 /** The fake, with the handles a test needs. */
 export interface FakeProvider extends Provider {
+  /** What a listing would show if no region were out of reach; it never fails. */
+  machines(): readonly ProviderNode[];
+  /**
+   * Takes a region out of reach, or back: its machines live on, are not listed and cannot be
+   * released, and a rent there fails.
+   */
+  setRegionDown(region: string, isDown: boolean): void;
   /** Sets how many machines of an offer can be had at once; 0 is a shortage. */
   setCapacity(offerId: string, nodeCountMax: number): void;
   /** The next call of that operation fails; failures of one operation queue up. */
@@ -106,6 +114,7 @@ class InMemoryProvider implements FakeProvider {
   readonly #machines = new Map<string, Machine>();
   readonly #byToken = new Map<string, Answered>();
   readonly #failures: FakeFailure[] = [];
+  readonly #down = new Set<string>();
   readonly #noticeMs: number;
   #rentCount = 0;
 
@@ -131,21 +140,23 @@ class InMemoryProvider implements FakeProvider {
   release(providerNodeIds: readonly string[]): Promise<void> {
     return this.#call("release", () => {
       const nowMs = this.#now();
+      const out = providerNodeIds.filter((id) =>
+        this.#down.has(this.#machines.get(id)?.offer.region ?? ""),
+      );
       for (const id of providerNodeIds) {
         const machine = this.#machines.get(id);
+        if (out.includes(id)) continue;
         if (machine !== undefined) machine.releasedAtMs = Math.min(machine.releasedAtMs, nowMs);
       }
+      if (out.length > 0) throw outOfReach(`release ${out.join(", ")}`);
     });
   }
 
-  listNodes(): Promise<readonly ProviderNode[]> {
-    return this.#call("listNodes", () => {
-      const visibleFromMs = this.#options.visibilityMs ?? 0;
-      return [...this.#machines.values()]
-        .filter((machine) => this.#now() - machine.launchedAtMs >= visibleFromMs)
-        .filter((machine) => this.#now() - this.#endOf(machine) < TERMINATED_LISTED_MS)
-        .map((machine) => this.#nodeOf(machine));
-    });
+  listNodes(): Promise<NodeListing> {
+    return this.#call("listNodes", () => ({
+      nodes: this.#listed(({ offer }) => !this.#down.has(offer.region)),
+      unseen: [...this.#down].map((region) => ({ region, reason: `${region} is down` })),
+    }));
   }
 
   interruptions(): Promise<readonly Interruption[]> {
@@ -162,6 +173,24 @@ class InMemoryProvider implements FakeProvider {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  machines(): readonly ProviderNode[] {
+    return this.#listed(() => true);
+  }
+
+  #listed(isSeen: (machine: Machine) => boolean): readonly ProviderNode[] {
+    const visibleFromMs = this.#options.visibilityMs ?? 0;
+    return [...this.#machines.values()]
+      .filter(isSeen)
+      .filter((machine) => this.#now() - machine.launchedAtMs >= visibleFromMs)
+      .filter((machine) => this.#now() - this.#endOf(machine) < TERMINATED_LISTED_MS)
+      .map((machine) => this.#nodeOf(machine));
+  }
+
+  setRegionDown(region: string, isDown: boolean): void {
+    if (isDown) this.#down.add(region);
+    else this.#down.delete(region);
   }
 
   setCapacity(offerId: string, nodeCountMax: number): void {
@@ -192,7 +221,8 @@ class InMemoryProvider implements FakeProvider {
 
   #rent(request: RentRequest): RentOutcome {
     const [first] = request.offers;
-    placeOfRent(request, { cloud: first?.cloud ?? this.cloud });
+    const { region } = placeOfRent(request, { cloud: first?.cloud ?? this.cloud });
+    if (this.#down.has(region)) throw outOfReach(attemptOf(request));
     const offers = request.offers.map(({ offerId }) => this.#sold(offerId, request));
     const earlier = this.#byToken.get(request.clientToken);
     if (earlier !== undefined) return replay(earlier, request);
@@ -300,6 +330,13 @@ class InMemoryProvider implements FakeProvider {
   #now(): number {
     return this.#options.clock.nowMs();
   }
+}
+
+function outOfReach(attempted: string): PlatformError {
+  return new PlatformError(`could not ${attempted}: its region is out of reach; repeat it later`, {
+    code: "unavailable",
+    retryable: true,
+  });
 }
 
 /** A draw of the time until a reclaim notice; infinite when the offer is never reclaimed. */

@@ -20,7 +20,8 @@ import {
   type RateLimit,
   type Urgency,
 } from "../rate-limit.ts";
-import { PlatformError, type Clock, type Rng } from "../../core/index.ts";
+import type { GoogleAuth } from "google-auth-library";
+import { messageOf, PlatformError, type Clock, type Rng } from "../../core/index.ts";
 import { foreignAnswer, meaningOf, platformErrorOf } from "./translate.ts";
 
 /** An instance as the client gives it. */
@@ -66,13 +67,23 @@ export interface GcpCalls {
   readonly waitOperation: (zone: string, name: string) => Promise<GcpOperation>;
   /** Complete, or it throws. */
   readonly listOperations: (zone: string, filter: string) => Promise<readonly GcpOperation[]>;
-  /** Complete over all zones, or it throws. */
-  readonly aggregateOperations: (filter: string) => Promise<readonly GcpOperation[]>;
-  /** Complete over all zones, or it throws. */
-  readonly aggregateInstances: (filter: string) => Promise<readonly GcpInstance[]>;
+  /** Of all zones that can be reached. */
+  readonly aggregateOperations: (filter: string) => Promise<ZonedList<GcpOperation>>;
+  /** Of all zones that can be reached. */
+  readonly aggregateInstances: (filter: string) => Promise<ZonedList<GcpInstance>>;
   readonly regionQuotas: (region: string) => Promise<readonly GcpQuota[]>;
+  /** Those of the permissions that the caller has in the project, as Resource Manager says. */
+  readonly grantedPermissions: (permissions: readonly string[]) => Promise<ReadonlySet<string>>;
   readonly deleteInstance: (zone: string, name: string) => Promise<unknown>;
   readonly close: () => Promise<void>;
+}
+
+/** A list over all zones. */
+export interface ZonedList<T> {
+  /** Complete, but for the zones that are unseen. */
+  readonly items: readonly T[];
+  /** Names of zones that Compute Engine itself cannot reach now. */
+  readonly unseenZones: readonly string[];
 }
 
 /** Where a change is made, and the id that makes its repetition harmless. */
@@ -103,6 +114,7 @@ const PAGE_COUNT_MAX = 1_000;
  * one: the whole package is 136 clients, four times slower and 120 MB heavier.
  */
 export async function openGcpCalls(options: GcpCallsOptions): Promise<GcpCalls> {
+  const { GoogleAuth } = await import("google-auth-library");
   const [instances, zoneOperations, globalOperations, regions, settings] = await Promise.all([
     import("@google-cloud/compute/build/src/v1/instances_client.js"),
     import("@google-cloud/compute/build/src/v1/zone_operations_client.js"),
@@ -115,8 +127,16 @@ export async function openGcpCalls(options: GcpCallsOptions): Promise<GcpCalls> 
     zoneOperations: new zoneOperations.ZoneOperationsClient(settings),
     globalOperations: new globalOperations.GlobalOperationsClient(settings),
     regions: new regions.RegionsClient(settings),
+    auth: new GoogleAuth({
+      scopes: CLOUD_SCOPE,
+      ...(settings.authClient === undefined ? {} : { authClient: settings.authClient }),
+      ...(settings.keyFilename === undefined ? {} : { keyFilename: settings.keyFilename }),
+    }),
   });
 }
+
+const CLOUD_SCOPE = "https://www.googleapis.com/auth/cloud-platform";
+const RESOURCE_MANAGER = "https://cloudresourcemanager.googleapis.com";
 
 async function clientSettings({ projectId, endpoint, credentials }: GcpCallsOptions) {
   const url = endpoint === undefined ? undefined : new URL(endpoint);
@@ -142,6 +162,7 @@ interface Clients {
   readonly zoneOperations: ZoneOperationsClient;
   readonly globalOperations: GlobalOperationsClient;
   readonly regions: RegionsClient;
+  readonly auth: GoogleAuth;
 }
 
 /** A page as the client's inner calls give it. */
@@ -169,10 +190,12 @@ class SdkCalls implements GcpCalls {
   readonly #clients: Clients;
   readonly #limiter: RateLimiter;
   readonly #timeouts: GcpTimeouts;
+  readonly #resourceManager: string;
 
   constructor(options: GcpCallsOptions, clients: Clients) {
     const { projectId, clock, rng, timeouts, limitOf = rateOf } = options;
     this.projectId = projectId;
+    this.#resourceManager = options.endpoint ?? RESOURCE_MANAGER;
     this.#clients = clients;
     this.#limiter = new RateLimiter({ clock, rng, limitOf });
     this.#timeouts = { readMs: READ_DEADLINE_MS, changeMs: CHANGE_DEADLINE_MS, ...timeouts };
@@ -220,37 +243,40 @@ class SdkCalls implements GcpCalls {
   async listOperations(zone: string, filter: string): Promise<readonly GcpOperation[]> {
     const client = this.#clients.zoneOperations;
     await client.initialize();
-    const pages = await this.#pages<readonly GcpOperation[]>({
+    const attempted = `list operations in ${zone}`;
+    const { pages, unreachables } = await this.#pages<readonly GcpOperation[]>({
       inner: client.innerApiCalls["list"] as InnerCall,
       request: { zone, filter },
       kind: "compute#operationList",
-      attempted: `list operations in ${zone}`,
+      attempted,
     });
+    const [unreachable] = unreachables;
+    if (unreachable !== undefined) throw incomplete(attempted, unreachable);
     return pages.flat();
   }
 
-  async aggregateOperations(filter: string): Promise<readonly GcpOperation[]> {
+  async aggregateOperations(filter: string): Promise<ZonedList<GcpOperation>> {
     const client = this.#clients.globalOperations;
     await client.initialize();
-    const scopes = await this.#scopes({
+    const { scopes, unseenZones } = await this.#scopes({
       inner: client.innerApiCalls["aggregatedList"] as InnerCall,
-      request: { filter },
+      request: { filter, returnPartialSuccess: true },
       kind: "compute#operationAggregatedList",
       attempted: "list operations",
     });
-    return scopes.flatMap(({ operations }) => operations ?? []);
+    return { items: scopes.flatMap(({ operations }) => operations ?? []), unseenZones };
   }
 
-  async aggregateInstances(filter: string): Promise<readonly GcpInstance[]> {
+  async aggregateInstances(filter: string): Promise<ZonedList<GcpInstance>> {
     const client = this.#clients.instances;
     await client.initialize();
-    const scopes = await this.#scopes({
+    const { scopes, unseenZones } = await this.#scopes({
       inner: client.innerApiCalls["aggregatedList"] as InnerCall,
-      request: { filter },
+      request: { filter, returnPartialSuccess: true },
       kind: "compute#instanceAggregatedList",
       attempted: "list instances",
     });
-    return scopes.flatMap(({ instances }) => instances ?? []);
+    return { items: scopes.flatMap(({ instances }) => instances ?? []), unseenZones };
   }
 
   regionQuotas(region: string): Promise<readonly GcpQuota[]> {
@@ -264,10 +290,37 @@ class SdkCalls implements GcpCalls {
     });
   }
 
+  async grantedPermissions(permissions: readonly string[]): Promise<ReadonlySet<string>> {
+    const url = `${this.#resourceManager}/v1/projects/${this.projectId}:testIamPermissions`;
+    try {
+      const { data } = await this.#limited({
+        api: "reads",
+        urgency: "read",
+        deadlineMs: this.#timeouts.readMs,
+        run: (signal) =>
+          this.#clients.auth.request<{ permissions?: readonly string[] }>({
+            url,
+            method: "POST",
+            data: { permissions },
+            signal,
+            retry: false,
+          }),
+      });
+      return new Set(data.permissions);
+    } catch (error) {
+      if (error instanceof PlatformError) throw error;
+      throw new PlatformError(
+        `could not ask which permissions there are in ${this.projectId}: ${messageOf(error)}; ` +
+          "check the credentials, and that the Cloud Resource Manager API is enabled",
+        { code: "unavailable", retryable: true, cause: error },
+      );
+    }
+  }
+
   async close(): Promise<void> {
-    await Promise.all(
-      Object.values(this.#clients).map((client: { close(): unknown }) => client.close()),
-    );
+    const { instances, zoneOperations, globalOperations, regions } = this.#clients;
+    const clients = [instances, zoneOperations, globalOperations, regions];
+    await Promise.all(clients.map((client: { close(): unknown }) => client.close()));
   }
 
   #change<T>(urgency: Urgency, run: (options: object) => Promise<T>): Promise<T> {
@@ -284,28 +337,38 @@ class SdkCalls implements GcpCalls {
     return this.#limiter.call({ ...call, throttleOf });
   }
 
-  /** What each zone adds to a listing of all; a zone that cannot be reached fails it. */
-  async #scopes(listing: Listing): Promise<readonly Scope[]> {
-    const pages = await this.#pages<Readonly<Record<string, Scope>>>(listing);
+  /**
+   * What each zone adds to a listing of all, and the zones that cannot be reached: these are
+   * told among the `unreachables` of a page or by a warning in their own place.
+   */
+  async #scopes(listing: Listing): Promise<{
+    readonly scopes: readonly Scope[];
+    readonly unseenZones: readonly string[];
+  }> {
+    const { pages, unreachables } = await this.#pages<Readonly<Record<string, Scope>>>(listing);
     const scopes = pages.flatMap((page) => Object.entries(page));
-    const [missing] = scopes.filter(([, { warning }]) => {
+    const warned = scopes.filter(([, { warning }]) => {
       const code = warning?.code ?? "NO_RESULTS_ON_PAGE";
       return code !== "NO_RESULTS_ON_PAGE";
     });
-    if (missing !== undefined) throw incomplete(listing.attempted, missing[0]);
-    return scopes.map(([, scope]) => scope);
+    const places = [...unreachables, ...warned.map(([place]) => place)];
+    const strange = places.find((place) => zoneIn(place) === undefined);
+    if (strange !== undefined) throw incomplete(listing.attempted, strange);
+    const unseenZones = [...new Set(places.flatMap((place) => zoneIn(place) ?? []))].sort();
+    return { scopes: scopes.map(([, scope]) => scope), unseenZones };
   }
 
   /**
-   * The items of all pages.
+   * The items of all pages, and the places that these call unreachable.
    *
    * @throws PlatformError also when a page is of another kind: a foreign 200 decodes to an empty
    *   answer, and must never look like an empty project.
    */
-  async #pages<T>(listing: Listing): Promise<readonly T[]> {
+  async #pages<T>(listing: Listing): Promise<Pages<T>> {
     const { kind, attempted, request } = listing;
     const details = { projectId: this.projectId };
     const pages: T[] = [];
+    const unreachables: string[] = [];
     let pageToken: string | undefined;
     for (let count = 0; count < PAGE_COUNT_MAX; count += 1) {
       const asked = {
@@ -320,11 +383,10 @@ class SdkCalls implements GcpCalls {
         return whole as Page<T>;
       });
       if (page.kind !== kind) throw foreignAnswer(attempted, details);
-      const [unreachable] = page.unreachables ?? [];
-      if (unreachable !== undefined) throw incomplete(attempted, unreachable);
+      unreachables.push(...(page.unreachables ?? []));
       if (page.items !== undefined && page.items !== null) pages.push(page.items);
       pageToken = page.nextPageToken ?? "";
-      if (pageToken === "") return pages;
+      if (pageToken === "") return { pages, unreachables };
     }
     throw new PlatformError(
       `could not ${attempted}: more than ${PAGE_COUNT_MAX} pages; check the endpoint`,
@@ -349,6 +411,12 @@ class SdkCalls implements GcpCalls {
   }
 }
 
+/** What the pages of a listing hold, and which places they do not speak of. */
+interface Pages<T> {
+  readonly pages: readonly T[];
+  readonly unreachables: readonly string[];
+}
+
 /** A listing that is read page by page. */
 interface Listing {
   readonly inner: InnerCall;
@@ -368,7 +436,13 @@ function throttleOf(error: unknown): object | undefined {
   return meaning?.kind === "failed" && meaning.code === "rate_limited" ? {} : undefined;
 }
 
-function incomplete(attempted: string, missing: string): PlatformError {
+/** The zone in `projects/P/zones/Z` or `zones/Z`; undefined for another kind of place. */
+function zoneIn(place: string): string | undefined {
+  return /(?:^|\/)zones\/([a-z0-9-]+)$/.exec(place)?.[1];
+}
+
+/** The error for a list that lacks a place which whoever asked has to know about. */
+export function incomplete(attempted: string, missing: string): PlatformError {
   return new PlatformError(
     `could not ${attempted}: Compute Engine cannot reach ${missing} now, and a part is not a ` +
       "list; repeat it",

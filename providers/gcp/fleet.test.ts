@@ -18,17 +18,25 @@ beforeEach(async () => {
 });
 afterEach(() => bench.close());
 
-const requestFor = (count: number, id = "1"): RentRequest => ({
-  offers: [spot],
+const requestFor = (count: number, id = "1", offer = spot): RentRequest => ({
+  offers: [offer],
   nodeIds: Array.from({ length: count }, (_, index) => `no_${id}x${index}`),
   clientToken: `token-${id}`,
   userData: "",
   tags: {},
 });
 
-async function rented(count: number, id?: string): Promise<readonly string[]> {
-  const outcome = await bench.provider.rent(requestFor(count, id));
+async function rented(count: number, id?: string, offer?: Offer): Promise<readonly string[]> {
+  const outcome = await bench.provider.rent(requestFor(count, id, offer));
   return outcome.rented.map(({ providerNodeId }) => providerNodeId);
+}
+
+async function offerIn(zone: string): Promise<Offer> {
+  const found = (await bench.provider.listOffers()).find(
+    (one) => one.zone === zone && one.instanceType === spot.instanceType && one.purchase === "spot",
+  );
+  assert(found !== undefined, `there is such an offer in ${zone}`);
+  return found;
 }
 
 const strike = (fault: Omit<Fault, "when">) =>
@@ -88,7 +96,7 @@ describe("quotas", () => {
 describe("listings", () => {
   it("S16 hold all pages, and a later page that fails fails all", async () => {
     for (let batch = 0; batch < 11; batch += 1) await rented(100, String(batch));
-    expect(await bench.provider.listNodes()).toHaveLength(1_100);
+    expect((await bench.provider.listNodes()).nodes).toHaveLength(1_100);
     strike({
       action: "instances.aggregatedList",
       effect: { kind: "error", reason: "backendError", status: 503 },
@@ -104,28 +112,57 @@ describe("listings", () => {
     await expect(bench.provider.listNodes()).rejects.toMatchObject({ code: "auth_failed" });
   });
 
-  it("S16 throw when a zone cannot be reached, however that is told", async () => {
-    await rented(2);
-    bench.emulator.configure({ unreachableZones: ["us-central1-b"] });
-    const expected = { code: "unavailable", retryable: true };
-    await expect(bench.provider.listNodes()).rejects.toMatchObject({
-      ...expected,
-      message: expect.stringContaining("zones/us-central1-b") as unknown,
-    });
-    await expect(bench.provider.interruptions()).rejects.toMatchObject(expected);
+  it("S28 a zone that cannot be reached hides its own machines and no others", async () => {
+    const [there = ""] = await rented(1);
+    const elsewhere = await offerIn("us-central1-b");
+    const [here = ""] = await rented(1, "b", elsewhere);
+    bench.emulator.configure({ unreachableZones: ["us-central1-a"] });
+    const { nodes, unseen } = await bench.provider.listNodes();
+    expect(nodes.map(({ providerNodeId }) => providerNodeId)).toEqual([here]);
+    expect(unseen).toMatchObject([{ region: "us-central1", zone: "us-central1-a" }]);
+    expect(unseen[0]?.reason).toContain("zones/us-central1-a");
+    expect(await rented(1, "c", elsewhere)).toHaveLength(1);
+    await bench.provider.release([here]);
+    // What may have machines of the request already must be seen before it is rented from.
+    const hidden = { code: "unavailable", retryable: true };
+    await expect(rented(1, "d")).rejects.toMatchObject(hidden);
+    await expect(bench.provider.release([there])).rejects.toMatchObject(hidden);
     bench.emulator.configure({ unreachableZones: [] });
-    strike({
-      action: "instances.aggregatedList",
-      effect: jsonBody({
-        kind: "compute#instanceAggregatedList",
-        items: {},
-        unreachables: ["projects/p/zones/us-east1-b"],
-      }),
+    const again = await bench.provider.listNodes();
+    expect(again.unseen).toEqual([]);
+    expect(again.nodes.map(({ providerNodeId }) => providerNodeId)).toContain(there);
+  });
+
+  it("S28 a zone of which the answer itself says that it is missing counts as unseen", async () => {
+    const zone = "projects/p/zones/us-east1-b";
+    const effects = [
+      { items: {}, unreachables: [zone] },
+      { items: { "zones/us-east1-b": { warning: { code: "UNREACHABLE" } } } },
+    ];
+    for (const body of effects) {
+      const effect = jsonBody({ kind: "compute#instanceAggregatedList", ...body });
+      strike({ action: "instances.aggregatedList", effect });
+      expect((await bench.provider.listNodes()).unseen).toMatchObject([
+        { region: "us-east1", zone: "us-east1-b" },
+      ]);
+    }
+    const effect = jsonBody({
+      kind: "compute#instanceAggregatedList",
+      items: {},
+      unreachables: ["projects/p/global"],
     });
-    await expect(bench.provider.listNodes()).rejects.toMatchObject({
-      ...expected,
-      message: expect.stringContaining("zones/us-east1-b") as unknown,
-    });
+    strike({ action: "instances.aggregatedList", effect });
+    await expect(bench.provider.listNodes()).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it("S28 a reclaim in a zone that cannot be reached for a while is told of afterwards", async () => {
+    const [id = ""] = await rented(1);
+    await bench.provider.listNodes();
+    bench.emulator.configure({ unreachableZones: ["us-central1-a"] });
+    expect(await bench.provider.interruptions()).toEqual([]);
+    bench.emulator.preempt({ instanceId: numberOf(id) });
+    bench.emulator.configure({ unreachableZones: [] });
+    expect(await bench.provider.interruptions()).toMatchObject([{ providerNodeId: id }]);
   });
 
   it("S16 throw when a proxy answers 200, with a page or with JSON of its own", async () => {
@@ -145,20 +182,20 @@ describe("listings", () => {
       });
       bench.emulator.clearFaults();
     }
-    expect(await bench.provider.listNodes()).toHaveLength(1);
+    expect((await bench.provider.listNodes()).nodes).toHaveLength(1);
   });
 
   it("repeat a read once whose connection was reset", async () => {
     await rented(1);
     strike({ action: "instances.aggregatedList", effect: { kind: "reset" } });
-    expect(await bench.provider.listNodes()).toHaveLength(1);
+    expect((await bench.provider.listNodes()).nodes).toHaveLength(1);
   });
 
   it("S18 hold nothing of other clusters in the project, and releases do not touch it", async () => {
     const [id = ""] = await rented(1);
     const other = await bench.reopen({ clusterId: "cluster-2" });
     bench.emulator.preempt({ instanceId: numberOf(id) });
-    expect(await other.listNodes()).toEqual([]);
+    expect((await other.listNodes()).nodes).toEqual([]);
     expect(await other.interruptions()).toEqual([]);
   });
 
@@ -185,7 +222,7 @@ describe("listings", () => {
       );
       expect(response.status).toBe(200);
     }
-    const nodes = await bench.passingTime(many.listNodes());
+    const { nodes } = await bench.passingTime(many.listNodes());
     expect(new Set(nodes.map(({ providerNodeId }) => providerNodeId)).size).toBe(10_000);
     await many.close();
     await emulator.close();
@@ -197,14 +234,14 @@ describe("releases", () => {
     bench.emulator.configure({ shutdownMs: 20_000 });
     const ids = await rented(3);
     await bench.provider.release(ids.slice(0, 2));
-    const states = async () => (await bench.provider.listNodes()).map(({ state }) => state);
+    const states = async () => (await bench.provider.listNodes()).nodes.map(({ state }) => state);
     expect(await states()).toEqual(["terminating", "terminating", "booting"]);
     await bench.provider.release(ids.slice(0, 2));
     await bench.clock.advance(20_000);
     expect(await states()).toEqual(["booting"]);
     await bench.provider.release(ids);
     await bench.clock.advance(20_000);
-    expect(await bench.provider.listNodes()).toEqual([]);
+    expect((await bench.provider.listNodes()).nodes).toEqual([]);
   });
 
   it("S23 that Compute Engine accepts and forgets leave the machine in the list", async () => {
@@ -214,10 +251,10 @@ describe("releases", () => {
       effect: { kind: "operation", code: "INTERNAL_ERROR" },
     });
     await bench.provider.release([id]);
-    expect(await bench.provider.listNodes()).toMatchObject([{ providerNodeId: id }]);
+    expect((await bench.provider.listNodes()).nodes).toMatchObject([{ providerNodeId: id }]);
     await bench.provider.release([id]);
     await bench.clock.advance(0);
-    expect(await bench.provider.listNodes()).toEqual([]);
+    expect((await bench.provider.listNodes()).nodes).toEqual([]);
   });
 
   it("S23 that are told 404 about a listed machine throw", async () => {
@@ -255,7 +292,7 @@ describe("releases", () => {
     expect(second).not.toBe(first);
     await bench.provider.release([first]);
     await bench.clock.advance(0);
-    expect(await bench.provider.listNodes()).toMatchObject([{ providerNodeId: second }]);
+    expect((await bench.provider.listNodes()).nodes).toMatchObject([{ providerNodeId: second }]);
   });
 });
 
@@ -267,9 +304,9 @@ describe("interruptions", () => {
     bench.emulator.preempt({ instanceId: numberOf(id) });
     const expected = [{ providerNodeId: id, noticedAtMs, deadlineMs: noticedAtMs + 30_000 }];
     expect(await bench.provider.interruptions()).toEqual(expected);
-    expect(await bench.provider.listNodes()).toMatchObject([{ state: "terminating" }]);
+    expect((await bench.provider.listNodes()).nodes).toMatchObject([{ state: "terminating" }]);
     await bench.clock.advance(30_000);
-    expect(await bench.provider.listNodes()).toEqual([]);
+    expect((await bench.provider.listNodes()).nodes).toEqual([]);
     expect(await bench.provider.interruptions()).toEqual(expected);
   });
 
@@ -277,7 +314,7 @@ describe("interruptions", () => {
     const [id = ""] = await rented(1);
     bench.emulator.preempt({ instanceId: numberOf(id), withoutNotice: true });
     await bench.clock.advance(0);
-    expect(await bench.provider.listNodes()).toEqual([]);
+    expect((await bench.provider.listNodes()).nodes).toEqual([]);
     expect(await bench.provider.interruptions()).toMatchObject([{ providerNodeId: id }]);
   });
 

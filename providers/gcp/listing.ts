@@ -1,5 +1,5 @@
 /** Instances as machines of ours. */
-import type { ProviderNode } from "../provider.ts";
+import type { ProviderNode, UnseenPlace } from "../provider.ts";
 import { BATCH_TAG } from "../provider.ts";
 import type { GcpInstance } from "./calls.ts";
 import { lastOf } from "./launch.ts";
@@ -31,4 +31,15 @@ export function providerNodeOf(instance: GcpInstance): ProviderNode {
     launchedAtMs: Number.isNaN(launchedAtMs) ? 0 : launchedAtMs,
     tags,
   };
+}
+
+/** A zone that Compute Engine cannot reach, as a place of ours. */
+export function unseenPlaceOf(zone: string): UnseenPlace {
+  const reason = `Compute Engine cannot reach zones/${zone} now`;
+  return { region: regionOfZone(zone), zone, reason };
+}
+
+/** `us-central1` of `us-central1-a`. */
+export function regionOfZone(zone: string): string {
+  return zone.replace(/-[a-z]$/, "");
 }

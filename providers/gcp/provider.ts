@@ -8,9 +8,11 @@ import { createRng, PlatformError, type Clock, type Offer, type Rng } from "../.
 import { CachedValue } from "../cached-value.ts";
 import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
+  AccessFinding,
+  AccessProbe,
   Interruption,
+  NodeListing,
   Provider,
-  ProviderNode,
   RentOutcome,
   RentRequest,
 } from "../provider.ts";
@@ -19,9 +21,10 @@ import { placeOfRent } from "../rent-request.ts";
 import { openGcpCalls, type GcpCalls, type GcpCredentials, type GcpTimeouts } from "./calls.ts";
 import { interruptionsOf, PREEMPTIONS } from "./interruptions.ts";
 import { CLUSTER_TAG, DEFAULT_IMAGE, DEFAULT_NETWORK } from "./launch.ts";
-import { providerNodeOf } from "./listing.ts";
-import { tagFilter } from "./names.ts";
+import { providerNodeOf, unseenPlaceOf } from "./listing.ts";
+import { parseProviderNodeId, tagFilter } from "./names.ts";
 import { boundedOffer, limitsOf, type QuotaLimits } from "./quotas.ts";
+import { probePermissions } from "./probe.ts";
 import { deleteStopped, releaseMachines } from "./release.ts";
 import { rentMachines } from "./rent.ts";
 
@@ -77,7 +80,7 @@ export async function createGcpProvider(options: GcpProviderOptions): Promise<Pr
   return new GcpProvider(options, await openGcpCalls({ ...options, rng }));
 }
 
-class GcpProvider implements Provider {
+class GcpProvider implements Provider, AccessProbe {
   readonly cloud = "gcp";
   readonly #options: GcpProviderOptions;
   readonly #calls: GcpCalls;
@@ -87,14 +90,17 @@ class GcpProvider implements Provider {
    */
   #known: ReadonlySet<string> = new Set();
 
-  readonly #limits: CachedValue<QuotaLimits>;
+  /** Of each region by itself: one that does not answer leaves the others as they are. */
+  readonly #limits: readonly CachedValue<QuotaLimits>[];
 
   constructor(options: GcpProviderOptions, calls: GcpCalls) {
     this.#options = options;
     this.#calls = calls;
     const { clock } = options;
-    const load = () => this.#loadLimits();
-    this.#limits = new CachedValue({ clock, load, ...QUOTA_TIMES });
+    this.#limits = [...new Set(options.regions)].map((region) => {
+      const load = async () => limitsOf(region, await this.#calls.regionQuotas(region));
+      return new CachedValue({ clock, load, ...QUOTA_TIMES });
+    });
   }
 
   /** The catalog's offers, as far as the quotas of their regions go and are known. */
@@ -107,8 +113,9 @@ class GcpProvider implements Provider {
       ...(sheets === undefined ? {} : { sheets: sheets() }),
       ...(bootMs === undefined ? {} : { bootMs }),
     });
-    const limits = await this.#limits.get();
-    return limits === undefined ? offers : offers.map((one) => boundedOffer(one, limits.value));
+    const known = await Promise.all(this.#limits.map((one) => one.get()));
+    const limits = new Map(known.flatMap((one) => [...(one?.value ?? [])]));
+    return limits.size === 0 ? offers : offers.map((one) => boundedOffer(one, limits));
   }
 
   async rent(request: RentRequest): Promise<RentOutcome> {
@@ -137,13 +144,16 @@ class GcpProvider implements Provider {
   }
 
   /** Machines that have stopped are listed as terminating, and deleted. */
-  async listNodes(): Promise<readonly ProviderNode[]> {
+  async listNodes(): Promise<NodeListing> {
     const filter = tagFilter(CLUSTER_TAG, this.#options.clusterId);
-    const instances = await this.#calls.aggregateInstances(filter);
-    const nodes = instances.map(providerNodeOf);
-    await deleteStopped(this.#calls, instances);
+    const { items, unseenZones } = await this.#calls.aggregateInstances(filter);
+    const nodes = items.map(providerNodeOf);
+    await deleteStopped(this.#calls, items);
     this.#known = new Set([...this.#known, ...nodes.map(({ providerNodeId }) => providerNodeId)]);
-    return nodes.sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1));
+    return {
+      nodes: nodes.sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1)),
+      unseen: unseenZones.map(unseenPlaceOf),
+    };
   }
 
   /**
@@ -155,22 +165,21 @@ class GcpProvider implements Provider {
       this.#calls.aggregateOperations(PREEMPTIONS),
       this.listNodes(),
     ]);
-    const found = interruptionsOf(operations, this.#known, this.#options.clock.nowMs());
-    // What is neither listed nor interrupted is not asked for again.
-    this.#known = new Set([...listed, ...found].map(({ providerNodeId }) => providerNodeId));
+    const found = interruptionsOf(operations.items, this.#known, this.#options.clock.nowMs());
+    const unseen = new Set(listed.unseen.map(({ zone }) => zone));
+    const hidden = [...this.#known].filter((id) => unseen.has(parseProviderNodeId(id)?.zone));
+    // What can be seen and is neither listed nor interrupted is not asked for again.
+    const seen = [...listed.nodes, ...found].map(({ providerNodeId }) => providerNodeId);
+    this.#known = new Set([...hidden, ...seen]);
     return found;
   }
 
-  async close(): Promise<void> {
-    await this.#limits.settled();
-    await this.#calls.close();
+  probe(): Promise<readonly AccessFinding[]> {
+    return probePermissions((permissions) => this.#calls.grantedPermissions(permissions));
   }
 
-  async #loadLimits(): Promise<QuotaLimits> {
-    const regions = [...new Set(this.#options.regions)];
-    const limits = await Promise.all(
-      regions.map(async (region) => [...limitsOf(region, await this.#calls.regionQuotas(region))]),
-    );
-    return new Map(limits.flat());
+  async close(): Promise<void> {
+    await Promise.all(this.#limits.map((one) => one.settled()));
+    await this.#calls.close();
   }
 }

@@ -1,6 +1,6 @@
 /** Releasing machines, whatever of them still exists. */
 import { PlatformError } from "../../core/index.ts";
-import type { GcpCalls, GcpInstance } from "./calls.ts";
+import { incomplete, type GcpCalls, type GcpInstance } from "./calls.ts";
 import { CLUSTER_TAG } from "./launch.ts";
 import { machineRefOf } from "./listing.ts";
 import { parseProviderNodeId, providerNodeIdOf, tagFilter, type MachineRef } from "./names.ts";
@@ -12,7 +12,8 @@ import { meaningOf, platformErrorOf } from "./translate.ts";
  * A machine whose name another one has by now is gone, and the other is not touched. An instance
  * that is said not to be found is taken for gone only when a complete list agrees.
  *
- * @throws PlatformError `invalid_request` for ids of another form, after the rest is released.
+ * @throws PlatformError `unavailable` for machines in zones that cannot be seen, and
+ *   `invalid_request` for ids of another form, after the rest is released.
  */
 export async function releaseMachines(
   calls: GcpCalls,
@@ -22,15 +23,19 @@ export async function releaseMachines(
   const ids = [...new Set(providerNodeIds)];
   if (ids.length === 0) return;
   const wanted = ids.flatMap((id) => parseProviderNodeId(id) ?? []);
-  const listed = new Map(
-    (await listRefs(calls, clusterId)).map((ref) => [`${ref.zone}/${ref.name}`, ref]),
-  );
+  const { refs, unseenZones } = await listRefs(calls, clusterId);
+  const listed = new Map(refs.map((ref) => [`${ref.zone}/${ref.name}`, ref]));
   const present = wanted.filter(({ zone, name, instanceId }) => {
     const namesake = listed.get(`${zone}/${name}`);
+    if (unseenZones.includes(zone)) return false;
     return namesake === undefined || namesake.instanceId === instanceId;
   });
   const notFound = (await Promise.all(present.map((ref) => remove(calls, ref)))).flat();
   if (notFound.length > 0) await confirmGone(calls, clusterId, notFound);
+  const hidden = wanted.find(({ zone }) => unseenZones.includes(zone));
+  if (hidden !== undefined) {
+    throw incomplete(`release ${providerNodeIdOf(hidden)}`, `zones/${hidden.zone}`);
+  }
   const [strange] = ids.filter((id) => parseProviderNodeId(id) === undefined);
   if (strange === undefined) return;
   throw new PlatformError(
@@ -77,7 +82,12 @@ async function confirmGone(
   clusterId: string,
   notFound: readonly MachineRef[],
 ): Promise<void> {
-  const listed = new Set((await listRefs(calls, clusterId)).map(providerNodeIdOf));
+  const { refs, unseenZones } = await listRefs(calls, clusterId);
+  const listed = new Set(refs.map(providerNodeIdOf));
+  const hidden = notFound.find(({ zone }) => unseenZones.includes(zone));
+  if (hidden !== undefined) {
+    throw incomplete(`release ${providerNodeIdOf(hidden)}`, `zones/${hidden.zone}`);
+  }
   const left = notFound.map(providerNodeIdOf).filter((id) => listed.has(id));
   if (left.length === 0) return;
   throw new PlatformError(
@@ -87,7 +97,10 @@ async function confirmGone(
   );
 }
 
-async function listRefs(calls: GcpCalls, clusterId: string): Promise<readonly MachineRef[]> {
-  const instances = await calls.aggregateInstances(tagFilter(CLUSTER_TAG, clusterId));
-  return instances.map(machineRefOf);
+async function listRefs(
+  calls: GcpCalls,
+  clusterId: string,
+): Promise<{ readonly refs: readonly MachineRef[]; readonly unseenZones: readonly string[] }> {
+  const list = await calls.aggregateInstances(tagFilter(CLUSTER_TAG, clusterId));
+  return { refs: list.items.map(machineRefOf), unseenZones: list.unseenZones };
 }

@@ -261,17 +261,17 @@ describe("a rent that goes wrong", () => {
     bench.emulator.configure({ visibilityMs: 30_000, flickerMs: 60_000, flickerFraction: 0.5 });
     const request = requestFor([H100_A], 4);
     const { rented } = await bench.provider.rent(request);
-    expect(await bench.provider.listNodes()).toEqual([]);
+    expect((await bench.provider.listNodes()).nodes).toEqual([]);
     const ids = new Set(rented.map(({ providerNodeId }) => providerNodeId));
     await bench.clock.advance(30_000);
     for (let look = 0; look < 5; look += 1) {
       expect((await bench.provider.rent(request)).rented).toEqual(rented);
-      for (const { providerNodeId } of await bench.provider.listNodes()) {
+      for (const { providerNodeId } of (await bench.provider.listNodes()).nodes) {
         expect(ids).toContain(providerNodeId);
       }
     }
     await bench.clock.advance(30_000);
-    expect(await bench.provider.listNodes()).toHaveLength(4);
+    expect((await bench.provider.listNodes()).nodes).toHaveLength(4);
     expect(bench.emulator.instances()).toHaveLength(4);
   });
 
@@ -306,12 +306,12 @@ describe("a rent that goes wrong", () => {
       effect: { kind: "error", reason: "backendError", status: 503 },
     });
     for (let look = 0; look < 2; look += 1) {
-      expect(await bench.provider.listNodes()).toMatchObject([
+      expect((await bench.provider.listNodes()).nodes).toMatchObject([
         { providerNodeId: rented[0]?.providerNodeId, state: "terminating" },
       ]);
     }
     await bench.clock.advance(0);
-    expect(await bench.provider.listNodes()).toEqual([]);
+    expect((await bench.provider.listNodes()).nodes).toEqual([]);
     expect(bench.emulator.instances()).toEqual([]);
   });
 

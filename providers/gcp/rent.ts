@@ -20,7 +20,7 @@ import {
   type RentRequest,
 } from "../provider.ts";
 import { attemptOf, detailsOf } from "../rent-request.ts";
-import type { GcpCalls, GcpInstance, GcpOperation } from "./calls.ts";
+import { incomplete, type GcpCalls, type GcpInstance, type GcpOperation } from "./calls.ts";
 import {
   bulkBody,
   CLUSTER_TAG,
@@ -124,8 +124,11 @@ async function listedMachines(
     tagFilter(CLUSTER_TAG, settings.clusterId),
     tagFilter(BATCH_TAG, request.clientToken),
   ].join(" AND ");
-  const instances = await calls.aggregateInstances(filter);
-  return instances.map((instance) => ({
+  const { items, unseenZones } = await calls.aggregateInstances(filter);
+  // A machine of the batch can only be in a zone of its offers: others need not be seen.
+  const hidden = request.offers.find(({ zone = "" }) => unseenZones.includes(zone));
+  if (hidden !== undefined) throw incomplete(attemptOf(request), `zones/${hidden.zone ?? ""}`);
+  return items.map((instance) => ({
     ...machineRefOf(instance),
     offerId: offerOf(request, instance),
   }));
@@ -273,7 +276,7 @@ async function adopted(
   const found = (await listedMachines(means, request)).filter(({ name }) => names.includes(name));
   const name = names.find((one) => found.every((machine) => machine.name !== one));
   if (name === undefined) return found;
-  const holders = await means.calls.aggregateInstances(`name = "${name}"`);
+  const { items: holders } = await means.calls.aggregateInstances(`name = "${name}"`);
   const isForeign = holders.some(({ labels }) => !isOfBatch(labels ?? {}, means, request));
   const what = isForeign ? "another machine has" : "a machine that is not listed yet has";
   const next = isForeign ? "use new node ids" : "repeat it with the same token";

@@ -193,7 +193,7 @@ describe("what an operation's error speaks of", () => {
 describe("a recorded listing", () => {
   it("gives states, our ids, tags and launch times, also of machines that are not ours", async () => {
     const calls = await answering(200, LISTING_JSON);
-    const nodes = (await calls.aggregateInstances("")).map(providerNodeOf);
+    const nodes = (await calls.aggregateInstances("")).items.map(providerNodeOf);
     expect(nodes).toEqual([
       {
         providerNodeId: "us-central1-a/no-1/4567890123456789012",

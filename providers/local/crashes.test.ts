@@ -82,8 +82,8 @@ async function take(step: Step, host: Host, provider: Provider): Promise<void> {
     const request = { offers, nodeIds: [clientToken], clientToken, userData: "", tags: {} };
     await provider.rent(request).catch(() => undefined);
   } else if (step.kind === "release") {
-    const machines = await provider.listNodes();
-    const own = machines.filter(({ nodeId }) => nodeId === `t${step.token}`);
+    const { nodes } = await provider.listNodes();
+    const own = nodes.filter(({ nodeId }) => nodeId === `t${step.token}`);
     await provider.release(own.map(({ providerNodeId }) => providerNodeId));
   } else if (step.kind === "agent-ends") {
     if (host.running !== undefined) host.strangerTakesPid();
@@ -93,7 +93,7 @@ async function take(step: Step, host: Host, provider: Provider): Promise<void> {
 }
 
 const liveIds = async (provider: Provider): Promise<readonly string[]> =>
-  (await provider.listNodes())
+  (await provider.listNodes()).nodes
     .filter(({ state }) => state !== "terminated")
     .map(({ providerNodeId }) => providerNodeId);
 

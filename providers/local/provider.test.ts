@@ -98,7 +98,7 @@ describe("this machine as a provider", () => {
     (await desk.rent(request(token))).rented[0]?.providerNodeId ?? "";
   const states = async (desk: Provider): Promise<Readonly<Record<string, string>>> =>
     Object.fromEntries(
-      (await desk.listNodes()).map(({ providerNodeId, state }) => [providerNodeId, state]),
+      (await desk.listNodes()).nodes.map(({ providerNodeId, state }) => [providerNodeId, state]),
     );
 
   it("offers itself once, as it is, for nothing unless it is said to cost something", async () => {
@@ -158,7 +158,7 @@ describe("this machine as a provider", () => {
     host.loseNextReply();
     await expect(provider.rent(request("a"))).rejects.toMatchObject({ code: "unavailable" });
     const next = bench.desk();
-    const [machine] = await next.listNodes();
+    const [machine] = (await next.listNodes()).nodes;
     expect(machine).toMatchObject({ nodeId: "no_a", clientToken: "a", state: "booting" });
     expect(await rented("a", next)).toBe(machine?.providerNodeId);
     expect(host.launches).toHaveLength(1);
@@ -172,7 +172,7 @@ describe("this machine as a provider", () => {
       retryable: true,
       message: expect.stringMatching(/rent local.* for node no_a: no memory/) as string,
     });
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
     await rented("a");
     expect(host.launches).toHaveLength(1);
   });
@@ -210,7 +210,7 @@ describe("this machine as a provider", () => {
       await provider.rent(request(`failed-${count}`)).catch(() => undefined);
       await provider.release([await rented(`t${count}`)]);
     }
-    expect((await provider.listNodes()).map(({ clientToken }) => clientToken)).toEqual(
+    expect((await provider.listNodes()).nodes.map(({ clientToken }) => clientToken)).toEqual(
       Array.from({ length: 64 }, (_, index) => `t${index + 6}`),
     );
     await clock.advance(MS_PER_HOUR);

@@ -21,6 +21,7 @@ import {
   BATCH_TAG,
   type Interruption,
   type Provider,
+  type NodeListing,
   type ProviderNode,
   type RentOutcome,
   type RentRequest,
@@ -103,10 +104,11 @@ class LocalProvider implements Provider {
     });
   }
 
-  listNodes(): Promise<readonly ProviderNode[]> {
+  listNodes(): Promise<NodeListing> {
     return this.#inTurn(async () => {
       const nowMs = this.#now();
-      return (await this.#settled()).map((machine) => nodeOf(machine, nowMs));
+      const nodes = (await this.#settled()).map((machine) => nodeOf(machine, nowMs));
+      return { nodes, unseen: [] };
     });
   }
 

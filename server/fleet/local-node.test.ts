@@ -77,7 +77,7 @@ describe("this machine as a node", () => {
     await settle();
   };
   const live = async () =>
-    (await provider.listNodes()).filter(({ state }) => state !== "terminated");
+    (await provider.listNodes()).nodes.filter(({ state }) => state !== "terminated");
   const stored = () => nodes.get("no_1")?.stored;
 
   it("is rented once, as the offer says, with its cluster on it", async () => {

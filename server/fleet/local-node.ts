@@ -34,7 +34,7 @@ const JOIN_POLL_MS = 10;
 
 /** Releases every machine that a desk lists, also what is left of those that have ended. */
 export async function giveBackAll(provider: Provider): Promise<void> {
-  const machines = await provider.listNodes();
+  const { nodes: machines } = await provider.listNodes();
   await provider.release(machines.map(({ providerNodeId }) => providerNodeId));
 }
 
@@ -98,7 +98,7 @@ export class LocalNode {
 
   async #look(): Promise<void> {
     const { provider } = this.#options;
-    const machines = await provider.listNodes();
+    const { nodes: machines } = await provider.listNodes();
     if (machines.some((machine) => machine.providerNodeId === this.#machineId && isUp(machine))) {
       return;
     }

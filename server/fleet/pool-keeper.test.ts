@@ -73,10 +73,10 @@ test("S19: a deposed leader rents nothing, and its successor rents what is wante
   const next = controlPlane(cloud, 2, ids);
   await store.fences.claim(next.fence);
   await expect(old.tick()).rejects.toMatchObject({ code: "conflict" });
-  expect(await cloud.listNodes()).toEqual([]);
+  expect((await cloud.listNodes()).nodes).toEqual([]);
   expect(await store.nodes.listOpen()).toEqual([]);
   await next.tick();
-  expect(await cloud.listNodes()).toHaveLength(2);
+  expect((await cloud.listNodes()).nodes).toHaveLength(2);
 });
 
 test("S19: a leader that is deposed between its intent and its answer leaves one machine a node", async () => {
@@ -101,17 +101,17 @@ test("S19: a leader that is deposed between its intent and its answer leaves one
   );
   await store.fences.claim(old.fence);
   await expect(old.tick()).rejects.toMatchObject({ code: "conflict" });
-  expect(await cloud.listNodes()).toHaveLength(2);
+  expect((await cloud.listNodes()).nodes).toHaveLength(2);
   const next = controlPlane(cloud, 2, ids);
   await next.nodes.load(clock.nowMs());
   for (let tick = 0; tick < 5; tick += 1) {
     await next.tick();
     await clock.advance(10_000);
   }
-  expect(await cloud.listNodes()).toHaveLength(2);
+  expect((await cloud.listNodes()).nodes).toHaveLength(2);
   const open = await store.nodes.listOpen();
   expect(open.map(({ node }) => node.providerNodeId).sort()).toEqual(
-    (await cloud.listNodes()).map(({ providerNodeId }) => providerNodeId).sort(),
+    (await cloud.listNodes()).nodes.map(({ providerNodeId }) => providerNodeId).sort(),
   );
 });
 

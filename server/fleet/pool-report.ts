@@ -13,6 +13,15 @@ export interface PoolStatus {
   readonly spend: SpendReport;
   /** Clouds that could not be listed: what is rented there cannot be seen now. */
   readonly unreachableClouds: readonly string[];
+  /** Regions and zones of other clouds that could not be listed, since when and why. */
+  readonly unseen: readonly {
+    readonly cloud: string;
+    readonly region: string;
+    /** Absent means the whole region. */
+    readonly zone?: string;
+    readonly sinceMs: number;
+    readonly reason: string;
+  }[];
   /** What is left alone for a while because it was refused. */
   readonly refusals: readonly RefusalReport[];
   /** Machines of this cluster that no record owns; they are given back. */

@@ -72,13 +72,33 @@ async function statusOf(options: PoolServiceOptions): Promise<PoolStatus> {
     nodes: Object.fromEntries([...states].map(([state, nodes]) => [state, nodes.length])),
     wantedNodes: wantedNodeCount(),
     spend: await spendOf(options, nowMs),
-    unreachableClouds: tick?.unreachableClouds ?? [],
-    refusals: (tick?.refusals ?? []).map(({ key, reason, untilMs, count }) => {
-      return { key, reason, untilMs, count };
-    }),
-    strays: tick?.strays ?? [],
-    unfit: [...(tick?.fitness.faults ?? [])].map(([nodeId, fault]) => ({ nodeId, fault })),
-    isRepairHalted: tick?.fitness.isRepairHalted ?? false,
+    ...(tick === undefined ? NOTHING_SEEN : seenIn(tick)),
+  };
+}
+
+type Seen = Pick<
+  PoolStatus,
+  "unreachableClouds" | "unseen" | "refusals" | "strays" | "unfit" | "isRepairHalted"
+>;
+
+/** Before the first tick, and on a server that does not keep the pool. */
+const NOTHING_SEEN: Seen = {
+  unreachableClouds: [],
+  unseen: [],
+  refusals: [],
+  strays: [],
+  unfit: [],
+  isRepairHalted: false,
+};
+
+function seenIn({ unreachableClouds, unseen, refusals, strays, fitness }: PoolTick): Seen {
+  return {
+    unreachableClouds,
+    unseen,
+    refusals: refusals.map(({ key, reason, untilMs, count }) => ({ key, reason, untilMs, count })),
+    strays,
+    unfit: [...fitness.faults].map(([nodeId, fault]) => ({ nodeId, fault })),
+    isRepairHalted: fitness.isRepairHalted,
   };
 }
 
@@ -227,13 +247,25 @@ async function checkCloud(
   }
   const steps = [
     await stepOf("list offers", async () => `${(await provider.listOffers()).length} offers`),
-    await stepOf("list machines", async () => `${(await provider.listNodes()).length} machines`),
+    await stepOf("list machines", () => listingIn(provider)),
     await stepOf("read interruptions", async () => {
       return `${(await provider.interruptions()).length} notices`;
     }),
     ...(isProbing(provider) ? await provider.probe() : []),
   ];
   return { cloud, isGood: steps.every(({ isGood }) => isGood), steps };
+}
+
+/** @throws PlatformError also for a region that cannot be seen: a check is to find it. */
+async function listingIn(provider: Provider): Promise<string> {
+  const { nodes, unseen } = await provider.listNodes();
+  const [first] = unseen;
+  if (first === undefined) return `${nodes.length} machines`;
+  const places = unseen.map(({ region, zone }) => zone ?? region).join(", ");
+  throw new PlatformError(`${nodes.length} machines, and none seen in ${places}: ${first.reason}`, {
+    code: "unavailable",
+    retryable: true,
+  });
 }
 
 async function stepOf(

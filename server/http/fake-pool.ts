@@ -22,6 +22,7 @@ export function createFakePool(): PoolService {
         wantedNodes: 1,
         spend: { usdPerHour: 2, todayUsd: 3, monthUsd: 4, forecastUsd: 5, budgetUsdPerMonth: 6 },
         unreachableClouds: ["gcp"],
+        unseen: [{ cloud: "aws", region: "us-east-1", sinceMs: 1, reason: "no answer" }],
         refusals: [{ key: "cloud gcp", reason: "no answer", untilMs: 9, count: 2 }],
         strays: [{ cloud: "aws", providerNodeId: "i-9", launchedAtMs: 1 }],
         unfit: [{ nodeId: POOL_NODE_ID, fault: "GPU 0 is lost" }],

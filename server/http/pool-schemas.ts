@@ -27,6 +27,17 @@ export const poolStatusSchema = z.object({
     budgetUsdPerMonth: usd.exactOptional(),
   }),
   unreachableClouds: z.array(z.string()),
+  unseen: z
+    .array(
+      z.object({
+        cloud: z.string(),
+        region: z.string(),
+        zone: z.string().exactOptional(),
+        sinceMs: z.number(),
+        reason: z.string(),
+      }),
+    )
+    .meta({ description: "Regions and zones that could not be listed though their cloud could." }),
   refusals: z.array(z.object({ key: z.string(), reason: z.string(), untilMs: z.number(), count })),
   strays: z.array(
     z.object({ cloud: z.string(), providerNodeId: z.string(), launchedAtMs: z.number() }),

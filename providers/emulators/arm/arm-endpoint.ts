@@ -98,11 +98,30 @@ function outcomeOf(
     return refused(tooManyRequests(world.settings().throttleRetryAfterS));
   }
   const fault = faults.take({ action: call.action, place, params });
+  const down = downRegionOf(world, call, place);
+  if (down !== undefined && fault === undefined) return refused(regionIsDown(down));
   if (fault === undefined) return apply(world, call);
   const { effect, when } = fault;
   if (isFate(effect)) return apply(world, { ...call, fate: effect });
   const applied = when === "after" && apply(world, call).applied;
   return { applied, failure: describeEffect(effect), answer: answerOf(effect) };
+}
+
+/** The region that does not answer and that a call needs; undefined when there is none. */
+function downRegionOf(world: World, { action }: ArmCall, place: string): string | undefined {
+  const { downRegions } = world.settings();
+  const isListOfAll = LISTS_OF_ALL.has(action);
+  return downRegions.find((region) => {
+    if (!isListOfAll) return region === place;
+    return world.fleet.all().some(({ spec }) => spec.region === region);
+  });
+}
+
+const LISTS_OF_ALL = new Set(["VirtualMachines.List", "VirtualMachines.ListAll"]);
+
+function regionIsDown(region: string): ArmError {
+  const message = `The service in region '${region}' is unavailable. Please try again later.`;
+  return new ArmError(503, "ServiceUnavailable", message);
 }
 
 function kindOf(method: string): string {

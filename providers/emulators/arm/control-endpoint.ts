@@ -23,6 +23,7 @@ const settings = z.strictObject({
   evictionNoticeMs: count.exactOptional(),
   latencyMs: count.exactOptional(),
   pageSize: count.min(1).exactOptional(),
+  downRegions: z.array(text).exactOptional(),
   retryAfterS: count.exactOptional(),
   throttleRetryAfterS: count.exactOptional(),
 });

@@ -190,6 +190,7 @@ function addPhantoms(world: World, phantom: PhantomSpec): void {
       },
       bootData: "",
       interfaces: [],
+      inlineInterfaces: [],
       osDisk: { id: "", deleteOption: "Detach" },
     };
     const tags = Object.entries(phantom.tags).map(

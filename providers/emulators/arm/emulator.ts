@@ -20,7 +20,7 @@ import { routesOf } from "./control-endpoint.ts";
 import { controlsOf, type ArmEmulatorControls, type ControlledState } from "./controls.ts";
 import type { Fault } from "./faults.ts";
 import { MachineFleet } from "./fleet.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine, MachineSpec } from "./machine.ts";
 import { answerMetadata, METADATA_PREFIX } from "./metadata-endpoint.ts";
 import { OperationBoard } from "./operations.ts";
 import { dropResource } from "./resources/stored.ts";
@@ -151,6 +151,16 @@ function letGo(world: World, { spec }: Machine): void {
     if (found === undefined) continue;
     delete found.usedBy;
     const isHeld = (found.reservedUntilMs ?? 0) > world.clock.nowMs();
-    if (deleteOption === "Delete" && !isHeld) dropResource(world, found);
+    if (deleteOption !== "Delete" || isHeld) continue;
+    dropResource(world, found);
+    for (const address of addressesOf(spec, id)) {
+      const held = world.store.find(address.id);
+      if (held !== undefined && address.deleteOption === "Delete") dropResource(world, held);
+    }
   }
+}
+
+/** Public addresses that were made with an interface of a machine. */
+function addressesOf({ inlineInterfaces }: MachineSpec, interfaceId: string) {
+  return inlineInterfaces.find(({ id }) => id === interfaceId)?.addresses ?? [];
 }

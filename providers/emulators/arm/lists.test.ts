@@ -48,6 +48,29 @@ describe("lists, tags and deletes over the real SDK", () => {
     expect(names.size).toBe(449);
   });
 
+  it("a list by location has the machines of one region, over all resource groups", async () => {
+    bench.emulator.addPhantoms({ ...PHANTOMS, count: 3 });
+    const listed = async (region: string) => (await all(machines().listByLocation(region))).length;
+    expect([await listed("eastus"), await listed("westeurope")]).toEqual([3, 0]);
+  });
+
+  it("a region that is down answers nothing, nor does a list that would have to ask it", async () => {
+    await start("m1");
+    const response = await fetch(`${bench.emulator.endpoint}/_emulator/settings`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ downRegions: ["eastus"] }),
+    });
+    expect(response.status).toBe(200);
+    const down = { statusCode: 503, code: "ServiceUnavailable" };
+    await expect(all(machines().listByLocation("eastus"))).rejects.toMatchObject(down);
+    await expect(all(machines().list(GROUP))).rejects.toMatchObject(down);
+    await expect(machines().get(GROUP, "m1")).rejects.toMatchObject(down);
+    expect(await all(machines().listByLocation("westeurope"))).toEqual([]);
+    bench.emulator.configure({ downRegions: [] });
+    expect(await all(machines().list(GROUP))).toHaveLength(1);
+  });
+
   it("statusOnly lists give power states and no tags", async () => {
     await start("m1");
     const [listed] = await all(machines().listAll({ statusOnly: "true" }));

@@ -11,6 +11,19 @@ export interface Dependent {
   readonly deleteOption: "Delete" | "Detach";
 }
 
+/** An interface that a machine's create makes along with it. */
+export interface InlineInterface {
+  readonly id: string;
+  readonly name: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly properties: JsonObject;
+  /** Public addresses that are made with it. */
+  readonly addresses: readonly (Dependent & {
+    readonly name: string;
+    readonly tags: Readonly<Record<string, string>>;
+  })[];
+}
+
 /** What a create asked for, checked. */
 export interface MachineSpec extends Candidate {
   readonly id: string;
@@ -26,7 +39,9 @@ export interface MachineSpec extends Candidate {
   readonly userData?: string;
   /** What the launcher gets: custom data, else user data, decoded. */
   readonly bootData: string;
+  /** All of them, those that are made with it included. */
   readonly interfaces: readonly Dependent[];
+  readonly inlineInterfaces: readonly InlineInterface[];
   readonly osDisk: Dependent;
 }
 

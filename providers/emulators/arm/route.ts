@@ -49,6 +49,7 @@ const ROWS: readonly Row[] = [
   ...resourceRows("PublicIPAddresses", NETWORK, "publicIPAddresses"),
   ...resourceRows("Disks", COMPUTE, "disks"),
   row("GET", `${SUBSCRIPTION}/${COMPUTE}/skus`, "ResourceSkus.List"),
+  row("GET", located(COMPUTE, "virtualMachines"), "VirtualMachines.ListByLocation"),
   row("GET", located(COMPUTE, "usages"), "Usage.List"),
   row("GET", located(COMPUTE, `operations/${NAME}`), "Operations.Get"),
   row("GET", located(NETWORK, `operations/${NAME}`), "Operations.Get"),

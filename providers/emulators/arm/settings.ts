@@ -1,4 +1,4 @@
-/** Delays that can be changed while the emulator runs; those without a unit are in ms. */
+/** Delays and the like that can be changed while the emulator runs; those without a unit are in ms. */
 export interface EmulatorSettings {
   /** From an accepted create to the verdict of the allocator: room on a host, or none. */
   readonly createMs: number;
@@ -24,6 +24,11 @@ export interface EmulatorSettings {
   readonly latencyMs: number;
   /** Most resources of one page of a list. */
   readonly pageSize: number;
+  /**
+   * Regions that do not answer: every call that speaks of one gets a 503, and so does a list of
+   * machines that would have to ask it.
+   */
+  readonly downRegions: readonly string[];
   /** What `Retry-After` says of a running operation, in whole seconds. */
   readonly retryAfterS: number;
   /** What `Retry-After` says to a call beyond a request rate, in whole seconds. */
@@ -44,6 +49,7 @@ export const DEFAULT_SETTINGS: EmulatorSettings = {
   evictionNoticeMs: 30_000,
   latencyMs: 0,
   pageSize: 200,
+  downRegions: [],
   retryAfterS: 0,
   throttleRetryAfterS: 1,
 };

@@ -18,6 +18,7 @@ const settings = z.strictObject({
   requestMemoryMs: count.exactOptional(),
   latencyMs: count.exactOptional(),
   unreachableZones: z.array(text).exactOptional(),
+  deniedPermissions: z.array(text).exactOptional(),
   stockoutCode: z
     .enum(["ZONE_RESOURCE_POOL_EXHAUSTED", "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS"])
     .exactOptional(),

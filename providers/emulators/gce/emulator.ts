@@ -26,6 +26,7 @@ import { EmulatedFleet } from "./fleet.ts";
 import { Limits } from "./limits.ts";
 import { Market } from "./market.ts";
 import { answerMetadata, METADATA_PREFIX, PreemptionBell } from "./metadata.ts";
+import { answerPermissions, isPermissionPath } from "./permissions.ts";
 import { Operations } from "./operation.ts";
 import { WaitCount, type EmulatorSettings } from "./world.ts";
 
@@ -68,6 +69,7 @@ const DEFAULT_SETTINGS: EmulatorSettings = {
   requestMemoryMs: 86_400_000,
   latencyMs: 0,
   unreachableZones: [],
+  deniedPermissions: [],
   stockoutCode: "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
 };
 
@@ -144,6 +146,7 @@ function handlerOf(state: ControlledState, controls: GceEmulatorControls): Reque
     if (pathname.startsWith(METADATA_PREFIX)) {
       return answerMetadata(state.world, state.bell, request);
     }
+    if (isPermissionPath(pathname)) return answerPermissions(state.world, request);
     if (pathname.startsWith(API_PREFIX)) return answerCall(state, request);
     return plainText(404, `Compute Engine is at ${API_PREFIX}, the controls at ${CONTROL_PREFIX}`);
   };

@@ -29,6 +29,8 @@ export interface EmulatorSettings {
   readonly latencyMs: number;
   /** Zones that aggregated listings cannot reach. */
   readonly unreachableZones: readonly string[];
+  /** What `projects.testIamPermissions` says the caller lacks; no call is refused for it. */
+  readonly deniedPermissions: readonly string[];
   readonly stockoutCode: StockoutCode;
 }
 

@@ -12,6 +12,7 @@ const STATUS: PoolStatus = {
   wantedNodes: 4,
   spend: { usdPerHour: 12.5, todayUsd: 30, monthUsd: 100, forecastUsd: 2_000 },
   unreachableClouds: [],
+  unseen: [],
   refusals: [],
   strays: [],
   unfit: [],
@@ -34,6 +35,10 @@ describe("the pool's status", () => {
       leader: "other:/data",
       spend: { ...STATUS.spend, budgetUsdPerHour: 20, budgetUsdPerMonth: 1_000 },
       unreachableClouds: ["gcp"],
+      unseen: [
+        { cloud: "aws", region: "us-east-1", sinceMs: 0, reason: "timed out" },
+        { cloud: "gcp", region: "r", zone: "r-b", sinceMs: 0, reason: "down" },
+      ],
       refusals: [{ key: "cloud gcp", reason: "no answer", untilMs: 61_000, count: 2 }],
       strays: [{ cloud: "aws", providerNodeId: "i-9", launchedAtMs: 0 }],
       unfit: [{ nodeId: "no_1", fault: "GPU 0 is lost" }],
@@ -43,6 +48,8 @@ describe("the pool's status", () => {
     expect(text).toContain("$12.50/h of $20.00");
     expect(text).toContain("✖ the forecast is above the month's budget");
     expect(text).toContain("✖ gcp cannot be listed");
+    expect(text).toContain("✖ aws us-east-1 cannot be listed");
+    expect(text).toMatch(/✖ gcp r-b cannot be listed.*\(down\)/);
     expect(text).toContain("✖ aws machine i-9 belongs to nobody");
     expect(text).toContain("✖ no_1 is unfit: GPU 0 is lost");
     expect(text).toContain("✖ too many nodes are unfit at once");

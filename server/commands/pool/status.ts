@@ -24,6 +24,11 @@ export function statusText(status: PoolStatus): string {
     ...status.unreachableClouds.map(
       (cloud) => `✖ ${cloud} cannot be listed: machines there are not seen, and none is rented`,
     ),
+    ...status.unseen.map(
+      ({ cloud, region, zone, reason }) =>
+        `✖ ${cloud} ${zone ?? region} cannot be listed: machines there are not seen, and none is ` +
+        `rented there (${reason})`,
+    ),
     ...(status.isRepairHalted
       ? ["✖ too many nodes are unfit at once: none is repaired until somebody has looked"]
       : []),

@@ -16,7 +16,11 @@ const START_MS = 1_800_000_000_000;
 const FIRST = "aws/us-east-1/us-east-1a/g6.xlarge/spot";
 const SECOND = "aws/us-east-1/us-east-1b/g6.xlarge/spot";
 
-type NodeKind = Extract<PoolEvent, { readonly node: Node }>["kind"];
+type NodeChange = Exclude<
+  Extract<PoolEvent, { readonly node: Node }>,
+  { readonly kind: "unlisted" }
+>;
+type NodeKind = NodeChange["kind"];
 
 function nodeOf(state: NodeState, changes: Partial<Node> = {}): Node {
   return {
@@ -36,15 +40,18 @@ function nodeOf(state: NodeState, changes: Partial<Node> = {}): Node {
   };
 }
 
+/** What a pool event may say besides. */
+type Cause = Pick<NodeChange, "byProvider" | "refusedOfferIds">;
+const BY_PROVIDER: Cause = { byProvider: true };
+
 /** A watch over a real store, and what happens to nodes minute by minute. */
 async function world(left: readonly Node[] = []) {
   const clock = createManualClock(START_MS);
   const store = openRecordStore(":memory:");
   const watch = new OfferWatch({ records: store.offers, clock });
   await watch.load(left);
-  const tell = (kind: NodeKind, changes: Partial<Node> = {}, byProvider = false): void => {
+  const tell = (kind: NodeKind, changes: Partial<Node> = {}, cause: Cause = {}): void => {
     const node = nodeOf("requested", changes);
-    const cause = byProvider ? { byProvider: true as const } : {};
     watch.note({ kind, node, reason: "test", atMs: clock.nowMs(), ...cause });
   };
   const records = async (): Promise<ReadonlyMap<string, OfferRecord>> => {
@@ -85,6 +92,28 @@ describe("OfferWatch", () => {
     });
   });
 
+  it("counts a refusal for each offer that the cloud named, and for no other", async () => {
+    const { tell, records } = await world();
+    tell("requested");
+    tell("refused", {}, { refusedOfferIds: [SECOND, "third"] });
+    const all = await records();
+    expect([...all.keys()].sort()).toEqual([SECOND, "third"].sort());
+    for (const record of all.values()) {
+      expect(record).toMatchObject({ askedCount: 1, refusedCount: 1 });
+    }
+  });
+
+  it("counts the refusals of better offers when another one gave the machine, once", async () => {
+    const { tell, records } = await world();
+    const refused = { refusedOfferIds: [FIRST] };
+    tell("requested");
+    tell("booting", { offerId: SECOND }, refused);
+    tell("booting", { offerId: SECOND }, refused);
+    const all = await records();
+    expect(all.get(FIRST)).toMatchObject({ askedCount: 1, refusedCount: 1 });
+    expect(all.get(SECOND)).toMatchObject({ askedCount: 1, refusedCount: 0 });
+  });
+
   it("counts by the offer that gave the machine, not by the one asked for first", async () => {
     const { tell, records } = await world();
     tell("requested");
@@ -110,7 +139,7 @@ describe("OfferWatch", () => {
     const { tell, records } = await world();
     tell("requested");
     tell("booting");
-    tell("terminated", {}, true);
+    tell("terminated", {}, BY_PROVIDER);
     expect((await records()).get(FIRST)).toMatchObject({ failedCount: 1, reclaimCount: 0 });
   });
 
@@ -123,16 +152,16 @@ describe("OfferWatch", () => {
 
   it("counts a reclaim once, and none for what we give back ourselves", async () => {
     const { tell, records } = await world();
-    for (const [nodeId, byProvider] of [
-      ["no_1", true],
-      ["no_2", false],
+    for (const [nodeId, cause] of [
+      ["no_1", BY_PROVIDER],
+      ["no_2", {}],
     ] as const) {
       tell("requested", { nodeId });
       tell("booting", { nodeId });
       tell("registered", { nodeId });
-      tell("draining", { nodeId }, byProvider);
+      tell("draining", { nodeId }, cause);
       tell("releasing", { nodeId });
-      tell("terminated", { nodeId }, byProvider);
+      tell("terminated", { nodeId }, cause);
     }
     expect((await records()).get(FIRST)).toMatchObject({ askedCount: 2, reclaimCount: 1 });
   });
@@ -157,8 +186,8 @@ describe("OfferWatch", () => {
     const { clock, tell, records } = await world(left);
     await clock.advance(MS_PER_HOUR);
     tell("registered");
-    tell("terminated", { nodeId: "no_2" }, true);
-    tell("terminated", { nodeId: "no_3" }, true);
+    tell("terminated", { nodeId: "no_2" }, BY_PROVIDER);
+    tell("terminated", { nodeId: "no_3" }, BY_PROVIDER);
     const record = (await records()).get(FIRST);
     expect(record).toMatchObject({ askedCount: 0, boots: [], reclaimCount: 1 });
     expect(record?.nodeHours).toBeCloseTo(1, 6);

@@ -1,7 +1,8 @@
 /**
  * Watches what the pool tells of nodes, and keeps the records of their offers.
  *
- * A launch counts when it is answered. A rented machine that ends before its agent registered is
+ * A launch counts when it is answered: once for the offer that gave the machine, and once as
+ * refused for each offer that the cloud named as having given none. A rented machine that ends before its agent registered is
  * a failed launch; one that its provider takes away afterwards is a reclaim. Boots count from the
  * accepted rent to the registered agent, and only when this process saw both: after a restart it
  * cannot tell when an agent came.
@@ -45,6 +46,9 @@ interface Life {
   countedToMs?: number;
 }
 
+type NodeEvent = Extract<PoolEvent, { readonly node: Node }>;
+type RecordOwner = Pick<Node, "offerId" | "emulated">;
+
 export class OfferWatch {
   readonly #options: OfferWatchOptions;
   readonly #records = new Map<string, OfferRecord>();
@@ -85,10 +89,11 @@ export class OfferWatch {
         return;
       }
       case "refused":
+        this.#refused(event);
         this.#lives.delete(node.nodeId);
-        this.#see(node, { kind: "refused" }, atMs);
         return;
       case "booting":
+        this.#refused(event);
         this.#accepted(node, atMs);
         return;
       case "registered":
@@ -135,6 +140,18 @@ export class OfferWatch {
     }
   }
 
+  /** Each offer that was asked for a machine for a node and gave none, the first time it is told. */
+  #refused(event: NodeEvent): void {
+    if (event.kind === "unlisted") return;
+    const { kind, node, refusedOfferIds, atMs } = event;
+    if (this.#lives.get(node.nodeId)?.life.acceptedAtMs !== undefined) return;
+    const { offerId: asked, emulated } = node;
+    const alone = kind === "refused" && asked !== undefined ? [asked] : [];
+    for (const offerId of refusedOfferIds ?? alone) {
+      this.#see({ offerId, emulated }, { kind: "refused" }, atMs);
+    }
+  }
+
   #accepted(node: Node, atMs: number): void {
     const entry = this.#lives.get(node.nodeId);
     if (entry === undefined) return;
@@ -176,7 +193,7 @@ export class OfferWatch {
     this.#see(node, { kind: "ran", hours }, nowMs);
   }
 
-  #see({ offerId, emulated }: Node, evidence: Evidence, atMs: number): void {
+  #see({ offerId, emulated }: RecordOwner, evidence: Evidence, atMs: number): void {
     if (offerId === undefined) return;
     const key = recordKeyOf({ offerId, emulated });
     const record = this.#records.get(key) ?? emptyRecord(key, atMs);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { instanceShape } from "../../../catalog/index.ts";
 import { ArmError } from "../arm-error.ts";
 import { bodyOf, requireRegion, resourceId, tagsSchema, type ArmCall } from "../call.ts";
-import type { Dependent, JsonObject, MachineSpec } from "../machine.ts";
+import type { Dependent, InlineInterface, JsonObject, MachineSpec } from "../machine.ts";
 import { isSold } from "../market.ts";
 import { ZONES, type World } from "../world.ts";
 
@@ -13,6 +13,29 @@ const COMPUTER_NAME_CHARACTERS_MAX = 64;
 const TAG_COUNT_MAX = 50;
 
 const deleteOption = z.enum(["Delete", "Detach"]).optional();
+const addressSchema = z.looseObject({
+  name: z.string().min(1),
+  tags: tagsSchema.optional(),
+  properties: z.looseObject({ deleteOption }).optional(),
+});
+const inlineInterfaceSchema = z.looseObject({
+  name: z.string().min(1),
+  tags: tagsSchema.optional(),
+  properties: z.looseObject({
+    deleteOption,
+    ipConfigurations: z
+      .array(
+        z.looseObject({
+          name: z.string().min(1),
+          properties: z.looseObject({
+            subnet: z.looseObject({ id: z.string().min(1) }),
+            publicIPAddressConfiguration: addressSchema.optional(),
+          }),
+        }),
+      )
+      .min(1),
+  }),
+});
 const machineSchema = z.looseObject({
   location: z.string().min(1),
   tags: tagsSchema.optional(),
@@ -47,7 +70,9 @@ const machineSchema = z.looseObject({
             properties: z.looseObject({ deleteOption }).optional(),
           }),
         )
-        .min(1),
+        .optional(),
+      networkApiVersion: z.string().optional(),
+      networkInterfaceConfigurations: z.array(inlineInterfaceSchema).optional(),
     }),
   }),
 });
@@ -85,7 +110,8 @@ export function machineCreateOf(world: World, call: ArmCall): MachineCreate {
     shown: shownOf(properties),
     ...(properties.userData === undefined ? {} : { userData: properties.userData }),
     bootData: customData === "" ? userData : customData,
-    interfaces: interfacesOf(properties),
+    interfaces: interfacesOf(call, properties),
+    inlineInterfaces: inlineInterfacesOf(call, properties),
     osDisk: diskOf(call, properties),
   };
   return { spec, tags };
@@ -112,12 +138,58 @@ function zoneOf({ zones = [] }: MachineBody, region: string): { readonly zone?: 
   throw new ArmError(400, "InvalidAvailabilityZone", message);
 }
 
-function interfacesOf({ networkProfile }: Properties): readonly Dependent[] {
-  return networkProfile.networkInterfaces.map(({ id, properties }) => ({
-    id,
-    deleteOption: properties?.deleteOption ?? "Detach",
-  }));
+/** Interfaces that are there already, and those that are made with the machine. */
+function interfacesOf(call: ArmCall, { networkProfile }: Properties): readonly Dependent[] {
+  const { networkInterfaces: present = [], networkInterfaceConfigurations: inline = [] } =
+    networkProfile;
+  if (present.length + inline.length === 0) {
+    throw invalid("networkProfile", "The VM must have at least one network interface.");
+  }
+  if (inline.length > 0 && networkProfile.networkApiVersion === undefined) {
+    const message = "Required parameter 'networkProfile.networkApiVersion' is missing (null).";
+    throw invalid("networkApiVersion", message);
+  }
+  return [
+    ...present.map(({ id, properties }) => ({
+      id,
+      deleteOption: properties?.deleteOption ?? ("Detach" as const),
+    })),
+    ...inline.map(({ name, properties }) => ({
+      id: resourceId({ ...call, name }, "Microsoft.Network", "networkInterfaces"),
+      deleteOption: properties.deleteOption ?? ("Detach" as const),
+    })),
+  ];
 }
+
+function inlineInterfacesOf(
+  call: ArmCall,
+  { networkProfile }: Properties,
+): readonly InlineInterface[] {
+  const { networkInterfaceConfigurations: inline = [] } = networkProfile;
+  return inline.map(({ name, tags = {}, properties }) => {
+    const subnets = properties.ipConfigurations.map((one) => one.properties.subnet.id);
+    const malformed = subnets.find((id) => !SUBNET.test(id));
+    if (malformed !== undefined) {
+      const message = `Value for reference id is missing or malformed. Path ${malformed}`;
+      throw new ArmError(400, "LinkedInvalidPropertyId", message);
+    }
+    const addresses = properties.ipConfigurations.flatMap((one) => {
+      const address = one.properties.publicIPAddressConfiguration;
+      if (address === undefined) return [];
+      return [{ name: address.name, tags: address.tags ?? {}, ...dependentAddress(call, address) }];
+    });
+    const id = resourceId({ ...call, name }, "Microsoft.Network", "networkInterfaces");
+    return { id, name, tags, properties, addresses };
+  });
+}
+
+function dependentAddress(call: ArmCall, address: z.infer<typeof addressSchema>): Dependent {
+  const { name, properties } = address;
+  const id = resourceId({ ...call, name }, "Microsoft.Network", "publicIPAddresses");
+  return { id, deleteOption: properties?.deleteOption ?? "Detach" };
+}
+
+const SUBNET = /\/virtualNetworks\/[^/]+\/subnets\/[^/]+$/i;
 
 function diskOf(call: ArmCall, { storageProfile }: Properties): Dependent {
   const { name = `${call.name}_OsDisk_1`, deleteOption: option = "Detach" } = storageProfile.osDisk;

@@ -74,6 +74,13 @@ export const listMachines: ActionHandler = (world, call) => {
 export const listAllMachines: ActionHandler = (world, call) =>
   listed(world, call, ({ spec }) => spec.subscriptionId === call.subscriptionId);
 
+/** All of a subscription in one region. */
+export const listMachinesIn: ActionHandler = (world, call) =>
+  listed(world, call, ({ spec }) => {
+    const isHere = spec.region === call.location.toLowerCase();
+    return isHere && spec.subscriptionId === call.subscriptionId;
+  });
+
 /** Evicts with notice. The real one takes up to 30 minutes to begin. */
 export const simulateEviction: ActionHandler = (world, call) => {
   const machine = requireMachine(world, call);
@@ -124,8 +131,10 @@ function putAgain(
 }
 
 function checkInterfaces(world: World, spec: MachineSpec): void {
+  const inline = new Set(spec.inlineInterfaces.map(({ id }) => id));
   for (const { id } of spec.interfaces) {
     const found = world.store.find(id);
+    if (found === undefined && inline.has(id)) continue;
     if (found === undefined || found.location !== spec.region) {
       const message = `Resource ${id} referenced by resource ${spec.id} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region.`;
       throw new ArmError(400, "InvalidResourceReference", message);
@@ -153,26 +162,60 @@ function checkLimits(world: World, spec: MachineSpec): void {
 
 /** The machine takes its interfaces, and gets a disk that carries its tags. */
 function attach(world: World, { spec, tags }: Machine): void {
+  makeInterfaces(world, spec);
   for (const { id } of spec.interfaces) {
     const found = world.store.find(id);
     if (found !== undefined) found.usedBy = spec.id;
   }
-  const { subscriptionId, resourceGroup, region, zone } = spec;
   world.store.put({
+    ...madeWith(world, spec),
+    ...zonesOf(spec),
     id: spec.osDisk.id,
     type: "disks",
-    subscriptionId,
-    resourceGroup,
     name: spec.osDisk.id.split("/").at(-1) ?? "",
-    location: region,
-    ...(zone === undefined ? {} : { zones: [zone] }),
-    sequence: world.nextSequence(),
-    createdAtMs: world.clock.nowMs(),
     tags,
     properties: { creationData: { createOption: "FromImage" }, diskSizeGB: 30 },
-    readyAtMs: world.clock.nowMs(),
     usedBy: spec.id,
   });
+}
+
+/** Interfaces that a create describes are made, or made equal to what it says, before it. */
+function makeInterfaces(world: World, spec: MachineSpec): void {
+  for (const { id, name, tags, properties, addresses } of spec.inlineInterfaces) {
+    world.store.put({
+      ...world.store.find(id),
+      ...madeWith(world, spec),
+      ...{ id, type: "networkInterfaces", name, tags, properties },
+    });
+    for (const address of addresses) {
+      world.store.put({
+        ...madeWith(world, spec),
+        ...zonesOf(spec),
+        id: address.id,
+        type: "publicIPAddresses",
+        name: address.name,
+        tags: address.tags,
+        properties: { deleteOption: address.deleteOption },
+        usedBy: id,
+      });
+    }
+  }
+}
+
+function zonesOf({ zone }: MachineSpec): { readonly zones?: readonly string[] } {
+  return zone === undefined ? {} : { zones: [zone] };
+}
+
+/** What everything has that is made along with a machine. */
+function madeWith(world: World, { subscriptionId, resourceGroup, region }: MachineSpec) {
+  return {
+    subscriptionId,
+    resourceGroup,
+    location: region,
+    sequence: world.nextSequence(),
+    createdAtMs: world.clock.nowMs(),
+    readyAtMs: world.clock.nowMs(),
+  };
 }
 
 function requireMachine(world: World, call: ArmCall): Machine {
