@@ -172,7 +172,7 @@ describe("this machine as a provider", () => {
       retryable: true,
       message: expect.stringMatching(/rent local.* for node no_a: no memory/) as string,
     });
-    expect(await provider.listNodes()).toEqual([]);
+    expect((await provider.listNodes()).nodes).toEqual([]);
     await rented("a");
     expect(host.launches).toHaveLength(1);
   });

@@ -114,7 +114,7 @@ function server(holder: string) {
   });
   const tick = async (desired: readonly DesiredLine[]): Promise<void> => {
     const agents = new Map(
-      (await cloud.listNodes())
+      (await cloud.listNodes()).nodes
         .filter(({ state }) => state === "running")
         .map(({ nodeId = "" }) => [nodeId, { lastHeardAtMs: clock.nowMs(), faults }] as const),
     );

@@ -141,7 +141,9 @@ export class OfferWatch {
   }
 
   /** Each offer that was asked for a machine for a node and gave none, the first time it is told. */
-  #refused({ kind, node, refusedOfferIds, atMs }: NodeEvent): void {
+  #refused(event: NodeEvent): void {
+    if (event.kind === "unlisted") return;
+    const { kind, node, refusedOfferIds, atMs } = event;
     if (this.#lives.get(node.nodeId)?.life.acceptedAtMs !== undefined) return;
     const { offerId: asked, emulated } = node;
     const alone = kind === "refused" && asked !== undefined ? [asked] : [];
