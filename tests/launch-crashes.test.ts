@@ -74,7 +74,7 @@ describe.each(CLOUDS)("on $name", ({ open }) => {
 
       const survivor = newProcess(false);
       for (let done = 0; done < 4; done += 1) await tick(survivor, count);
-      const machines = await bench.provider.listNodes();
+      const { nodes: machines } = await bench.provider.listNodes();
       const open = await ledger.listOpen();
       expect(open.map(({ node }) => node.nodeId)).toEqual(intended.map(({ node }) => node.nodeId));
       expect(open.map(({ node }) => node.providerNodeId).sort()).toEqual(
