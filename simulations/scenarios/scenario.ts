@@ -19,7 +19,13 @@ import { isMatch } from "../offer-match.ts";
 import { cut, scaled, shareOut } from "../traces/reshape.ts";
 import { synthesize, type SyntheticFunction } from "../traces/synthetic.ts";
 import { durationMsOf, type DemandTrace } from "../traces/trace.ts";
-import type { MarketEvent, SimulatedFunction, SimulatedMarket, World } from "../world.ts";
+import type {
+  MarketEvent,
+  OfferMatch,
+  SimulatedFunction,
+  SimulatedMarket,
+  World,
+} from "../world.ts";
 import {
   scenarioFile,
   type ScenarioEvent,
@@ -254,14 +260,7 @@ function offerOf(machine: ScenarioMachine): Offer {
 
 function eventOf({ kind, atHours, match: given, ...rest }: ScenarioEvent): MarketEvent {
   const atMs = atHours * MS_PER_HOUR;
-  const { cloud, region, zone, gpuType, purchase } = given;
-  const match = {
-    ...(cloud === undefined ? {} : { cloud }),
-    ...(region === undefined ? {} : { region }),
-    ...(zone === undefined ? {} : { zone }),
-    ...(gpuType === undefined ? {} : { gpuType }),
-    ...(purchase === undefined ? {} : { purchase }),
-  };
+  const match = matchOf(given);
   switch (kind) {
     case "capacity":
       return { kind, atMs, match, nodeCountMax: rest.nodeCountMax ?? Infinity };
@@ -269,9 +268,17 @@ function eventOf({ kind, atHours, match: given, ...rest }: ScenarioEvent): Marke
       return { kind, atMs, match, factor: rest.factor ?? 1 };
     case "reclaim":
       return { kind, atMs, match, fraction: rest.fraction ?? 0 };
-    case "outage": {
-      const untilMs = (rest.untilHours ?? atHours) * MS_PER_HOUR;
-      return { kind, atMs, untilMs, match: cloud === undefined ? {} : { cloud } };
-    }
+    case "outage":
+      return { kind, atMs, untilMs: (rest.untilHours ?? atHours) * MS_PER_HOUR, match };
   }
+}
+
+function matchOf({ cloud, region, zone, gpuType, purchase }: ScenarioEvent["match"]): OfferMatch {
+  return {
+    ...(cloud === undefined ? {} : { cloud }),
+    ...(region === undefined ? {} : { region }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(gpuType === undefined ? {} : { gpuType }),
+    ...(purchase === undefined ? {} : { purchase }),
+  };
 }
