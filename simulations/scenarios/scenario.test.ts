@@ -61,7 +61,7 @@ test.each(files)("%s is a world that something happens in, and says whom it is f
     .map(({ perSecond }) => perSecond.reduce((sum, rate) => sum + rate, 0))
     .reduce((sum, rates) => sum + (rates * world.trace.stepMs) / 1_000, 0);
   expect(inputs).toBeGreaterThan(5_000);
-  expect(inputs).toBeLessThan(6_000_000);
+  expect(inputs).toBeLessThan(2_000_000);
   expect(scenarioOf(text, file)).toEqual(world);
 });
 
