@@ -67,6 +67,16 @@ describe("the reactive autoscaler", () => {
     expect(_known).toBe(10_000);
   });
 
+  it("counts what waits by its work, and never more than one container for an input", async () => {
+    const waiting = (serviceMs: number): FunctionLoad =>
+      testLoad(0, { serviceMs, running: 0, backlog: 21 });
+    const nodes = async (serviceMs: number): Promise<number> =>
+      (await linesOf(reactive70(), { loads: [waiting(serviceMs)] }))["one-h100 us-east-1"] ?? 0;
+    expect(await nodes(10_000)).toBe(10);
+    expect(await nodes(1_000)).toBe(1);
+    expect(await nodes(600_000)).toBe(30);
+  });
+
   it("keeps machines for its hold and not longer, and rents none only because it once did", async () => {
     const policy = reactive70();
     const at = (atMs: number, gpus: number, present: number): Promise<Record<string, number>> =>

@@ -15,20 +15,22 @@ export interface WantedContainers {
  */
 const COUNTED_BY_ARRIVALS_MS = 30 * MS_PER_SECOND;
 
-/** Waiting inputs that count as load: all would be ordered twice while machines boot. Ibid. */
-const BACKLOG_WEIGHT = 0.3;
+/**
+ * What waits is to be done within this time: of waiting inputs of 10 s a third counts as load. All
+ * of them would order machines for work that is done before they boot. Source: ibid., 0.3.
+ */
+const DRAIN_MS = 30 * MS_PER_SECOND;
 
 /**
  * Containers that a function keeps busy, a fraction: arrivals * service (Little's law) where that
- * is known and short, else those that run; and part of what waits.
+ * is known and short, else those that run; and backlog * service / `DRAIN_MS`, at most one
+ * container for each input that waits.
  */
 export function busyContainers(load: FunctionLoad): number {
-  const { arrivalsPerSecond, serviceMs, running, backlog, concurrency } = load;
+  const { arrivalsPerSecond, serviceMs = Infinity, running, backlog, concurrency } = load;
   const inputs =
-    serviceMs !== undefined && serviceMs < COUNTED_BY_ARRIVALS_MS
-      ? (arrivalsPerSecond * serviceMs) / MS_PER_SECOND + BACKLOG_WEIGHT * backlog
-      : running + (serviceMs === undefined ? 1 : BACKLOG_WEIGHT) * backlog;
-  return inputs / concurrency;
+    serviceMs < COUNTED_BY_ARRIVALS_MS ? (arrivalsPerSecond * serviceMs) / MS_PER_SECOND : running;
+  return (inputs + backlog * Math.min(1, serviceMs / DRAIN_MS)) / concurrency;
 }
 
 /** Fractions of a container below this are noise of smoothed arrivals that ended long ago. */
