@@ -28,7 +28,7 @@ export function marketDesk(cloud: CloudName, market: Market): Provider {
     },
     listNodes: async () => {
       open("listing machines");
-      return Promise.resolve(own().map(({ listed }) => listed));
+      return Promise.resolve({ nodes: own().map(({ listed }) => listed), unseen: [] });
     },
     interruptions: async () => {
       open("listing notices");

@@ -84,6 +84,7 @@ export function scenarioOf(text: string, file: string, overrides: ScenarioOverri
     market,
     policy: overrides.policy ?? DEFAULT_POLICY,
     controlMs: scenario.controlSeconds * MS_PER_SECOND,
+    evictsIdle: true,
     arrivalCv: scenario.arrivalCv,
   };
 }
