@@ -25,5 +25,7 @@ test("two short steps are one long one", () => {
 
 test("arrivals keep as many containers busy as inputs are under way, and some for the backlog", () => {
   expect(offeredLoad({ inputsPerSecond: 5, serviceMs: 2_000, backlogCount: 0 })).toBe(10);
-  expect(offeredLoad({ inputsPerSecond: 0, serviceMs: 2_000, backlogCount: 10 })).toBe(3);
+  const backlog = (serviceMs: number): number =>
+    offeredLoad({ inputsPerSecond: 0, serviceMs, backlogCount: 30 });
+  expect([1_000, 10_000, 30_000, 600_000].map(backlog)).toEqual([1, 10, 30, 30]);
 });

@@ -55,6 +55,7 @@ export interface DispatcherPort {
 export type ContainerEnd = "stopped" | "lost" | "died";
 
 /** Runs, or time in them, after which their average tells something. */
+const MEAN_OVER_RUNS = 1_000;
 const RUNS_TELLING = 128;
 const RUN_MS_TELLING = 500;
 
@@ -82,6 +83,7 @@ export class FunctionDispatcher {
   /** Waiting inputs that must run alone. */
   #suspects: LocalInput[] = [];
   #serviceMs: number | undefined;
+  #meanServiceMs = 0;
   #ranCount = 0;
   #ranMs = 0;
   #taking = false;
@@ -113,6 +115,11 @@ export class FunctionDispatcher {
   get serviceMs(): number | undefined {
     const isTelling = this.#ranCount >= RUNS_TELLING || this.#ranMs >= RUN_MS_TELLING;
     return isTelling ? this.#serviceMs : undefined;
+  }
+
+  /** The same over the last thousand or so: steadier, and slower to follow a change. */
+  get meanServiceMs(): number | undefined {
+    return this.serviceMs === undefined ? undefined : this.#meanServiceMs;
   }
 
   /** Inputs in containers now. */
@@ -236,6 +243,8 @@ export class FunctionDispatcher {
       if (result.outcome === "succeeded") {
         this.#serviceMs = nextServiceMs(this.#serviceMs, result.runMs);
         this.#ranCount += 1;
+        const share = 1 / Math.min(this.#ranCount, MEAN_OVER_RUNS);
+        this.#meanServiceMs += share * (result.runMs - this.#meanServiceMs);
         this.#ranMs += result.runMs;
       }
       settlements.push(settlementOf(input, containerId, result, payloads[position]));

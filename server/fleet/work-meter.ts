@@ -51,7 +51,7 @@ function isOverdue({ nodeId, requestedAtMs }: ContainerRecord, nowMs: number): b
 
 function workOf(live: LiveFunction, containers: number, inputsPerSecond: number): FunctionWork {
   const { needs, spec, dispatcher, open } = live;
-  const { serviceMs } = dispatcher;
+  const { meanServiceMs: serviceMs } = dispatcher;
   if (serviceMs === undefined) return { needs, containers };
   const { minContainers, maxContainers, targetConcurrentInputs: concurrency } = spec;
   return {

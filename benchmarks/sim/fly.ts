@@ -1,0 +1,47 @@
+/** One run of the benchmark, as plain data, so that it can be made in a thread of its own. */
+import { createSolvers } from "../../optimizer/index.ts";
+import { reactive, REACTIVE_70_10 } from "../../simulations/baselines/reactive.ts";
+import type { CapacityPolicy } from "../../simulations/capacity-policy.ts";
+import { Flight } from "../../simulations/engine/flight.ts";
+import { OurPolicy } from "../../simulations/policies/ours.ts";
+import type { SimulationResult } from "../../simulations/result.ts";
+import type { World } from "../../simulations/world.ts";
+import { worldOf, type WorldChoice } from "./worlds.ts";
+
+export type PolicyChoice =
+  | { readonly kind: "ours" }
+  | { readonly kind: "reactive"; readonly utilizationTarget: number; readonly holdMs: number };
+
+export interface Job {
+  readonly dataDir: string;
+  readonly world: WorldChoice;
+  readonly policy: PolicyChoice;
+  readonly seed: number;
+}
+
+/** What a run found, how long it took, and what memory it left in use. */
+export interface Flown {
+  readonly job: Job;
+  readonly result: SimulationResult;
+  readonly seconds: number;
+  readonly heapMiB: number;
+}
+
+export async function fly(job: Job): Promise<Flown> {
+  const world = worldOf(job.dataDir, job.world);
+  const policy = await policyOf(job.policy, world);
+  const startedMs = performance.now();
+  const result = await new Flight(world, policy, { seed: job.seed }).run();
+  const seconds = (performance.now() - startedMs) / 1_000;
+  return { job, result, seconds, heapMiB: process.memoryUsage().heapUsed / 2 ** 20 };
+}
+
+async function policyOf(choice: PolicyChoice, world: World): Promise<CapacityPolicy> {
+  const { optimizer, pool } = world.policy;
+  if (choice.kind === "ours") {
+    return new OurPolicy({ optimizer, pool, solvers: await createSolvers() });
+  }
+  const { utilizationTarget, holdMs } = choice;
+  const parameters = { ...REACTIVE_70_10, utilizationTarget, holdMs };
+  return reactive(`reactive ${utilizationTarget} ${holdMs}`, parameters, optimizer);
+}
