@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import {
+  DEFAULT_OPTIMIZER_POLICY,
+  MS_PER_MINUTE,
+  MS_PER_SECOND,
+  type ContainerNeeds,
+  type OptimizerPolicy,
+} from "../core/index.ts";
+import {
+  demandOf,
+  NO_WORK_SEEN,
+  observeWork,
+  planInputOf,
+  type FunctionWork,
+  type SeenWork,
+} from "./capacity.ts";
+import { testOffer } from "./test-pool.ts";
+
+const POLICY: OptimizerPolicy = {
+  ...DEFAULT_OPTIMIZER_POLICY,
+  buffers: { ...DEFAULT_OPTIMIZER_POLICY.buffers, waitMicroUsdPerGpuHour: 60_000_000 },
+};
+const NEEDS: ContainerNeeds = {
+  gpu: { types: ["H100"], count: 1 },
+  cpuMilli: 1_000,
+  memoryMiB: 4_096,
+  preemptible: false,
+};
+const OFFERS = [
+  testOffer("h100x1", { resources: { gpuCount: 1, cpuMilli: 16_000, memoryMiB: 131_072 } }),
+];
+
+function workOf(containers: number, load: Partial<FunctionWork["load"]> = {}): FunctionWork {
+  const known = { inputsPerSecond: 10, serviceMs: 10_000, backlog: 0, concurrency: 1 };
+  return {
+    needs: NEEDS,
+    containers,
+    load: { ...known, floor: 0, maxContainers: 1_000, ...load },
+  };
+}
+
+describe("demand", () => {
+  const offeredOf = (work: FunctionWork): number => {
+    const { offered } = demandOf([work], POLICY);
+    return Object.values(offered)[0] ?? 0;
+  };
+
+  test("is what is there, and offered is what arrivals keep busy", () => {
+    const { classes, quantity, offered } = demandOf([workOf(120), workOf(30)], POLICY);
+    expect(classes).toHaveLength(1);
+    expect(Object.values(quantity)).toEqual([150]);
+    expect(Object.values(offered)).toEqual([200]);
+  });
+
+  test("a backlog counts for as many containers as work it off in half a minute", () => {
+    expect(offeredOf(workOf(100, { backlog: 30 }))).toBeCloseTo(110, 9);
+    expect(offeredOf(workOf(0, { inputsPerSecond: 0, serviceMs: 600_000, backlog: 7 }))).toBe(7);
+  });
+
+  test("keeps to floors, limits and concurrency", () => {
+    expect(offeredOf(workOf(100, { concurrency: 4 }))).toBe(25);
+    expect(offeredOf(workOf(100, { maxContainers: 60 }))).toBe(60);
+    expect(offeredOf(workOf(5, { inputsPerSecond: 0, floor: 5 }))).toBe(5);
+  });
+
+  test("without known arrivals what is there stands for what is offered", () => {
+    expect(offeredOf({ needs: NEEDS, containers: 3 })).toBe(3);
+    expect(demandOf([{ needs: NEEDS, containers: 0 }], POLICY).classes).toEqual([]);
+  });
+});
+
+/** Looks every ten seconds at steady work of which a share is missed. */
+function steady(minutes: number, missFraction: number, policy = POLICY): SeenWork {
+  let seen = NO_WORK_SEEN;
+  const demand = demandOf([workOf(100)], policy);
+  for (let nowMs = 0; nowMs <= minutes * MS_PER_MINUTE; nowMs += 10 * MS_PER_SECOND) {
+    const look = { demand, started: 100, missed: 100 * missFraction, nowMs };
+    seen = observeWork(seen, look, policy);
+  }
+  return seen;
+}
+
+describe("the gain", () => {
+  test("grows while more is missed than policy says, and shrinks while less is", () => {
+    expect(steady(60, 0.005).gain).toBeCloseTo(1, 9);
+    expect(steady(60, 0.05).gain).toBeGreaterThan(1.15);
+    expect(steady(600, 0).gain).toBeLessThan(0.85);
+    expect(steady(5, 0.5).gain).toBe(1);
+  });
+
+  test("rests when nothing happens", () => {
+    let seen = steady(60, 0.05);
+    const { gain } = seen;
+    const demand = demandOf([], POLICY);
+    for (let minute = 61; minute < 200; minute += 1) {
+      const look = { demand, started: 0, missed: 0, nowMs: minute * MS_PER_MINUTE };
+      seen = observeWork(seen, look, POLICY);
+    }
+    expect(seen.gain).toBeCloseTo(gain, 1);
+  });
+});
+
+describe("the input of a plan", () => {
+  const inputOf = (seen: SeenWork, containers: number, policy = POLICY) =>
+    planInputOf(seen, demandOf([workOf(containers)], policy), {
+      offers: OFFERS,
+      fleet: [],
+      policy,
+    });
+
+  test("holds a buffer beyond what is wanted, and a larger one with more gain", () => {
+    // Early, while it is believed to swing as public traffic does: it then proves to be calm.
+    const seen = steady(2, 0.005);
+    const plain = inputOf(seen, 100).buffers[0]?.quantity ?? 0;
+    const more = inputOf({ ...seen, gain: 2 }, 100).buffers[0]?.quantity ?? 0;
+    expect(plain).toBeGreaterThan(0);
+    expect(more).toBeGreaterThan(plain);
+  });
+
+  test("without a price on waiting there is none", () => {
+    const { input, buffers } = inputOf(steady(60, 0.005), 100, DEFAULT_OPTIMIZER_POLICY);
+    expect(buffers).toEqual([]);
+    expect(input.classes).toHaveLength(1);
+    expect(Object.values(input.scenarios[0]?.quantity ?? {})).toEqual([100]);
+  });
+});
