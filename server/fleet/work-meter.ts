@@ -24,22 +24,23 @@ const MISS_WAIT_MS = 2 * MS_PER_SECOND;
 const RATE_SECONDS = 10;
 
 export class WorkMeter {
-  #lookedAtMs: number | undefined;
+  /** Seconds up to here are counted; only whole ones are. */
+  #countedToS: number | undefined;
 
   /** @param wanted Containers on rented nodes, and those that wait for one. */
   read(wanted: readonly ContainerRecord[], nowMs: number): MeteredWork {
-    const elapsedMs = nowMs - (this.#lookedAtMs ?? nowMs);
-    const seconds = Math.round(elapsedMs / MS_PER_SECOND);
-    // Looks come more often than seconds pass; arrivals are counted by the second.
-    if (this.#lookedAtMs === undefined || seconds > 0) this.#lookedAtMs = nowMs;
+    const nowS = Math.floor(nowMs / MS_PER_SECOND);
+    const freshSeconds = Math.max(0, nowS - (this.#countedToS ?? nowS));
+    this.#countedToS = nowS;
     let started = 0;
     let missed = 0;
     const work = [...Map.groupBy(wanted, ({ live }) => live)].map(([live, containers]) => {
-      const { perSecond } = live.arrivals.history(nowMs);
-      const came = sum(perSecond.slice(perSecond.length - Math.min(seconds, perSecond.length)));
+      // The last entry is of the second that has just begun.
+      const counts = live.arrivals.history(nowMs).perSecond.slice(0, -1);
+      const came = sum(counts.slice(Math.max(0, counts.length - freshSeconds)));
       started += came;
       if (containers.some((one) => isOverdue(one, nowMs))) missed += came;
-      return workOf(live, containers.length, sum(perSecond.slice(-RATE_SECONDS)) / RATE_SECONDS);
+      return workOf(live, containers.length, sum(counts.slice(-RATE_SECONDS)) / RATE_SECONDS);
     });
     return { work, started, missed };
   }
