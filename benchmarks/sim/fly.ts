@@ -29,17 +29,17 @@ export interface Flown {
 
 export async function fly(job: Job): Promise<Flown> {
   const world = worldOf(job.dataDir, job.world);
-  const policy = await policyOf(job.policy, world);
+  const policy = policyOf(job.policy, world);
   const startedMs = performance.now();
   const result = await new Flight(world, policy, { seed: job.seed }).run();
   const seconds = (performance.now() - startedMs) / 1_000;
   return { job, result, seconds, heapMiB: process.memoryUsage().heapUsed / 2 ** 20 };
 }
 
-async function policyOf(choice: PolicyChoice, world: World): Promise<CapacityPolicy> {
+function policyOf(choice: PolicyChoice, world: World): CapacityPolicy {
   const { optimizer, pool } = world.policy;
   if (choice.kind === "ours") {
-    return new OurPolicy({ optimizer, pool, solvers: await createSolvers() });
+    return new OurPolicy({ optimizer, pool, solvers: createSolvers() });
   }
   const { utilizationTarget, holdMs } = choice;
   const parameters = { ...REACTIVE_70_10, utilizationTarget, holdMs };

@@ -8,7 +8,7 @@ import type { World } from "../world.ts";
 import { Flight } from "./flight.ts";
 import { fixedFleet, testFunction, testWorld } from "./test-world.ts";
 
-const solvers = await createSolvers();
+const solvers = createSolvers();
 
 function ours(world: World): OurPolicy {
   const { optimizer, pool } = world.policy;
