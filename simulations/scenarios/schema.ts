@@ -46,7 +46,8 @@ const demand = z
   })
   .describe("What is asked of the function.");
 
-const fleetFunction = z.strictObject({
+/** A function and what is asked of it. */
+export const scenarioFunction = z.strictObject({
   id: printableName.describe("Its name; copies get a number."),
   copies: z
     .int()
@@ -198,7 +199,7 @@ export const scenarioFile = z.strictObject({
     .boolean()
     .describe("Whether idle containers above their floors give their slots to whoever waits.")
     .default(true),
-  functions: z.array(fleetFunction).min(1),
+  functions: z.array(scenarioFunction).min(1),
   spikes: z
     .strictObject({ ...surge, shareFraction: fraction("Chance of each function to take part.") })
     .describe("Times of higher demand that functions share.")
