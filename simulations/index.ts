@@ -1,5 +1,32 @@
 /** Whole-system runs on virtual time. */
+export { readAzureLlm } from "./traces/azure-llm.ts";
+export { bestTuned, reactiveGrid } from "./baselines/reactive.ts";
+export { BASELINE_NAMES, createBaseline, type BaselineName } from "./baselines/index.ts";
+export { availabilityOf, spotOffers, zoneLosses } from "./market.ts";
+export { POLICY_NAMES, policyNamed, type PolicyName } from "./policies/named.ts";
+export { flyOne, readText, readWorld, type FlightOrder } from "./run.ts";
+export type { SimulationResult } from "./result.ts";
+export {
+  SIMULATED_POLICY,
+  TRACE_DEFAULTS,
+  TRACE_FORMATS,
+  type RunSpec,
+  type TraceFormat,
+} from "./runs/run-spec.ts";
+export { worldWithin, type Span } from "./runs/span.ts";
+export { scenarioOf, type ScenarioOverrides } from "./scenarios/scenario.ts";
+export { readCsvTrace } from "./traces/csv.ts";
 export { alongPath } from "./traces/path.ts";
-export { scaledToPeak, totalOf } from "./traces/reshape.ts";
+export {
+  cut,
+  rateFor,
+  repeated,
+  scaled,
+  scaledToPeak,
+  shareOut,
+  totalOf,
+} from "./traces/reshape.ts";
 export { readServegen } from "./traces/servegen.ts";
-export type { DemandTrace } from "./traces/trace.ts";
+export { readSpotTrace } from "./traces/spot.ts";
+export { PATH_KINDS, type DemandTrace, type PathKind } from "./traces/trace.ts";
+export type { World } from "./world.ts";

@@ -1,21 +1,6 @@
 /** Markets made of few words: zones of spot machines, losses of zones, measured availability. */
 import { MS_PER_HOUR, offerIdOf, type Offer, type Rng } from "../core/index.ts";
-import type { AvailabilityTrace, MarketEvent, SimulatedMarket } from "./world.ts";
-
-/** On-demand machines only, which can always be had and never fail, as in most studies. */
-export function steadyMarket(
-  offers: readonly Offer[],
-  bootSpreadFraction: number,
-): SimulatedMarket {
-  return {
-    offers,
-    bootSpreadFraction,
-    launchFailureFraction: 0,
-    reclaimNoticeMs: 0,
-    availability: [],
-    events: [],
-  };
-}
+import type { AvailabilityTrace, MarketEvent } from "./world.ts";
 
 export interface SpotZones {
   /** The machine, as it is on demand; zones get its region and a name of their own. */
