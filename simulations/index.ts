@@ -1,12 +1,26 @@
 /** Whole-system runs on virtual time. */
 export { readAzureLlm } from "./traces/azure-llm.ts";
-export { bestTuned, reactiveGrid } from "./baselines/reactive.ts";
+export { bestTuned, reactiveGrid, type ReactiveParameters } from "./baselines/reactive.ts";
 export { BASELINE_NAMES, createBaseline, type BaselineName } from "./baselines/index.ts";
 export { availabilityOf, spotOffers, zoneLosses } from "./market.ts";
 export { POLICY_NAMES, policyNamed, type PolicyName } from "./policies/named.ts";
-export { flyOne, readText, readWorld, type FlightOrder } from "./run.ts";
+export { compareResults, type Comparison } from "./report/compare.ts";
+export { htmlReport } from "./report/html/report.ts";
+export { jsonReport } from "./report/json.ts";
+export { terminalReport } from "./report/terminal.ts";
+export type { Progress as SimulationProgress } from "./engine/flight.ts";
+export {
+  flyOne,
+  readText,
+  readWorld,
+  tunedSetting,
+  TUNING_SEED,
+  tuningFlights,
+  type FlightOrder,
+} from "./run.ts";
 export type { SimulationResult } from "./result.ts";
 export {
+  filesOf,
   SIMULATED_POLICY,
   TRACE_DEFAULTS,
   TRACE_FORMATS,
@@ -28,5 +42,10 @@ export {
 } from "./traces/reshape.ts";
 export { readServegen } from "./traces/servegen.ts";
 export { readSpotTrace } from "./traces/spot.ts";
-export { PATH_KINDS, type DemandTrace, type PathKind } from "./traces/trace.ts";
+export {
+  durationMsOf as traceDurationMs,
+  PATH_KINDS,
+  type DemandTrace,
+  type PathKind,
+} from "./traces/trace.ts";
 export type { World } from "./world.ts";

@@ -20,6 +20,7 @@ import type { ServiceTime, SimulatedFunction, World } from "../world.ts";
 import { defaultOffer, withSpot } from "./build-market.ts";
 import { peakGpusOf } from "./peak.ts";
 import {
+  BUILTIN_CATALOG,
   checkSpec,
   refusal,
   SIMULATED_POLICY,
@@ -187,7 +188,7 @@ function offersOf(
 ): readonly Offer[] | undefined {
   if (catalog === undefined) return undefined;
   const all =
-    catalog === "builtin"
+    catalog === BUILTIN_CATALOG
       ? (["aws", "gcp", "azure"] as const).flatMap((cloud) =>
           catalogOffers({ cloud, emulated: false }),
         )

@@ -16,6 +16,9 @@ import { PATH_KINDS, type PathKind } from "../traces/trace.ts";
 export const TRACE_FORMATS = ["servegen", "azure-llm", "csv", "synthetic"] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
+/** What stands for the built-in catalog where a table of offers may. */
+export const BUILTIN_CATALOG = "builtin";
+
 /** A file of demand. */
 export interface TraceFile {
   readonly file: string;
@@ -181,6 +184,16 @@ function problemsOf(spec: RunSpec): readonly string[] {
     ],
   ];
   return rules.filter(([isWrong]) => isWrong).map(([, problem]) => problem);
+}
+
+/** The files that a spec names. */
+export function filesOf({ scenario, trace, catalog, spot }: RunSpec): readonly string[] {
+  return [
+    ...(scenario === undefined ? [] : [scenario]),
+    ...(trace === undefined ? [] : [trace.file]),
+    ...(catalog === undefined || catalog === BUILTIN_CATALOG ? [] : [catalog]),
+    ...(spot?.kind === "measured" ? spot.files : []),
+  ];
 }
 
 /** The peak that demand is scaled to; undefined where it is scaled by a factor, or not at all. */
