@@ -6,6 +6,7 @@ export { availabilityOf, spotOffers, zoneLosses } from "./market.ts";
 export { POLICY_NAMES, policyNamed, type PolicyName } from "./policies/named.ts";
 export { compareResults, type Comparison } from "./report/compare.ts";
 export { htmlReport } from "./report/html/report.ts";
+export { paretoPage } from "./report/pareto.ts";
 export { jsonReport } from "./report/json.ts";
 export { terminalReport } from "./report/terminal.ts";
 export type { Progress as SimulationProgress } from "./engine/flight.ts";
@@ -48,4 +49,18 @@ export {
   type DemandTrace,
   type PathKind,
 } from "./traces/trace.ts";
+export { sizeOfSearch, type SearchSize } from "./tune/budget.ts";
+export { FIGURE_NAMES, figuresOf, type Figures } from "./tune/figures.ts";
+export { readObjective, type Objective } from "./tune/objective.ts";
+export {
+  verdictOf,
+  type Judgement,
+  type TunedCandidate,
+  type TuneOutcome,
+  type Verdict,
+} from "./tune/outcome.ts";
+export { readParameters, withSettings, type Parameter, type Settings } from "./tune/params.ts";
+export { frontOf, meanOf, nameOf, studyOf } from "./tune/study.ts";
+export { tune, type FlightWish, type TuneOptions, type TuneProgress } from "./tune/tune.ts";
+export { searchWindows, RUNGS_MAX, type SearchWindows, type Stretch } from "./tune/windows.ts";
 export type { World } from "./world.ts";

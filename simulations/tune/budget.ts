@@ -1,6 +1,7 @@
 /** How many candidates a number of flights is enough for. */
 import { PlatformError } from "../../core/index.ts";
 import { REDUCTION } from "./search.ts";
+import type { SearchWindows, Stretch } from "./windows.ts";
 
 export interface Budget {
   /** Flights of the whole search, those of the base policy and of the judgement included. */
@@ -64,6 +65,22 @@ export function runsOfBracket(size: number, rungCount: number, seedCount: number
     going = Math.max(1, Math.round(going / REDUCTION));
   }
   return runs;
+}
+
+/** Virtual time of all flights of a search, at most. */
+export function flightMsOf(size: SearchSize, windows: SearchWindows): number {
+  const { rungs, train, heldOut } = windows;
+  const lengthOf = ({ span, seeds }: Stretch): number =>
+    (span.untilMs - span.fromMs) * seeds.length;
+  let sumMs = lengthOf(train) + (1 + size.finalistCount) * lengthOf(heldOut);
+  for (const bracket of size.brackets) {
+    let going = bracket;
+    for (const rung of rungs) {
+      sumMs += going * lengthOf(rung);
+      going = Math.max(1, Math.round(going / REDUCTION));
+    }
+  }
+  return sumMs;
 }
 
 function bracketSize(runs: number, rungCount: number, seedCount: number): number {

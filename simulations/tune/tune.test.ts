@@ -143,6 +143,7 @@ it("keeps within its flights, and says how far it is", async () => {
   expect(seen).toHaveLength(flown);
   expect(seen.at(-1)).toMatchObject({ flown, rung: windows.rungs.length + 1 });
   expect(seen.map((one) => one.flown)).toEqual(Array.from({ length: flown }, (_, at) => at + 1));
+  expect(seen.at(-1)?.flownMs).toBe(seen.at(-1)?.plannedMs);
   const values = seen.flatMap(({ best }) => best?.train.value ?? []);
   expect(values).toEqual(values.toSorted((left, right) => right - left));
 });

@@ -13,7 +13,7 @@ import type { Figures } from "./figures.ts";
 import type { Objective } from "./objective.ts";
 import type { Parameter, Settings } from "./params.ts";
 import { Search, type Trial } from "./search.ts";
-import type { SearchSize } from "./budget.ts";
+import { flightMsOf, type SearchSize } from "./budget.ts";
 import type { SearchWindows, Stretch } from "./windows.ts";
 import type { Judgement, TunedCandidate, TuneOutcome } from "./outcome.ts";
 import { frontOf } from "./study.ts";
@@ -45,6 +45,9 @@ export interface TuneProgress {
   readonly flown: number;
   /** Of so many, at most. */
   readonly runs: number;
+  /** Virtual time that was flown, of so much at most: what is left of the work. */
+  readonly flownMs: number;
+  readonly plannedMs: number;
   /** From 1; 0 while the base policy flies, and one more than all for the judgement. */
   readonly rung: number;
   readonly rungCount: number;
@@ -77,6 +80,7 @@ class Tuning {
   #queue: Task[] = [];
   #flying = 0;
   #flown = 0;
+  #flownMs = 0;
   #isOver = false;
   #rung = 0;
   #base: Judgement | undefined;
@@ -141,13 +145,19 @@ class Tuning {
   async #flyCandidates(): Promise<void> {
     const open = new Set<Promise<void>>();
     const ask = (): void => {
-      // One that failed stays among them, so that the next wait ends with its error.
       for (const trial of this.#search.ask()) {
-        const judging = this.#flyTrial(trial).then(() => void open.delete(judging));
+        // One that failed stays among them, so that the next wait ends with its error.
+        const judging = this.#flyTrial(trial).then(() => {
+          open.delete(judging);
+        });
         open.add(judging);
       }
     };
-    for (ask(); open.size > 0; ask()) await Promise.race(open);
+    ask();
+    while (open.size > 0) {
+      await Promise.race(open);
+      ask();
+    }
   }
 
   async #flyTrial({ candidate: id, rung, settings }: Trial): Promise<void> {
@@ -230,6 +240,7 @@ class Tuning {
     try {
       const figures = await this.#options.fly(wish);
       this.#flown += 1;
+      this.#flownMs += wish.span.untilMs - wish.span.fromMs;
       resolve(figures);
     } catch (error) {
       this.#isOver = true;
@@ -249,6 +260,8 @@ class Tuning {
     onProgress?.({
       flown: this.#flown,
       runs: size.runs,
+      flownMs: this.#flownMs,
+      plannedMs: flightMsOf(size, windows),
       rung: this.#rung,
       rungCount: windows.rungs.length,
       candidates: this.#search.ranking().length,
