@@ -20,6 +20,9 @@ const ARROWS = {
   ],
 };
 
+/** Commands that start simulations; nobody else imports them. */
+const STARTS_SIMULATIONS = "^server/commands/(simulate|tune)/";
+
 /** Files that other folders may import, besides every folder's `index.ts`. */
 const EXTRA_DOORS = [
   "sdk/protocol/index.ts",
@@ -41,7 +44,7 @@ const arrowRules = Object.entries(ARROWS).map(([folder, allowed]) => ({
   from: { path: `^${folder}/` },
   to: {
     path: any([...FOLDERS, ...OUTER]),
-    pathNot: any([folder, ...allowed]),
+    pathNot: any([folder, ...allowed, ...(folder === "server" ? ["simulations"] : [])]),
   },
 }));
 
@@ -63,6 +66,13 @@ module.exports = {
   forbidden: [
     ...arrowRules,
     ...doorRules,
+    {
+      name: "who-starts-simulations",
+      comment: "only the commands simulate and tune start simulations",
+      severity: "error",
+      from: { path: "^server/", pathNot: STARTS_SIMULATIONS },
+      to: { path: "^simulations/" },
+    },
     {
       name: "no-cycles",
       comment: "a file must be readable without the files that use it",

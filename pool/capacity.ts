@@ -135,8 +135,10 @@ export function planInputOf(
   const holdsNone = waitMicroUsdPerGpuHour === 0 && Object.keys(byGpuType).length === 0;
   const buffers = holdsNone ? [] : planBuffers({ history, gain, offers, policy }).buffers;
   const wanted = demand.classes.filter(({ classId }) => (demand.quantity[classId] ?? 0) > 0);
-  const held = buffers.map(({ demandClass, quantity }) => [demandClass.classId, quantity] as const);
-  const quantity = { ...demand.quantity, ...Object.fromEntries(held) };
+  const quantity = Object.fromEntries([
+    ...wanted.map(({ classId }) => [classId, demand.quantity[classId] ?? 0] as const),
+    ...buffers.map(({ demandClass, quantity }) => [demandClass.classId, quantity] as const),
+  ]);
   const input = {
     offers,
     classes: [...wanted, ...buffers.map(({ demandClass }) => demandClass)],

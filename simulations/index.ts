@@ -1,8 +1,34 @@
 /** Whole-system runs on virtual time. */
 export { readAzureLlm } from "./traces/azure-llm.ts";
-export { bestTuned, reactiveGrid } from "./baselines/reactive.ts";
+export { bestTuned, reactiveGrid, type ReactiveParameters } from "./baselines/reactive.ts";
 export { BASELINE_NAMES, createBaseline, type BaselineName } from "./baselines/index.ts";
 export { availabilityOf, spotOffers, zoneLosses } from "./market.ts";
+export { POLICY_NAMES, policyNamed, type PolicyName } from "./policies/named.ts";
+export { compareResults, type Comparison } from "./report/compare.ts";
+export { htmlReport } from "./report/html/report.ts";
+export { paretoPage } from "./report/pareto.ts";
+export { jsonReport } from "./report/json.ts";
+export { terminalReport } from "./report/terminal.ts";
+export type { Progress as SimulationProgress } from "./engine/flight.ts";
+export {
+  flyOne,
+  readText,
+  readWorld,
+  tunedSetting,
+  TUNING_SEED,
+  tuningFlights,
+  type FlightOrder,
+} from "./run.ts";
+export type { SimulationResult } from "./result.ts";
+export {
+  filesOf,
+  SIMULATED_POLICY,
+  TRACE_DEFAULTS,
+  TRACE_FORMATS,
+  type RunSpec,
+  type TraceFormat,
+} from "./runs/run-spec.ts";
+export { worldWithin, type Span } from "./runs/span.ts";
 export { scenarioOf, type ScenarioOverrides } from "./scenarios/scenario.ts";
 export { readCsvTrace } from "./traces/csv.ts";
 export { alongPath } from "./traces/path.ts";
@@ -17,5 +43,24 @@ export {
 } from "./traces/reshape.ts";
 export { readServegen } from "./traces/servegen.ts";
 export { readSpotTrace } from "./traces/spot.ts";
-export { PATH_KINDS, type DemandTrace, type PathKind } from "./traces/trace.ts";
+export {
+  durationMsOf as traceDurationMs,
+  PATH_KINDS,
+  type DemandTrace,
+  type PathKind,
+} from "./traces/trace.ts";
+export { sizeOfSearch, type SearchSize } from "./tune/budget.ts";
+export { FIGURE_NAMES, figuresOf, type Figures } from "./tune/figures.ts";
+export { readObjective, type Objective } from "./tune/objective.ts";
+export {
+  verdictOf,
+  type Judgement,
+  type TunedCandidate,
+  type TuneOutcome,
+  type Verdict,
+} from "./tune/outcome.ts";
+export { readParameters, withSettings, type Parameter, type Settings } from "./tune/params.ts";
+export { frontOf, meanOf, nameOf, studyOf } from "./tune/study.ts";
+export { tune, type FlightWish, type TuneOptions, type TuneProgress } from "./tune/tune.ts";
+export { searchWindows, RUNGS_MAX, type SearchWindows, type Stretch } from "./tune/windows.ts";
 export type { World } from "./world.ts";

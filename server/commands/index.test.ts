@@ -12,7 +12,8 @@ test("the operator's commands are there, each with a description", () => {
   const { commands } = registered();
   const names = commands.map((command) => command.name());
   expect(names).toEqual([
-    ...["up", "down", "agent", "node", "plan", "pool", "cloud", "catalog", "doctor"],
+    ...["up", "down", "agent", "node", "plan", "simulate", "tune"],
+    ...["pool", "cloud", "catalog", "doctor"],
   ]);
   for (const command of commands) expect(command.description()).not.toBe("");
 });
@@ -23,6 +24,6 @@ test("every listing and report takes --json", () => {
   const json = all.filter((command) => command.options.some(({ long }) => long === "--json"));
   expect(json.map((command) => command.name()).sort()).toEqual([
     ...["check", "cordon", "doctor", "down", "drain", "events", "list", "list", "list", "plan"],
-    ...["refresh", "release", "show", "status", "uncordon", "up"],
+    ...["refresh", "release", "show", "simulate", "status", "tune", "uncordon", "up"],
   ]);
 });

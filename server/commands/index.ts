@@ -8,8 +8,10 @@ import type { ListOptions, RefreshCommandOptions, ShowOptions } from "./catalog/
 import type { UpOptions } from "./flags.ts";
 import type { PlanOptions } from "./plan/options.ts";
 import { registerPoolCommands } from "./pool/register.ts";
+import { registerSimulate } from "./simulate/register.ts";
+import { registerTune } from "./tune/register.ts";
 
-/** Adds `up`, `down`, `agent`, `node`, `plan`, `pool`, `cloud`, `catalog` and `doctor`. */
+/** Adds `up`, `down`, `agent`, `node`, `plan`, `simulate`, `tune`, `pool`, `cloud`, `catalog` and `doctor`. */
 export function registerOperatorCommands(program: Command): void {
   registerUp(program);
   program
@@ -31,6 +33,8 @@ export function registerOperatorCommands(program: Command): void {
     });
   registerNodeList(program);
   registerPlan(program);
+  registerSimulate(program);
+  registerTune(program);
   registerPoolCommands(program);
   registerCatalog(program);
   program

@@ -8,7 +8,7 @@ import { staticPeak } from "./static-peak.ts";
 
 /**
  * - `static`: the peak of the trace; `static-110`: 1.1 times it;
- * - `reactive`: utilization 0.7, kept for 10 minutes; `reactive-tuned`: 0.9 and 150 s;
+ * - `reactive`: utilization 0.7, kept for 10 minutes; `reactive-90`: 0.9 and 150 s;
  * - `karpenter-like`: cheapest that fits, consolidation by its published rule;
  * - `knapsack`: sized like `reactive`, the cheapest combination of machines for each kind.
  */
@@ -16,7 +16,7 @@ export const BASELINE_NAMES = [
   "static",
   "static-110",
   "reactive",
-  "reactive-tuned",
+  "reactive-90",
   "karpenter-like",
   "knapsack",
 ] as const;
@@ -34,7 +34,7 @@ export function createBaseline(
       return staticPeak(name, { trace, functions, factor: 1.1, policy: optimizer });
     case "reactive":
       return reactive(name, REACTIVE_70_10, optimizer);
-    case "reactive-tuned":
+    case "reactive-90":
       return reactive(name, REACTIVE_TUNED, optimizer);
     case "karpenter-like":
       return karpenterLike(name, KARPENTER_DEFAULT, optimizer);

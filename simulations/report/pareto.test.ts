@@ -3,8 +3,8 @@ import { expect, it } from "vitest";
 import { paretoFront, paretoPage, type ParetoCandidate } from "./pareto.ts";
 import { madeUpStudy } from "./test-candidates.ts";
 
-function candidate(costMicroUsd: number, waitP99Ms: number, index = 0): ParetoCandidate {
-  return { name: `c${index}`, settings: {}, train: { costMicroUsd, waitP99Ms } };
+function candidate(costMicroUsdPerHour: number, waitP99Ms: number, index = 0): ParetoCandidate {
+  return { name: `c${index}`, settings: {}, train: { costMicroUsdPerHour, waitP99Ms } };
 }
 
 it("has on the front exactly those that no other dominates, the cheapest first", () => {
@@ -15,7 +15,7 @@ it("has on the front exactly those that no other dominates, the cheapest first",
       const undominated = all.filter((one) => !all.some((other) => dominates(other, one)));
       const front = paretoFront(all);
       expect(new Set(front)).toEqual(new Set(undominated));
-      const costs = front.map(({ train }) => train.costMicroUsd);
+      const costs = front.map(({ train }) => train.costMicroUsdPerHour);
       expect(costs).toEqual(costs.toSorted((left, right) => left - right));
     }),
   );
@@ -48,6 +48,10 @@ it("refuses a winner that was not among the candidates", () => {
 });
 
 function dominates({ train: one }: ParetoCandidate, { train: other }: ParetoCandidate): boolean {
-  const isNoWorse = one.costMicroUsd <= other.costMicroUsd && one.waitP99Ms <= other.waitP99Ms;
-  return isNoWorse && (one.costMicroUsd < other.costMicroUsd || one.waitP99Ms < other.waitP99Ms);
+  const isNoWorse =
+    one.costMicroUsdPerHour <= other.costMicroUsdPerHour && one.waitP99Ms <= other.waitP99Ms;
+  return (
+    isNoWorse &&
+    (one.costMicroUsdPerHour < other.costMicroUsdPerHour || one.waitP99Ms < other.waitP99Ms)
+  );
 }

@@ -15,7 +15,7 @@ import { MISS_WAIT_MS } from "../result.ts";
 
 /** What a candidate costs and how long its inputs wait. */
 export interface ParetoValue {
-  readonly costMicroUsd: number;
+  readonly costMicroUsdPerHour: number;
   readonly waitP99Ms: number;
 }
 
@@ -32,29 +32,36 @@ export interface ParetoCandidate {
 export interface ParetoStudy {
   readonly world: string;
   readonly seeds: readonly number[];
+  /** Of the held-out window; absent means those of training. */
+  readonly heldOutSeeds?: readonly number[];
   readonly commit?: string;
   /** As it was asked for, such as `cost + 0.002*waitP99Ms`. */
   readonly objective: string;
   readonly candidates: readonly ParetoCandidate[];
   /** Name of the candidate that was chosen. */
   readonly winner: string;
+  /** Name of the candidate that all are compared with: what is in force without a search. */
+  readonly base?: string;
+  /** Candidates that were given up on shorter windows, whose values do not compare. */
+  readonly givenUpCount?: number;
 }
 
 const WAIT_FLOOR_MS = 10;
+const BASE_COLOR = "var(--series-3)";
 
 /** The candidates on the front by their training values, the cheapest first. O(n log n). */
 export function paretoFront(candidates: readonly ParetoCandidate[]): readonly ParetoCandidate[] {
   const ranked = candidates.toSorted(
     ({ train: left }, { train: right }) =>
-      left.costMicroUsd - right.costMicroUsd || left.waitP99Ms - right.waitP99Ms,
+      left.costMicroUsdPerHour - right.costMicroUsdPerHour || left.waitP99Ms - right.waitP99Ms,
   );
   let shortestMs = Infinity;
   let ofCostMicroUsd = -Infinity;
-  return ranked.filter(({ train: { costMicroUsd, waitP99Ms } }) => {
+  return ranked.filter(({ train: { costMicroUsdPerHour, waitP99Ms } }) => {
     // Equals of one on the front are on it too: neither is better.
-    const isEqual = costMicroUsd === ofCostMicroUsd && waitP99Ms === shortestMs;
+    const isEqual = costMicroUsdPerHour === ofCostMicroUsd && waitP99Ms === shortestMs;
     if (!isEqual && waitP99Ms >= shortestMs) return false;
-    [shortestMs, ofCostMicroUsd] = [waitP99Ms, costMicroUsd];
+    [shortestMs, ofCostMicroUsd] = [waitP99Ms, costMicroUsdPerHour];
     return true;
   });
 }
@@ -70,34 +77,41 @@ export function paretoPage(study: ParetoStudy): string {
     opening: openingLines(study),
     body: [
       winnerCards(winner),
-      section("Cost against waiting", [paretoChart(candidates, front, winner)], {
+      section("Cost against waiting", [paretoChart(study, front, winner)], {
         note: "Each mark is one candidate; lower and further left is better.",
       }),
-      section("The front", [frontTable(front, winner)], {
-        note: "The cheapest first; the chosen one is marked.",
+      section("The front", [frontTable(study, front, winner)], {
+        note: "By training, the cheapest first; below it what is compared with. The chosen one is marked.",
         flow: "long",
       }),
     ],
   });
 }
 
-function openingLines({ seeds, commit, objective, candidates }: ParetoStudy): readonly string[] {
-  const noun = seeds.length === 1 ? "seed" : "seeds";
+function openingLines(study: ParetoStudy): readonly string[] {
+  const { seeds, heldOutSeeds = seeds, commit, objective, candidates, givenUpCount = 0 } = study;
   const ofCommit = commit === undefined ? "" : `, commit ${commit}`;
   const judged = candidates.filter(({ heldOut }) => heldOut !== undefined).length;
+  const givenUp =
+    givenUpCount === 0 ? "" : ` ${givenUpCount} more were given up on shorter windows.`;
   return [
-    `Least ${objective} among ${candidates.length} candidates, ${noun} ${seeds.join(", ")}${ofCommit}.`,
-    `Chosen on the training window; ${judged} were judged on the held-out one as well.`,
+    `Least ${objective} among ${candidates.length} candidates${ofCommit}.${givenUp}`,
+    `Chosen on the training window, ${seedsText(seeds)}; ${judged} were judged on the held-out ` +
+      `one as well, ${seedsText(heldOutSeeds)}.`,
   ];
+}
+
+function seedsText(seeds: readonly number[]): string {
+  return `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`;
 }
 
 function winnerCards({ name, train, heldOut }: ParetoCandidate): Markup {
   const heldOutOf = (text: string | undefined): string => `held out: ${text ?? NO_FIGURE}`;
   return markup`<dl class="cards">
 ${card("chosen", name, {})}
-${card("cost, training", usdText(train.costMicroUsd), {
-  unit: "USD",
-  below: heldOutOf(heldOut && usdText(heldOut.costMicroUsd)),
+${card("cost, training", usdText(train.costMicroUsdPerHour), {
+  unit: "USD/h",
+  below: heldOutOf(heldOut && usdText(heldOut.costMicroUsdPerHour)),
 })}
 ${card("wait p99, training", secondsText(train.waitP99Ms), {
   unit: "s",
@@ -107,17 +121,18 @@ ${card("wait p99, training", secondsText(train.waitP99Ms), {
 }
 
 function paretoChart(
-  candidates: readonly ParetoCandidate[],
+  { candidates, base: baseName }: ParetoStudy,
   front: readonly ParetoCandidate[],
   winner: ParetoCandidate,
 ): Markup {
   const scales = scalesOf(candidates);
   const onFront = new Set(front);
+  const base = candidates.find(({ name }) => name === baseName);
   return plotFigure({
-    caption: "Wait p99 in s, over cost in USD",
+    caption: "Wait p99 in s, over cost in USD an hour",
     description:
       `${candidates.length} candidates, ${front.length} of them on the front. Chosen: ` +
-      `${winner.name} at ${usdText(winner.train.costMicroUsd)} USD and p99 ` +
+      `${winner.name} at ${usdText(winner.train.costMicroUsdPerHour)} USD an hour and p99 ` +
       `${secondsText(winner.train.waitP99Ms)} seconds.`,
     heightPx: 420,
     xTicks: scales.cost.ticks,
@@ -129,15 +144,21 @@ function paretoChart(
     ],
     overlay: [
       ...candidates
-        .filter((candidate) => !onFront.has(candidate))
+        .filter((candidate) => !onFront.has(candidate) && candidate !== base)
         .map((candidate) => mark(candidate, candidate.train, { classes: "dot hollow", scales })),
       ...front.flatMap((candidate) => frontMarks(candidate, scales)),
+      ...(base === undefined
+        ? []
+        : [mark(base, base.train, { classes: "dot base", color: BASE_COLOR, scales })]),
       winnerRing(winner, scales),
     ],
     legend: legendList([
       { name: "the front, training window", color: "var(--series-0)", line: "solid" },
       { name: "the same on the held-out window", color: "var(--series-1)", mark: "diamond" },
       { name: "other candidates", color: "var(--soft)", mark: "hollow" },
+      ...(base === undefined
+        ? []
+        : [{ name: base.name, color: BASE_COLOR, mark: "square" as const }]),
       { name: `chosen: ${winner.name}`, color: "var(--series-5)", mark: "ring" },
     ]),
   });
@@ -152,7 +173,7 @@ function scalesOf(candidates: readonly ParetoCandidate[]): Scales {
   const values = candidates.flatMap(({ train, heldOut }) =>
     heldOut === undefined ? [train] : [train, heldOut],
   );
-  const costs = values.map(({ costMicroUsd }) => usdFromMicroUsd(costMicroUsd));
+  const costs = values.map(({ costMicroUsdPerHour }) => usdFromMicroUsd(costMicroUsdPerHour));
   const waits = values.map(({ waitP99Ms }) => waitP99Ms);
   return {
     cost: linearScale(Math.min(...costs), Math.max(...costs), {
@@ -163,7 +184,7 @@ function scalesOf(candidates: readonly ParetoCandidate[]): Scales {
 }
 
 function placeOf(value: ParetoValue, { cost, wait }: Scales): readonly [number, number] {
-  return [cost.place(usdFromMicroUsd(value.costMicroUsd)), wait.place(value.waitP99Ms)];
+  return [cost.place(usdFromMicroUsd(value.costMicroUsdPerHour)), wait.place(value.waitP99Ms)];
 }
 
 /** Steps, for between two candidates of the front nothing was tried. */
@@ -206,7 +227,7 @@ function mark(
   const [x, y] = placeOf(value, scales);
   const text =
     `${candidate.name}, ${value === candidate.train ? "training" : "held out"}\n` +
-    `${usdText(value.costMicroUsd)} USD, p99 ${secondsText(value.waitP99Ms)} s\n` +
+    `${usdText(value.costMicroUsdPerHour)} USD/h, p99 ${secondsText(value.waitP99Ms)} s\n` +
     settingsText(candidate);
   const fill = color === undefined ? "" : `;background:${color}`;
   return markup`<span class="${classes}" data-tip="${text}" style="left:${percent(x)};bottom:${percent(y)}${fill}"></span>`;
@@ -223,11 +244,16 @@ function settingsText({ settings }: ParetoCandidate): string {
     .join("\n");
 }
 
-function frontTable(front: readonly ParetoCandidate[], winner: ParetoCandidate): Markup {
-  const shown = front.includes(winner) ? front : [...front, winner];
+function frontTable(
+  { candidates, base: baseName }: ParetoStudy,
+  front: readonly ParetoCandidate[],
+  winner: ParetoCandidate,
+): Markup {
+  const base = candidates.find(({ name }) => name === baseName);
+  const shown = [...new Set([...front, winner, ...(base === undefined ? [] : [base])])];
   return markup`<div class="scroll" tabindex="0" role="region" aria-label="The front"><table>
-<thead><tr><th scope="col">Candidate</th><th scope="col">cost, USD</th>
-<th scope="col">held out, USD</th><th scope="col">wait p99, s</th>
+<thead><tr><th scope="col">Candidate</th><th scope="col">cost, USD/h</th>
+<th scope="col">held out, USD/h</th><th scope="col">wait p99, s</th>
 <th scope="col">held out, s</th><th scope="col" class="words">settings</th></tr></thead>
 <tbody>
 ${shown.map((candidate) => frontRow(candidate, candidate === winner))}
@@ -239,8 +265,8 @@ function frontRow(candidate: ParetoCandidate, isWinner: boolean): Markup {
   return markup`<tr class="${isWinner ? "marked" : ""}"><th scope="row">${name}${
     isWinner ? " (chosen)" : ""
   }</th>
-<td>${usdText(train.costMicroUsd)}</td>
-<td>${heldOut === undefined ? NO_FIGURE : usdText(heldOut.costMicroUsd)}</td>
+<td>${usdText(train.costMicroUsdPerHour)}</td>
+<td>${heldOut === undefined ? NO_FIGURE : usdText(heldOut.costMicroUsdPerHour)}</td>
 <td>${secondsText(train.waitP99Ms)}</td>
 <td>${heldOut === undefined ? NO_FIGURE : secondsText(heldOut.waitP99Ms)}</td>
 <td class="words settings">${settingsText(candidate).replaceAll("\n", ", ")}</td></tr>`;

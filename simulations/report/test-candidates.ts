@@ -9,13 +9,15 @@ export function madeUpStudy(world = "m-mid, week 1"): ParetoStudy {
     const quantile = 0.5 + 0.499 * rng.next();
     const spot = rng.next();
     const waste = 1 + 0.25 * rng.next();
-    const costMicroUsd = Math.round(1e6 * 420_000 * waste * (0.7 + 0.6 * quantile - 0.3 * spot));
+    const costMicroUsdPerHour = Math.round(
+      1e6 * 4_200 * waste * (0.7 + 0.6 * quantile - 0.3 * spot),
+    );
     const waitP99Ms = 60_000 * (1 - quantile) ** 1.4 * (1 + 2 * spot * spot) * waste;
-    const heldOut = { costMicroUsd: costMicroUsd * 1.03, waitP99Ms: waitP99Ms * 1.3 };
+    const heldOut = { costMicroUsdPerHour: costMicroUsdPerHour * 1.03, waitP99Ms: waitP99Ms * 1.3 };
     return {
       name: `candidate ${index + 1}`,
       settings: { "buffers.*.quantile": round(quantile), "spot.maxShare": round(spot) },
-      train: { costMicroUsd, waitP99Ms },
+      train: { costMicroUsdPerHour, waitP99Ms },
       ...(index % 4 === 0 ? { heldOut } : {}),
     };
   });
@@ -25,7 +27,7 @@ export function madeUpStudy(world = "m-mid, week 1"): ParetoStudy {
 }
 
 function scoreOf({ train }: ParetoCandidate): number {
-  return train.costMicroUsd / 1e6 + 20 * train.waitP99Ms;
+  return train.costMicroUsdPerHour / 1e6 + 0.2 * train.waitP99Ms;
 }
 
 function round(value: number): number {

@@ -6,7 +6,6 @@ import {
   MS_PER_HOUR,
   MS_PER_SECOND,
   offerIdOf,
-  PlatformError,
   type ContainerNeeds,
   type Offer,
   type Policy,
@@ -17,7 +16,7 @@ import { catalogOffers } from "../../providers/index.ts";
 import { zoneLosses } from "../market.ts";
 import { isMatch } from "../offer-match.ts";
 import { cut, scaled, shareOut } from "../traces/reshape.ts";
-import { synthesize, type SyntheticFunction } from "../traces/synthetic.ts";
+import { synthesize } from "../traces/synthetic.ts";
 import { durationMsOf, type DemandTrace } from "../traces/trace.ts";
 import type {
   MarketEvent,
@@ -26,6 +25,7 @@ import type {
   SimulatedMarket,
   World,
 } from "../world.ts";
+import { fileRefusal, requireDemandSense, syntheticOf } from "./demand.ts";
 import {
   scenarioFile,
   type ScenarioEvent,
@@ -84,37 +84,24 @@ export function scenarioOf(text: string, file: string, overrides: ScenarioOverri
     market,
     policy: overrides.policy ?? DEFAULT_POLICY,
     controlMs: scenario.controlSeconds * MS_PER_SECOND,
-    evictsIdle: true,
+    evictsIdle: scenario.evictsIdle,
     arrivalCv: scenario.arrivalCv,
   };
 }
 
 /** What the schema cannot say. */
-function requireSense(
-  { functions, market, windowSeconds, stepSeconds }: ScenarioFile,
-  file: string,
-  overrides: ScenarioOverrides,
-): void {
-  const refuse = (message: string): never => {
-    throw refusal(file, message);
-  };
-  if (!Number.isInteger(windowSeconds / stepSeconds)) {
-    refuse(`windowSeconds: ${windowSeconds} is no whole number of steps of ${stepSeconds} s`);
-  }
-  const ids = functions.map(({ id }) => id);
-  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
-  if (twice !== undefined) refuse(`functions: ${twice} is there twice; give each its own id`);
-  for (const { id, gpuCount, demand } of functions) {
-    if (gpuCount > 1 && !Number.isInteger(gpuCount)) {
-      refuse(`functions: ${id} has ${gpuCount} GPUs; more than one must be a whole number`);
-    }
-    const hours = (demand.level ?? []).map(({ hour }) => hour);
-    if (hours.some((hour, index) => hour <= (hours[index - 1] ?? -1))) {
-      refuse(`functions: the level of ${id} must be ascending by hour`);
-    }
+function requireSense(scenario: ScenarioFile, file: string, overrides: ScenarioOverrides): void {
+  requireDemandSense(scenario, file);
+  const { functions, market } = scenario;
+  const broken = functions.find(({ gpuCount }) => gpuCount > 1 && !Number.isInteger(gpuCount));
+  if (broken !== undefined) {
+    const { id, gpuCount } = broken;
+    const problem = `functions: ${id} has ${gpuCount} GPUs; more than one must be a whole number`;
+    throw fileRefusal(file, problem);
   }
   if (market.machines.length > 0 || market.catalog !== undefined) return;
-  if (overrides.offers === undefined) refuse("market: has neither machines nor a catalog");
+  if (overrides.offers !== undefined) return;
+  throw fileRefusal(file, "market: has neither machines nor a catalog");
 }
 
 /** An event that is about no offer is a mistake in its match. */
@@ -123,16 +110,12 @@ function requireMatches({ market }: ScenarioFile, offers: readonly Offer[], file
     const { match } = eventOf(event);
     if (offers.some((offer) => isMatch(offer, match))) continue;
     const said = JSON.stringify(match);
-    throw refusal(file, `market.events[${index}].match: ${said} fits none of the offers`);
+    throw fileRefusal(file, `market.events[${index}].match: ${said} fits none of the offers`);
   }
   const zones = new Set(offers.map(({ zone }) => zone));
   const unknown = market.zoneLosses?.zones.find((zone) => !zones.has(zone));
   if (unknown === undefined) return;
-  throw refusal(file, `market.zoneLosses.zones: no offer is in the zone ${unknown}`);
-}
-
-function refusal(file: string, message: string): PlatformError {
-  return new PlatformError(`${file}, ${message}`, { code: "invalid_request", retryable: false });
+  throw fileRefusal(file, `market.zoneLosses.zones: no offer is in the zone ${unknown}`);
 }
 
 interface Demand {
@@ -164,19 +147,6 @@ function demandOf(scenario: ScenarioFile, rng: Rng): Demand {
     return shares;
   });
   return { trace: { ...trace, series }, functions };
-}
-
-function syntheticOf({ id, demand }: ScenarioFunction): SyntheticFunction {
-  const { meanPerSecond, day, weekendFactor, level, noise, bursts } = demand;
-  return {
-    functionId: id,
-    meanPerSecond,
-    ...(day === undefined ? {} : { day }),
-    ...(weekendFactor === undefined ? {} : { weekendFactor }),
-    ...(level === undefined ? {} : { level }),
-    ...(noise === undefined ? {} : { noise }),
-    ...(bursts === undefined ? {} : { bursts }),
-  };
 }
 
 function functionOf(settings: ScenarioFunction, functionId: string): SimulatedFunction {

@@ -46,7 +46,8 @@ const demand = z
   })
   .describe("What is asked of the function.");
 
-const fleetFunction = z.strictObject({
+/** A function and what is asked of it. */
+export const scenarioFunction = z.strictObject({
   id: printableName.describe("Its name; copies get a number."),
   copies: z
     .int()
@@ -194,7 +195,11 @@ export const scenarioFile = z.strictObject({
     .max(10)
     .describe("Coefficient of variation of the gaps between inputs; 1 is Poisson.")
     .default(1),
-  functions: z.array(fleetFunction).min(1),
+  evictsIdle: z
+    .boolean()
+    .describe("Whether idle containers above their floors give their slots to whoever waits.")
+    .default(true),
+  functions: z.array(scenarioFunction).min(1),
   spikes: z
     .strictObject({ ...surge, shareFraction: fraction("Chance of each function to take part.") })
     .describe("Times of higher demand that functions share.")

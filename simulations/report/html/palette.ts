@@ -71,6 +71,7 @@ figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
   border-top: 2.5px solid; }
 .swatch.hollow, .swatch.ring { border: 1.5px solid; border-radius: 50%; width: 10px; height: 10px; }
 .swatch.ring { border-width: 2.5px; width: 14px; height: 14px; }
+.swatch.square { width: 9px; height: 9px; border-radius: 1px; }
 .swatch.diamond { width: 9px; height: 9px; border-radius: 1px; transform: rotate(45deg); }
 .plot { position: relative; height: var(--height); margin: 0 8px 28px 56px; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; display: block;
@@ -86,6 +87,7 @@ figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
   background: none; border: 1.5px solid var(--soft); }
 .plot .dot.held-out { border-radius: 1px; transform: rotate(45deg); width: 9px; height: 9px;
   margin: 0 0 -4.5px -4.5px; }
+.plot .dot.base { border-radius: 1px; }
 .plot .winner { position: absolute; width: 22px; height: 22px; margin: 0 0 -11px -11px;
   border: 2.5px solid var(--series-5); border-radius: 50%; }
 .plot .name { position: absolute; font-size: 12px; white-space: nowrap; }

@@ -29,7 +29,7 @@ export interface LegendEntry {
   /** Absent for areas and marks. */
   readonly line?: "solid" | "dashed" | "dotted";
   /** The shape of a mark; absent for areas and lines. */
-  readonly mark?: "hollow" | "diamond" | "ring";
+  readonly mark?: "hollow" | "diamond" | "ring" | "square";
 }
 
 /** A chart with its axes and legend. */
@@ -69,7 +69,7 @@ function swatch({ color, line, mark }: LegendEntry): Markup {
     return markup`<span class="swatch line" style="border-color:${color};border-top-style:${line}"></span>`;
   }
   if (mark === undefined) return markup`<span class="swatch" style="background:${color}"></span>`;
-  const paint = mark === "diamond" ? "background" : "border-color";
+  const paint = mark === "diamond" || mark === "square" ? "background" : "border-color";
   return markup`<span class="swatch ${mark}" style="${paint}:${color}"></span>`;
 }
 
