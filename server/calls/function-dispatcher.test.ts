@@ -14,6 +14,7 @@ import { MemoryQueue } from "./fake-queue.ts";
 import { inputIdOf, type LocalInput } from "./input.ts";
 import type { Settlement } from "./settlement.ts";
 
+const AWAY = new Error("the ledger is away");
 const CALL = "ca_0";
 const NOTHING = new Uint8Array(0);
 const ENDS = ["stopped", "lost", "died"] as const satisfies readonly ContainerEnd[];
@@ -25,6 +26,9 @@ class Bench {
   readonly sent: { containerId: string; inputs: readonly LocalInput[] }[] = [];
   readonly takenBack: { containerId: string; inputIds: readonly string[] }[] = [];
   readonly excused: string[] = [];
+  readonly errors: unknown[] = [];
+  /** Loads from the ledger that fail from now on. */
+  failingLoads = 0;
   recordings = 0;
   nowMs = 0;
   readonly dispatcher: FunctionDispatcher;
@@ -38,8 +42,10 @@ class Bench {
       takeBack: (containerId, inputIds) => {
         this.takenBack.push({ containerId, inputIds });
       },
-      loadOpen: async (range) =>
-        Array.from({ length: range.to - range.from }, (_, offset) => range.from + offset)
+      loadOpen: async (range) => {
+        this.failingLoads -= 1;
+        if (this.failingLoads >= 0) throw AWAY;
+        return Array.from({ length: range.to - range.from }, (_, offset) => range.from + offset)
           .filter((index) => !this.results.has(index))
           .map((index) => ({
             callId: range.callId,
@@ -48,7 +54,8 @@ class Bench {
             attempts: 0,
             excusedAttempts: 0,
             suspect: false,
-          })),
+          }));
+      },
       noteAttempts: () => undefined,
       excuseAttempts: (inputs, containerId) => {
         this.excused.push(...inputs.map(({ index }) => `${containerId}/${index}`));
@@ -62,7 +69,8 @@ class Bench {
       },
       onLoadChanged: () => undefined,
       onError: (error) => {
-        throw error;
+        if (error !== AWAY) throw error;
+        this.errors.push(error);
       },
       nowMs: () => this.nowMs,
     };
@@ -244,6 +252,34 @@ describe("a function's dispatcher", () => {
       await settled();
     }
     expect(bench.results.get(0)?.error?.code).toBe("attempts_exhausted");
+  });
+
+  it("gives a range back whose inputs could not be read, and takes it again", async () => {
+    const bench = new Bench();
+    bench.failingLoads = 1;
+    await bench.dispatcher.enqueue(CALL, 0, 3);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    expect(bench.errors).toHaveLength(1);
+    expect(bench.queue.held.size).toBe(0);
+    expect(bench.queue.waiting).toHaveLength(1);
+    bench.nowMs += 1_000;
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().get("co_a")).toHaveLength(1);
+  });
+
+  it("gives a single input back that was handed straight over and could not be read", async () => {
+    const bench = new Bench();
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    bench.failingLoads = 1;
+    await expect(bench.dispatcher.enqueue(CALL, 0, 1)).rejects.toThrow("the ledger is away");
+    expect(bench.queue.held.size).toBe(0);
+    bench.nowMs += 1_000;
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().get("co_a")).toHaveLength(1);
   });
 
   it("takes back what waits behind a long input when another container is idle", async () => {

@@ -17,7 +17,7 @@ import type { InputRef } from "../store/record-store.ts";
 import { assignInputs, type InputConcurrency } from "./assign.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
-import { failureOf, settlementOf, type Settlement } from "./settlement.ts";
+import { exhaustionOf, failureOf, settlementOf, type Settlement } from "./settlement.ts";
 import { nextServiceMs, windowFor } from "./window.ts";
 
 /** Inputs of one queue job. */
@@ -342,8 +342,7 @@ export class FunctionDispatcher {
 
   async #handOver(range: InputRange): Promise<void> {
     const { range: leased, stored } = this.#queue.lease(range);
-    await this.#admit(leased);
-    await stored;
+    await Promise.all([this.#admit(leased), stored]);
   }
 
   async #takeWhile(wanted: () => boolean): Promise<void> {
@@ -358,8 +357,7 @@ export class FunctionDispatcher {
   async #admit(range: LeasedRange): Promise<void> {
     const lease: LocalLease = { range, openCount: 0 };
     this.#leases.add(lease);
-    const inputs = await this.#port.loadOpen(range);
-    for (const loaded of inputs) {
+    for (const loaded of await this.#load(lease)) {
       const inputId = inputIdOf(loaded);
       if (this.#held.has(inputId)) continue;
       const input: LocalInput = { ...loaded, inputId, lease };
@@ -369,6 +367,20 @@ export class FunctionDispatcher {
     }
     if (lease.openCount === 0) this.#finishLease(lease);
     this.#handOut();
+  }
+
+  /** What a lease is about; one that cannot be read goes back and is not renewed any more. */
+  async #load(lease: LocalLease): ReturnType<DispatcherPort["loadOpen"]> {
+    try {
+      return await this.#port.loadOpen(lease.range);
+    } catch (error) {
+      this.#leases.delete(lease);
+      // What cannot be given back comes back when its lock ends.
+      await this.#queue.putBack(lease.range).catch((failure: unknown) => {
+        this.#port.onError(failure, `giving back a range of call ${lease.range.callId}`);
+      });
+      throw error;
+    }
   }
 
   async #take(): Promise<LeasedRange | undefined> {
@@ -448,14 +460,7 @@ export class FunctionDispatcher {
   #requeue(inputs: readonly LocalInput[]): void {
     const spent = inputs.filter(isSpent);
     this.#wait(inputs.filter((input) => !isSpent(input)));
-    const error: WireError = {
-      name: "AttemptsExhausted",
-      message:
-        `the input was lost with its container ${ATTEMPTS_MAX} times; ` +
-        "see `flotilla app logs` for why its containers end",
-      code: "attempts_exhausted",
-    };
-    this.#settle(spent.map((input) => failureOf(input, error))).catch((thrown: unknown) =>
+    this.#settle(spent.map((input) => exhaustionOf(input, ATTEMPTS_MAX))).catch((thrown: unknown) =>
       this.#port.onError(thrown, "recording exhausted inputs"),
     );
     this.#port.onLoadChanged();
