@@ -13,8 +13,8 @@
  */
 import type { AgentResult } from "../../sandbox/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { InputRef } from "../store/record-store.ts";
 import { assignInputs, type InputConcurrency } from "./assign.ts";
+import type { ContainerEnd, DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
 import { exhaustionOf, failureOf, settlementOf, type Settlement } from "./settlement.ts";
@@ -29,31 +29,6 @@ const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
 
-/** What the dispatcher needs of the rest of the server. */
-export interface DispatcherPort {
-  /** Puts inputs on the link of a container; false when its node is not connected. */
-  sendInputs(containerId: string, inputs: readonly LocalInput[]): boolean;
-  /** Asks a container to give back inputs that have not begun, or to end for those that have. */
-  takeBack(containerId: string, inputIds: readonly string[], abortRunning: boolean): void;
-  /** Payloads and attempts of a range's inputs that still lack a result. */
-  loadOpen(range: InputRange): Promise<readonly Omit<LocalInput, "lease" | "inputId">[]>;
-  noteAttempts(inputs: readonly InputRef[], containerId: string): void;
-  /** The platform itself ended the attempts of these inputs in a container. */
-  excuseAttempts(inputs: readonly InputRef[], containerId: string): void;
-  /** Records results durably; resolves when they are, retrying as long as it must. */
-  record(settlements: readonly Settlement[]): Promise<void>;
-  /** Something changed that the autoscaler should look at. */
-  onLoadChanged(): void;
-  onError(error: unknown, doing: string): void;
-  nowMs(): number;
-}
-
-/**
- * How a container came to be gone: the platform ended it; it was lost with its node or agent; or
- * it died by itself, and one of its inputs may have done it.
- */
-export type ContainerEnd = "stopped" | "lost" | "died";
-
 /** Runs, or time in them, after which their average tells something. */
 const RUNS_TELLING = 128;
 const RUN_MS_TELLING = 500;
@@ -67,6 +42,8 @@ interface Slot {
   takenBackAtMs: number;
   /** It finishes what it has and gets nothing more. */
   isDraining: boolean;
+  /** What it may never have got: its link broke when these were in it. */
+  unsureIds: ReadonlySet<string>;
 }
 
 const ONE_AT_A_TIME: InputConcurrency = { target: 1, max: 1 };
@@ -165,14 +142,22 @@ export class FunctionDispatcher {
     if (!this.#slots.has(containerId)) {
       const inflight = new Map<string, LocalInput>();
       const times = { headSinceMs: 0, takenBackAtMs: 0 };
-      this.#slots.set(containerId, { containerId, inflight, ...times, isDraining: false });
+      const unsureIds = new Set<string>();
+      const slot = { containerId, inflight, ...times, isDraining: false, unsureIds };
+      this.#slots.set(containerId, slot);
     }
     this.pump();
   }
 
+  /** The link to a container's agent broke: what was on its way is lost, until the agent is back. */
+  containerCutOff(containerId: string): void {
+    const slot = this.#slots.get(containerId);
+    if (slot !== undefined) slot.unsureIds = new Set(slot.inflight.keys());
+  }
+
   /**
    * An agent came back with a container that still has these inputs: they count as in it, so
-   * that they are not handed out a second time.
+   * that they are not handed out a second time. Others that it had never arrived and wait again.
    */
   containerHolds(containerId: string, inputs: readonly LocalInput[]): void {
     this.containerReady(containerId);
@@ -185,6 +170,12 @@ export class FunctionDispatcher {
       this.#held.set(held.inputId, held);
       slot.inflight.set(held.inputId, held);
     }
+    const lostIds = slot.unsureIds.difference(new Set(inputs.map(inputIdOf)));
+    const lost = [...slot.inflight.values()].filter(({ inputId }) => lostIds.has(inputId));
+    slot.unsureIds = new Set();
+    for (const inputId of lostIds) slot.inflight.delete(inputId);
+    this.#excuse(lost, containerId);
+    this.#requeue(lost);
   }
 
   /** A container gets nothing more, and gives back what it has not begun. */
@@ -209,11 +200,8 @@ export class FunctionDispatcher {
     if (slot === undefined) return;
     this.#slots.delete(containerId);
     const orphans = [...slot.inflight.values()];
-    for (const input of orphans) {
-      input.suspect ||= end === "died";
-      if (end === "stopped") input.excusedAttempts += 1;
-    }
-    if (end === "stopped" && orphans.length > 0) this.#port.excuseAttempts(orphans, containerId);
+    for (const input of orphans) input.suspect ||= end === "died";
+    if (end === "stopped") this.#excuse(orphans, containerId);
     this.#requeue(orphans);
   }
 
@@ -457,7 +445,14 @@ export class FunctionDispatcher {
     return slot.inflight.size > 0 && this.#port.nowMs() - slot.headSinceMs >= STEAL_AFTER_MS;
   }
 
+  /** What the platform did to inputs is held against none of them. */
+  #excuse(inputs: readonly LocalInput[], containerId: string): void {
+    for (const input of inputs) input.excusedAttempts += 1;
+    if (inputs.length > 0) this.#port.excuseAttempts(inputs, containerId);
+  }
+
   #requeue(inputs: readonly LocalInput[]): void {
+    if (inputs.length === 0) return;
     const spent = inputs.filter(isSpent);
     this.#wait(inputs.filter((input) => !isSpent(input)));
     this.#settle(spent.map((input) => exhaustionOf(input, ATTEMPTS_MAX))).catch((thrown: unknown) =>
