@@ -12,9 +12,8 @@ import { messageOf } from "../core/index.ts";
 import { each, flyAll } from "../tests/sim-check/fly.ts";
 import { MUTANTS } from "../tests/sim-check/mutants.ts";
 import type { RunResult } from "../tests/sim-check/record.ts";
-import { WORLDS, type Task, type WorldName } from "../tests/sim-check/worlds.ts";
+import { SEEDS, WORLDS, type Task, type WorldName } from "../tests/sim-check/worlds.ts";
 
-const SEEDS = 500;
 /** An hour of the pool takes as long as many of its crashes. */
 const POOL_HOUR_EVERY = 50;
 const PROGRESS_MS = 5_000;
@@ -28,7 +27,6 @@ interface Wish {
   readonly count: number;
   readonly jobs: number;
   readonly keepsGoing: boolean;
-  readonly traceMax: number | undefined;
   /** One run, shown with its last events. */
   readonly isReplay: boolean;
 }
@@ -66,9 +64,7 @@ function readWish(): Wish {
   const isReplay = seed !== undefined;
   const from = wholeNumber("--from", seed ?? values.from);
   const seeds = isReplay ? 1 : wholeNumber("--seeds", values.seeds ?? String(SEEDS));
-  if (mutant !== undefined && !MUTANTS.some(({ name }) => name === mutant)) {
-    throw new TypeError(`no mutant is called ${mutant}: ${MUTANTS.map((m) => m.name).join(", ")}`);
-  }
+  checkMutant(mutant);
   const worlds = worldsOf(values.world ?? (isReplay || mutant !== undefined ? "platform" : "all"));
   const traceMax = trace === undefined ? undefined : wholeNumber("--trace", trace);
   const extra = mutant === undefined ? {} : { mutant };
@@ -78,9 +74,14 @@ function readWish(): Wish {
     count: worlds.reduce((sum, world) => sum + seedsOf(world, seeds), 0),
     jobs: Math.max(1, wholeNumber("--jobs", values.jobs)),
     keepsGoing: values["keep-going"],
-    traceMax,
     isReplay,
   };
+}
+
+function checkMutant(mutant: string | undefined): void {
+  const names = MUTANTS.map(({ name }) => name);
+  if (mutant === undefined || names.includes(mutant)) return;
+  throw new TypeError(`no mutant is called ${mutant}: ${names.join(", ")}`);
 }
 
 function wholeNumber(option: string, text: string): number {

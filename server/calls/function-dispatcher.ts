@@ -170,10 +170,11 @@ export class FunctionDispatcher {
       this.#held.set(held.inputId, held);
       slot.inflight.set(held.inputId, held);
     }
-    const lostIds = slot.unsureIds.difference(new Set(inputs.map(inputIdOf)));
-    const lost = [...slot.inflight.values()].filter(({ inputId }) => lostIds.has(inputId));
+    const arrived = new Set(inputs.map(inputIdOf));
+    const isLost = (id: string): boolean => slot.unsureIds.has(id) && !arrived.has(id);
+    const lost = [...slot.inflight.values()].filter(({ inputId }) => isLost(inputId));
     slot.unsureIds = new Set();
-    for (const inputId of lostIds) slot.inflight.delete(inputId);
+    for (const { inputId } of lost) slot.inflight.delete(inputId);
     this.#excuse(lost, containerId);
     this.#requeue(lost);
   }

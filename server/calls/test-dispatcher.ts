@@ -35,10 +35,13 @@ export class Bench {
       takeBack: (containerId, inputIds) => {
         this.takenBack.push({ containerId, inputIds });
       },
-      loadOpen: async (range) => {
+      loadOpen: (range) => {
         this.failingLoads -= 1;
-        if (this.failingLoads >= 0) throw AWAY;
-        return Array.from({ length: range.to - range.from }, (_, offset) => range.from + offset)
+        if (this.failingLoads >= 0) return Promise.reject(AWAY);
+        const inputs = Array.from(
+          { length: range.to - range.from },
+          (_, offset) => range.from + offset,
+        )
           .filter((index) => !this.results.has(index))
           .map((index) => ({
             callId: range.callId,
@@ -48,17 +51,19 @@ export class Bench {
             excusedAttempts: 0,
             suspect: false,
           }));
+        return Promise.resolve(inputs);
       },
       noteAttempts: () => undefined,
       excuseAttempts: (inputs, containerId) => {
         this.excused.push(...inputs.map(({ index }) => `${containerId}/${index}`));
       },
-      record: async (settlements) => {
+      record: (settlements) => {
         for (const settlement of settlements) {
           this.recordings += 1;
           const { index } = settlement.input;
           if (!this.results.has(index)) this.results.set(index, settlement);
         }
+        return Promise.resolve();
       },
       onLoadChanged: () => undefined,
       onError: (error) => {

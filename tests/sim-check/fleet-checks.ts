@@ -117,33 +117,36 @@ export class FleetChecks {
 
   /** A plan keeps to what it was given, and empties no fleet that is needed. */
   notePlan(input: PlanInput, plan: FleetPlan): void {
-    const { record } = this.#options;
-    const known = new Map(
-      [...this.#options.offers, ...input.offers].map((offer) => [offer.offerId, offer]),
-    );
+    const { record, offers } = this.#options;
+    const known = new Map([...offers, ...input.offers].map((offer) => [offer.offerId, offer]));
     const present = new Map(input.fleet.map(({ offerId, count }) => [offerId, count]));
-    const { regions, budgetMicroUsdPerHourMax = Infinity } = input.policy;
-    const listed = new Map(input.offers.map((offer) => [offer.offerId, offer.nodeCountMax]));
-    let priceMicroUsd = 0;
-    let total = 0;
-    for (const { offerId, count } of plan.lines) {
-      const offer = known.get(offerId);
-      priceMicroUsd += count * (offer?.priceMicroUsdPerHour ?? 0);
-      total += count;
-      const here = present.get(offerId) ?? 0;
-      if (count > Math.max(here, listed.get(offerId) ?? 0)) {
-        record.broken("a plan keeps to what can be had", `${count} of ${offerId}`);
-      }
-      const isAllowed = regions === undefined || regions.includes(offer?.region ?? "");
-      if (count > here && !isAllowed) record.broken("a plan keeps to its regions", offerId);
-    }
-    if (priceMicroUsd > budgetMicroUsdPerHourMax) {
+    for (const line of plan.lines) this.#noteLine(line, input, present.get(line.offerId) ?? 0);
+    const priceMicroUsd = plan.lines.reduce((sum, { offerId, count }) => {
+      return sum + count * (known.get(offerId)?.priceMicroUsdPerHour ?? 0);
+    }, 0);
+    if (priceMicroUsd > (input.policy.budgetMicroUsdPerHourMax ?? Infinity)) {
       record.broken("a plan keeps to its budget", `${priceMicroUsd} micro-dollars an hour`);
     }
+    const total = plan.lines.reduce((sum, { count }) => sum + count, 0);
     const before = input.fleet.reduce((sum, { count }) => sum + count, 0);
     if (before > 0 && total === 0 && input.classes.length > 0) {
       record.broken("a working fleet is never emptied", `${before} nodes planned away`);
     }
+  }
+
+  #noteLine(
+    { offerId, count }: FleetPlan["lines"][number],
+    { offers, policy }: PlanInput,
+    here: number,
+  ): void {
+    if (count <= here) return;
+    const { record } = this.#options;
+    const offer = offers.find((one) => one.offerId === offerId);
+    if (count > (offer?.nodeCountMax ?? 0)) {
+      record.broken("a plan keeps to what can be had", `${count} of ${offerId}`);
+    }
+    const isAllowed = policy.regions?.includes(offer?.region ?? "") ?? true;
+    if (!isAllowed) record.broken("a plan keeps to its regions", offerId);
   }
 
   /** At the end: bills end with their machines, and spend is the sum of the leases. */

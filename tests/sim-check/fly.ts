@@ -15,15 +15,14 @@ export type Verdict = "go-on" | "stop";
  * @throws what a run throws, which is a mistake in the world itself.
  */
 export async function flyAll(
-  tasks: Iterator<Task>,
+  tasks: Iterator<Task, undefined>,
   onResult: (task: Task, result: RunResult) => Verdict,
   jobs: number,
 ): Promise<void> {
   let isStopped = false;
   const next = (): Task | undefined => {
     if (isStopped) return undefined;
-    const { value, done } = tasks.next();
-    return done === true ? undefined : value;
+    return tasks.next().value;
   };
   const fly = async (): Promise<void> => {
     const worker = new Worker(new URL("./run-worker.ts", import.meta.url));

@@ -11,7 +11,7 @@ export interface Catch {
   readonly mutant: string;
   /** The smallest seed that was flown and found it; undefined when none did. */
   readonly seed: number | undefined;
-  /** The first promise that it broke. */
+  /** How the promise that it breaks was found broken. */
   readonly finding: string | undefined;
 }
 
@@ -36,7 +36,9 @@ export async function huntMutants(
   }
   await flyAll(
     tasks(),
-    ({ mutant = "", seed }, { findings: [finding] }) => {
+    ({ mutant = "", seed }, { findings }) => {
+      const promise = MUTANTS.find(({ name }) => name === mutant)?.breaks ?? "";
+      const finding = findings.find((text) => text.startsWith(promise));
       const isFirst = seed < (caught.get(mutant)?.seed ?? Infinity);
       if (finding === undefined || !isFirst) return "go-on";
       const found = { mutant, seed, finding };

@@ -24,6 +24,7 @@ export const FAULT_KINDS = [
   "bad containers",
   "bad solver",
   "cancel",
+  "operator",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -42,6 +43,7 @@ const EVERY_TICKS: Readonly<Partial<Record<FaultKind, number>>> = {
   "queue lost": 150,
   "store away": 100,
   cancel: 80,
+  operator: 50,
 };
 
 export const JUMP_MS = 5 * MS_PER_MINUTE;

@@ -13,6 +13,8 @@ export interface Mutant {
   readonly name: string;
   /** What it does wrong, in a sentence. */
   readonly mistake: string;
+  /** The promise that it breaks; found by another one, it does not count as caught. */
+  readonly breaks: string;
   /** Fresh seams for one run. */
   readonly seams: () => Seams;
 }
@@ -79,11 +81,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "lost lease renewal",
     mistake: "locks of taken ranges are never renewed",
+    breaks: "a living holder keeps its leases",
     seams: () => ({ queue: (queue) => ({ ...queue, renew: () => Promise.resolve() }) }),
   },
   {
     name: "double launch",
     mistake: "a rent whose answer was lost is asked for again with a fresh token",
+    breaks: "one machine for a node",
     seams: () => {
       const asked = new Set<string>();
       let times = 0;
@@ -104,11 +108,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "leak on crash",
     mistake: "intents are written after the rent",
+    breaks: "an intent is written before the rent",
     seams: withNodes(lateIntents),
   },
   {
     name: "blind to strays",
     mistake: "machines that no record owns are not listed",
+    breaks: "no machine without an owner",
     seams: () => {
       const known = new Set<string>();
       return {
@@ -127,16 +133,19 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "capacity off by one",
     mistake: "the scheduler sees one GPU more on every node",
+    breaks: "a node never holds more than it has",
     seams: () => ({ nodes: generous }),
   },
   {
     name: "release before drain",
     mistake: "the pool does not see the containers on its nodes",
+    breaks: "a node is drained before it is released",
     seams: () => ({ facts: (facts) => ({ ...facts, containers: [] }) }),
   },
   {
     name: "result recorded twice",
     mistake: "a later result of an input counts as its one result too",
+    breaks: "one result per input",
     seams: withLedger((ledger) => ({
       recordResults: async (results) => {
         const outcome = await ledger.recordResults(results);
@@ -147,6 +156,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "accepted too early",
     mistake: "a call is accepted before the ledger has its inputs",
+    breaks: "no accepted call is lost",
     seams: withLedger((ledger) => ({
       acceptInputs: (accept) => {
         const { call, startIndex, payloads, final } = accept;
@@ -160,6 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "input dropped with its container",
     mistake: "what a lost container had does not wait again",
+    breaks: "every accepted input gets a result",
     seams: () => ({
       dispatcher: (dispatcher) => {
         dispatcher.containerGone = (containerId, end) => {
@@ -173,6 +184,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "input lost with its link",
     mistake: "what was on its way when a link broke counts as in its container",
+    breaks: "every accepted input gets a result",
     seams: () => ({
       dispatcher: (dispatcher) => {
         dispatcher.containerCutOff = () => undefined;
@@ -182,6 +194,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "billed after release",
     mistake: "the end of a node is never written",
+    breaks: "nothing is billed after its release",
     seams: withNodes((nodes) => ({
       putFenced: (fence, ...stored) =>
         nodes.putFenced(fence, ...stored.filter((one) => !isIn("terminated")(one))),
@@ -190,6 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "plan over its limits",
     mistake: "plans ask for twice the machines and three more",
+    breaks: "a plan keeps to its budget",
     seams: () => ({
       plan: (planFleet) => async (input, solvers) => {
         const plan = await planFleet(input, solvers);
@@ -201,6 +215,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "emptied by a failed solver",
     mistake: "a plan without a solver's answer is a plan for nothing",
+    breaks: "a working fleet is never emptied",
     seams: () => ({
       plan: (planFleet) => async (input, solvers) => {
         const plan = await planFleet(input, solvers);

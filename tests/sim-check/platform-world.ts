@@ -19,28 +19,21 @@ import {
   type Rng,
 } from "../../core/index.ts";
 import type { ProviderNode } from "../../providers/index.ts";
-import { batchTokenOf } from "../../server/fleet/batch-joins.ts";
 import { steadyTime } from "../../server/steady-time.ts";
 import { openRecordStore } from "../../server/store/sqlite/open.ts";
 import type { RecordStore } from "../../server/store/record-store.ts";
-import { AgentModel, type Work } from "./agent-model.ts";
+import type { Work } from "./agent-model.ts";
 import { CallChecks } from "./call-checks.ts";
 import { CloudModel } from "./cloud-model.ts";
 import { FleetChecks } from "./fleet-checks.ts";
 import { Lifetime, type CallFault } from "./lifetime.ts";
-import { LinkModel } from "./link-model.ts";
 import { FUNCTIONS, OFFERS, SIM_POLICY } from "./market-model.ts";
-import { JUMP_MS, Misfortune } from "./misfortune.ts";
+import { Misfortune } from "./misfortune.ts";
 import { QueueModel } from "./queue-model.ts";
 import { RunRecord, type RunResult } from "./record.ts";
-import {
-  CLUSTER,
-  JOIN_KEY,
-  ServerLife,
-  WORKSPACE,
-  type Seams,
-  type Solvers,
-} from "./server-life.ts";
+import { Seats } from "./seats.ts";
+import { ServerLife, WORKSPACE, type Seams, type Solvers } from "./server-life.ts";
+import { Strikes } from "./strikes.ts";
 import { Users } from "./users.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
@@ -52,18 +45,7 @@ const PROVISION_EVERY_TICKS = 2;
 const BEAT_EVERY_TICKS = 4;
 const LEDGER_EVERY_TICKS = 4;
 const KICK_MS = 15;
-const REJECTIONS_MAX = 5;
 const APP = "ap_sim";
-
-/** An agent, its machine, and how it stands with the server. */
-interface Seat {
-  readonly agent: AgentModel;
-  readonly machine: ProviderNode;
-  session: string | undefined;
-  rejections: number;
-  isConnecting: boolean;
-  isAlive: boolean;
-}
 
 export interface PlatformOptions {
   readonly seams?: Seams;
@@ -85,18 +67,13 @@ export class PlatformWorld {
   readonly #users: Users;
   readonly #callChecks: CallChecks;
   readonly #fleetChecks: FleetChecks;
-  readonly #seats = new Map<string, Seat>();
+  readonly #seats: Seats;
+  readonly #strikes: Strikes;
   readonly #seams: Seams;
   readonly #workingSolvers: Solvers;
   #server: ServerLife | undefined;
   #life: Lifetime | undefined;
   #lives = 0;
-  #runs = 0;
-  #strays = 0;
-  #jumpMs = 0;
-  #hasJumped = false;
-  #queueAwaySinceMs = -Infinity;
-  #isStoreAway = false;
   #isCalm = false;
   #isKicked = false;
   #machines: readonly ProviderNode[] = [];
@@ -128,6 +105,27 @@ export class PlatformWorld {
       functionIds: FUNCTIONS.map(({ name }) => `fn_${name}`),
       service: () => (this.#server?.isOpen === true ? this.#server.calls.service : undefined),
     });
+    this.#seats = new Seats({
+      time: this.#time,
+      rng: this.#rng.fork("agents"),
+      record: this.#record,
+      cloud: this.#cloud,
+      server: () => this.#server,
+      workOf: (name) => this.#workOf(name),
+    });
+    this.#strikes = new Strikes({
+      fate: this.#misfortune,
+      time: this.#time,
+      record: this.#record,
+      cloud: this.#cloud,
+      queue: this.#queue,
+      users: this.#users,
+      life: () => this.#life,
+      server: () => this.#server,
+      links: () => [...(this.#server?.links.values() ?? [])],
+      agents: () => this.#seats.agents,
+      machines: () => this.#machines,
+    });
   }
 
   /** The whole run. */
@@ -138,7 +136,7 @@ export class PlatformWorld {
       await this.#deploy();
       this.#beginLife();
       for (let tick = 0; tick < FAULT_TICKS; tick += 1) {
-        this.#strike();
+        this.#strikes.strike();
         if (this.#rng.below(5) === 0) this.#users.submit();
         await this.#tick(tick, TICK_MS);
       }
@@ -157,7 +155,7 @@ export class PlatformWorld {
   async #tick(tick: number, passMs: number): Promise<void> {
     const server = this.#server;
     this.#machines = await this.#cloud.machines();
-    await this.#seatAgents();
+    await this.#seats.look(this.#machines);
     server?.run("place");
     if (tick % PROVISION_EVERY_TICKS === 0) {
       server?.run("provision");
@@ -170,14 +168,7 @@ export class PlatformWorld {
 
   async #calm(): Promise<void> {
     this.#isCalm = true;
-    this.#cloud.isHonest = true;
-    this.#cloud.isOut = false;
-    this.#queue.isAway = false;
-    this.#isStoreAway = false;
-    for (const { offerId, nodeCountMax } of OFFERS) {
-      this.#cloud.truth.setCapacity(offerId, nodeCountMax);
-    }
-    this.#record.event("calm");
+    this.#strikes.end();
     const untilMs = this.#time.nowMs() + CALM_MS_MAX;
     for (let tick = 0; this.#time.nowMs() < untilMs; tick += 1) {
       await this.#tick(tick, TICK_MS);
@@ -209,12 +200,9 @@ export class PlatformWorld {
     const server = this.#server;
     if (tick % LEDGER_EVERY_TICKS === 0) await this.#callChecks.look(this.#users.calls);
     await this.#fleetChecks.look(this.#machines);
-    this.#fleetChecks.lookAtAgents([...this.#seats.values()].map(({ agent }) => agent));
+    this.#fleetChecks.lookAtAgents(this.#seats.agents);
     if (server?.isOpen !== true) return;
-    this.#fleetChecks.lookAtPlacements(
-      server,
-      (nodeId) => this.#seats.get(nodeId)?.isAlive === true,
-    );
+    this.#fleetChecks.lookAtPlacements(server, (nodeId) => this.#seats.isAlive(nodeId));
     if (server.heldCount > this.#users.inputCount) {
       this.#record.broken("no queue grows without bound", `${server.heldCount} inputs are held`);
     }
@@ -227,7 +215,7 @@ export class PlatformWorld {
 
   async #lookBack(): Promise<void> {
     await this.#callChecks.lookBack(this.#users.calls);
-    if (this.#hasJumped) return;
+    if (this.#strikes.hasJumped) return;
     const ends = new Map(this.#machines.map((one) => [one.providerNodeId, one.state]));
     await this.#fleetChecks.lookAtBills(
       this.#machines.filter(({ nodeId }) => nodeId !== undefined),
@@ -261,7 +249,7 @@ export class PlatformWorld {
     const time = this.#time;
     // The machine's clock is set while the process runs; its own time never runs backwards.
     const nowMs = steadyTime({
-      wallMs: () => time.nowMs() + this.#jumpMs,
+      wallMs: () => time.nowMs() + this.#strikes.jumpMs,
       monotonicMs: () => time.nowMs(),
     });
     const server = new ServerLife({
@@ -330,12 +318,12 @@ export class PlatformWorld {
   }
 
   #lostLock(subject: string): void {
-    if (this.#time.nowMs() - this.#queueAwaySinceMs < MS_PER_MINUTE) return;
+    if (this.#time.nowMs() - this.#strikes.queueAwaySinceMs < MS_PER_MINUTE) return;
     this.#record.broken("a living holder keeps its leases", subject);
   }
 
   #storeFault(call: string): CallFault | undefined {
-    if (!this.#isStoreAway || !/^(ledger|calls)\./.test(call)) return undefined;
+    if (!this.#strikes.isStoreAway || !/^(ledger|calls)\./.test(call)) return undefined;
     const error = new PlatformError("the record store is away", {
       code: "unavailable",
       retryable: true,
@@ -392,292 +380,15 @@ export class PlatformWorld {
     cloud.onRelease = (ids) => {
       this.#record.event(`release ${ids.join(" ")}`);
       this.#record.count("releases", ids.length);
-      this.#checkRelease(ids);
+      this.#seats.checkRelease(ids);
     };
     return cloud;
-  }
-
-  /** A machine goes when nothing runs on it, unless it had its time to drain or is lost. */
-  #checkRelease(ids: readonly string[]): void {
-    const nowMs = this.#server === undefined ? 0 : this.#serverNowMs();
-    for (const { agent, machine } of this.#seats.values()) {
-      if (!ids.includes(machine.providerNodeId)) continue;
-      const record = this.#server?.nodes.get(agent.nodeId);
-      if (record === undefined || !agent.isBusy || record.reclaimAtMs !== undefined) continue;
-      const { state, stateSinceMs } = record.stored.node;
-      const { heartbeatTimeoutMs, drainTimeoutMs } = SIM_POLICY.pool;
-      const isSilent = nowMs - (record.lastHeardAtMs ?? 0) >= heartbeatTimeoutMs;
-      const isDrained = state === "draining" && nowMs - stateSinceMs >= drainTimeoutMs;
-      if (isSilent || isDrained || this.#isReclaimed(machine)) continue;
-      this.#record.broken("a node is drained before it is released", agent.nodeId);
-    }
-  }
-
-  #isReclaimed({ providerNodeId }: ProviderNode): boolean {
-    return this.#reclaimed.has(providerNodeId);
-  }
-
-  readonly #reclaimed = new Set<string>();
-
-  #serverNowMs(): number {
-    return this.#server?.nowMs ?? this.#time.nowMs();
-  }
-
-  /** A machine that runs gets an agent; one that is gone loses it. */
-  async #seatAgents(): Promise<void> {
-    for (const { providerNodeId, deadlineMs } of await this.#cloud.truth.interruptions()) {
-      this.#reclaimed.add(providerNodeId);
-      for (const { machine, agent } of this.#seats.values()) {
-        const isTold = this.#rng.below(4) > 0;
-        if (machine.providerNodeId === providerNodeId && isTold) agent.interrupted(deadlineMs);
-      }
-    }
-    const running = new Map(
-      this.#machines
-        .filter(({ state }) => state === "running")
-        .map((machine) => [machine.providerNodeId, machine]),
-    );
-    for (const [nodeId, seat] of this.#seats) {
-      if (running.has(seat.machine.providerNodeId)) continue;
-      seat.isAlive = false;
-      this.#seats.delete(nodeId);
-      seat.agent.crash();
-      this.#record.event(`machine ${seat.machine.providerNodeId} is gone`);
-    }
-    for (const machine of running.values()) this.#seat(machine);
-  }
-
-  #seat(machine: ProviderNode): void {
-    const { nodeId, providerNodeId, clientToken = "" } = machine;
-    if (nodeId === undefined || nodeId.startsWith("lost-") || this.#seats.has(nodeId)) return;
-    const gpuCount = Number(this.#offerOf(machine)?.resources.gpuCount ?? 2);
-    const resources = { gpuCount, cpuMilli: 8_000 * gpuCount, memoryMiB: 65_536 * gpuCount };
-    const agent = new AgentModel({
-      nodeId,
-      resources,
-      time: this.#time,
-      rng: this.#rng.fork(`agent ${providerNodeId}`),
-      workOf: (name) => this.#workOf(name),
-      nextRun: () => (this.#runs += 1),
-      onDismissed: (reason) => {
-        this.#record.event(`agent of ${nodeId} is sent home: ${reason}`);
-        seat.rejections = REJECTIONS_MAX;
-      },
-    });
-    const seat: Seat = {
-      agent,
-      machine,
-      session: undefined,
-      rejections: 0,
-      isConnecting: false,
-      isAlive: true,
-    };
-    this.#seats.set(nodeId, seat);
-    this.#record.event(`machine ${providerNodeId} runs as ${nodeId} of ${clientToken}`);
-    this.#connectSoon(seat, 500);
-  }
-
-  #offerOf(machine: ProviderNode) {
-    const rented = this.#server?.nodes.get(machine.nodeId ?? "")?.stored.node.offerId;
-    return OFFERS.find(({ offerId }) => offerId === rented);
   }
 
   #workOf(name: string): Work {
     const found = FUNCTIONS.find((one) => one.name === name);
     const isBad = !this.#isCalm && this.#misfortune.has("bad containers");
-    const chances = {
-      failedStartFraction: isBad ? 0.15 : 0,
-      crashFraction: isBad ? 0.05 : 0,
-    };
+    const chances = { failedStartFraction: isBad ? 0.15 : 0, crashFraction: isBad ? 0.05 : 0 };
     return { startMs: 1_000, runMs: 500, errorFraction: 0, ...found?.work, ...chances };
-  }
-
-  #connectSoon(seat: Seat, withinMs: number): void {
-    if (seat.isConnecting || !seat.isAlive || seat.rejections >= REJECTIONS_MAX) return;
-    seat.isConnecting = true;
-    const rng = this.#rng.fork(`connect ${seat.agent.nodeId} ${this.#time.nowMs()}`);
-    this.#time.after(50 + rng.below(withinMs), () => {
-      seat.isConnecting = false;
-      this.#connect(seat);
-    });
-  }
-
-  #connect(seat: Seat): void {
-    const server = this.#server;
-    if (!seat.isAlive || seat.agent.link?.isOpenForAgent === true) return;
-    if (server?.isOpen !== true) {
-      this.#connectSoon(seat, 2_000);
-      return;
-    }
-    const { clientToken = "", providerNodeId } = seat.machine;
-    const token = seat.session ?? batchTokenOf(clientToken, JOIN_KEY);
-    const batch = seat.session === undefined ? { batch: clientToken } : {};
-    server.nodeDesk
-      .identify({ authorization: `Bearer ${token}`, machineIds: [providerNodeId], ...batch })
-      .then((identity) => {
-        if (this.#server !== server || !seat.isAlive) return this.#connectSoon(seat, 2_000);
-        if (identity === "later") return this.#connectSoon(seat, 2_000);
-        if (identity === undefined) {
-          seat.rejections += 1;
-          return this.#connectSoon(seat, 2_000);
-        }
-        seat.rejections = 0;
-        seat.session = identity.sessionToken;
-        return this.#welcome(seat, server);
-      })
-      .catch((error: unknown) => {
-        this.#record.event(`identifying ${seat.agent.nodeId}: ${String(error)}`);
-        this.#connectSoon(seat, 2_000);
-      });
-  }
-
-  #welcome(seat: Seat, server: ServerLife): void {
-    const { agent } = seat;
-    const { nodeId } = agent;
-    let greeted: Promise<boolean> | undefined;
-    const link: LinkModel = new LinkModel({
-      nodeId,
-      time: this.#time,
-      rng: this.#rng.fork(`link ${nodeId} ${this.#time.nowMs()}`),
-      serverNowMs: () => this.#serverNowMs(),
-      ends: {
-        toAgent: (message) => agent.receive(message),
-        toServer: (message, body) => {
-          if (this.#server !== server) return;
-          if (message.type === "hello") {
-            greeted = server.nodeDesk.arrived(link, message);
-            greeted
-              .then((isAccepted) => {
-                if (!isAccepted) link.send({ type: "goodbye", reason: "unknown node" });
-              })
-              .catch((error: unknown) =>
-                this.#record.event(`greeting ${nodeId}: ${String(error)}`),
-              );
-            return;
-          }
-          void greeted?.then(
-            (isAccepted) => {
-              if (isAccepted) server.nodeDesk.message(link, message, body);
-            },
-            () => undefined,
-          );
-        },
-        onServerEnd: () => server.departed(link),
-        onAgentEnd: () => this.#connectSoon(seat, 2_000),
-      },
-    });
-    server.connected(link);
-    agent.connected(link);
-    this.#watchSilence(link);
-  }
-
-  /** An agent that hears nothing for long gives its link up. */
-  #watchSilence(link: LinkModel): void {
-    this.#time.after(10_000, () => {
-      if (!link.isOpenForAgent) return;
-      if (link.isBroken) link.closeAgent();
-      else this.#watchSilence(link);
-    });
-  }
-
-  // ---------------------------------------------------------------- faults
-
-  #strike(): void {
-    const fate = this.#misfortune;
-    if (fate.strikes("server crash")) {
-      const rng = fate.draw("server crash");
-      const when = rng.below(2) === 0 ? "before" : "after";
-      this.#life?.crashAt({ step: rng.below(60), when });
-    }
-    if (fate.strikes("agent crash")) this.#crashAgent();
-    if (fate.strikes("link cut")) {
-      const rng = fate.draw("link cut");
-      const knows = { server: rng.below(2) === 0, agent: rng.below(2) === 0 };
-      this.#anyLink(rng)?.cut(knows);
-      this.#record.event(`a link is cut, server knows: ${knows.server}, agent: ${knows.agent}`);
-    }
-    if (fate.strikes("link stall")) {
-      const link = this.#anyLink(fate.draw("link stall"));
-      const forMs = fate.draw("link stall").below(25_000);
-      if (link !== undefined) link.stalledUntilMs = this.#time.nowMs() + forMs;
-      this.#record.event(`a link stalls for ${forMs} ms`);
-    }
-    if (fate.strikes("clock jump")) {
-      this.#hasJumped = true;
-      this.#jumpMs = (fate.draw("clock jump").below(3) - 1) * JUMP_MS;
-      this.#record.event(`the clock is off by ${this.#jumpMs} ms`);
-      this.#record.count("clock jumps");
-    }
-    this.#strikeMarket();
-    this.#strikeStores();
-    if (fate.strikes("cancel")) this.#users.cancel();
-  }
-
-  #strikeMarket(): void {
-    const fate = this.#misfortune;
-    if (fate.strikes("cloud outage")) {
-      this.#cloud.isOut = true;
-      this.#record.event("the cloud does not answer");
-      this.#time.after(fate.draw("cloud outage").below(30_000), () => (this.#cloud.isOut = false));
-    }
-    if (fate.strikes("shortage")) {
-      const rng = fate.draw("shortage");
-      for (const { offerId } of OFFERS) this.#cloud.truth.setCapacity(offerId, rng.below(4));
-      this.#record.event("the market is short");
-    }
-    if (fate.strikes("reclaim storm")) {
-      const rng = fate.draw("reclaim storm");
-      for (const { providerNodeId, state } of this.#machines) {
-        if (state === "terminated" || rng.below(2) === 0) continue;
-        this.#cloud.truth.reclaim(providerNodeId);
-        this.#record.event(`reclaim ${providerNodeId}`);
-        this.#record.count("reclaims");
-      }
-    }
-    if (fate.strikes("stray machine")) {
-      this.#strays += 1;
-      const nodeId = `lost-${this.#strays}`;
-      this.#record.event(`a process that is gone rents ${nodeId}`);
-      const [offer] = OFFERS;
-      if (offer === undefined) return;
-      const tags = { "flotilla:cluster": CLUSTER };
-      const rent = { offers: [offer], nodeIds: [nodeId], clientToken: nodeId, userData: "", tags };
-      void this.#cloud.truth.rent(rent);
-    }
-  }
-
-  #strikeStores(): void {
-    const fate = this.#misfortune;
-    if (fate.strikes("queue away")) {
-      this.#queue.isAway = true;
-      this.#queueAwaySinceMs = this.#time.nowMs();
-      this.#record.event("Redis is out of reach");
-      this.#time.after(fate.draw("queue away").below(20_000), () => (this.#queue.isAway = false));
-    }
-    if (fate.strikes("queue lost")) {
-      this.#queue.lose();
-      this.#record.event("Redis has lost everything");
-      this.#record.count("queue losses");
-    }
-    if (fate.strikes("store away")) {
-      this.#isStoreAway = true;
-      this.#record.event("the record store is away");
-      this.#time.after(fate.draw("store away").below(8_000), () => (this.#isStoreAway = false));
-    }
-  }
-
-  #crashAgent(): void {
-    const rng = this.#misfortune.draw("agent crash");
-    const seats = [...this.#seats.values()];
-    const seat = seats[rng.below(Math.max(1, seats.length))];
-    if (seat === undefined) return;
-    this.#record.event(`agent of ${seat.agent.nodeId} dies`);
-    this.#record.count("agent deaths");
-    seat.agent.crash();
-  }
-
-  #anyLink(rng: Rng): LinkModel | undefined {
-    const links = [...(this.#server?.links.values() ?? [])];
-    return links[rng.below(Math.max(1, links.length))];
   }
 }

@@ -54,12 +54,23 @@ export class QueueModel {
   /** The queue of a function as one process has it. */
   open(functionId: string, life: Lifetime): RangeQueue {
     const jobs = (): Job[] => this.#jobsOf(functionId);
+    /** What this process leased without taking it; it may take the same job later. */
+    const leased = new Set<string>();
     const port = {
       add: (ranges: readonly InputRange[]) => this.#add(jobs(), ranges),
       take: () => this.#take(functionId, life),
-      finish: (lease: LeasedRange) => this.#finish(functionId, lease, life),
-      putBack: (lease: LeasedRange) => this.#putBack(jobs(), lease, life),
-      renew: (leases: readonly LeasedRange[]) => this.#renew(jobs(), leases, life),
+      finish: ({ leaseId }: LeasedRange) =>
+        leased.delete(leaseId)
+          ? this.#remove(jobs(), leaseId)
+          : this.#finish(jobs(), leaseId, life),
+      putBack: ({ leaseId }: LeasedRange) => {
+        leased.delete(leaseId);
+        return this.#putBack(jobs(), leaseId, life);
+      },
+      renew: (leases: readonly LeasedRange[]) => {
+        const ids = leases.map(({ leaseId }) => leaseId);
+        return this.#renew(jobs(), { ids, leased }, life);
+      },
       depth: async () => this.#reach(() => jobs().length),
       close: () => Promise.resolve(),
       store: (range: InputRange, id: string) => this.#store(jobs(), { range, id }, life),
@@ -75,6 +86,7 @@ export class QueueModel {
       depth: () => queue.depth(),
       lease: (range) => {
         const leaseId = `leased-${range.callId}-${range.from}`;
+        leased.add(leaseId);
         return { range: { ...range, leaseId }, stored: queue.store(range, leaseId) };
       },
     };
@@ -130,21 +142,26 @@ export class QueueModel {
     }
   }
 
-  async #finish(functionId: string, { leaseId }: LeasedRange, life: Lifetime): Promise<void> {
+  /** A leased job that somebody else has by now is found finished there. */
+  async #remove(jobs: Job[], leaseId: string): Promise<void> {
     await this.#reach(() => {
-      const jobs = this.#jobsOf(functionId);
+      const index = jobs.findIndex(({ id }) => id === leaseId);
+      if (index >= 0 && jobs[index]?.state !== "active") jobs.splice(index, 1);
+    });
+  }
+
+  async #finish(jobs: Job[], leaseId: string, life: Lifetime): Promise<void> {
+    await this.#reach(() => {
       const index = jobs.findIndex(({ id }) => id === leaseId);
       const job = jobs[index];
-      const isLeased = leaseId.startsWith("leased-");
-      if (job === undefined && isLeased) return;
-      const isOurs = job?.state === "active" && job.holder === life;
-      const isFree = isLeased && job?.state !== "active";
-      if (!isOurs && !isFree) throw new Error(`missing lock for job ${leaseId}`);
+      if (job?.state !== "active" || job.holder !== life) {
+        throw new Error(`missing lock for job ${leaseId}`);
+      }
       jobs.splice(index, 1);
     });
   }
 
-  async #putBack(jobs: Job[], { leaseId }: LeasedRange, life: Lifetime): Promise<void> {
+  async #putBack(jobs: Job[], leaseId: string, life: Lifetime): Promise<void> {
     await this.#reach(() => {
       const job = jobs.find(({ id }) => id === leaseId);
       if (job?.holder !== life) throw new Error(`missing lock for job ${leaseId}`);
@@ -153,19 +170,20 @@ export class QueueModel {
     });
   }
 
-  /** Locks first, then the delays of what was leased, one by one, as the queue does it. */
-  async #renew(jobs: Job[], leases: readonly LeasedRange[], life: Lifetime): Promise<void> {
+  /** Locks of what was taken, and delays of what was leased and is still hidden. */
+  async #renew(
+    jobs: Job[],
+    { ids, leased }: { readonly ids: readonly string[]; readonly leased: Set<string> },
+    life: Lifetime,
+  ): Promise<void> {
     await this.#reach(() => {
-      const untilMs = this.#options.nowMs() + LOCK_MS;
-      const isLeased = ({ leaseId }: LeasedRange): boolean => leaseId.startsWith("leased-");
-      const jobOf = (lease: LeasedRange) => jobs.find(({ id }) => id === lease.leaseId);
-      for (const lease of leases.filter((one) => !isLeased(one))) {
-        const job = jobOf(lease);
-        if (job?.state === "active" && job.holder === life) job.untilMs = untilMs;
-      }
-      for (const lease of leases.filter(isLeased)) {
-        const job = jobOf(lease);
-        if (job?.state === "delayed") job.untilMs = untilMs;
+      for (const id of ids) {
+        const job = jobs.find((one) => one.id === id);
+        const isHidden = job?.state === "delayed";
+        if (leased.has(id) && !isHidden) leased.delete(id);
+        const isOurs = job?.state === "active" && job.holder === life;
+        const isRenewed = job !== undefined && (leased.has(id) || isOurs);
+        if (isRenewed) job.untilMs = this.#options.nowMs() + LOCK_MS;
       }
     });
   }

@@ -195,6 +195,11 @@ export class ServerLife {
       .finally(() => this.#running.delete(name));
   }
 
+  /** An operator has a node drained. */
+  async drain(nodeId: string): Promise<void> {
+    await this.#pool.order({ kind: "drain", nodeId, reason: "an operator said so" });
+  }
+
   /** An agent's link is there. */
   connected(link: LinkModel): void {
     this.links.get(link.nodeId)?.cut({ server: true, agent: true });

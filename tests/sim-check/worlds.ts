@@ -16,6 +16,9 @@ export interface Task {
   readonly traceMax?: number;
 }
 
+/** Seeds of each world that `npm test` flies. */
+export const SEEDS = 500;
+
 /** What each world is about. */
 export const WORLDS = {
   platform: "calls, queue, placing, capacity and pool, with everything around them failing",
