@@ -453,7 +453,6 @@ export class FunctionDispatcher {
   }
 
   #requeue(inputs: readonly LocalInput[]): void {
-    if (inputs.length === 0) return;
     const spent = inputs.filter(isSpent);
     this.#wait(inputs.filter((input) => !isSpent(input)));
     this.#settle(spent.map((input) => exhaustionOf(input, ATTEMPTS_MAX))).catch((thrown: unknown) =>
