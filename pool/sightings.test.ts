@@ -41,3 +41,16 @@ it("a stray that was gone for a listing is a new one", () => {
   expect(read(sightings, [], 1)).toEqual([]);
   expect(read(sightings, [machine("m-1")], 2)).toEqual(["m-1"]);
 });
+
+it("a stray ages by our own clock where the cloud's is ahead of it", () => {
+  const sightings = new Sightings("c");
+  const ahead = machine("m-1", { launchedAtMs: 300_000 });
+  const sinceAt = (nowMs: number) => {
+    read(sightings, [ahead], nowMs);
+    return sightings.strays.map(({ launchedAtMs }) => launchedAtMs);
+  };
+  expect([sinceAt(1_000), sinceAt(61_000)]).toEqual([[1_000], [1_000]]);
+  // Another one is seen from its own first moment on.
+  read(sightings, [], 62_000);
+  expect(sinceAt(63_000)).toEqual([63_000]);
+});

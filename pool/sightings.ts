@@ -37,6 +37,8 @@ export class Sightings {
 
   /** When the release of a stray was last accepted, by cloud and provider id. */
   readonly #straysReleasedAtMs = new Map<string, number>();
+  /** Since when each stray has been seen, by cloud and provider id. */
+  readonly #strayAtMs = new Map<string, number>();
 
   constructor(clusterId: string) {
     this.#clusterId = clusterId;
@@ -87,11 +89,7 @@ export class Sightings {
       clusterId: this.#clusterId,
       nowMs,
     });
-    const strays = match.strays.map(({ providerNodeId, launchedAtMs }) => ({
-      cloud,
-      providerNodeId,
-      launchedAtMs,
-    }));
+    const strays = this.#aged(cloud, match.strays, nowMs);
     this.#strays.set(cloud, this.#due(cloud, strays, nowMs));
     for (const record of records) {
       const { node } = record;
@@ -142,12 +140,28 @@ export class Sightings {
     this.#straysReleasedAtMs.set(keyOf(stray), nowMs);
   }
 
+  /** Strays with their age by the cloud's clock or, where that is ahead of ours, by our own. */
+  #aged(
+    cloud: CloudName,
+    machines: readonly Pick<Stray, "providerNodeId" | "launchedAtMs">[],
+    nowMs: number,
+  ): readonly Stray[] {
+    const listed = new Map(
+      machines.map(({ providerNodeId, launchedAtMs }) => {
+        const key = keyOf({ cloud, providerNodeId });
+        const seenAtMs = Math.min(nowMs, this.#strayAtMs.get(key) ?? nowMs);
+        this.#strayAtMs.set(key, seenAtMs);
+        const sinceMs = Math.min(launchedAtMs, seenAtMs);
+        return [key, { cloud, providerNodeId, launchedAtMs: sinceMs }];
+      }),
+    );
+    forgetOthers(this.#strayAtMs, cloud, listed);
+    return [...listed.values()];
+  }
+
   /** The strays whose release was not accepted a moment ago; forgets those that are gone. */
   #due(cloud: CloudName, strays: readonly Stray[], nowMs: number): readonly Stray[] {
-    const listed = new Set(strays.map(keyOf));
-    for (const key of this.#straysReleasedAtMs.keys()) {
-      if (key.startsWith(`${cloud} `) && !listed.has(key)) this.#straysReleasedAtMs.delete(key);
-    }
+    forgetOthers(this.#straysReleasedAtMs, cloud, new Set(strays.map(keyOf)));
     return strays.filter((stray) => {
       const releasedAtMs = this.#straysReleasedAtMs.get(keyOf(stray)) ?? -Infinity;
       return nowMs - releasedAtMs >= RELEASE_RETRY_MS;
@@ -161,6 +175,17 @@ export class Sightings {
       for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
     }
     for (const nodeId of this.#unlisted) if (!ids.has(nodeId)) this.#unlisted.delete(nodeId);
+  }
+}
+
+/** Forgets what is kept of machines of a cloud that are not listed. */
+function forgetOthers(
+  memory: Map<string, number>,
+  cloud: CloudName,
+  listed: { has(key: string): boolean },
+): void {
+  for (const key of memory.keys()) {
+    if (key.startsWith(`${cloud} `) && !listed.has(key)) memory.delete(key);
   }
 }
 

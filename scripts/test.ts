@@ -1,5 +1,6 @@
 /**
- * `npm test`: every check, the SDK packed as its users get it, and every test.
+ * `npm test`: every check, the SDK packed as its users get it, the simulated platform over its
+ * fixed seeds, and every test.
  *
  * Ends with the line `N passed, M failed`: tests, plus one for each check that is no test.
  */
@@ -17,7 +18,8 @@ import {
 import { endStepsOnSignals, runSteps, type Step, type StepResult } from "./steps.ts";
 import { readCounts, type TestCounts } from "./vitest-report.ts";
 
-const PACKAGE_CHECKS: readonly Step[] = [
+const MORE_CHECKS: readonly Step[] = [
+  script("sim:check"),
   script("pack-sdk"),
   script("reference", "--emit", "none", "--logLevel", "Warn"),
 ];
@@ -27,7 +29,7 @@ const reportDir = mkdtempSync(join(tmpdir(), "flotilla-test-"));
 try {
   const unit = unitTests(reportDir);
   const real = realTests(reportDir);
-  const quick = await runSteps([unit, ...STATIC_CHECKS, ...PACKAGE_CHECKS]);
+  const quick = await runSteps([unit, ...STATIC_CHECKS, ...MORE_CHECKS]);
   const slow = await runSteps([real]);
   const total = sum([
     ...quick.filter((result) => result.step !== unit).map(countOfCheck),

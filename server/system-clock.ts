@@ -1,8 +1,9 @@
-/** The machine's own time. */
+/** The machine's own time, which here never runs backwards. */
 import type { Clock } from "../core/index.ts";
+import { steadyTime } from "./steady-time.ts";
 
 export const systemClock: Clock = {
-  nowMs: () => Date.now(),
+  nowMs: steadyTime({ wallMs: () => Date.now(), monotonicMs: () => performance.now() }),
   sleep: (durationMs, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted === true) {

@@ -43,10 +43,10 @@ export interface AgentEvents {
    */
   identify(credentials: AgentCredentials): Promise<AgentIdentity | "later" | undefined>;
   /** The agent has said hello; false sends it home. */
-  arrived(link: AgentLink, hello: Hello): Promise<boolean>;
-  message(link: AgentLink, message: Exclude<AgentMessage, Hello>, body: Uint8Array): void;
+  arrived(link: AgentLine, hello: Hello): Promise<boolean>;
+  message(link: AgentLine, message: Exclude<AgentMessage, Hello>, body: Uint8Array): void;
   /** The link is gone; the agent may come back. */
-  departed(link: AgentLink): void;
+  departed(link: AgentLine): void;
 }
 
 /** Acknowledgements wait this long for others: an agent only keeps a copy meanwhile. */
@@ -60,6 +60,13 @@ export interface NodeLink {
   acknowledge(inputIds: readonly string[]): void;
 }
 
+/** The link of an agent that has been identified, whatever carries it. */
+export interface AgentLine extends NodeLink {
+  readonly nodeId: string;
+  /** When anything was last heard through it. */
+  readonly lastSeenMs: number;
+}
+
 /** Where the agents of nodes are reached. */
 export interface NodeLinks {
   /** Undefined while the node is not connected. */
@@ -67,7 +74,7 @@ export interface NodeLinks {
 }
 
 /** One connected agent. */
-export class AgentLink implements NodeLink {
+export class AgentLink implements AgentLine {
   readonly nodeId: string;
   readonly #socket: WebSocket;
   lastSeenMs: number;

@@ -8,7 +8,7 @@ import type { RecordStore } from "../store/record-store.ts";
 export interface UpkeepOptions {
   readonly store: RecordStore;
   readonly calls: CallDesk;
-  readonly apps: ManagedApps;
+  readonly apps: Pick<ManagedApps, "expireLeases">;
 }
 
 const REBUILD_EVERY_MS = 3_000;
@@ -42,7 +42,7 @@ export class Upkeep {
   }
 
   /**
-   * Functions that owe results while neither this server nor the queue has anything for them:
+   * Functions that owe more results than this server holds inputs while the queue has nothing:
    * Redis lost their jobs, so they are made again from the ledger.
    */
   async #restoreLostJobs(): Promise<void> {
@@ -57,6 +57,6 @@ export class Upkeep {
 }
 
 async function hasLostJobs(live: LiveFunction): Promise<boolean> {
-  if (live.open.openCount === 0 || live.dispatcher.heldCount > 0) return false;
+  if (live.open.openCount <= live.dispatcher.heldCount) return false;
   return (await live.dispatcher.queueDepth()) === 0;
 }

@@ -4,7 +4,7 @@ import type { ArrivalStore, StoredArrivals, StoredFunction } from "../store/reco
 import { openRecordStore } from "../store/sqlite/open.ts";
 import { ArrivalMemory } from "./arrival-memory.ts";
 import { MemoryQueue } from "./fake-queue.ts";
-import type { DispatcherPort } from "./function-dispatcher.ts";
+import type { DispatcherPort } from "./dispatcher-port.ts";
 import { FunctionTable, type LiveFunction } from "./function-table.ts";
 
 const PORT: DispatcherPort = {

@@ -7,7 +7,7 @@ import type { InputRef, RecordStore, StoredInput } from "../store/record-store.t
 import { ArrivalMemory } from "./arrival-memory.ts";
 import { LedgeredCalls } from "./call-service.ts";
 import { CallWatch } from "./call-watch.ts";
-import type { DispatcherPort } from "./function-dispatcher.ts";
+import type { DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, RangeQueue } from "./function-queue.ts";
 import { FunctionTable } from "./function-table.ts";
 import { inputIdOf, inputRefOf, type LocalInput } from "./input.ts";

@@ -1,104 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AgentResult } from "../../sandbox/index.ts";
 import { createRng } from "../../core/index.ts";
-import type { InputConcurrency } from "./assign.ts";
-import {
-  ATTEMPTS_MAX,
-  FunctionDispatcher,
-  RANGE_INPUTS_MAX,
-  type ContainerEnd,
-  type DispatcherPort,
-} from "./function-dispatcher.ts";
-import { MemoryQueue } from "./fake-queue.ts";
+import type { ContainerEnd } from "./dispatcher-port.ts";
+import { ATTEMPTS_MAX, RANGE_INPUTS_MAX } from "./function-dispatcher.ts";
 import { inputIdOf, type LocalInput } from "./input.ts";
-import type { Settlement } from "./settlement.ts";
+import { Bench, CALL, settled } from "./test-dispatcher.ts";
 
-const CALL = "ca_0";
-const NOTHING = new Uint8Array(0);
 const ENDS = ["stopped", "lost", "died"] as const satisfies readonly ContainerEnd[];
-
-/** A dispatcher with a ledger of one call in memory and containers that only collect inputs. */
-class Bench {
-  readonly queue = new MemoryQueue();
-  readonly results = new Map<number, Settlement>();
-  readonly sent: { containerId: string; inputs: readonly LocalInput[] }[] = [];
-  readonly takenBack: { containerId: string; inputIds: readonly string[] }[] = [];
-  readonly excused: string[] = [];
-  recordings = 0;
-  nowMs = 0;
-  readonly dispatcher: FunctionDispatcher;
-
-  constructor(concurrency?: InputConcurrency) {
-    const port: DispatcherPort = {
-      sendInputs: (containerId, inputs) => {
-        this.sent.push({ containerId, inputs });
-        return true;
-      },
-      takeBack: (containerId, inputIds) => {
-        this.takenBack.push({ containerId, inputIds });
-      },
-      loadOpen: async (range) =>
-        Array.from({ length: range.to - range.from }, (_, offset) => range.from + offset)
-          .filter((index) => !this.results.has(index))
-          .map((index) => ({
-            callId: range.callId,
-            index,
-            payload: NOTHING,
-            attempts: 0,
-            excusedAttempts: 0,
-            suspect: false,
-          })),
-      noteAttempts: () => undefined,
-      excuseAttempts: (inputs, containerId) => {
-        this.excused.push(...inputs.map(({ index }) => `${containerId}/${index}`));
-      },
-      record: async (settlements) => {
-        for (const settlement of settlements) {
-          this.recordings += 1;
-          const { index } = settlement.input;
-          if (!this.results.has(index)) this.results.set(index, settlement);
-        }
-      },
-      onLoadChanged: () => undefined,
-      onError: (error) => {
-        throw error;
-      },
-      nowMs: () => this.nowMs,
-    };
-    this.dispatcher = new FunctionDispatcher(this.queue, port, concurrency);
-  }
-
-  /** What was sent since the last call of this, per container. */
-  takeSent(): Map<string, LocalInput[]> {
-    const byContainer = new Map<string, LocalInput[]>();
-    for (const { containerId, inputs } of this.sent.splice(0)) {
-      byContainer.set(containerId, [...(byContainer.get(containerId) ?? []), ...inputs]);
-    }
-    return byContainer;
-  }
-
-  async answer(
-    containerId: string,
-    inputs: readonly LocalInput[],
-    outcome: AgentResult["outcome"] = "succeeded",
-    runMs = 0.1,
-  ): Promise<void> {
-    await this.dispatcher.results(
-      containerId,
-      inputs.map(({ inputId }) => ({ inputId, outcome, bytes: 0, runMs })),
-      inputs.map(() => NOTHING),
-    );
-    await settled();
-  }
-}
-
-/** Lets promises that are ready, and what waits for the end of this turn, run to their end. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
-  await new Promise((resolve) => setImmediate(resolve));
-  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-}
 
 describe("a function's dispatcher", () => {
   it("takes nothing from the queue while no container is ready", async () => {
@@ -244,6 +152,53 @@ describe("a function's dispatcher", () => {
       await settled();
     }
     expect(bench.results.get(0)?.error?.code).toBe("attempts_exhausted");
+  });
+
+  it("gives a range back whose inputs could not be read, and takes it again", async () => {
+    const bench = new Bench();
+    bench.failingLoads = 1;
+    await bench.dispatcher.enqueue(CALL, 0, 3);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    expect(bench.errors).toHaveLength(1);
+    expect(bench.queue.held.size).toBe(0);
+    expect(bench.queue.waiting).toHaveLength(1);
+    bench.nowMs += 1_000;
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().get("co_a")).toHaveLength(1);
+  });
+
+  it("gives a single input back that was handed straight over and could not be read", async () => {
+    const bench = new Bench();
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    bench.failingLoads = 1;
+    await expect(bench.dispatcher.enqueue(CALL, 0, 1)).rejects.toThrow("the ledger is away");
+    expect(bench.queue.held.size).toBe(0);
+    bench.nowMs += 1_000;
+    bench.dispatcher.pump();
+    await settled();
+    expect(bench.takeSent().get("co_a")).toHaveLength(1);
+  });
+
+  it("hands out again what was on its way when the link broke, and only that", async () => {
+    const bench = new Bench({ target: 3, max: 3 });
+    await bench.dispatcher.enqueue(CALL, 0, 4);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const sent = bench.takeSent().get("co_a") ?? [];
+    bench.dispatcher.containerCutOff("co_a");
+    // It has the first one, and got nothing of the rest.
+    bench.dispatcher.containerHolds("co_a", sent.slice(0, 1));
+    await settled();
+    const again = bench.takeSent().get("co_a") ?? [];
+    expect(again.map(inputIdOf)).toEqual(sent.slice(1).map(inputIdOf));
+    expect(bench.excused).toEqual(sent.slice(1).map(({ index }) => `co_a/${index}`));
+    // What is sent after it is back is on a link that works.
+    bench.dispatcher.containerHolds("co_a", sent.slice(0, 1));
+    await settled();
+    expect(bench.takeSent().size).toBe(0);
   });
 
   it("takes back what waits behind a long input when another container is idle", async () => {

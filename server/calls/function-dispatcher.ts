@@ -13,11 +13,11 @@
  */
 import type { AgentResult } from "../../sandbox/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { InputRef } from "../store/record-store.ts";
 import { assignInputs, type InputConcurrency } from "./assign.ts";
+import type { ContainerEnd, DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
-import { failureOf, settlementOf, type Settlement } from "./settlement.ts";
+import { exhaustionOf, failureOf, settlementOf, type Settlement } from "./settlement.ts";
 import { nextServiceMs, windowFor } from "./window.ts";
 
 /** Inputs of one queue job. */
@@ -28,31 +28,6 @@ export const ATTEMPTS_MAX = 10;
 const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
-
-/** What the dispatcher needs of the rest of the server. */
-export interface DispatcherPort {
-  /** Puts inputs on the link of a container; false when its node is not connected. */
-  sendInputs(containerId: string, inputs: readonly LocalInput[]): boolean;
-  /** Asks a container to give back inputs that have not begun, or to end for those that have. */
-  takeBack(containerId: string, inputIds: readonly string[], abortRunning: boolean): void;
-  /** Payloads and attempts of a range's inputs that still lack a result. */
-  loadOpen(range: InputRange): Promise<readonly Omit<LocalInput, "lease" | "inputId">[]>;
-  noteAttempts(inputs: readonly InputRef[], containerId: string): void;
-  /** The platform itself ended the attempts of these inputs in a container. */
-  excuseAttempts(inputs: readonly InputRef[], containerId: string): void;
-  /** Records results durably; resolves when they are, retrying as long as it must. */
-  record(settlements: readonly Settlement[]): Promise<void>;
-  /** Something changed that the autoscaler should look at. */
-  onLoadChanged(): void;
-  onError(error: unknown, doing: string): void;
-  nowMs(): number;
-}
-
-/**
- * How a container came to be gone: the platform ended it; it was lost with its node or agent; or
- * it died by itself, and one of its inputs may have done it.
- */
-export type ContainerEnd = "stopped" | "lost" | "died";
 
 /** Runs, or time in them, after which their average tells something. */
 const MEAN_OVER_RUNS = 1_000;
@@ -68,6 +43,8 @@ interface Slot {
   takenBackAtMs: number;
   /** It finishes what it has and gets nothing more. */
   isDraining: boolean;
+  /** What it may never have got: its link broke when these were in it. */
+  unsureIds: ReadonlySet<string>;
 }
 
 const ONE_AT_A_TIME: InputConcurrency = { target: 1, max: 1 };
@@ -172,14 +149,22 @@ export class FunctionDispatcher {
     if (!this.#slots.has(containerId)) {
       const inflight = new Map<string, LocalInput>();
       const times = { headSinceMs: 0, takenBackAtMs: 0 };
-      this.#slots.set(containerId, { containerId, inflight, ...times, isDraining: false });
+      const unsureIds = new Set<string>();
+      const slot = { containerId, inflight, ...times, isDraining: false, unsureIds };
+      this.#slots.set(containerId, slot);
     }
     this.pump();
   }
 
+  /** The link to a container's agent broke: what was on its way is lost, until the agent is back. */
+  containerCutOff(containerId: string): void {
+    const slot = this.#slots.get(containerId);
+    if (slot !== undefined) slot.unsureIds = new Set(slot.inflight.keys());
+  }
+
   /**
    * An agent came back with a container that still has these inputs: they count as in it, so
-   * that they are not handed out a second time.
+   * that they are not handed out a second time. Others that it had never arrived and wait again.
    */
   containerHolds(containerId: string, inputs: readonly LocalInput[]): void {
     this.containerReady(containerId);
@@ -192,6 +177,13 @@ export class FunctionDispatcher {
       this.#held.set(held.inputId, held);
       slot.inflight.set(held.inputId, held);
     }
+    const arrived = new Set(inputs.map(inputIdOf));
+    const isLost = (id: string): boolean => slot.unsureIds.has(id) && !arrived.has(id);
+    const lost = [...slot.inflight.values()].filter(({ inputId }) => isLost(inputId));
+    slot.unsureIds = new Set();
+    for (const { inputId } of lost) slot.inflight.delete(inputId);
+    this.#excuse(lost, containerId);
+    this.#requeue(lost);
   }
 
   /** A container gets nothing more, and gives back what it has not begun. */
@@ -216,11 +208,8 @@ export class FunctionDispatcher {
     if (slot === undefined) return;
     this.#slots.delete(containerId);
     const orphans = [...slot.inflight.values()];
-    for (const input of orphans) {
-      input.suspect ||= end === "died";
-      if (end === "stopped") input.excusedAttempts += 1;
-    }
-    if (end === "stopped" && orphans.length > 0) this.#port.excuseAttempts(orphans, containerId);
+    for (const input of orphans) input.suspect ||= end === "died";
+    if (end === "stopped") this.#excuse(orphans, containerId);
     this.#requeue(orphans);
   }
 
@@ -351,8 +340,7 @@ export class FunctionDispatcher {
 
   async #handOver(range: InputRange): Promise<void> {
     const { range: leased, stored } = this.#queue.lease(range);
-    await this.#admit(leased);
-    await stored;
+    await Promise.all([this.#admit(leased), stored]);
   }
 
   async #takeWhile(wanted: () => boolean): Promise<void> {
@@ -367,8 +355,7 @@ export class FunctionDispatcher {
   async #admit(range: LeasedRange): Promise<void> {
     const lease: LocalLease = { range, openCount: 0 };
     this.#leases.add(lease);
-    const inputs = await this.#port.loadOpen(range);
-    for (const loaded of inputs) {
+    for (const loaded of await this.#load(lease)) {
       const inputId = inputIdOf(loaded);
       if (this.#held.has(inputId)) continue;
       const input: LocalInput = { ...loaded, inputId, lease };
@@ -378,6 +365,20 @@ export class FunctionDispatcher {
     }
     if (lease.openCount === 0) this.#finishLease(lease);
     this.#handOut();
+  }
+
+  /** What a lease is about; one that cannot be read goes back and is not renewed any more. */
+  async #load(lease: LocalLease): ReturnType<DispatcherPort["loadOpen"]> {
+    try {
+      return await this.#port.loadOpen(lease.range);
+    } catch (error) {
+      this.#leases.delete(lease);
+      // What cannot be given back comes back when its lock ends.
+      await this.#queue.putBack(lease.range).catch((failure: unknown) => {
+        this.#port.onError(failure, `giving back a range of call ${lease.range.callId}`);
+      });
+      throw error;
+    }
   }
 
   async #take(): Promise<LeasedRange | undefined> {
@@ -454,17 +455,16 @@ export class FunctionDispatcher {
     return slot.inflight.size > 0 && this.#port.nowMs() - slot.headSinceMs >= STEAL_AFTER_MS;
   }
 
+  /** What the platform did to inputs is held against none of them. */
+  #excuse(inputs: readonly LocalInput[], containerId: string): void {
+    for (const input of inputs) input.excusedAttempts += 1;
+    if (inputs.length > 0) this.#port.excuseAttempts(inputs, containerId);
+  }
+
   #requeue(inputs: readonly LocalInput[]): void {
     const spent = inputs.filter(isSpent);
     this.#wait(inputs.filter((input) => !isSpent(input)));
-    const error: WireError = {
-      name: "AttemptsExhausted",
-      message:
-        `the input was lost with its container ${ATTEMPTS_MAX} times; ` +
-        "see `flotilla app logs` for why its containers end",
-      code: "attempts_exhausted",
-    };
-    this.#settle(spent.map((input) => failureOf(input, error))).catch((thrown: unknown) =>
+    this.#settle(spent.map((input) => exhaustionOf(input, ATTEMPTS_MAX))).catch((thrown: unknown) =>
       this.#port.onError(thrown, "recording exhausted inputs"),
     );
     this.#port.onLoadChanged();

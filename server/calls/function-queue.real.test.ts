@@ -95,4 +95,15 @@ describe("the queue of a function", () => {
     if (taken !== undefined) await theirs.finish(taken);
     expect(await ours.depth()).toBe(0);
   });
+
+  it("renews the other leases when one of them has gone to another", async () => {
+    const { ours, theirs, raw } = open();
+    const [lost, kept] = [ours.lease(RANGE), ours.lease({ ...RANGE, from: 1, to: 2 })];
+    await Promise.all([lost.stored, kept.stored]);
+    await (await raw.getJob(lost.range.leaseId))?.changeDelay(0);
+    await (await raw.getJob(kept.range.leaseId))?.changeDelay(1_000);
+    expect(await theirs.take()).toMatchObject(RANGE);
+    await ours.renew([lost.range, kept.range]);
+    expect((await raw.getJob(kept.range.leaseId))?.delay).toBe(LOCK_MS);
+  });
 });

@@ -136,7 +136,19 @@ export class FunctionQueue implements RangeQueue {
     const taken = ids.filter((leaseId) => this.#jobs.has(leaseId));
     const tokens = taken.map(() => this.#lockToken);
     if (taken.length > 0) await this.#worker.extendJobLocks(taken, tokens, LOCK_MS);
-    for (const leaseId of ids) await (await this.#leased.get(leaseId))?.changeDelay(LOCK_MS);
+    for (const leaseId of ids) await this.#hide(leaseId);
+  }
+
+  /** Keeps a leased job hidden; one that came out of hiding is another's by now, and stays so. */
+  async #hide(leaseId: string): Promise<void> {
+    const job = await this.#leased.get(leaseId);
+    try {
+      await job?.changeDelay(LOCK_MS);
+    } catch (error) {
+      // The others must be renewed all the same, unless nothing can be.
+      if (await job?.isDelayed()) throw error;
+      this.#leased.delete(leaseId);
+    }
   }
 
   async depth(): Promise<number> {

@@ -7,7 +7,8 @@ import { needsOf, type NormalSpec } from "../apps/normalise-spec.ts";
 import type { CallRecord, RecordStore, StoredFunction } from "../store/record-store.ts";
 import type { ArrivalMemory, Remembered } from "./arrival-memory.ts";
 import type { InputConcurrency } from "./assign.ts";
-import { FunctionDispatcher, type DispatcherPort } from "./function-dispatcher.ts";
+import type { DispatcherPort } from "./dispatcher-port.ts";
+import { FunctionDispatcher } from "./function-dispatcher.ts";
 import type { RangeQueue } from "./function-queue.ts";
 import { OpenCalls } from "./open-calls.ts";
 

@@ -46,3 +46,14 @@ export function failureOf(input: LocalInput, error: WireError): Settlement {
     busyMs: 0,
   };
 }
+
+/** The settlement of an input that was lost with its container too often. */
+export function exhaustionOf(input: LocalInput, attemptsMax: number): Settlement {
+  return failureOf(input, {
+    name: "AttemptsExhausted",
+    message:
+      `the input was lost with its container ${attemptsMax} times; ` +
+      "see `flotilla app logs` for why its containers end",
+    code: "attempts_exhausted",
+  });
+}

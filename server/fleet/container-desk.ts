@@ -13,7 +13,7 @@ import type {
 } from "../../sandbox/index.ts";
 import { splitBody, type WireError } from "../../sdk/protocol/index.ts";
 import type { NodeLink, NodeLinks } from "../agents/hub.ts";
-import type { ContainerEnd } from "../calls/function-dispatcher.ts";
+import type { ContainerEnd } from "../calls/dispatcher-port.ts";
 import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { EventBus } from "../services.ts";
@@ -100,6 +100,13 @@ export class ContainerDesk {
   stopApp(appId: string, reason: string): void {
     for (const container of this.#options.containers.all()) {
       if (container.live.appId === appId) this.stop(container, reason);
+    }
+  }
+
+  /** The link to a node broke: what was on its way to its containers may be lost. */
+  linkLost(nodeId: string): void {
+    for (const { live, containerId } of this.#options.containers.ofNode(nodeId)) {
+      live.dispatcher.containerCutOff(containerId);
     }
   }
 

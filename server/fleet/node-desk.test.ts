@@ -45,7 +45,10 @@ const newDesk = () =>
     store,
     nodes,
     // What these tests are not about: containers and events.
-    containers: { reconcile: () => Promise.resolve() } as unknown as ContainerDesk,
+    containers: {
+      reconcile: () => Promise.resolve(),
+      linkLost: () => undefined,
+    } as unknown as ContainerDesk,
     events: { publish: () => undefined } as unknown as EventBus,
     clock: { nowMs: () => nowMs, sleep: () => Promise.resolve() },
     ids: countingIds(),

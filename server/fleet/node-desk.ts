@@ -1,7 +1,7 @@
 /** What happens when node agents arrive and go: identity, registration, loss. */
 import type { Clock, IdSource, Node } from "../../core/index.ts";
 import type { AgentMessage } from "../../sandbox/index.ts";
-import type { AgentCredentials, AgentEvents, AgentIdentity, AgentLink } from "../agents/hub.ts";
+import type { AgentCredentials, AgentEvents, AgentIdentity, AgentLine } from "../agents/hub.ts";
 import type { EventBody } from "../../sdk/protocol/index.ts";
 import {
   bearerTokenOf,
@@ -60,7 +60,7 @@ export class NodeDesk implements AgentEvents {
     return { nodeId: stored.nodeId, sessionToken };
   }
 
-  async arrived(link: AgentLink, hello: Hello): Promise<boolean> {
+  async arrived(link: AgentLine, hello: Hello): Promise<boolean> {
     const record = this.#options.nodes.get(link.nodeId);
     const { resources, isolation } = hello.node;
     if (record === undefined) return false;
@@ -93,15 +93,16 @@ export class NodeDesk implements AgentEvents {
     }
   }
 
-  departed(link: AgentLink): void {
+  departed(link: AgentLine): void {
     const record = this.#options.nodes.get(link.nodeId);
     if (record === undefined) return;
     record.connected = false;
     record.lastHeardAtMs = this.#options.clock.nowMs();
+    this.#options.containers.linkLost(link.nodeId);
   }
 
   /** Notes that connected agents are alive, and gives up containers of those away too long. */
-  noteSilence(linkOf: (nodeId: string) => AgentLink | undefined, timeoutMs: number): void {
+  noteSilence(linkOf: (nodeId: string) => AgentLine | undefined, timeoutMs: number): void {
     const nowMs = this.#options.clock.nowMs();
     for (const record of this.#options.nodes.all()) {
       const { nodeId } = record.stored.node;

@@ -25,7 +25,7 @@ export interface PoolKeeperOptions
     Omit<PoolListenerOptions, "onEvent" | "onError"> {
   readonly store: Pick<RecordStore, "nodes" | "poolEvents" | "poolMemory">;
   readonly nodes: NodeTable;
-  readonly leadership: Leadership;
+  readonly leadership: Pick<Leadership, "lead" | "deposed" | "close">;
   /** Hears what happens to nodes before anybody else; must not throw. */
   readonly onPoolEvent: (event: PoolEvent) => void;
   readonly onError: (error: unknown, doing: string) => void;
