@@ -5,7 +5,7 @@
  */
 import { MS_PER_MINUTE, PlatformError, type Offer, type Rng } from "../../core/index.ts";
 import { createFakeProvider, type FakeProvider } from "../../providers/fake/index.ts";
-import type { Provider, ProviderNode, RentRequest } from "../../providers/index.ts";
+import type { NodeListing, Provider, ProviderNode, RentRequest } from "../../providers/index.ts";
 import type { CallFault } from "./lifetime.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -55,7 +55,7 @@ export class CloudModel {
 
   /** Every machine as it is, the ended ones of the last hour included. */
   machines(): Promise<readonly ProviderNode[]> {
-    return this.truth.listNodes();
+    return Promise.resolve(this.truth.machines());
   }
 
   /** How the next call fails, if it does. */
@@ -85,14 +85,14 @@ export class CloudModel {
     };
   }
 
-  async #list(): Promise<readonly ProviderNode[]> {
-    const machines = await this.truth.listNodes();
-    if (this.isHonest) return machines;
+  async #list(): Promise<NodeListing> {
+    const { nodes: machines, unseen } = await this.truth.listNodes();
+    if (this.isHonest) return { nodes: machines, unseen };
     const { staleFraction } = this.#options.lies;
     const isStale = this.#rng.next() < staleFraction;
     const before = this.#lastListing;
     this.#lastListing = machines.flatMap((machine) => this.#listed(machine));
-    return isStale ? before : this.#lastListing;
+    return { nodes: isStale ? before : this.#lastListing, unseen };
   }
 
   #listed(machine: ProviderNode): readonly ProviderNode[] {

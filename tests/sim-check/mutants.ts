@@ -124,8 +124,10 @@ export const MUTANTS: readonly Mutant[] = [
               for (const nodeId of request.nodeIds) known.add(nodeId);
               return provider.rent(request);
             },
-            listNodes: async () =>
-              (await provider.listNodes()).filter(({ nodeId = "" }) => known.has(nodeId)),
+            listNodes: async () => {
+              const { nodes, unseen } = await provider.listNodes();
+              return { nodes: nodes.filter(({ nodeId = "" }) => known.has(nodeId)), unseen };
+            },
           }),
       };
     },
