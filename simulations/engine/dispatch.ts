@@ -208,7 +208,8 @@ export class Dispatch {
     serviceMs: number,
   ): void {
     const { owner } = container;
-    if (container.runs.length === 0) {
+    // A container that goes from one run to the next was busy all along.
+    if (!Number.isNaN(container.idleSinceMs)) {
       if (!container.hasRun) this.#noteCold(container);
       owner.busy += 1;
       if (owner.busy > owner.busyPeak) owner.busyPeak = owner.busy;

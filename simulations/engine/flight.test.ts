@@ -26,6 +26,14 @@ function checkSums(result: SimulationResult): void {
     expect(Object.values(part).reduce((sum, micro) => sum + micro, 0)).toBe(cost.paidMicroUsd);
   }
   expect(functions.reduce((sum, one) => sum + one.inputs, 0)).toBe(inputs);
+  const { timeline, untilMs } = result;
+  const bucketCount = Math.ceil(untilMs / timeline.bucketMs);
+  for (const [bucket, busy] of timeline.busyGpus.entries()) {
+    expect(busy).toBeLessThanOrEqual((timeline.heldGpus[bucket] ?? 0) + 1e-6);
+  }
+  for (const values of [timeline.busyGpus, timeline.offeredGpus, timeline.slotWaitP99Ms]) {
+    expect(values).toHaveLength(bucketCount);
+  }
   const series = Object.values(result.timeline.costByOffer).flat();
   const charted = series.reduce((sum, micro) => sum + micro, 0);
   expect(Math.abs(charted - cost.paidMicroUsd)).toBeLessThan(1e-3 * cost.paidMicroUsd + 100);

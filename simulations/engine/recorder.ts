@@ -109,12 +109,13 @@ export class Recorder {
     sums.count += 1;
   }
 
-  /** Ends a bucket of the timeline. */
+  /** Ends a bucket of the timeline, if there is anything in it. */
   endBucket(): void {
     const { count, ...sums } = this.#sums;
+    if (count === 0) return;
     const lists = this.#lists;
     for (const name of ["busy", "held", "ready", "paid", "queued", "buffer"] as const) {
-      lists[name].push(count === 0 ? 0 : sums[name] / count);
+      lists[name].push(sums[name] / count);
       this.#sums[name] = 0;
     }
     this.#sums.count = 0;

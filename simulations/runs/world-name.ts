@@ -2,6 +2,7 @@
 import { MS_PER_HOUR, MS_PER_SECOND } from "../../core/index.ts";
 import { durationMsOf } from "../traces/trace.ts";
 import type { World } from "../world.ts";
+import { countText } from "../report/format.ts";
 import { wantedPeakOf, type RunSpec } from "./run-spec.ts";
 
 /** The scenario or trace, and every setting of the spec that is not the default. */
@@ -15,7 +16,7 @@ export function worldName(spec: RunSpec, world: World): string {
     spec.hours === undefined && from === 0
       ? undefined
       : `hours ${tidy(from)}–${tidy(from + hours)}`,
-    said(peak, (gpus) => `peak ${tidy(gpus)} GPUs`),
+    said(peak, (gpus) => `peak ${countText(gpus)} GPUs`),
     said(scale, (factor) => `demand x${tidy(factor)}`),
     said(spec.functions, (count) => `${count} functions`),
     said(spec.zipfExponent, (exponent) => `Zipf ${tidy(exponent)}`),

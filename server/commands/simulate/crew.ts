@@ -28,7 +28,8 @@ export type CrewMessage =
 export interface CrewEvents<Task extends CrewTask> {
   readonly onStart?: (task: Task) => void;
   readonly onProgress?: (task: Task, progress: SimulationProgress) => void;
-  readonly onResult?: (task: Task, result: SimulationResult) => void;
+  /** The thread takes its next run when this is done. */
+  readonly onResult?: (task: Task, result: SimulationResult) => Promise<void>;
 }
 
 export class Crew {
@@ -61,7 +62,7 @@ export class Crew {
         events.onStart?.(task);
         const result = await this.#flyOne(task, events);
         results[index] = result;
-        events.onResult?.(task, result);
+        await events.onResult?.(task, result);
       }
     };
     const threads = Math.min(this.#threadCount, tasks.length);

@@ -83,20 +83,17 @@ async function flyTasks(
   keeping.keptCount += keptCount;
   if (keptCount > 0) show.skip(keptCount, tasks.length);
   const left = tasks.filter((_, index) => kept[index] === undefined);
-  const writing: Promise<void>[] = [];
   const keep = async (task: CrewTask, result: SimulationResult): Promise<void> => {
     await store?.put(task, result);
     keeping.keptCount += 1;
+    // Only now: what is said to be done is kept.
+    show.done(task, result);
   };
   const flown = await crew.fly(left, {
     onStart: (task) => show.start(task),
     onProgress: (task, progress) => show.progress(task, progress),
-    onResult: (task, result) => {
-      show.done(task, result);
-      writing.push(keep(task, result));
-    },
+    onResult: keep,
   });
-  await Promise.all(writing);
   let next = 0;
   return kept.map((result) => result ?? at(flown, next++));
 }

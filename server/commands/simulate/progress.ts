@@ -8,7 +8,7 @@ import type { CrewTask } from "./crew.ts";
 
 const REDRAW_EVERY_MS = 200;
 const PLAIN_EVERY_MS = 10_000;
-const BAR_COLUMNS = 20;
+const BAR_COLUMNS = 12;
 const WIDTH_DEFAULT = 100;
 
 /** Where lines go; `isLive` where the cursor may be moved. */

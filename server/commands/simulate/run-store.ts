@@ -5,6 +5,7 @@
  * of the files that the spec names, and the code. What changes none of these is flown once.
  */
 import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, PlatformError } from "../../../core/index.ts";
@@ -42,7 +43,9 @@ export class RunStore {
     const folder = join(dir, "runs");
     const store = new RunStore(folder, basis);
     try {
-      await mkdir(folder, { recursive: true });
+      // One folder at a time: asked for both at once, Node never ends in some file systems.
+      await makeFolder(dir);
+      await makeFolder(folder);
       const probe = join(folder, `.${randomUUID()}`);
       await writeFile(probe, "");
       await rm(probe);
@@ -87,6 +90,11 @@ export class RunStore {
   #fileOf(key: string): string {
     return join(this.#folder, `${key}.json`);
   }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  if (existsSync(folder)) return;
+  await mkdir(folder);
 }
 
 /** The same value with its keys in order, so that equal values have equal texts. */
