@@ -49,7 +49,7 @@ export {
   type DemandTrace,
   type PathKind,
 } from "./traces/trace.ts";
-export { sizeOfSearch, type SearchSize } from "./tune/budget.ts";
+export { sizeOfSearch } from "./tune/budget.ts";
 export { FIGURE_NAMES, figuresOf, type Figures } from "./tune/figures.ts";
 export { readObjective, type Objective } from "./tune/objective.ts";
 export {

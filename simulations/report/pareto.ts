@@ -78,7 +78,7 @@ export function paretoPage(study: ParetoStudy): string {
     body: [
       winnerCards(winner),
       section("Cost against waiting", [paretoChart(study, front, winner)], {
-        note: "Each mark is one candidate; lower and further left is better.",
+        note: "Each mark is one policy; lower and further left is better. Above the dotted line, at 2 s, more than one input in a hundred is a miss.",
       }),
       section("The front", [frontTable(study, front, winner)], {
         note: "By training, the cheapest first; below it what is compared with. The chosen one is marked.",
@@ -92,10 +92,14 @@ function openingLines(study: ParetoStudy): readonly string[] {
   const { seeds, heldOutSeeds = seeds, commit, objective, candidates, givenUpCount = 0 } = study;
   const ofCommit = commit === undefined ? "" : `, commit ${commit}`;
   const judged = candidates.filter(({ heldOut }) => heldOut !== undefined).length;
+  const [count, besides] =
+    study.base === undefined
+      ? [candidates.length, ""]
+      : [candidates.length - 1, ` and the ${study.base}`];
   const givenUp =
     givenUpCount === 0 ? "" : ` ${givenUpCount} more were given up on shorter windows.`;
   return [
-    `Least ${objective} among ${candidates.length} candidates${ofCommit}.${givenUp}`,
+    `Least ${objective} among ${count} candidates${besides}${ofCommit}.${givenUp}`,
     `Chosen on the training window, ${seedsText(seeds)}; ${judged} were judged on the held-out ` +
       `one as well, ${seedsText(heldOutSeeds)}.`,
   ];
@@ -175,11 +179,16 @@ function scalesOf(candidates: readonly ParetoCandidate[]): Scales {
   );
   const costs = values.map(({ costMicroUsdPerHour }) => usdFromMicroUsd(costMicroUsdPerHour));
   const waits = values.map(({ waitP99Ms }) => waitP99Ms);
+  const leastMs = Math.max(WAIT_FLOOR_MS, Math.min(MISS_WAIT_MS / 2, ...waits));
   return {
     cost: linearScale(Math.min(...costs), Math.max(...costs), {
       label: (usd) => fixedText(usd, Math.max(...costs) < 10 ? 2 : 0),
     }),
-    wait: logScale(WAIT_FLOOR_MS, Math.max(MISS_WAIT_MS * 5, ...waits), waitLabel),
+    wait: logScale(
+      10 ** Math.floor(Math.log10(leastMs)),
+      Math.max(MISS_WAIT_MS * 5, ...waits),
+      waitLabel,
+    ),
   };
 }
 
@@ -239,9 +248,9 @@ function winnerRing({ train }: ParetoCandidate, scales: Scales): Markup {
 }
 
 function settingsText({ settings }: ParetoCandidate): string {
-  return Object.entries(settings)
-    .map(([name, value]) => `${name} = ${value}`)
-    .join("\n");
+  const set = Object.entries(settings);
+  if (set.length === 0) return "as it is";
+  return set.map(([name, value]) => `${name} = ${value}`).join("\n");
 }
 
 function frontTable(

@@ -72,14 +72,17 @@ export function flightMsOf(size: SearchSize, windows: SearchWindows): number {
   const { rungs, train, heldOut } = windows;
   const lengthOf = ({ span, seeds }: Stretch): number =>
     (span.untilMs - span.fromMs) * seeds.length;
-  let sumMs = lengthOf(train) + (1 + size.finalistCount) * lengthOf(heldOut);
+  let sumMs = lengthOf(train) + lengthOf(heldOut);
+  let finishing = 0;
   for (const bracket of size.brackets) {
     let going = bracket;
-    for (const rung of rungs) {
+    for (const [at, rung] of rungs.entries()) {
+      if (at > 0) going = Math.max(1, Math.round(going / REDUCTION));
       sumMs += going * lengthOf(rung);
-      going = Math.max(1, Math.round(going / REDUCTION));
     }
+    finishing += going;
   }
+  sumMs += Math.min(finishing, size.finalistCount) * lengthOf(heldOut);
   return sumMs;
 }
 

@@ -18,8 +18,8 @@ export type Domain =
     }
   | { readonly kind: "choice"; readonly values: readonly Setting[] };
 
-/** Enough for any policy, and short to read: a thousandth of the step that a search can feel. */
-const DIGITS = 6;
+/** Short to read, and finer than any search of a few hundred flights can tell apart. */
+const DIGITS = 4;
 
 /** The value at a place. @param place 0..1 */
 export function settingAt(domain: Domain, place: number): Setting {
