@@ -29,7 +29,7 @@ import { FleetChecks } from "./fleet-checks.ts";
 import { Lifetime, type CallFault } from "./lifetime.ts";
 import { FUNCTIONS, OFFERS, SIM_POLICY } from "./market-model.ts";
 import { Misfortune } from "./misfortune.ts";
-import { QueueModel } from "./queue-model.ts";
+import { QueueModel, type LostLock } from "./queue-model.ts";
 import { RunRecord, type RunResult } from "./record.ts";
 import { Seats } from "./seats.ts";
 import { ServerLife, WORKSPACE, type Seams, type Solvers } from "./server-life.ts";
@@ -86,7 +86,7 @@ export class PlatformWorld {
     this.#misfortune = new Misfortune(this.#rng.fork("misfortune"));
     this.#queue = new QueueModel({
       nowMs: () => this.#time.nowMs(),
-      onLostLock: ({ functionId, range }) => this.#lostLock(`${functionId} ${range.callId}`),
+      onLostLock: (lost) => this.#lostLock(lost),
     });
     this.#cloud = this.#openCloud();
     this.#callChecks = new CallChecks(this.#store, this.#record);
@@ -317,9 +317,9 @@ export class PlatformWorld {
     });
   }
 
-  #lostLock(subject: string): void {
-    if (this.#time.nowMs() - this.#strikes.queueAwaySinceMs < MS_PER_MINUTE) return;
-    this.#record.broken("a living holder keeps its leases", subject);
+  #lostLock({ functionId, range, endedAtMs }: LostLock): void {
+    if (endedAtMs - this.#strikes.queueAwaySinceMs < MS_PER_MINUTE) return;
+    this.#record.broken("a living holder keeps its leases", `${functionId} ${range.callId}`);
   }
 
   #storeFault(call: string): CallFault | undefined {
