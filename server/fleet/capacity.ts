@@ -11,6 +11,7 @@ import {
   type Clock,
   type CloudName,
   type IdSource,
+  type Node,
   type Offer,
   type Policy,
 } from "../../core/index.ts";
@@ -130,15 +131,19 @@ export class Capacity {
   /** Rented nodes by offer, each with the offer as it was rented should it not be open now. */
   #presentFleet(offers: readonly Offer[]): PlanInput["fleet"] {
     const listed = new Set(offers.map((offer) => offer.offerId));
-    const counts = new Map<string, number>();
-    for (const { stored } of this.#options.nodes.all()) {
-      const { offerId, state } = stored.node;
-      if (offerId === undefined || state === "draining" || state === "terminated") continue;
-      counts.set(offerId, (counts.get(offerId) ?? 0) + 1);
-    }
-    return [...counts].map(([offerId, count]) => {
-      const known = listed.has(offerId) ? undefined : this.#knownOffers.get(offerId);
-      return { offerId, count, ...(known === undefined ? {} : { offer: known }) };
+    const present = this.#options.nodes
+      .all()
+      .map(({ stored }) => stored.node)
+      .filter(({ state }) => state !== "draining" && state !== "terminated");
+    const groups = Map.groupBy(present, ({ offerId }) => offerId);
+    return [...groups].flatMap(([offerId, own]) => {
+      const [node] = own;
+      if (offerId === undefined || node === undefined) return [];
+      const count = own.length;
+      if (listed.has(offerId)) return [{ offerId, count }];
+      // A process that has just begun knows no offer that is refused now, but has the nodes.
+      const offer = this.#knownOffers.get(offerId) ?? offerOfNode(node, { offerId, count });
+      return [{ offerId, count, offer }];
     });
   }
 
@@ -184,6 +189,30 @@ export class Capacity {
       events.publish({ appId, functionId }, { kind: "plan.made", plan: summary });
     }
   }
+}
+
+/** The offer of nodes that are there, as far as their records tell: enough to count them in. */
+export function offerOfNode(
+  node: Node,
+  { offerId, count }: { readonly offerId: string; readonly count: number },
+): Offer {
+  const { cloud, region, zone, instanceType, purchase, gpuType, resources, emulated } = node;
+  return {
+    offerId,
+    cloud,
+    region,
+    ...(zone === undefined ? {} : { zone }),
+    instanceType,
+    purchase,
+    ...(gpuType === undefined ? {} : { gpuType }),
+    resources,
+    priceMicroUsdPerHour: node.priceMicroUsdPerHour,
+    reclaimFractionPerHour: 0,
+    bootMs: 0,
+    nodeCountMax: count,
+    quotaGroups: [],
+    emulated,
+  };
 }
 
 function keyOf(wanted: readonly ContainerRecord[]): string {

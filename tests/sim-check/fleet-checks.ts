@@ -121,10 +121,14 @@ export class FleetChecks {
     const known = new Map([...offers, ...input.offers].map((offer) => [offer.offerId, offer]));
     const present = new Map(input.fleet.map(({ offerId, count }) => [offerId, count]));
     for (const line of plan.lines) this.#noteLine(line, input, present.get(line.offerId) ?? 0);
-    const priceMicroUsd = plan.lines.reduce((sum, { offerId, count }) => {
-      return sum + count * (known.get(offerId)?.priceMicroUsdPerHour ?? 0);
-    }, 0);
-    if (priceMicroUsd > (input.policy.budgetMicroUsdPerHourMax ?? Infinity)) {
+    const priceOf = (lines: PlanInput["fleet"]): number =>
+      lines.reduce((sum, { offerId, count }) => {
+        return sum + count * (known.get(offerId)?.priceMicroUsdPerHour ?? 0);
+      }, 0);
+    const priceMicroUsd = priceOf(plan.lines);
+    // What is there already may cost more: nothing that works is given up for a budget.
+    const { budgetMicroUsdPerHourMax = Infinity } = input.policy;
+    if (priceMicroUsd > Math.max(budgetMicroUsdPerHourMax, priceOf(input.fleet))) {
       record.broken("a plan keeps to its budget", `${priceMicroUsd} micro-dollars an hour`);
     }
     const total = plan.lines.reduce((sum, { count }) => sum + count, 0);

@@ -29,7 +29,7 @@ import { FleetChecks } from "./fleet-checks.ts";
 import { Lifetime, type CallFault } from "./lifetime.ts";
 import { FUNCTIONS, OFFERS, SIM_POLICY } from "./market-model.ts";
 import { Misfortune } from "./misfortune.ts";
-import { QueueModel } from "./queue-model.ts";
+import { QueueModel, type LostLock } from "./queue-model.ts";
 import { RunRecord, type RunResult } from "./record.ts";
 import { Seats } from "./seats.ts";
 import { ServerLife, WORKSPACE, type Seams, type Solvers } from "./server-life.ts";
@@ -86,7 +86,7 @@ export class PlatformWorld {
     this.#misfortune = new Misfortune(this.#rng.fork("misfortune"));
     this.#queue = new QueueModel({
       nowMs: () => this.#time.nowMs(),
-      onLostLock: ({ functionId, range }) => this.#lostLock(`${functionId} ${range.callId}`),
+      onLostLock: (lost) => this.#lostLock(lost),
     });
     this.#cloud = this.#openCloud();
     this.#callChecks = new CallChecks(this.#store, this.#record);
@@ -259,7 +259,7 @@ export class PlatformWorld {
       openQueue: (functionId) => this.#queue.open(functionId, life),
       provider: this.#cloud.desk(),
       providerFaultOf: () => this.#cloud.faultOf(),
-      solvers: this.#solvers(),
+      solvers: () => this.#solvers(),
       clock: { nowMs, sleep: (durationMs, signal) => time.clock().sleep(durationMs, signal) },
       ids: this.#ids,
       policy: SIM_POLICY,
@@ -317,9 +317,9 @@ export class PlatformWorld {
     });
   }
 
-  #lostLock(subject: string): void {
-    if (this.#time.nowMs() - this.#strikes.queueAwaySinceMs < MS_PER_MINUTE) return;
-    this.#record.broken("a living holder keeps its leases", subject);
+  #lostLock({ functionId, range, endedAtMs }: LostLock): void {
+    if (endedAtMs - this.#strikes.queueAwaySinceMs < MS_PER_MINUTE) return;
+    this.#record.broken("a living holder keeps its leases", `${functionId} ${range.callId}`);
   }
 
   #storeFault(call: string): CallFault | undefined {
@@ -333,8 +333,10 @@ export class PlatformWorld {
     return { error, when: rng.below(2) === 0 ? "before" : "after" };
   }
 
-  /** Solvers that work, or one that fails in all its ways until calm comes. */
+  /** Until calm comes: none in most runs, which is fast, and else one that works or fails. */
   #solvers(): Solvers {
+    const isWithout = this.#rng.fork("solver").below(3) > 0;
+    if (!this.#isCalm && isWithout) return {};
     if (this.#isCalm || !this.#misfortune.has("bad solver")) return this.#workingSolvers;
     const rng = this.#misfortune.draw("bad solver");
     const { highs } = this.#workingSolvers;

@@ -23,6 +23,8 @@ interface Job {
 export interface LostLock {
   readonly functionId: string;
   readonly range: InputRange;
+  /** When it ended; it is found when somebody asks for a job. */
+  readonly endedAtMs: number;
 }
 
 export interface QueueModelOptions {
@@ -138,7 +140,9 @@ export class QueueModel {
       const isHeld = job.holder?.isDead === false;
       job.state = "waiting";
       job.holder = undefined;
-      if (isHeld) this.#options.onLostLock({ functionId, range: job.range });
+      if (isHeld) {
+        this.#options.onLostLock({ functionId, range: job.range, endedAtMs: job.untilMs });
+      }
     }
   }
 

@@ -64,7 +64,7 @@ export interface ServerLifeOptions {
   readonly provider: Provider;
   readonly providerFaultOf: FaultSource;
   /** What the optimizer's solvers do: answers, failures, nonsense. */
-  readonly solvers: Solvers;
+  readonly solvers: () => Solvers;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly policy: Policy;
@@ -375,7 +375,7 @@ export class ServerLife {
 
   async #plan(input: PlanInput): Promise<{ plan: FleetPlan; solveMs: number }> {
     const { seams, solvers, onPlan } = this.#options;
-    const plan = await (seams.plan?.(planFleet) ?? planFleet)(input, solvers);
+    const plan = await (seams.plan?.(planFleet) ?? planFleet)(input, solvers());
     onPlan(input, plan);
     return { plan, solveMs: 0 };
   }
