@@ -3,7 +3,7 @@ export { readAzureLlm } from "./traces/azure-llm.ts";
 export { bestTuned, reactiveGrid, type ReactiveParameters } from "./baselines/reactive.ts";
 export { BASELINE_NAMES, createBaseline, type BaselineName } from "./baselines/index.ts";
 export { availabilityOf, spotOffers, zoneLosses } from "./market.ts";
-export { POLICY_NAMES, policyNamed, type PolicyName } from "./policies/named.ts";
+export { policyNamed, type PolicyName } from "./policies/named.ts";
 export { compareResults, type Comparison } from "./report/compare.ts";
 export { htmlReport } from "./report/html/report.ts";
 export { paretoPage } from "./report/pareto.ts";
@@ -23,12 +23,10 @@ export type { SimulationResult } from "./result.ts";
 export {
   filesOf,
   SIMULATED_POLICY,
-  TRACE_DEFAULTS,
   TRACE_FORMATS,
   type RunSpec,
   type TraceFormat,
 } from "./runs/run-spec.ts";
-export { worldWithin, type Span } from "./runs/span.ts";
 export { scenarioOf, type ScenarioOverrides } from "./scenarios/scenario.ts";
 export { readCsvTrace } from "./traces/csv.ts";
 export { alongPath } from "./traces/path.ts";

@@ -117,6 +117,14 @@ describe("a market that changes", () => {
     },
   );
 
+  test("what a measured trace takes back is not drawn as well", async () => {
+    const base = testWorld({ perSecond: 5, hours: 2 });
+    const availability = [{ offerIds: [spot.offerId], stepMs: MS_PER_HOUR, nodeCounts: [10, 4] }];
+    const world = { ...base, market: { ...base.market, offers: [spot], availability } };
+    const result = await new Flight(world, fixedFleet(10), { seed: 7 }).run();
+    expect(result.fleet.reclaims).toBe(6);
+  });
+
   test("a shortage is waited out on another offer, at its price", async () => {
     const dear = testOffer({ instanceType: "dear", priceMicroUsdPerHour: 9_000_000 });
     const base = testWorld({ perSecond: 10, hours: 2 });

@@ -54,6 +54,8 @@ export class Market {
   readonly #stalls = new Map<string, Stall>();
   readonly #machines = new Map<string, Machine>();
   readonly #outUntilMs = new Map<CloudName, number>();
+  /** Offers whose reclaims are in a measured trace: they are not drawn as well. */
+  readonly #replayed: ReadonlySet<string>;
   readonly #bootNormal: () => number;
   readonly #chance: { readonly launch: Rng; readonly reclaim: Rng; readonly pick: Rng };
   #born = 0;
@@ -67,6 +69,7 @@ export class Market {
       reclaim: rng.fork("reclaim"),
       pick: rng.fork("pick"),
     };
+    this.#replayed = new Set(market.availability.flatMap(({ offerIds }) => offerIds));
     for (const offer of market.offers) {
       this.#stalls.set(offer.offerId, {
         offer,
@@ -180,8 +183,8 @@ export class Market {
   }
 
   /** Constant hazard: with a fraction f an hour, exponential with rate -ln(1 - f). */
-  #drawLifeMs({ reclaimFractionPerHour }: Offer): number {
-    if (reclaimFractionPerHour <= 0) return Infinity;
+  #drawLifeMs({ offerId, reclaimFractionPerHour }: Offer): number {
+    if (reclaimFractionPerHour <= 0 || this.#replayed.has(offerId)) return Infinity;
     const perHour = -Math.log(1 - Math.min(0.999_999, reclaimFractionPerHour));
     return (-Math.log(1 - this.#chance.reclaim.next()) / perHour) * MS_PER_HOUR;
   }

@@ -160,3 +160,14 @@ it("stays within the width it is given", () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(width);
   }
 });
+
+it("says in one line what was all of one kind, and makes no table of it", () => {
+  const [run] = madeUpResults(SMALL);
+  if (run === undefined) throw new Error("there is a run");
+  const paid = run.cost.paidMicroUsd;
+  const cost = { ...run.cost, byCloud: { gcp: paid }, byGpuType: { L4: paid } };
+  const text = terminalReport(compareResults({ results: [{ ...run, cost }] }));
+  expect(text).toMatch(/\nCost of \S+: [\d,.]+ USD, all of gcp, L4\n/);
+  expect(text).not.toContain("by cloud");
+  expect(text).toContain("by region");
+});

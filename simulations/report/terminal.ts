@@ -111,13 +111,30 @@ function costSections(
     ["GPU type", cost.byGpuType],
     ["purchase option", cost.byPurchase],
   ];
-  return parts.map(([name, byKey]) =>
-    section(
-      `Cost of ${plainText(policy)} by ${name}`,
-      { headers: [name, "USD", "%"], rows: costRows(byKey, cost.paidMicroUsd) },
-      width,
-    ),
-  );
+  const only = parts.flatMap(([, byKey]) => (isOne(byKey) ? Object.keys(byKey) : []));
+  return [
+    // A table of one row says no more than its name.
+    only.length === 0
+      ? []
+      : [
+          plainText(
+            `Cost of ${policy}: ${usdText(cost.paidMicroUsd)} USD, all of ${only.join(", ")}`,
+          ),
+        ],
+    ...parts
+      .filter(([, byKey]) => !isOne(byKey))
+      .map(([name, byKey]) =>
+        section(
+          `Cost of ${plainText(policy)} by ${name}`,
+          { headers: [name, "USD", "%"], rows: costRows(byKey, cost.paidMicroUsd) },
+          width,
+        ),
+      ),
+  ];
+}
+
+function isOne(byKey: Readonly<Record<string, number>>): boolean {
+  return Object.keys(byKey).length === 1;
 }
 
 function costRows(
