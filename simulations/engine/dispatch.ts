@@ -7,7 +7,7 @@
  * function is ready first. What ran in a container that is lost runs again, before all others.
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
-import type { Container } from "./container.ts";
+import type { Container } from "./function-state.ts";
 import { EventQueue } from "./event-queue.ts";
 import type { FunctionState } from "./function-state.ts";
 import type { Recorder } from "./recorder.ts";

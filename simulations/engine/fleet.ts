@@ -21,7 +21,7 @@ import {
   type PoolRecord,
 } from "../../pool/index.ts";
 import type { OfferFleet } from "../capacity-policy.ts";
-import type { Container } from "./container.ts";
+import type { Container } from "./function-state.ts";
 import { marketDesk } from "./desk.ts";
 import type { Machine, MachineEvent } from "./machine.ts";
 import type { Market } from "./market.ts";

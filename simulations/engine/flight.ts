@@ -26,7 +26,7 @@ import { durationMsOf } from "../traces/trace.ts";
 import type { World } from "../world.ts";
 import { Arrivals } from "./arrivals.ts";
 import { lognormalDraws, normalDraws } from "./chance.ts";
-import type { Container } from "./container.ts";
+import type { Container } from "./function-state.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Fleet } from "./fleet.ts";
 import { FunctionState } from "./function-state.ts";

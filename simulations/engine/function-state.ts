@@ -1,10 +1,29 @@
 /** One simulated function under way: its queue, its containers, and what has been measured. */
-import type { ContainerNeeds } from "../../core/index.ts";
+import type { ContainerNeeds, PlacedContainer } from "../../core/index.ts";
 import { ArrivalLog } from "../../scheduler/index.ts";
 import type { SimulatedFunction } from "../world.ts";
-import type { Container } from "./container.ts";
 import { InputQueue } from "./input-queue.ts";
 import { TimeHistogram } from "./time-histogram.ts";
+
+/** A container of a simulated function. */
+export interface Container {
+  readonly containerId: string;
+  readonly owner: FunctionState;
+  readonly requestedAtMs: number;
+  state: "pending" | "starting" | "ready" | "gone";
+  nodeId: string | undefined;
+  placedAtMs: number;
+  /** Runs in it, by number. */
+  runs: number[];
+  /** Since when it has nothing to do; NaN while it has. */
+  idleSinceMs: number;
+  /** Whether an input has begun in it. */
+  hasRun: boolean;
+  /** It takes nothing new: its node is being emptied. */
+  isLeaving: boolean;
+  /** As the scheduler and the pool see it; renewed when it changes. */
+  seen: PlacedContainer | undefined;
+}
 
 /** Share of the newest in the moving averages of run and start times, as in production. */
 const SHARE_OF_NEWEST = 0.2;

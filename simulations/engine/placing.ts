@@ -23,7 +23,7 @@ import {
   type EvictableContainer,
   type FitsOn,
 } from "../../scheduler/index.ts";
-import type { Container } from "./container.ts";
+import type { Container } from "./function-state.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { FunctionState } from "./function-state.ts";
 

@@ -1,5 +1,5 @@
 /** Inputs that run, by number: flat lists, so that millions of them make no garbage. */
-import type { Container } from "./container.ts";
+import type { Container } from "./function-state.ts";
 
 export class Runs {
   readonly #containers: (Container | undefined)[] = [];
