@@ -14,6 +14,8 @@ import { ROOT } from "../scripts/steps.ts";
 import type { BenchmarkOptions, OptionValues, Report } from "./harness.ts";
 import { flyAll } from "./sim/fly-all.ts";
 import type { Flown, Job, PolicyChoice } from "./sim/fly.ts";
+import { reportMutants } from "./sim/mutants.ts";
+import { reportTuneSpeedup } from "./sim/tune-speedup.ts";
 import { hasTraces, type WorldChoice } from "./sim/worlds.ts";
 
 export const options: BenchmarkOptions = {
@@ -26,7 +28,7 @@ export const options: BenchmarkOptions = {
   days: { placeholder: "N", default: "14", description: "days of each trace, from its start" },
   parts: {
     placeholder: "LIST",
-    default: "speed,bound,baselines,sizes,spot,warm",
+    default: "speed,bound,baselines,sizes,spot,warm,tune,mutants",
     description: "figures to take, with commas between",
   },
   jobs: { placeholder: "N", default: "2", description: "runs at once" },
@@ -66,6 +68,8 @@ const PARTS: Readonly<Record<string, (bench: SimBench) => Promise<void>>> = {
   sizes: reportSizes,
   spot: reportSpot,
   warm: reportWarm,
+  tune: ({ report }) => reportTuneSpeedup(report),
+  mutants: ({ report }) => reportMutants(report),
 };
 
 /** Makes runs of one choice of world and policy, once each. */

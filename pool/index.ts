@@ -1,12 +1,5 @@
 /** Keeps the rented nodes equal to the plan. */
-export {
-  demandOf,
-  NO_WORK_SEEN,
-  observeWork,
-  planInputOf,
-  type FunctionWork,
-  type SeenWork,
-} from "./capacity.ts";
+export { demandOf, NO_WORK_SEEN, observeWork, planInputOf, type FunctionWork } from "./capacity.ts";
 export { PoolController, type PoolTick } from "./controller.ts";
 export { desiredLinesOf } from "./plan-lines.ts";
 export { CLUSTER_TAG } from "./observe.ts";
@@ -21,5 +14,4 @@ export type {
   PoolLedger,
   PoolRecord,
   RentBatch,
-  StandInRule,
 } from "./ports.ts";

@@ -1,8 +1,5 @@
 /** Whole-system runs on virtual time. */
-export { readAzureLlm } from "./traces/azure-llm.ts";
-export { bestTuned, reactiveGrid, type ReactiveParameters } from "./baselines/reactive.ts";
-export { BASELINE_NAMES, createBaseline, type BaselineName } from "./baselines/index.ts";
-export { availabilityOf, spotOffers, zoneLosses } from "./market.ts";
+export type { ReactiveParameters } from "./baselines/reactive.ts";
 export { policyNamed, type PolicyName } from "./policies/named.ts";
 export { compareResults, type Comparison } from "./report/compare.ts";
 export { htmlReport } from "./report/html/report.ts";
@@ -27,20 +24,9 @@ export {
   type RunSpec,
   type TraceFormat,
 } from "./runs/run-spec.ts";
-export { scenarioOf, type ScenarioOverrides } from "./scenarios/scenario.ts";
-export { readCsvTrace } from "./traces/csv.ts";
 export { alongPath } from "./traces/path.ts";
-export {
-  cut,
-  rateFor,
-  repeated,
-  scaled,
-  scaledToPeak,
-  shareOut,
-  totalOf,
-} from "./traces/reshape.ts";
+export { scaledToPeak, totalOf } from "./traces/reshape.ts";
 export { readServegen } from "./traces/servegen.ts";
-export { readSpotTrace } from "./traces/spot.ts";
 export {
   durationMsOf as traceDurationMs,
   PATH_KINDS,

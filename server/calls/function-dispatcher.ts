@@ -18,7 +18,8 @@ import type { ContainerEnd, DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
 import { exhaustionOf, failureOf, settlementOf, type Settlement } from "./settlement.ts";
-import { nextServiceMs, windowFor } from "./window.ts";
+import { RunTimes } from "./run-times.ts";
+import { windowFor } from "./window.ts";
 
 /** Inputs of one queue job. */
 export const RANGE_INPUTS_MAX = 200;
@@ -28,11 +29,6 @@ export const ATTEMPTS_MAX = 10;
 const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
-
-/** Runs, or time in them, after which their average tells something. */
-const MEAN_OVER_RUNS = 1_000;
-const RUNS_TELLING = 128;
-const RUN_MS_TELLING = 500;
 
 interface Slot {
   readonly containerId: string;
@@ -59,10 +55,7 @@ export class FunctionDispatcher {
   #waiting: LocalInput[] = [];
   /** Waiting inputs that must run alone. */
   #suspects: LocalInput[] = [];
-  #serviceMs: number | undefined;
-  #meanServiceMs = 0;
-  #ranCount = 0;
-  #ranMs = 0;
+  readonly #runTimes = new RunTimes();
   #taking = false;
   /** Somebody asked to pump while inputs were being taken: look once more after it. */
   #askedAgain = false;
@@ -90,13 +83,12 @@ export class FunctionDispatcher {
    * inputs of a container run slower than the rest, and must not make a fleet.
    */
   get serviceMs(): number | undefined {
-    const isTelling = this.#ranCount >= RUNS_TELLING || this.#ranMs >= RUN_MS_TELLING;
-    return isTelling ? this.#serviceMs : undefined;
+    return this.#runTimes.isTelling ? this.#runTimes.latelyMs : undefined;
   }
 
   /** The same over the last thousand or so: steadier, and slower to follow a change. */
   get meanServiceMs(): number | undefined {
-    return this.serviceMs === undefined ? undefined : this.#meanServiceMs;
+    return this.#runTimes.isTelling ? this.#runTimes.meanMs : undefined;
   }
 
   /** Inputs in containers now. */
@@ -229,13 +221,7 @@ export class FunctionDispatcher {
         returned.push(input);
         continue;
       }
-      if (result.outcome === "succeeded") {
-        this.#serviceMs = nextServiceMs(this.#serviceMs, result.runMs);
-        this.#ranCount += 1;
-        const share = 1 / Math.min(this.#ranCount, MEAN_OVER_RUNS);
-        this.#meanServiceMs += share * (result.runMs - this.#meanServiceMs);
-        this.#ranMs += result.runMs;
-      }
+      if (result.outcome === "succeeded") this.#runTimes.note(result.runMs);
       settlements.push(settlementOf(input, containerId, result, payloads[position]));
     }
     if (slot !== undefined && settlements.length > 0) slot.headSinceMs = this.#port.nowMs();
@@ -302,7 +288,7 @@ export class FunctionDispatcher {
 
   /** Inputs that a container may hold when those in it run fast. */
   #window(): number {
-    return Math.max(this.#concurrency.max, windowFor(this.#serviceMs));
+    return Math.max(this.#concurrency.max, windowFor(this.#runTimes.latelyMs));
   }
 
   /** Inputs that this one may hold now: none may wait there behind a long one. */

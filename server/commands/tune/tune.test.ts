@@ -75,7 +75,7 @@ async function searched(
   const parameters = parametersOf(PARAMS, world);
   const base = basePolicyContent(undefined);
   const windows = searchWindows(world.trace, { trainFraction: 0.5, seedCount: 2 });
-  const objective = readObjective("cost + 0.002*waitP99Ms", FIGURE_NAMES);
+  const objective = readObjective("cost + 0.0002*waitP99Ms", FIGURE_NAMES);
   const kept = store === undefined ? {} : { store };
   const outcome = await tune({
     ...{ objective, parameters, windows, seed: 1, jobCount: 2 },
@@ -124,7 +124,7 @@ it("says above the policy what it was chosen by and how to fly it again", async 
   expect(text).toMatch(
     /^# Chosen by flotilla tune at commit abc\.\n# Verdict: candidate \d+ is better/,
   );
-  expect(text).toContain("# Objective, smaller is better: cost + 0.002*waitP99Ms\n");
+  expect(text).toContain("# Objective, smaller is better: cost + 0.0002*waitP99Ms\n");
   expect(text).toMatch(
     /#\s+hours 0–2, seeds 1, 2:\n#\s+this policy [\d.]+ \([\d.]+–[\d.]+\); base policy [\d.]+/,
   );
