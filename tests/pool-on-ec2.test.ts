@@ -75,6 +75,9 @@ function newLife(): PoolController {
   });
 }
 
+/** Machines are given up when no plan wanted them for so long, and are then released. */
+const LEAVING_TICKS = Math.ceil(DEFAULT_POOL_POLICY.idleReleaseMs / 5_000) + 6;
+
 const open = () => ledger.all().filter(({ node }) => node.state !== "terminated");
 const live = () =>
   emulator.instances().filter(({ state }) => state === "pending" || state === "running");
@@ -250,7 +253,7 @@ test("waves of API errors, one after the other, lead to the fleet that was plann
     await ticks(14, line(h100, count));
     expectMatched(count);
     isIdle = true;
-    await ticks(6);
+    await ticks(LEAVING_TICKS);
     isIdle = false;
     expect(live()).toEqual([]);
     expect(open()).toEqual([]);

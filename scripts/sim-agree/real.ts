@@ -1,4 +1,5 @@
 /** The scene on the real platform with emulated clouds: real agents, real containers, real time. */
+import type { NodeSummary } from "../../sdk/protocol/index.ts";
 import { TestPlatform } from "../../tests/support/platform.ts";
 import { BOOT_MS, POLICY_TEXT, type SceneInput } from "./scene.ts";
 
@@ -14,7 +15,7 @@ export interface Seen {
 export interface RealRun extends Seen {
   readonly offerId: string;
   readonly usdPerHour: number;
-  /** Shortest first instruction of a container that had to be started. */
+  /** Mean time from a launch to a healthy node. */
   readonly bootMs: number;
 }
 
@@ -37,10 +38,18 @@ export async function playForReal(
     await platform.start([...clouds, "--policy", policy]);
     platform.cli("deploy", "tests/fixtures/agree.ts");
     const work = await platform.lookup<[number], number>("agree", "work");
+    let usdPerHour = 0;
+    const notePrice = async (): Promise<void> => {
+      const { nodes } = await platform.get<{ nodes: readonly NodeSummary[] }>("/v1/nodes");
+      for (const node of nodes) usdPerHour = Math.max(usdPerHour, node.usdPerHour);
+    };
     const startedAtMs = Date.now();
     const waits = inputs.map(async ({ atMs, durationMs }, index) => {
       await until(startedAtMs + atMs);
-      if (index % 200 === 0) onProgress(`real: input ${index} of ${inputs.length}`);
+      if (index % 200 === 100) {
+        onProgress(`real: input ${index} of ${inputs.length}`);
+        await notePrice();
+      }
       const sentAtMs = Date.now();
       return Math.max(0, (await work.remote(durationMs)) - sentAtMs);
     });
@@ -49,18 +58,14 @@ export async function playForReal(
       "/v1/pool/events?limit=1000",
     );
     const { spend } = await platform.get<{ spend: { todayUsd: number } }>("/v1/pool");
-    const { nodes } = await platform.get<{
-      nodes: readonly { readonly offerId?: string; readonly usdPerHour: number }[];
-    }>("/v1/nodes");
-    const rented = nodes.find(({ offerId }) => offerId !== undefined);
     const launched = events.filter(({ kind }) => kind === "booting");
-    const offerId = launched[0]?.offerId ?? rented?.offerId ?? "";
+    const offerId = launched[0]?.offerId ?? "";
     return {
       waitsMs,
       launches: launched.length,
       costUsd: spend.todayUsd,
       offerId,
-      usdPerHour: rented?.usdPerHour ?? 0,
+      usdPerHour,
       bootMs: bootMsOf(events),
     };
   } finally {

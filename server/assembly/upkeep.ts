@@ -43,16 +43,24 @@ export class Upkeep {
 
   /**
    * Functions that owe more results than this server holds inputs while the queue has nothing:
-   * Redis lost their jobs, so they are made again from the ledger.
+   * Redis lost their jobs, so they are made again from the ledger. So are those of functions whose
+   * inputs may never have been queued.
    */
   async #restoreLostJobs(): Promise<void> {
     const { store, calls } = this.#options;
     const lost = new Set<string>();
+    const doubtful = calls.functions.all().filter(({ mayLackJobs }) => mayLackJobs);
     for (const live of calls.functions.all()) {
-      if (await hasLostJobs(live)) lost.add(live.functionId);
+      if (live.mayLackJobs || (await hasLostJobs(live))) lost.add(live.functionId);
     }
     if (lost.size === 0) return;
-    await rebuildQueues(store, calls.functions, (functionId) => lost.has(functionId));
+    for (const live of doubtful) live.mayLackJobs = false;
+    try {
+      await rebuildQueues(store, calls.functions, (functionId) => lost.has(functionId));
+    } catch (error) {
+      for (const live of doubtful) live.mayLackJobs = true;
+      throw error;
+    }
   }
 }
 

@@ -161,7 +161,13 @@ export class LedgeredCalls implements CallService {
     const { store, blobs, cache, functions, onError, onLoadChanged } = this.#options;
     const { callId } = accepting.call;
     const stored = await storeAll(blobs, payloads);
-    const outcome = await store.ledger.acceptInputs({ ...accepting, payloads: stored });
+    const outcome = await store.ledger
+      .acceptInputs({ ...accepting, payloads: stored })
+      .catch((error: unknown) => {
+        // It may have taken effect, and whoever asked may never ask again.
+        live.mayLackJobs = true;
+        throw error;
+      });
     if (outcome.kind === "not_found") throw noCall(callId);
     if (outcome.kind === "conflict") {
       throw new PlatformError(`call ${callId} cannot take these inputs: ${outcome.reason}`, {

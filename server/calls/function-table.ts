@@ -34,6 +34,11 @@ export interface LiveFunction {
   startupMs: number | undefined;
   /** Starts in a row that failed. */
   failedStarts: number;
+  /**
+   * Inputs may be in the ledger that were never queued: the answer to writing them was lost.
+   * They are queued at the next upkeep.
+   */
+  mayLackJobs: boolean;
   /** Why it waits, when it does. */
   pendingReason: string | undefined;
 }
@@ -165,6 +170,7 @@ function liveFunctionOf(
     retired: stored.deployment.state !== "running",
     startupMs: parts.startupMs,
     failedStarts: 0,
+    mayLackJobs: false,
     pendingReason: undefined,
   };
 }
