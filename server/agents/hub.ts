@@ -188,7 +188,11 @@ export class AgentHub implements AgentGateway, NodeLinks {
             link.send({ type: "goodbye", reason: "this node is released or unknown" });
             link.close();
           })
-          .catch((error: unknown) => onError(error, `greeting node ${nodeId}`));
+          .catch((error: unknown) => {
+            onError(error, `greeting node ${nodeId}`);
+            // Half greeted, it would be heard no more: it comes again and says what it holds.
+            link.cut();
+          });
         return;
       }
       if (greeted === undefined) throw new Error(`"${header.type}" before "hello"`);

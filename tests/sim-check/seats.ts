@@ -196,9 +196,10 @@ export class Seats {
               .then((isAccepted) => {
                 if (!isAccepted) link.send({ type: "goodbye", reason: "unknown node" });
               })
-              .catch((error: unknown) =>
-                this.#options.record.event(`greeting ${nodeId}: ${String(error)}`),
-              );
+              .catch((error: unknown) => {
+                this.#options.record.event(`greeting ${nodeId}: ${String(error)}`);
+                link.cut({ server: true, agent: true });
+              });
             return;
           }
           void greeted?.then(
