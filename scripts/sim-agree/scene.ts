@@ -1,5 +1,6 @@
 /** The scene that is played for real and simulated: demand, policy and times, stated once. */
 import { parsePolicy } from "../../server/policy/parse-policy.ts";
+import { exponentialDraws, lognormalDraws, normalDraws } from "../../simulations/engine/chance.ts";
 import { createRng, MS_PER_MINUTE, MS_PER_SECOND, type Policy } from "../../core/index.ts";
 
 /** Inputs a second, minute by minute. */
@@ -33,18 +34,18 @@ export interface SceneInput {
 /** Arrivals at random by the rates of the scene. */
 export function inputsOf(seed: number): readonly SceneInput[] {
   const rng = createRng(seed);
-  const gaps = rng.fork("gaps");
-  const normal = rng.fork("durations");
+  const gap = exponentialDraws(rng.fork("gaps"));
+  const durationMs = lognormalDraws(normalDraws(rng.fork("durations")), {
+    mean: SERVICE_MS,
+    sigma: SERVICE_SIGMA,
+  });
   const inputs: SceneInput[] = [];
   for (const [minute, perSecond] of RATES.entries()) {
     let atMs = minute * MS_PER_MINUTE;
     for (;;) {
-      atMs += (-Math.log(1 - gaps.next()) / perSecond) * MS_PER_SECOND;
+      atMs += (gap() / perSecond) * MS_PER_SECOND;
       if (atMs >= (minute + 1) * MS_PER_MINUTE) break;
-      const radius = Math.sqrt(-2 * Math.log(1 - normal.next()));
-      const z = radius * Math.cos(2 * Math.PI * normal.next());
-      const mean = Math.log(SERVICE_MS) - SERVICE_SIGMA ** 2 / 2;
-      inputs.push({ atMs, durationMs: Math.round(Math.exp(mean + SERVICE_SIGMA * z)) });
+      inputs.push({ atMs, durationMs: Math.round(durationMs()) });
     }
   }
   return inputs;
