@@ -9,7 +9,7 @@ import type { ActionOf, NodeAction } from "./actions.ts";
 import type { PoolNode } from "./observe.ts";
 import type { DesiredLine } from "./ports.ts";
 import { openRefusals, refusalOf } from "./refusals.ts";
-import { isUnborn, offerIdOfNode, reclaimDeadlineOf, type View } from "./snapshot.ts";
+import { isUnborn, offerIdOfNode, type View } from "./snapshot.ts";
 import { unseenPlaceOf } from "./unseen.ts";
 import { rentChoices, staffLines, type RentChoice, type Staffing } from "./stand-ins.ts";
 
@@ -55,9 +55,8 @@ export function rents(
 
 /** Offers whose machines are being taken back: asked for last, when all else is short. */
 export function reclaimedOffers(view: View): ReadonlySet<string> {
-  const reclaimed = view.rented.filter(
-    ({ record }) => reclaimDeadlineOf(record.node.nodeId, view) !== undefined,
-  );
+  if (view.reclaimAtMs.size === 0) return new Set();
+  const reclaimed = view.rented.filter(({ record }) => view.reclaimAtMs.has(record.node.nodeId));
   return new Set(reclaimed.map(offerIdOfNode));
 }
 

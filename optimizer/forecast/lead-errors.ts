@@ -21,7 +21,13 @@
  */
 import { MS_PER_HOUR, MS_PER_MINUTE } from "../../core/index.ts";
 import { addToMean, keptAfter, NO_MEAN, type DecayedMean } from "./decayed-mean.ts";
-import { addError, errorQuantile, priorHistogram, type Histogram } from "./histogram.ts";
+import {
+  addError,
+  errorQuantile,
+  errorQuantiles,
+  priorHistogram,
+  type Histogram,
+} from "./histogram.ts";
 import { seasonDrift, type Season } from "./season.ts";
 
 /** What a quantile is of: demand at the end of the lead time, or the most until then. */
@@ -233,8 +239,9 @@ interface MeasuredError {
 function learnError(learner: Learner, measured: MeasuredError): Learner {
   const { swing, volatility, weight, elapsedMs } = measured;
   const error = measured.error / volatility;
-  const loss = LOSS_QUANTILES.reduce((sum, quantile) => {
-    const missed = error - errorQuantile(learner.histogram, quantile);
+  const said = errorQuantiles(learner.histogram, LOSS_QUANTILES);
+  const loss = LOSS_QUANTILES.reduce((sum, quantile, index) => {
+    const missed = error - (said[index] ?? 0);
     return sum + Math.max(quantile * missed, (quantile - 1) * missed);
   }, 0);
   const kept = (halfLifeMs: number): number => keptAfter(elapsedMs, halfLifeMs);
