@@ -162,4 +162,9 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX pool_memory_by_age ON pool_memory (at_ms);
   `,
+  // Of a variant: the name of its function in the code, and the payload of its parameters.
+  `
+  ALTER TABLE functions ADD COLUMN base TEXT;
+  ALTER TABLE functions ADD COLUMN params BLOB;
+  `,
 ];
