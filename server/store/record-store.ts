@@ -14,7 +14,7 @@ import type {
   WireError,
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
-import type { MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
+import type { MachineTraces, MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
 
@@ -324,6 +324,8 @@ export interface NodeLedger {
   get(nodeId: string): Promise<StoredNode | undefined>;
   /** Nodes not yet terminated, oldest first. */
   listOpen(): Promise<readonly StoredNode[]>;
+  /** Nodes, terminated ones included, that have any of these; oldest first, each once. */
+  findByMachine(traces: MachineTraces): Promise<readonly StoredNode[]>;
   /** Adds GPU time that containers used on a node. */
   addGpuUse(nodeId: string, gpuMs: number): Promise<void>;
   /** Sums over all nodes up to `nowMs`. */
