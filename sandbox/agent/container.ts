@@ -7,6 +7,7 @@
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
   encodeFrame,
+  FRAME_BYTES_MAX,
   FrameDecoder,
   splitBody,
   type Frame,
@@ -22,6 +23,7 @@ import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log
 import { gpuEnvironmentOf } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { ReadPace } from "./read-pace.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
@@ -51,6 +53,11 @@ const TIMEOUT_SLACK_MS = 100;
 const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
 const NOTHING = new Uint8Array(0);
+/** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
+const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
+/** A runner's headers are JSON that the agent reads for all its containers; payloads are not. */
+const HEADER_BYTES_MAX = 16 * 1024 * 1024;
+const HEADER_BYTES_PER_SECOND_MAX = 64 * 1024 * 1024;
 const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, outOfMemory: false };
 
 export class Container {
@@ -189,13 +196,16 @@ export class Container {
   }
 
   #connect(sandbox: RunningSandbox): void {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
     const { channel } = sandbox;
+    const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
     const onData = (chunk: Uint8Array): void => {
+      const before = decoder.headerBytes;
       try {
         for (const { header, body } of decoder.push(chunk)) {
           this.#receive({ header: checkMessage(header), body });
         }
+        pace.count(decoder.headerBytes - before);
       } catch (error) {
         // A broken runner harms nobody but itself, and is not listened to any more.
         channel.off("data", onData);
@@ -236,7 +246,11 @@ export class Container {
   #follow(sandbox: RunningSandbox, stream: "stdout" | "stderr"): void {
     const splitter = new LineSplitter(LINE_CHARACTERS_MAX);
     const output = sandbox[stream];
-    output.on("data", (chunk: Uint8Array) => this.#printed(stream, splitter.push(chunk)));
+    const pace = new ReadPace(output, OUTPUT_BYTES_PER_SECOND_MAX);
+    output.on("data", (chunk: Uint8Array) => {
+      this.#printed(stream, splitter.push(chunk));
+      pace.count(chunk.byteLength);
+    });
     output.on("end", () => {
       const last = splitter.end();
       if (last !== undefined) this.#printed(stream, [last]);
