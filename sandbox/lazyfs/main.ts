@@ -5,28 +5,13 @@
  * when this process dies the kernel fails every access, and the parent removes the mounts.
  */
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import type { Clock } from "../../core/index.ts";
+import { systemClock as clock } from "../system-clock.ts";
 import { runAnswerLoop, type AnswerLoopData } from "./answer-loop.ts";
 import { ImageServer } from "./serve-images.ts";
 import type { FromServing, ToServing } from "./serving-messages.ts";
 
 /** Threads that still answer somebody do not keep this process longer than this. */
 const CLOSE_MS_MAX = 2_000;
-
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  sleep: (durationMs, signal) =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, durationMs);
-      signal?.addEventListener("abort", done);
-      if (signal?.aborted === true) done();
-    }),
-};
 
 function serve(): void {
   const say = (message: FromServing): void => {
