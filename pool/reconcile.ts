@@ -17,6 +17,7 @@ import type { NodeAction } from "./actions.ts";
 import type { Fitness } from "./fitness.ts";
 import { heldCount, NO_PLAN_HELD } from "./held-plan.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
+import { riskCordon, riskDrains } from "./risk.ts";
 import { reclaimedOffers, rents, staffingOf } from "./rents.ts";
 import {
   inSeconds,
@@ -63,6 +64,7 @@ function actionsIn(view: View): readonly NodeAction[] {
     ...perNode,
     ...resumes(staying, view),
     ...strayActions(view),
+    ...riskDrains(staying, view),
     ...moveDrains(present, view),
     ...surplusDrains(present, view),
     ...rents(staffingOf(coming, view), reclaimedOffers(view), view),
@@ -80,6 +82,7 @@ const URGENCY: Readonly<Record<NodeAction["kind"], number>> = {
   release: 1,
   "release-stray": 1,
   resume: 2,
+  cordon: 3,
   drain: 3,
   rent: 4,
 };
@@ -150,7 +153,8 @@ function whileBooting(node: PoolNode, view: View): PerNodeAction | undefined {
 
 function whileServing(node: PoolNode, view: View): PerNodeAction | undefined {
   const { nodeId } = node.record.node;
-  return lost(node, view) ?? reclaimDrain(nodeId, view) ?? repairDrain(nodeId, view);
+  const urgent = lost(node, view) ?? reclaimDrain(nodeId, view) ?? repairDrain(nodeId, view);
+  return urgent ?? riskCordon(node.record.node, view);
 }
 
 function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {

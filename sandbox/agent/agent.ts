@@ -70,6 +70,7 @@ export class NodeAgent {
   readonly #reports: ContainerReports;
   #closing = false;
   #interruptedAtMs: number | undefined;
+  #riskSinceMs: number | undefined;
   #faults: readonly string[] = [];
 
   constructor(options: NodeAgentOptions) {
@@ -121,6 +122,12 @@ export class NodeAgent {
     this.#tellInterruption();
   }
 
+  /** Its provider has been likely to take this machine back since `sinceMs`. */
+  atRisk(sinceMs: number): void {
+    this.#riskSinceMs = sinceMs;
+    this.#tellRisk();
+  }
+
   /** Ends every container, then the link. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -158,12 +165,13 @@ export class NodeAgent {
       case "welcome":
         this.#resend();
         this.#tellInterruption();
+        this.#tellRisk();
         return;
       case "goodbye":
         this.#options.onDismissed(message.reason);
         return;
       case "start":
-        this.#start(message.container);
+        this.#start(message.container, body);
         return;
       case "inputs":
         this.#containers.get(message.containerId)?.push(message.inputs, body);
@@ -172,14 +180,14 @@ export class NodeAgent {
         this.#containers.get(message.containerId)?.cancel(message.inputIds, message.abortRunning);
         return;
       case "stop":
-        this.#containers.get(message.containerId)?.stop();
+        this.#containers.get(message.containerId)?.stop(message.graceMs);
         return;
       case "ack":
         for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
     }
   }
 
-  #start(start: StartContainer): void {
+  #start(start: StartContainer, params: Uint8Array): void {
     if (this.#containers.has(start.containerId)) return;
     const room = this.#roomFor(start);
     if (room.kind === "refused") {
@@ -190,6 +198,7 @@ export class NodeAgent {
     const { runtime, clock, onError } = this.#options;
     const container = new Container({
       start: { ...start, cards: room.cards },
+      params,
       runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
@@ -234,6 +243,12 @@ export class NodeAgent {
     if (this.#interruptedAtMs === undefined) return;
     const leftMs = Math.max(0, this.#interruptedAtMs - this.#options.clock.nowMs());
     this.#link.send({ type: "interruption", leftMs });
+  }
+
+  #tellRisk(): void {
+    if (this.#riskSinceMs === undefined) return;
+    const agoMs = Math.max(0, this.#options.clock.nowMs() - this.#riskSinceMs);
+    this.#link.send({ type: "at-risk", agoMs });
   }
 
   #checkTimeouts(): void {
