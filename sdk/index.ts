@@ -27,6 +27,9 @@ export {
   type FunctionSpec,
   type GpuChoice,
   type GpuType,
+  NdArray,
+  type NdArrayData,
+  type NdArrayDtype,
   type NetworkPolicy,
 } from "./protocol/index.ts";
 export { RemoteError } from "./remote-error.ts";

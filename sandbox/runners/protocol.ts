@@ -5,6 +5,14 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 
+/** Where in an archive of Python files the function is. */
+export interface PythonEntry {
+  /** Name of the module, as it is imported. */
+  readonly module: string;
+  /** Name of a function in it, or of a class and its method: `Model.predict`. */
+  readonly handler: string;
+}
+
 /** To the runner. `boot` carries the code as its body, `inputs` their payloads in order. */
 export type ToRunner =
   | {
@@ -15,6 +23,8 @@ export type ToRunner =
       readonly env: Readonly<Record<string, string>>;
       /** Inputs to run at once; one unless given. */
       readonly maxInputs?: number;
+      /** Where the function is, for the runner of Python. */
+      readonly python?: PythonEntry;
     }
   | {
       readonly type: "inputs";

@@ -32,6 +32,7 @@ export {
   type ScalingUpdate,
   type WireError,
 } from "./api.ts";
+export { decodeArchive, encodeArchive, type ArchivedFile } from "./archive.ts";
 export { type EventBase, type EventBody, type PlatformEvent } from "./events.ts";
 export {
   decodeFrame,
@@ -43,4 +44,11 @@ export {
   type Frame,
 } from "./frames.ts";
 export { type FunctionSpec, type GpuChoice, type GpuType, type NetworkPolicy } from "./spec.ts";
-export { decodeValue, encodeValue, SerializationError } from "./values.ts";
+export {
+  decodeValue,
+  encodeValue,
+  NdArray,
+  SerializationError,
+  type NdArrayData,
+  type NdArrayDtype,
+} from "./values.ts";
