@@ -3,6 +3,13 @@ import { CallTarget } from "./call-target.ts";
 import { UsageError } from "./errors.ts";
 import { AppFunction, RemoteFunction } from "./function.ts";
 import type { FunctionSpec } from "./protocol/spec.ts";
+import {
+  handlerName,
+  isPythonSpec,
+  splitPythonSpec,
+  type PythonSource,
+  type PythonSpec,
+} from "./python-function.ts";
 import { registerApp, type AppRecord, type FunctionBinding, type Handler } from "./registry.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
 
@@ -51,6 +58,21 @@ export class App {
   }
 
   /**
+   * Defines a function of Python: what it needs, and where its code is. Arguments and result
+   * are typed by hand; docs/python.md says what each value is on the other side.
+   *
+   * @example
+   * const predict = app.function<[text: string], Float32Array>({
+   *   runtime: "python",
+   *   source: "model.py",
+   *   handler: "predict",
+   * });
+   * @throws UsageError naming the option that is wrong.
+   */
+  function<Args extends unknown[] = unknown[], Result = unknown>(
+    spec: PythonSpec,
+  ): RemoteFunction<Args, Result>;
+  /**
    * Defines a function: what it needs, and its code. It is deployed under `spec.name`, else the
    * name of the export that holds it, else the code's own name.
    *
@@ -59,18 +81,38 @@ export class App {
   function<Args extends unknown[], Result>(
     spec: FunctionSpec,
     handler: (...args: Args) => Result,
-  ): AppFunction<Args, Result> {
+  ): AppFunction<Args, Result>;
+  function(spec: FunctionSpec | PythonSpec, handler?: Handler): RemoteFunction {
+    if (isPythonSpec(spec)) return this.#pythonFunction(spec, handler);
     validateSpec(spec);
     if (typeof handler !== "function") {
       throw new UsageError("app.function(spec, fn) needs the function's code as second argument");
     }
+    return this.#define(spec, handler);
+  }
+
+  #pythonFunction(spec: PythonSpec, handler: Handler | undefined): RemoteFunction {
+    if (handler !== undefined) {
+      throw new UsageError("a Python function has its code in `source`, not as second argument");
+    }
+    const { common, python } = splitPythonSpec(spec);
+    validateSpec(common);
+    const name = handlerName(python.handler);
+    const refuse = (): never => {
+      throw new UsageError(`${name} is Python, which runs in containers only: use .remote()`);
+    };
+    return this.#define(common, Object.defineProperty(refuse, "name", { value: name }), python);
+  }
+
+  #define(spec: FunctionSpec, handler: Handler, python?: PythonSource): AppFunction {
     const binding: FunctionBinding = {
       name: spec.name ?? (handler.name === "" ? undefined : handler.name),
       functionId: undefined,
     };
     const target = new CallTarget({ app: this.name, binding, client: this.#client });
-    const facade = new AppFunction(target, spec, handler);
-    this.#record.functions.push({ spec, handler, facade, binding });
+    const facade = new AppFunction(target, spec, handler as (...args: unknown[]) => unknown);
+    const code = python === undefined ? {} : { python };
+    this.#record.functions.push({ spec, handler, facade, binding, ...code });
     return facade;
   }
 

@@ -32,4 +32,5 @@ export {
   type NdArrayDtype,
   type NetworkPolicy,
 } from "./protocol/index.ts";
+export { type PythonSpec } from "./python-function.ts";
 export { RemoteError } from "./remote-error.ts";

@@ -73,3 +73,10 @@ test("an entrypoint keeps its type", () => {
   const main = app.localEntrypoint(async (x: string) => x.length);
   expectTypeOf(main).toEqualTypeOf<(x: string) => Promise<number>>();
 });
+
+test("a Python function has the types that it is given by hand", () => {
+  const python = { runtime: "python", source: "model.py", handler: "predict" } as const;
+  const predict = app.function<[text: string], Float32Array>(python);
+  expectTypeOf(predict).toEqualTypeOf<RemoteFunction<[text: string], Float32Array>>();
+  expectTypeOf(app.function(python)).toEqualTypeOf<RemoteFunction>();
+});

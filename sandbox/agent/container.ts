@@ -102,9 +102,9 @@ export class Container {
     const { start, runtime } = this.#options;
     const { containerId, resources, python } = start;
     const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
-    const runner = python === undefined ? "node" : "python";
+    const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env, runner });
+      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;

@@ -43,7 +43,13 @@ export {
   splitBody,
   type Frame,
 } from "./frames.ts";
-export { type FunctionSpec, type GpuChoice, type GpuType, type NetworkPolicy } from "./spec.ts";
+export {
+  type FunctionSpec,
+  type GpuChoice,
+  type GpuType,
+  type NetworkPolicy,
+  type PythonCode,
+} from "./spec.ts";
 export {
   decodeValue,
   encodeValue,

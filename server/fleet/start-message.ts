@@ -8,6 +8,7 @@ export function startMessageOf(
   containerId: string,
   cards: readonly number[],
 ): StartContainer {
+  const { python } = live.spec;
   return {
     containerId,
     functionId: live.functionId,
@@ -20,5 +21,6 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(python === undefined ? {} : { python: { module: python.module, handler: python.handler } }),
   };
 }

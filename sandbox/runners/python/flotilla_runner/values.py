@@ -67,11 +67,16 @@ def _is_plain(value: Any, met: Set[int], depth: int) -> bool:
     if kind not in (list, dict) or depth >= tags.DEPTH_MAX or id(value) in met:
         return False
     met.add(id(value))
+    # Loops and not `all`: calls through C have a stack of their own, and a shorter one.
     if kind is list:
-        return all(_is_plain(item, met, depth + 1) for item in value)
-    return all(
-        type(key) is str and _is_plain(item, met, depth + 1) for key, item in value.items()
-    )
+        for item in value:
+            if not _is_plain(item, met, depth + 1):
+                return False
+        return True
+    for key, item in value.items():
+        if type(key) is not str or not _is_plain(item, met, depth + 1):
+            return False
+    return True
 
 
 def _of_json(data: bytes) -> Any:
