@@ -7,6 +7,7 @@
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
   encodeFrame,
+  FRAME_BYTES_MAX,
   FrameDecoder,
   splitBody,
   type Frame,
@@ -23,6 +24,7 @@ import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log
 import { gpuEnvironmentOf } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { ReadPace } from "./read-pace.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
@@ -38,6 +40,8 @@ export interface ContainerReports {
 
 export interface ContainerOptions {
   readonly start: StartContainer;
+  /** The payload of a class's parameters; empty unless given. */
+  readonly params?: Uint8Array;
   readonly runtime: Runtime;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
@@ -46,7 +50,15 @@ export interface ContainerOptions {
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
+/** How long an input that was told to stop may take before its container is ended. */
+const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
+const NOTHING = new Uint8Array(0);
+/** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
+const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
+/** A runner's headers are JSON that the agent reads for all its containers; payloads are not. */
+const HEADER_BYTES_MAX = 16 * 1024 * 1024;
+const HEADER_BYTES_PER_SECOND_MAX = 64 * 1024 * 1024;
 const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, outOfMemory: false };
 
 export class Container {
@@ -64,6 +76,12 @@ export class Container {
   #heapExhausted = false;
   #fault: string | undefined;
   #ended = false;
+  /** It said that it has exit hooks. */
+  #leaves = false;
+  /** When it is killed, if it has not ended by itself. */
+  #killAtMs = Infinity;
+  /** Inputs that were told to stop, and until when they may run. */
+  readonly #aborted = new Map<string, number>();
 
   constructor(options: ContainerOptions) {
     this.#options = options;
@@ -126,19 +144,42 @@ export class Container {
     this.#send({ type: "inputs", inputs }, body);
   }
 
-  /** Gives back what has not begun, and ends the container if one of these runs. */
+  /**
+   * Gives back what has not begun. With `abortRunning` those that run are told to stop, and the
+   * container is ended if one of them still runs half a second later.
+   */
   cancel(inputIds: readonly string[], abortRunning: boolean): void {
     this.#send({ type: "cancel", inputIds });
-    if (abortRunning && inputIds.some((inputId) => this.#inputs.isRunning(inputId))) this.stop();
+    const running = inputIds.filter((inputId) => this.#inputs.isRunning(inputId));
+    if (!abortRunning || running.length === 0) return;
+    this.#send({ type: "abort", inputIds: running });
+    const untilMs = this.#options.clock.nowMs() + ABORT_GRACE_MS;
+    for (const inputId of running) this.#aborted.set(inputId, untilMs);
   }
 
-  /** Ends the container; what it has not answered is named in its exit. */
-  stop(): void {
-    this.#kill("stop");
+  /**
+   * Ends the container; what it has not answered is named in its exit. One with exit hooks has
+   * `graceMs` for them.
+   */
+  stop(graceMs = 0): void {
+    if (!this.#leaves || graceMs === 0) {
+      this.#kill("stop");
+      return;
+    }
+    // It may be told more than once, after a broken link: it leaves once.
+    if (this.#ordered !== undefined) return;
+    this.#ordered = "stop";
+    this.#killAtMs = this.#options.clock.nowMs() + graceMs;
+    this.#send({ type: "leave" });
   }
 
-  /** Ends the container when a running input, or its start, has taken too long. */
+  /** Ends the container when an input, its start or its end has taken too long. */
   checkTimeouts(nowMs: number): void {
+    if (nowMs >= this.#killAtMs) this.#kill("stop");
+    for (const [inputId, untilMs] of this.#aborted) {
+      if (!this.#inputs.has(inputId)) this.#aborted.delete(inputId);
+      else if (nowMs >= untilMs) this.#kill("stop");
+    }
     const { start } = this.#options;
     const startingMs = nowMs - this.#receivedAtMs;
     if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
@@ -157,13 +198,16 @@ export class Container {
   }
 
   #connect(sandbox: RunningSandbox): void {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
     const { channel } = sandbox;
+    const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
     const onData = (chunk: Uint8Array): void => {
+      const before = decoder.headerBytes;
       try {
         for (const { header, body } of decoder.push(chunk)) {
           this.#receive({ header: checkMessage(header), body });
         }
+        pace.count(decoder.headerBytes - before);
       } catch (error) {
         // A broken runner harms nobody but itself, and is not listened to any more.
         channel.off("data", onData);
@@ -193,19 +237,28 @@ export class Container {
     const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
     const all = { ...own, ...env, ...this.#gpuEnvironment };
-    const boot = { type: "boot", functionName, appName, env: all } as const;
-    const more = {
+    const { params = NOTHING } = this.#options;
+    const boot = {
+      type: "boot",
+      functionName,
+      appName,
+      env: all,
       ...(maxInputs === undefined ? {} : { maxInputs }),
+      ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
       ...(python === undefined ? {} : { python }),
-    };
-    this.#send({ ...boot, ...more }, code);
+    } as const;
+    this.#send(boot, code, params);
   }
 
   /** What is printed past the runner: by child processes, or by Node when it dies. */
   #follow(sandbox: RunningSandbox, stream: "stdout" | "stderr"): void {
     const splitter = new LineSplitter(LINE_CHARACTERS_MAX);
     const output = sandbox[stream];
-    output.on("data", (chunk: Uint8Array) => this.#printed(stream, splitter.push(chunk)));
+    const pace = new ReadPace(output, OUTPUT_BYTES_PER_SECOND_MAX);
+    output.on("data", (chunk: Uint8Array) => {
+      this.#printed(stream, splitter.push(chunk));
+      pace.count(chunk.byteLength);
+    });
     output.on("end", () => {
       const last = splitter.end();
       if (last !== undefined) this.#printed(stream, [last]);
@@ -227,6 +280,7 @@ export class Container {
       case "ready":
         if (this.#ready) return;
         this.#ready = true;
+        this.#leaves = header.leaves ?? false;
         this.#inputs.restart(this.#options.clock.nowMs());
         this.#options.reports.ready(
           this.#options.start.containerId,
@@ -276,10 +330,10 @@ export class Container {
     );
   }
 
-  #send(message: ToRunner, body?: Uint8Array): void {
+  #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {
     const channel = this.#sandbox?.channel;
     if (channel?.writable !== true) return;
-    channel.write(encodeFrame(message, body === undefined ? [] : [body]));
+    channel.write(encodeFrame(message, bodies));
   }
 
   #end(exit: SandboxExit): void {

@@ -1,7 +1,7 @@
 /** Arrays of numpy to TypeScript and back: type, shape and every bit. */
 import { beforeAll, expect, test, type TestContext } from "vitest";
 import { decodeValue, encodeValue, NdArray } from "../../sdk/protocol/index.ts";
-import { pythonPackages } from "../../tests/support/python-packages.ts";
+import { pythonPackages } from "./test-python-packages.ts";
 import { useTestPython } from "./test-python-runner.ts";
 
 const current = useTestPython();

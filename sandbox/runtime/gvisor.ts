@@ -10,9 +10,10 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
-import { removeCgroup } from "./cgroups.ts";
+import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
-import { ociSpecOf, runnerArguments } from "./oci-spec.ts";
+import { watchMemory } from "./memory-watch.ts";
+import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
 import type { Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
@@ -29,6 +30,8 @@ export interface GvisorOptions {
   readonly cgroupParent: string;
   /** The runsc program; from the PATH by default. */
   readonly runsc?: string;
+  /** Whether limits are control groups; found out by default. */
+  readonly cgroups?: boolean;
 }
 
 /** Exit code of `runsc run` when its container was killed (128 + SIGKILL). */
@@ -44,12 +47,14 @@ export function runscRoot(dir: string): string {
 
 export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const { dir, runnerDir, cgroupParent, runsc = "runsc" } = options;
-  const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS];
+  const { cgroups = missingControllers().length === 0 } = options;
+  const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
+  const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
 
   return {
     isolation: "gvisor",
     async start(spec) {
-      const { containerId } = spec;
+      const { containerId, resources } = spec;
       const bundle = join(dir, "bundles", containerId);
       const cgroupsPath = `${cgroupParent}/${containerId}`;
       const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
@@ -63,10 +68,11 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
       theirs.destroy();
       let killing: Promise<void> | undefined;
+      let isOverLimit = false;
       const exited = new Promise<SandboxExit>((resolve) => {
         child.once("close", (code, signal) => {
           ours.destroy();
-          const outOfMemory = code === KILLED && killing === undefined;
+          const outOfMemory = isOverLimit || (code === KILLED && killing === undefined);
           const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
           const end = (): void => resolve(exit);
           Promise.resolve(killing).then(clear).then(end, end);
@@ -91,6 +97,12 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
           if (killer.exitCode !== 0) child.kill("SIGKILL");
         });
       };
+      if (!cgroups) {
+        watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
+          isOverLimit = true;
+          kill();
+        });
+      }
       return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
     },
   };

@@ -46,14 +46,14 @@ export async function bundlePython(
 ): Promise<PythonBundle> {
   const path = resolve(folder, source);
   const found = await findSource(path, source);
-  const [named, name] = handler.includes(":") ? handler.split(":") : [undefined, handler];
+  const [name = handler, named] = handler.split(":").reverse();
   const module = moduleOf(found, named, source);
   const file = fileOf(found.files, module);
   if (file === undefined) throw noModule(found, module, source);
-  await checkPython({ shownRoot: source, files: found.files, file, handler: name ?? handler });
+  await checkPython({ shownRoot: source, files: found.files, file, handler: name });
   const archive = new Uint8Array(encodeArchive(found.files));
   const codeSha256 = createHash("sha256").update(archive).digest("hex");
-  return { archive, code: { codeSha256, module, handler: name ?? handler } };
+  return { archive, code: { codeSha256, module, handler: name } };
 }
 
 async function findSource(path: string, source: string): Promise<FoundSource> {

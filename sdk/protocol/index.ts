@@ -5,6 +5,7 @@ export {
   INPUTS_PER_REQUEST_MAX,
   PAYLOAD_BYTES_MAX,
   TOKEN_PREFIX,
+  VARIANT_PARAMS_BYTES_MAX,
   WAIT_MS_MAX,
   type AppendInputsHeader,
   type AppList,
@@ -19,6 +20,7 @@ export {
   type FunctionInfo,
   type FunctionList,
   type FunctionScaling,
+  type FunctionVariant,
   type InputOutcome,
   type JsonCallRequest,
   type JsonCallResponse,
@@ -30,6 +32,7 @@ export {
   type ResultItem,
   type ResultsHeader,
   type ScalingUpdate,
+  type VariantHeader,
   type WireError,
 } from "./api.ts";
 export { decodeArchive, encodeArchive, type ArchivedFile } from "./archive.ts";
@@ -44,6 +47,7 @@ export {
   type Frame,
 } from "./frames.ts";
 export {
+  type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,
   type GpuType,

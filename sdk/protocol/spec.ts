@@ -92,3 +92,6 @@ export interface FunctionSpec {
   /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
   readonly python?: PythonCode;
 }
+
+/** What a call may ask otherwise than the deployed spec: everything but the name. */
+export type FunctionOptions = Omit<FunctionSpec, "name">;

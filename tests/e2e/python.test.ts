@@ -120,9 +120,9 @@ describe("functions in Python", () => {
   });
 
   it("are ended at their timeout and at their memory limit, and say which", async () => {
-    const slow = await lookup<[], void>("slow");
+    const slow = await lookup<[], unknown>("slow");
     await expect(slow.remote()).rejects.toMatchObject({ code: "timed_out" });
-    const greedy = await lookup<[], void>("greedy");
+    const greedy = await lookup<[], unknown>("greedy");
     await expect(greedy.remote()).rejects.toMatchObject({ code: "out_of_memory" });
   }, 120_000);
 
@@ -137,6 +137,13 @@ describe("functions in Python", () => {
     expect(JSON.parse(stdout)).toMatchObject([8, 2]);
   });
 
+  it("run the example", () => {
+    const { status, stdout } = platform.tryCli("run", "examples/python/next-word.ts");
+    expect({ status, stdout }).toMatchObject({ status: 0 });
+    expect(stdout).toContain('ValueError: I have never read "dog"');
+    expect(stdout).toContain("DONE!");
+  });
+
   it("that do not load say why where they are called", async () => {
     platform.write("broken.py", 'raise RuntimeError("no weights here")\ndef f(): pass\n');
     const file = platform.write(
@@ -147,7 +154,7 @@ export const f = app.function({ runtime: "python", source: "broken.py", handler:
 `,
     );
     platform.cli("deploy", file);
-    const f = await platform.lookup<[], void>("broken", "f");
+    const f = await platform.lookup<[], unknown>("broken", "f");
     await expect(f.remote()).rejects.toMatchObject({
       code: "startup_failed",
       message: expect.stringMatching(/no weights here/) as string,

@@ -13,10 +13,13 @@
 
 from typing import Any, Callable, Optional, TypeVar
 
+from flotilla_runner.hooks import ENTER as _ENTER
+from flotilla_runner.hooks import EXIT as _EXIT
+from flotilla_runner.hooks import SNAPSHOT as _SNAPSHOT
 from flotilla_runner.hooks import register as _register
 from flotilla_runner.js_values import ArrayBuffer, JsError, JsMap, RegExp, Url
 
-__all__ = ["ArrayBuffer", "JsError", "JsMap", "RegExp", "Url", "enter"]
+__all__ = ["ArrayBuffer", "JsError", "JsMap", "RegExp", "Url", "enter", "exit"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
@@ -28,6 +31,12 @@ def enter(hook: Optional[Hook] = None, *, snapshot: bool = False) -> Any:
     it runs in every container, after it was copied: the place for what must not be shared, such
     as connections and random state of one's own.
     """
+    when = _SNAPSHOT if snapshot else _ENTER
     if hook is not None:
-        return _register(hook, snapshot)
-    return lambda marked: _register(marked, snapshot)
+        return _register(hook, when)
+    return lambda marked: _register(marked, when)
+
+
+def exit(hook: Hook) -> Hook:
+    """Marks a function or method to run when a container ends in peace: not when it fails."""
+    return _register(hook, _EXIT)

@@ -76,13 +76,15 @@ export class NdArray<Data extends NdArrayData = NdArrayData> {
 }
 
 /** What is wrong with an array, also with one that another copy of this package made. */
-export function faultOf({ data, shape, dtype }: NdArray): string | undefined {
+export function faultOf(array: NdArray): string | undefined {
+  const { data, dtype } = array;
+  const shape: readonly number[] = array.shape;
   const known = DTYPES.find((one) => one.dtype === dtype);
-  if (known === undefined) return `an NdArray has no dtype "${String(dtype)}"`;
+  if (known === undefined) return `an NdArray has no dtype "${dtype}"`;
   if (viewNameOf(data) !== known.view) {
     return `an NdArray of ${dtype} holds a ${known.view}, not a ${viewNameOf(data)}`;
   }
-  const isShape = Array.isArray(shape) && shape.length <= DIMENSIONS_MAX && shape.every(isLength);
+  const isShape = shape.length <= DIMENSIONS_MAX && shape.every(isLength);
   if (!isShape)
     return `an NdArray's shape is at most ${DIMENSIONS_MAX} whole numbers of at least 0`;
   const elements = shape.reduce((product, length) => product * length, known.parts);

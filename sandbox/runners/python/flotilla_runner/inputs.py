@@ -42,6 +42,11 @@ class InputQueue:
         with self._changed:
             return self._waiting.popleft() if self._waiting else None
 
+    def clear(self) -> None:
+        """Forgets those that have not begun."""
+        with self._changed:
+            self._waiting.clear()
+
     def remove(self, input_ids: Set[str]) -> List[str]:
         """Takes out those that have not begun; gives their ids, the latest first."""
         with self._changed:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Callable, Dict, NamedTuple
 
 from .frames import FrameDecoder, split_body
-from .hooks import run_hooks
+from .hooks import SNAPSHOT, run_hooks
 from .wire_error import name_files_from
 
 _NAMES_SHOWN_MAX = 20
@@ -39,7 +39,7 @@ def load(archive: bytes, module: str, handler: str, env: Dict[str, str], into: s
     sys.path[:0] = [into, *paths]
     importlib.invalidate_caches()
     loaded = _find(_import(module), handler)
-    run_hooks(True, loaded.instance)
+    run_hooks(SNAPSHOT, loaded.instance)
     return loaded
 
 

@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterator, Optional, Set, Tuple
+import traceback
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .answers import Answers
 from .channel import Channel
 from .frames import PAYLOAD_BYTES_MAX, Header, split_body
-from .hooks import run_hooks
+from .hooks import ENTER, EXIT, hooks_of, run_hooks
 from .inputs import InputQueue, Waiting
 from .loading import Loaded, load
 from .output import Output
@@ -44,6 +45,10 @@ class Runner:
         self._output = Output(self._lines_wait.set, lambda: self._running.present)
         self._answers = Answers(channel, lambda: self._send_lines(False))
         self._queue = InputQueue()
+        self._exits: List[Callable[[], Any]] = []
+        # Tells the event loop, where there is one, to cancel these inputs; None means all.
+        self._cancel: Callable[[Optional[Set[str]]], None] = lambda _: None
+        self._leaving = False
 
     def run(self) -> None:
         """Serves until the channel ends."""
@@ -69,7 +74,7 @@ class Runner:
             into = os.path.join(os.getcwd(), "app")
             python = header["python"]
             loaded = load(code, python["module"], python["handler"], env, into)
-            run_hooks(False, loaded.instance)
+            run_hooks(ENTER, loaded.instance)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -78,7 +83,8 @@ class Runner:
             self._await_end()
             return None
         self._send_lines(False)
-        self._channel.send({"type": "ready"})
+        self._exits = hooks_of(EXIT, loaded.instance)
+        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
         return loaded
 
     def _serve(self, loaded: Loaded) -> None:
@@ -111,15 +117,21 @@ class Runner:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
         self._queue.on_put = lambda: _wake(loop, changed)
-        tasks: Set[Any] = set()
+        tasks: Dict[str, "asyncio.Task[None]"] = {}
+        self._cancel = lambda input_ids: loop.call_soon_threadsafe(_cancel, tasks, input_ids)
+
+        def ended(input_id: str) -> None:
+            tasks.pop(input_id, None)
+            changed.set()
+
         while True:
             while len(tasks) < self._running.max:
                 waiting = self._queue.take_now()
                 if waiting is None:
                     break
                 task = loop.create_task(self._run_async(loaded, waiting))
-                tasks.add(task)
-                task.add_done_callback(lambda done: (tasks.discard(done), changed.set()))
+                tasks[waiting.input_id] = task
+                task.add_done_callback(lambda _, input_id=waiting.input_id: ended(input_id))
             await changed.wait()
             changed.clear()
 
@@ -143,6 +155,10 @@ class Runner:
         self._answer(running, {"outcome": "succeeded", "bytes": len(payload)}, payload)
 
     def _failed(self, running: RunningInput, error: BaseException) -> None:
+        if self._leaving:
+            # It runs again elsewhere.
+            self._running.end(running)
+            return
         self._answer(running, {"outcome": "failed", "bytes": 0, "error": wire_error_of(error)})
 
     def _answer(self, running: RunningInput, result: Dict[str, Any], payload: bytes = b"") -> None:
@@ -161,6 +177,10 @@ class Runner:
                     self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
                 elif header["type"] == "cancel":
                     self._give_back(set(header["inputIds"]))
+                elif header["type"] == "abort":
+                    self._cancel(set(header["inputIds"]))
+                elif header["type"] == "leave":
+                    self._leave()
         finally:
             _exit_process(0)
 
@@ -169,6 +189,20 @@ class Runner:
             result = {"inputId": input_id, "outcome": "returned", "bytes": 0, "runMs": 0}
             self._answers.push(result)
         self._answers.flush()
+
+    def _leave(self) -> None:
+        """Ends in peace: the server gave what has not begun, and what fails now, to others."""
+        self._leaving = True
+        self._queue.clear()
+        self._cancel(None)
+        for hook in self._exits:
+            try:
+                hook()
+            except BaseException:
+                traceback.print_exc()
+        self._send_lines(True)
+        self._answers.flush()
+        _exit_process(0)
 
     def _await_end(self) -> None:
         """The agent has been told, and ends this process."""
@@ -235,6 +269,12 @@ class _Threads:
 
 def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
     loop.call_soon_threadsafe(changed.set)
+
+
+def _cancel(tasks: Dict[str, "asyncio.Task[None]"], input_ids: Optional[Set[str]]) -> None:
+    for input_id, task in tasks.items():
+        if input_ids is None or input_id in input_ids:
+            task.cancel("the call was cancelled")
 
 
 def _arguments(waiting: Waiting) -> Any:

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { messageOf } from "../../core/index.ts";
-import { findPython } from "../../sandbox/runtime/python-launch.ts";
+import { findPython } from "../runtime/python-launch.ts";
 
 const CACHE = fileURLToPath(new URL("../../node_modules/.cache/flotilla-python", import.meta.url));
 const INSTALL_MS_MAX = 180_000;
