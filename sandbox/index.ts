@@ -17,3 +17,4 @@ export { roomFor } from "./agent/room.ts";
 export { reap } from "./agent/reap.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
+export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";

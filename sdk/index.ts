@@ -38,6 +38,10 @@ export {
   type FunctionSpec,
   type GpuChoice,
   type GpuType,
+  NdArray,
+  type NdArrayData,
+  type NdArrayDtype,
   type NetworkPolicy,
 } from "./protocol/index.ts";
+export { type PythonSpec } from "./python-function.ts";
 export { RemoteError } from "./remote-error.ts";

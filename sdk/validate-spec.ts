@@ -49,6 +49,7 @@ const FIELD_CHECKS: Readonly<Record<keyof FunctionSpec, Check>> = {
   priority: wholeRange({ min: -100, max: 100, unit: "(larger is more important)" }),
   network: checkNetwork,
   env: checkEnv,
+  python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
 
 /**

@@ -16,6 +16,7 @@ import {
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
+import { PYTHON_PATH } from "../runtime/python-launch.ts";
 import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
@@ -117,10 +118,11 @@ export class Container {
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
     const { start, runtime } = this.#options;
-    const { containerId, resources } = start;
-    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const { containerId, resources, python } = start;
+    const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env });
+      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;
@@ -225,9 +227,14 @@ export class Container {
     return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
   }
 
+  /** Where its programs are. */
+  get #path(): string {
+    return this.#options.start.python === undefined ? "/bin" : PYTHON_PATH;
+  }
+
   #boot(code: Uint8Array): void {
-    const { functionName, appName, env, containerId, maxInputs } = this.#options.start;
-    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
+    const { functionName, appName, env, containerId, maxInputs, python } = this.#options.start;
+    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
     const all = { ...own, ...env, ...this.#gpuEnvironment };
     const { params = NOTHING } = this.#options;
@@ -238,6 +245,7 @@ export class Container {
       env: all,
       ...(maxInputs === undefined ? {} : { maxInputs }),
       ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+      ...(python === undefined ? {} : { python }),
     } as const;
     this.#send(boot, code, params);
   }

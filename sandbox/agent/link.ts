@@ -12,6 +12,7 @@
  */
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
+import type { PythonEntry } from "../runners/protocol.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -55,6 +56,8 @@ export interface StartContainer {
   readonly timeoutMs: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /** Its code is Python, and this is where the function is; absent means Node. */
+  readonly python?: PythonEntry;
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }

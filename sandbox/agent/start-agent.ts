@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
+import { preparePythonImage } from "../images/python-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
@@ -161,7 +162,9 @@ async function createRuntime(config: AgentConfig, cacheDir: string): Promise<Run
   const { dataDir, isolation } = config;
   const runnerDir = await bundleRunner(join(cacheDir, "runners"));
   if (isolation === "process") return createProcessRuntime({ dir: dataDir, runnerDir });
-  const rootfs = await prepareBaseImage(join(cacheDir, "images"));
+  const images = join(cacheDir, "images");
+  const rootfs = await prepareBaseImage(images);
+  const pythonRootfs = (): Promise<string> => preparePythonImage(images);
   const cgroupParent = cgroupParentOf(dataDir);
-  return createGvisorRuntime({ dir: dataDir, rootfs, runnerDir, cgroupParent });
+  return createGvisorRuntime({ dir: dataDir, rootfs, pythonRootfs, runnerDir, cgroupParent });
 }

@@ -2,8 +2,13 @@
 import type { Duplex, Readable } from "node:stream";
 import type { Isolation, Resources } from "../../core/index.ts";
 
+/** What runs the user's code. */
+export type RunnerKind = "node" | "python";
+
 export interface SandboxSpec {
   readonly containerId: string;
+  /** Node unless given. */
+  readonly runner?: RunnerKind;
   readonly resources: Resources;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;

@@ -74,8 +74,9 @@ class Apps implements ManagedApps {
 
   async deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment> {
     checkDeployment(app, request);
-    const hasCode = await this.#options.blobs.has(request.codeSha256);
-    if (!hasCode) throw missingCode(request.codeSha256);
+    for (const sha256 of codesOf(request)) {
+      if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
+    }
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
     return deploymentOf(stored, this.#leaseMs);
@@ -185,6 +186,12 @@ function checkDeployment(app: string, request: DeployRequest): void {
     code: "invalid_request",
     retryable: false,
   });
+}
+
+/** The app's own bundle, and the archives of its Python functions. */
+function codesOf({ codeSha256, functions }: DeployRequest): ReadonlySet<string> {
+  const ofPython = functions.flatMap(({ spec }) => spec.python?.codeSha256 ?? []);
+  return new Set([codeSha256, ...ofPython]);
 }
 
 function missingCode(sha256: string): PlatformError {

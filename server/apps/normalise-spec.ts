@@ -7,7 +7,7 @@ import {
   type GpuRequest,
   type GpuType,
 } from "../../core/index.ts";
-import type { FunctionSpec, NetworkPolicy } from "../../sdk/protocol/index.ts";
+import type { FunctionSpec, NetworkPolicy, PythonCode } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
 export interface NormalSpec {
@@ -34,6 +34,8 @@ export interface NormalSpec {
   readonly priority: number;
   readonly network: NetworkPolicy;
   readonly env: Readonly<Record<string, string>>;
+  /** Present: the code is Python, and this is where it is. */
+  readonly python?: PythonCode;
 }
 
 /** What a function gets when its spec does not say; the two left out follow another one. */
@@ -72,6 +74,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     network: spec.network ?? DEFAULT_SPEC.network,
     env: spec.env ?? DEFAULT_SPEC.env,
+    ...(spec.python === undefined ? {} : { python: spec.python }),
   };
 }
 
