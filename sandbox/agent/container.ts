@@ -39,6 +39,8 @@ export interface ContainerReports {
 
 export interface ContainerOptions {
   readonly start: StartContainer;
+  /** The payload of a class's parameters; empty unless given. */
+  readonly params?: Uint8Array;
   readonly runtime: Runtime;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
@@ -47,7 +49,10 @@ export interface ContainerOptions {
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
+/** How long an input that was told to stop may take before its container is ended. */
+const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
+const NOTHING = new Uint8Array(0);
 /** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
 const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
 /** A runner's headers are JSON that the agent reads for all its containers; payloads are not. */
@@ -70,6 +75,12 @@ export class Container {
   #heapExhausted = false;
   #fault: string | undefined;
   #ended = false;
+  /** It said that it has exit hooks. */
+  #leaves = false;
+  /** When it is killed, if it has not ended by itself. */
+  #killAtMs = Infinity;
+  /** Inputs that were told to stop, and until when they may run. */
+  readonly #aborted = new Map<string, number>();
 
   constructor(options: ContainerOptions) {
     this.#options = options;
@@ -131,19 +142,42 @@ export class Container {
     this.#send({ type: "inputs", inputs }, body);
   }
 
-  /** Gives back what has not begun, and ends the container if one of these runs. */
+  /**
+   * Gives back what has not begun. With `abortRunning` those that run are told to stop, and the
+   * container is ended if one of them still runs half a second later.
+   */
   cancel(inputIds: readonly string[], abortRunning: boolean): void {
     this.#send({ type: "cancel", inputIds });
-    if (abortRunning && inputIds.some((inputId) => this.#inputs.isRunning(inputId))) this.stop();
+    const running = inputIds.filter((inputId) => this.#inputs.isRunning(inputId));
+    if (!abortRunning || running.length === 0) return;
+    this.#send({ type: "abort", inputIds: running });
+    const untilMs = this.#options.clock.nowMs() + ABORT_GRACE_MS;
+    for (const inputId of running) this.#aborted.set(inputId, untilMs);
   }
 
-  /** Ends the container; what it has not answered is named in its exit. */
-  stop(): void {
-    this.#kill("stop");
+  /**
+   * Ends the container; what it has not answered is named in its exit. One with exit hooks has
+   * `graceMs` for them.
+   */
+  stop(graceMs = 0): void {
+    if (!this.#leaves || graceMs === 0) {
+      this.#kill("stop");
+      return;
+    }
+    // It may be told more than once, after a broken link: it leaves once.
+    if (this.#ordered !== undefined) return;
+    this.#ordered = "stop";
+    this.#killAtMs = this.#options.clock.nowMs() + graceMs;
+    this.#send({ type: "leave" });
   }
 
-  /** Ends the container when a running input, or its start, has taken too long. */
+  /** Ends the container when an input, its start or its end has taken too long. */
   checkTimeouts(nowMs: number): void {
+    if (nowMs >= this.#killAtMs) this.#kill("stop");
+    for (const [inputId, untilMs] of this.#aborted) {
+      if (!this.#inputs.has(inputId)) this.#aborted.delete(inputId);
+      else if (nowMs >= untilMs) this.#kill("stop");
+    }
     const { start } = this.#options;
     const startingMs = nowMs - this.#receivedAtMs;
     if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
@@ -196,8 +230,16 @@ export class Container {
     const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
     const all = { ...own, ...env, ...this.#gpuEnvironment };
-    const boot = { type: "boot", functionName, appName, env: all } as const;
-    this.#send(maxInputs === undefined ? boot : { ...boot, maxInputs }, code);
+    const { params = NOTHING } = this.#options;
+    const boot = {
+      type: "boot",
+      functionName,
+      appName,
+      env: all,
+      ...(maxInputs === undefined ? {} : { maxInputs }),
+      ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+    } as const;
+    this.#send(boot, code, params);
   }
 
   /** What is printed past the runner: by child processes, or by Node when it dies. */
@@ -230,6 +272,7 @@ export class Container {
       case "ready":
         if (this.#ready) return;
         this.#ready = true;
+        this.#leaves = header.leaves ?? false;
         this.#inputs.restart(this.#options.clock.nowMs());
         this.#options.reports.ready(
           this.#options.start.containerId,
@@ -279,10 +322,10 @@ export class Container {
     );
   }
 
-  #send(message: ToRunner, body?: Uint8Array): void {
+  #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {
     const channel = this.#sandbox?.channel;
     if (channel?.writable !== true) return;
-    channel.write(encodeFrame(message, body === undefined ? [] : [body]));
+    channel.write(encodeFrame(message, bodies));
   }
 
   #end(exit: SandboxExit): void {

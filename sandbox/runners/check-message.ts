@@ -20,7 +20,7 @@ export function checkMessage(header: unknown): FromRunner {
   const message = objectOf(header, "a message");
   switch (message["type"]) {
     case "ready":
-      return { type: "ready" };
+      return message["leaves"] === true ? { type: "ready", leaves: true } : { type: "ready" };
     case "load_failed":
       return { type: "load_failed", error: errorOf(message["error"]) };
     case "results":

@@ -5,7 +5,10 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 
-/** To the runner. `boot` carries the code as its body, `inputs` their payloads in order. */
+/**
+ * To the runner. `boot` carries the code as its body and then the payload of the parameters;
+ * `inputs` their payloads in order.
+ */
 export type ToRunner =
   | {
       readonly type: "boot";
@@ -15,13 +18,22 @@ export type ToRunner =
       readonly env: Readonly<Record<string, string>>;
       /** Inputs to run at once; one unless given. */
       readonly maxInputs?: number;
+      /** Bytes at the end of the body that are the payload of a class's parameters. */
+      readonly paramsBytes?: number;
     }
   | {
       readonly type: "inputs";
       readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
     }
   /** Give back those of these inputs that have not begun. */
-  | { readonly type: "cancel"; readonly inputIds: readonly string[] };
+  | { readonly type: "cancel"; readonly inputIds: readonly string[] }
+  /** Tell those of these inputs that run that their results are wanted no more. */
+  | { readonly type: "abort"; readonly inputIds: readonly string[] }
+  /**
+   * End in peace: give back what has not begun, tell what runs, run the exit hooks, exit. Only
+   * successes are told of from now on; whatever else ran runs again elsewhere.
+   */
+  | { readonly type: "leave" };
 
 /** One result; `returned` means that it did not begin. */
 export interface RunnerResult {
@@ -42,7 +54,8 @@ export interface RunnerLine {
 
 /** From the runner. `results` carries the payloads of the successes as its body, in order. */
 export type FromRunner =
-  | { readonly type: "ready" }
+  /** `leaves`: it has exit hooks, so that it is worth to say "leave" and to wait. */
+  | { readonly type: "ready"; readonly leaves?: boolean }
   | { readonly type: "load_failed"; readonly error: WireError }
   | { readonly type: "results"; readonly results: readonly RunnerResult[] }
   | {

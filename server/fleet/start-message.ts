@@ -2,7 +2,10 @@ import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 
-/** What an agent needs to start a container of a function on these cards of its node. */
+/**
+ * What an agent needs to start a container of a function on these cards of its node; the
+ * function's parameters are the body of the message.
+ */
 export function startMessageOf(
   live: LiveFunction,
   containerId: string,
@@ -11,7 +14,7 @@ export function startMessageOf(
   return {
     containerId,
     functionId: live.functionId,
-    functionName: live.name,
+    functionName: live.codeName,
     appName: live.app,
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
@@ -20,5 +23,6 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }

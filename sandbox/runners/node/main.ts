@@ -6,20 +6,16 @@
  * at once when nothing else waits, and in handfuls when inputs come fast. It knows no network and no
  * file but its own; when the channel ends, it ends.
  */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/protocol/index.ts";
 import type { RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
+import { loadProgram, type UserProgram } from "./user-program.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
-type Handler = (...args: readonly unknown[]) => unknown;
-
-type ResolveHandler = (module: unknown, functionName: string, appName: string) => Handler;
+type Handler = UserProgram["handler"];
 
 interface Queued {
   readonly inputId: string;
@@ -39,7 +35,8 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const queue: Queued[] = [];
-let handler: Handler | undefined;
+let program: UserProgram | undefined;
+let leaving = false;
 let working = false;
 let results: RunnerResult[] = [];
 let payloads: Uint8Array[] = [];
@@ -49,8 +46,10 @@ let logsScheduled = false;
 let flushScheduled = false;
 
 output.capture();
-// Tells the SDK in the user's bundle that it runs in a container.
-Object.defineProperty(globalThis, Symbol.for("flotilla.container"), { value: true });
+// Tells the SDK in the user's bundle that it runs in a container, and for which input.
+Object.defineProperty(globalThis, Symbol.for("flotilla.container"), {
+  value: { currentInput: () => running.present },
+});
 Object.defineProperty(process, "exit", {
   value: (code?: number | string | null): never => {
     const exitCode = Number(code ?? process.exitCode ?? 0);
@@ -83,23 +82,30 @@ function receive({ header, body }: Frame<ToRunner>): void {
     }
     case "cancel":
       giveBack(new Set(header.inputIds));
+      return;
+    case "abort":
+      running.abort(abortError("the call was cancelled"), new Set(header.inputIds));
+      return;
+    case "leave":
+      void leave();
   }
 }
 
-async function boot(
-  { functionName, appName, env, maxInputs = 1 }: Extract<ToRunner, { type: "boot" }>,
-  code: Uint8Array,
-): Promise<void> {
+async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Array): Promise<void> {
+  const { functionName, appName, env, maxInputs = 1, paramsBytes = 0 } = header;
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
   running.max = maxInputs;
+  const [code = NOTHING, params = NOTHING] = splitBody(body, [
+    body.byteLength - paramsBytes,
+    paramsBytes,
+  ]);
   try {
-    const file = join(process.cwd(), `app-${process.pid}.mjs`);
-    writeFileSync(file, code);
-    const module: unknown = await import(pathToFileURL(file).href);
-    handler = resolveHandler(module, functionName, appName);
+    const loaded = await loadProgram({ functionName, appName, code, params });
+    await loaded.enter(false);
+    program = loaded;
     sendLogs(false);
-    channel.send({ type: "ready" });
+    channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
     void work();
   } catch (error) {
     sendLogs(true);
@@ -107,20 +113,39 @@ async function boot(
   }
 }
 
-/** The SDK inside the user's bundle knows which function has which name. */
-function resolveHandler(module: unknown, functionName: string, appName: string): Handler {
-  const runtime: unknown = Reflect.get(globalThis, Symbol.for("flotilla.runtime"));
-  if (typeof runtime !== "object" || runtime === null || !("resolveHandler" in runtime)) {
-    throw new Error(`the code does not import "flotilla", so it has no function ${functionName}`);
+/**
+ * Ends in peace. What has not begun is dropped here and what fails from now on is not told of:
+ * the server gave all of it to others when it said "leave".
+ */
+async function leave(): Promise<void> {
+  if (leaving) return;
+  leaving = true;
+  queue.length = 0;
+  running.abort(abortError("the container ends; the input runs again elsewhere"));
+  // What ends by its signal ends before what it uses is taken down.
+  await nextTurn();
+  for (const exit of program?.exits ?? []) {
+    try {
+      await exit();
+    } catch (error) {
+      fail(error);
+    }
   }
-  const { resolveHandler: resolve } = runtime as { resolveHandler: ResolveHandler };
-  return resolve(module, functionName, appName);
+  flush();
+  sendLogs(true);
+  channel.flushBeforeExit();
+  exitProcess(0);
+}
+
+function abortError(message: string): DOMException {
+  return new DOMException(message, "AbortError");
 }
 
 /** Works off what is queued; does nothing while somebody does. */
 async function work(): Promise<void> {
-  if (working || handler === undefined) return;
+  if (working || program === undefined) return;
   working = true;
+  const { handler } = program;
   await (running.max === 1 ? workInTurn(handler) : workTogether(handler));
 }
 
@@ -159,6 +184,7 @@ async function runOne(run: Handler, { inputId, payload }: Queued): Promise<void>
   await running.run(inputId, async (input) => {
     const { result, encoded } = await resultOf(run, payload, input);
     output.finish(inputId);
+    if (leaving && result.outcome === "failed") return;
     results.push({ inputId, ...result, ...running.timesOf(input) });
     if (encoded !== undefined) payloads.push(encoded);
   });

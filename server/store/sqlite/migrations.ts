@@ -167,4 +167,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX nodes_by_machine ON nodes (node ->> '$.providerNodeId');
   CREATE INDEX nodes_by_token ON nodes (client_token);
   `,
+  // Of a variant: the name of its function in the code, and the payload of its parameters.
+  `
+  ALTER TABLE functions ADD COLUMN base TEXT;
+  ALTER TABLE functions ADD COLUMN params BLOB;
+  `,
 ];
