@@ -120,7 +120,8 @@ export class Container {
     const { containerId, resources } = start;
     const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env });
+      const network = start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts };
+      this.#sandbox = await runtime.start({ containerId, resources, env, ...network });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;

@@ -55,6 +55,8 @@ export interface StartContainer {
   readonly timeoutMs: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }

@@ -23,6 +23,7 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }
