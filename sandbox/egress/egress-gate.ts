@@ -61,7 +61,7 @@ export class EgressGate {
 
   async #resolve(name: string): Promise<readonly string[]> {
     if (this.#options.resolve !== undefined) return this.#options.resolve(name);
-    return (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address);
+    return (await lookup(name, { all: true, order: "verbatim" })).map(({ address }) => address);
   }
 
   #mayReach(address: string): boolean {

@@ -15,6 +15,7 @@ import { duplexPair, Transform, type Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../../core/index.ts";
 import type { EgressGate, Target } from "./egress-gate.ts";
+import type { NoPassage, Passage } from "./passage.ts";
 import { serveSocks, SOCKS_VERSION } from "./socks.ts";
 
 /** One connection, told when it has ended or was not made. */
@@ -54,19 +55,6 @@ const HOP_HEADERS = new Set([
   ...["connection", "proxy-connection", "keep-alive", "proxy-authenticate"],
   ...["proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect"],
 ]);
-
-/** A connection that was let through. */
-export interface Passage {
-  readonly socket: Socket;
-  /** Joins both ends until one closes, counts what passes, and tells the audit. */
-  join(client: Duplex): Promise<void>;
-}
-
-/** Why there is no passage: `isRefusal` when it is a decision. */
-export interface NoPassage {
-  readonly isRefusal: boolean;
-  readonly reason: string;
-}
 
 export class EgressProxy {
   readonly #options: EgressProxyOptions;
@@ -167,15 +155,14 @@ export class EgressProxy {
     socket: Socket,
   ): Promise<Pick<AuditEntry, "outcome" | "bytesOut" | "bytesIn">> {
     const { bytesMax = BYTES_MAX } = this.#options;
-    const count = { out: 0, in: 0 };
-    let isOver = false;
+    const count = { out: 0, in: 0, isOver: false };
     const counting = (direction: "out" | "in"): Transform =>
       new Transform({
         transform: (chunk: Buffer, _, done) => {
           count[direction] += chunk.byteLength;
           this.#bytes += chunk.byteLength;
-          isOver ||= this.#bytes > bytesMax;
-          if (isOver) done(new Error("the container's quota of bytes is used up"));
+          count.isOver ||= this.#bytes > bytesMax;
+          if (count.isOver) done(new Error("the container's quota of bytes is used up"));
           else done(null, chunk);
         },
       });
@@ -188,7 +175,11 @@ export class EgressProxy {
     client.destroy();
     socket.destroy();
     await Promise.allSettled(both);
-    return { outcome: isOver ? "over_quota" : "closed", bytesOut: count.out, bytesIn: count.in };
+    return {
+      outcome: count.isOver ? "over_quota" : "closed",
+      bytesOut: count.out,
+      bytesIn: count.in,
+    };
   }
 
   async #tunnel(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import type { Socket } from "node:net";
 import type { Target } from "./egress-gate.ts";
-import type { NoPassage, Passage } from "./egress-proxy.ts";
+import type { NoPassage, Passage } from "./passage.ts";
 
 export const SOCKS_VERSION = 5;
 const NO_PASSWORD = 0;
