@@ -122,7 +122,8 @@ export class Container {
     const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner });
+      const network = start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts };
+      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner, ...network });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;

@@ -58,6 +58,8 @@ export interface StartContainer {
   readonly maxInputs?: number;
   /** Its code is Python, and this is where the function is; absent means Node. */
   readonly python?: PythonEntry;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }

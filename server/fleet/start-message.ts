@@ -25,6 +25,7 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(python === undefined ? {} : { python: { module: python.module, handler: python.handler } }),
+    ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }

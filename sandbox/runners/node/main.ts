@@ -13,6 +13,7 @@ import { RunnerChannel } from "./channel.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
+import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = UserProgram["handler"];
@@ -101,6 +102,7 @@ async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Arra
     paramsBytes,
   ]);
   try {
+    await openWayOut();
     const loaded = await loadProgram({ functionName, appName, code, params });
     await loaded.enter(false);
     program = loaded;
