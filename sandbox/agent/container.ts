@@ -16,6 +16,8 @@ import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
 import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import type { Relay } from "./call-relay.ts";
+import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -43,6 +45,8 @@ export interface ContainerOptions {
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
+  /** Where requests of the user's code go. */
+  readonly relay: Relay;
 }
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
@@ -59,6 +63,7 @@ export class Container {
   readonly #receivedAtMs: number;
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
+  readonly #requests: ContainerRequests;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #ordered: EndOfContainer["ordered"];
@@ -80,6 +85,11 @@ export class Container {
     this.#receivedAtMs = options.clock.nowMs();
     this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
     const { containerId } = options.start;
+    this.#requests = new ContainerRequests({
+      containerId,
+      relay: options.relay,
+      send: (message, body) => this.#send(message, body),
+    });
     this.#log = new ContainerLog(options.clock, (lines) => {
       options.reports.logs(containerId, lines);
     });
@@ -278,6 +288,12 @@ export class Container {
           header.droppedBytes,
         );
         return;
+      case "request":
+        this.#requests.begin(header.requestId, { ...header, body });
+        return;
+      case "request_cancel":
+        this.#requests.cancel(header.requestId);
+        return;
       case "exiting":
         this.#announced = header;
     }
@@ -317,6 +333,7 @@ export class Container {
   #end(exit: SandboxExit): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#requests.close();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,
