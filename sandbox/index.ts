@@ -3,6 +3,7 @@ export { readAgentConfig, type AgentConfig } from "./agent/config.ts";
 export type { MetadataCloud } from "./agent/cloud-metadata.ts";
 export {
   BATCH_HEADER,
+  CONTAINER_HEADER,
   HEARTBEAT_MS,
   MACHINE_HEADER,
   type AgentMessage,

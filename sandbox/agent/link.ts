@@ -160,3 +160,5 @@ export type AgentMessage =
 export const BATCH_HEADER = "x-flotilla-batch";
 /** The ids by which its provider may know the machine, separated by commas. */
 export const MACHINE_HEADER = "x-flotilla-machine";
+/** Header of requests that an agent sends on for a container: its id. */
+export const CONTAINER_HEADER = "x-flotilla-container";
