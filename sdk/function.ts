@@ -146,7 +146,7 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
     options: Pick<MapOptions, "concurrency" | "returnExceptions"> = {},
   ): Promise<void> {
     const results = this.#map(items, { ...options, ordered: false, spread: false });
-    for (let step = await results.next(); step.done !== true; ) step = await results.next();
+    for (let step = await results.next(); step.done !== true;) step = await results.next();
   }
 
   /** Starts a call and does not wait for it; resolves once the platform has accepted it. */
