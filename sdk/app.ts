@@ -11,7 +11,6 @@ import {
 } from "./class.ts";
 import { UsageError } from "./errors.ts";
 import { AppFunction, RemoteFunction } from "./function.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
 import {
   registerApp,
   type AppRecord,
@@ -20,6 +19,7 @@ import {
   type UserProgram,
 } from "./registry.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 export interface AppOptions {
   /** How to reach the server; by default as the environment says. */
@@ -85,7 +85,7 @@ export class App {
    * @throws UsageError naming the option that is wrong.
    */
   function<Args extends unknown[], Result>(
-    spec: FunctionSpec,
+    spec: WrittenSpec,
     handler: (...args: Args) => Result,
   ): AppFunction<Args, Result> {
     validateSpec(spec);
@@ -163,7 +163,7 @@ type RemoteOf<Class> =
     ? RemoteClass<Params, Instance, Hook>
     : never;
 
-function bindingOf({ name }: FunctionSpec, codeName: string): FunctionBinding {
+function bindingOf({ name }: WrittenSpec, codeName: string): FunctionBinding {
   return { name: name ?? (codeName === "" ? undefined : codeName), functionId: undefined };
 }
 

@@ -35,9 +35,10 @@ export {
   type CallErrorCode,
   type CallStatus,
   type FunctionOptions,
-  type FunctionSpec,
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
 } from "./protocol/index.ts";
+export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
+export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";
