@@ -15,5 +15,13 @@ export {
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
 export { reap } from "./agent/reap.ts";
+export {
+  ImageBuilder,
+  StepFailedError,
+  type BuildRequest,
+  type BuiltRoot,
+} from "./images/build/builder.ts";
+export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
+export { BUILT_DIR } from "./images/image-of.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";

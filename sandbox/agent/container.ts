@@ -16,7 +16,7 @@ import {
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
-import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxImage } from "../runtime/runtime.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -42,6 +42,8 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
@@ -120,7 +122,9 @@ export class Container {
     const { containerId, resources } = start;
     const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env });
+      const { image } = this.#options;
+      const inImage = image === undefined ? {} : { image };
+      this.#sandbox = await runtime.start({ containerId, resources, env, ...inImage });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;

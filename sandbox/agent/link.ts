@@ -53,6 +53,10 @@ export interface StartContainer {
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
   readonly timeoutMs: number;
+  /** Image under it; absent means the base image of the node. */
+  readonly imageId?: string;
+  /** Folder in the image that it starts in. */
+  readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */

@@ -2,11 +2,22 @@
 import type { Duplex, Readable } from "node:stream";
 import type { Isolation, Resources } from "../../core/index.ts";
 
+/** The root file system of an image, with the platform's Node in it. */
+export interface SandboxImage {
+  readonly rootfs: string;
+  /** Absolute path of its Node. */
+  readonly node: string;
+  /** Folder to start in; absent means the temporary one. */
+  readonly workdir?: string;
+}
+
 export interface SandboxSpec {
   readonly containerId: string;
   readonly resources: Resources;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
 }
 
 export interface SandboxExit {
