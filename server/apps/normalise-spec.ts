@@ -33,6 +33,8 @@ export interface NormalSpec {
   /** Larger is more important. */
   readonly priority: number;
   readonly network: NetworkPolicy;
+  /** Id of the image; absent: Node and nothing else. */
+  readonly image?: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -71,6 +73,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     network: spec.network ?? DEFAULT_SPEC.network,
+    ...(spec.image === undefined ? {} : { image: spec.image }),
     env: spec.env ?? DEFAULT_SPEC.env,
   };
 }
