@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import type { Deployment } from "../protocol/index.ts";
 import type { AdminClient } from "./admin-client.ts";
 import { bundleFile, type Bundle } from "./bundle.ts";
+import { buildAppImages, specWith } from "./images/build-app-images.ts";
 import { loadApps, type LoadedApp, type LoadedModule } from "./load-apps.ts";
 
 /** A file ready to be sent: bundled, and imported to see what it defines. */
@@ -36,12 +37,13 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
   if (apps.length === 0) return [];
   const wasSent = await admin.uploadBlob(bundle.sha256, bundle.code);
   progress(wasSent ? "Uploaded the code" : "The server has this code already");
+  const built = await buildAppImages(apps, { admin, progress });
   const deployments: Deployment[] = [];
   for (const { record, functions } of apps) {
     const deployment = await admin.deploy(record.name, {
       mode,
       codeSha256: bundle.sha256,
-      functions: [...functions].map(([name, { spec }]) => ({ name, spec })),
+      functions: [...functions].map(([name, { spec }]) => ({ name, spec: specWith(spec, built) })),
     });
     deployments.push(deployment);
   }
