@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
 import { LinkClient } from "./link-client.ts";
@@ -66,10 +67,12 @@ export class NodeAgent {
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
   readonly #link: LinkClient;
+  readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
   #closing = false;
   #interruptedAtMs: number | undefined;
+  #riskSinceMs: number | undefined;
   #faults: readonly string[] = [];
 
   constructor(options: NodeAgentOptions) {
@@ -90,6 +93,7 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
+    this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
@@ -119,6 +123,12 @@ export class NodeAgent {
   interrupted(deadlineMs: number): void {
     this.#interruptedAtMs = Math.min(deadlineMs, this.#interruptedAtMs ?? Infinity);
     this.#tellInterruption();
+  }
+
+  /** Its provider has been likely to take this machine back since `sinceMs`. */
+  atRisk(sinceMs: number): void {
+    this.#riskSinceMs = sinceMs;
+    this.#tellRisk();
   }
 
   /** Ends every container, then the link. */
@@ -158,6 +168,7 @@ export class NodeAgent {
       case "welcome":
         this.#resend();
         this.#tellInterruption();
+        this.#tellRisk();
         return;
       case "goodbye":
         this.#options.onDismissed(message.reason);
@@ -191,6 +202,7 @@ export class NodeAgent {
     const container = new Container({
       start: { ...start, cards: room.cards },
       params,
+      relay: this.#relay,
       runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
@@ -235,6 +247,12 @@ export class NodeAgent {
     if (this.#interruptedAtMs === undefined) return;
     const leftMs = Math.max(0, this.#interruptedAtMs - this.#options.clock.nowMs());
     this.#link.send({ type: "interruption", leftMs });
+  }
+
+  #tellRisk(): void {
+    if (this.#riskSinceMs === undefined) return;
+    const agoMs = Math.max(0, this.#options.clock.nowMs() - this.#riskSinceMs);
+    this.#link.send({ type: "at-risk", agoMs });
   }
 
   #checkTimeouts(): void {

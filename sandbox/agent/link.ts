@@ -12,6 +12,7 @@
  */
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
+import type { PythonEntry } from "../runners/protocol.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -55,6 +56,10 @@ export interface StartContainer {
   readonly timeoutMs: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /** Its code is Python, and this is where the function is; absent means Node. */
+  readonly python?: PythonEntry;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }
@@ -147,9 +152,13 @@ export type AgentMessage =
     }
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */
-  | { readonly type: "interruption"; readonly leftMs: number };
+  | { readonly type: "interruption"; readonly leftMs: number }
+  /** Its provider said so many ms ago that it may take the machine back; may be said again. */
+  | { readonly type: "at-risk"; readonly agoMs: number };
 
 /** Headers of a rented machine's first connection, beside its batch's join token. */
 export const BATCH_HEADER = "x-flotilla-batch";
 /** The ids by which its provider may know the machine, separated by commas. */
 export const MACHINE_HEADER = "x-flotilla-machine";
+/** Header of requests that an agent sends on for a container: its id. */
+export const CONTAINER_HEADER = "x-flotilla-container";
