@@ -61,7 +61,7 @@ export class ChunkKeeper {
     this.#leases.add(pins);
     const pin = async (ids: readonly ChunkId[]): Promise<void> => {
       for (const id of ids) pins.add(id);
-      await Promise.all(ids.map((id) => this.#removing.get(id)));
+      await Promise.all(ids.flatMap((id) => this.#removing.get(id) ?? []));
     };
     return {
       store: {
