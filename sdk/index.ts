@@ -41,3 +41,8 @@ export {
   type NetworkPolicy,
 } from "./protocol/index.ts";
 export { RemoteError } from "./remote-error.ts";
+export { type ProgramOptions } from "./sandbox/program.ts";
+export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
+export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
+export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
+export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";

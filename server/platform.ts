@@ -8,6 +8,7 @@ import { hostname } from "node:os";
 import { pino, type Logger } from "pino";
 import { createRng, messageOf, PlatformError } from "../core/index.ts";
 import { createAppService, type ManagedApps } from "./apps/app-service.ts";
+import { endSandboxes } from "./apps/end-sandboxes.ts";
 import { specInForce } from "./apps/find-function.ts";
 import { createFunctionService } from "./apps/function-service.ts";
 import { Closers } from "./assembly/closers.ts";
@@ -93,7 +94,13 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   closers.add("calls", () => calls.close());
   const fleet = await createFleet(config, workshop, { calls, whole });
   const apps = createApps(foundations, calls, fleet);
-  whole.upkeep = new Upkeep({ store, calls, apps });
+  whole.upkeep = new Upkeep({
+    store,
+    calls,
+    apps,
+    endSandboxes: (nowMs) =>
+      endSandboxes(apps, [DEFAULT_WORKSPACE], { nowMs, onError: foundations.onError }),
+  });
 
   const { token: adminToken } = await createToken(
     store.tokens,

@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { addFunction } from "./add-function.ts";
+import { addSandbox } from "./add-sandbox.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -39,6 +40,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addApp(program);
   addFunction(program);
   addContainer(program);
+  addSandbox(program);
   options.extraCommands?.(program);
   return program;
 }
