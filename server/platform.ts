@@ -94,13 +94,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   closers.add("calls", () => calls.close());
   const fleet = await createFleet(config, workshop, { calls, whole });
   const apps = createApps(foundations, calls, fleet);
-  whole.upkeep = new Upkeep({
-    store,
-    calls,
-    apps,
-    endSandboxes: (nowMs) =>
-      endSandboxes(apps, [DEFAULT_WORKSPACE], { nowMs, onError: foundations.onError }),
-  });
+  whole.upkeep = createUpkeep(foundations, calls, apps);
 
   const { token: adminToken } = await createToken(
     store.tokens,
@@ -241,6 +235,15 @@ function openLeadership(
 /** Makes what machines will fetch before the first one is rented; a failure comes up then. */
 function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
+}
+
+function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+  return new Upkeep({
+    store,
+    calls,
+    apps,
+    endSandboxes: (nowMs) => endSandboxes(apps, [DEFAULT_WORKSPACE], { nowMs, onError }),
+  });
 }
 
 function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): ManagedApps {

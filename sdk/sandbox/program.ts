@@ -9,7 +9,14 @@
 
 /** The module that is deployed; equal for all sandboxes of one version of the SDK. */
 export function sandboxProgramSource(): string {
-  const parts = [newOutput, newState, programOperations, fileOperations, watchOperations];
+  const parts = [
+    newOutput,
+    newState,
+    startProgram,
+    programOperations,
+    fileOperations,
+    watchOperations,
+  ];
   // By the names that they have now: a bundler may have given them others.
   return `${parts.map((part) => part.toString()).join("\n")}
 const state = ${newState.name}();
@@ -97,64 +104,66 @@ function newOutput(pause: () => void, resume: () => void): Output {
   };
 }
 
-function programOperations(state: State) {
+interface Program {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly exited: Promise<{ readonly exitCode: number; readonly signal?: string }>;
+  readonly write: (bytes: Uint8Array) => Promise<void>;
+  readonly end: () => void;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  written: number;
+}
+
+async function startProgram(command: readonly string[], options: ProgramOptions): Promise<Program> {
   const { spawn } = process.getBuiltinModule("node:child_process");
-  interface Program {
-    readonly stdout: Output;
-    readonly stderr: Output;
-    readonly exited: Promise<{ readonly exitCode: number; readonly signal?: string }>;
-    readonly write: (bytes: Uint8Array) => Promise<void>;
-    readonly end: () => void;
-    readonly kill: (signal: NodeJS.Signals) => void;
-    written: number;
-  }
-  const programs = new Map<string, Program>();
-  const find = (id: string): Program => {
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, {
+    cwd: options.workdir ?? "/tmp",
+    env: { ...process.env, ...options.env },
+    stdio: "pipe",
+    // A group of its own, so that it can be ended with all it started.
+    detached: true,
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+  const follow = (stream: typeof child.stdout): Output => {
+    const output = newOutput(
+      () => stream.pause(),
+      () => stream.resume(),
+    );
+    stream.on("data", (chunk: Uint8Array) => output.add(chunk));
+    stream.once("close", () => output.end());
+    return output;
+  };
+  child.stdin.on("error", () => undefined);
+  return {
+    stdout: follow(child.stdout),
+    stderr: follow(child.stderr),
+    exited: new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        resolve({ exitCode: code ?? 128, ...(signal === null ? {} : { signal }) });
+      });
+    }),
+    write: (bytes) => new Promise((resolve) => child.stdin.write(bytes, () => resolve())),
+    end: () => {
+      child.stdin.end();
+    },
+    kill: (signal) => {
+      const isGone = child.exitCode !== null || child.signalCode !== null;
+      if (child.pid !== undefined && !isGone) process.kill(-child.pid, signal);
+    },
+    written: 0,
+  };
+}
+
+function programOperations(state: State) {
+  const programs = new Map<string, Promise<Program>>();
+  const find = (id: string): Promise<Program> => {
     const program = programs.get(id);
     if (program === undefined) throw new Error(`there is no program ${id} in this sandbox`);
     return program;
-  };
-  const start = async (id: string, command: readonly string[], options: ProgramOptions) => {
-    if (programs.has(id)) return;
-    const [file = "", ...args] = command;
-    const child = spawn(file, args, {
-      cwd: options.workdir ?? "/tmp",
-      env: { ...process.env, ...options.env },
-      stdio: "pipe",
-      // A group of its own, so that it can be ended with all it started.
-      detached: true,
-    });
-    await new Promise<void>((resolve, reject) => {
-      child.once("spawn", resolve);
-      child.once("error", reject);
-    });
-    const follow = (stream: typeof child.stdout): Output => {
-      const output = newOutput(
-        () => stream.pause(),
-        () => stream.resume(),
-      );
-      stream.on("data", (chunk: Uint8Array) => output.add(chunk));
-      stream.once("close", () => output.end());
-      return output;
-    };
-    child.stdin.on("error", () => undefined);
-    programs.set(id, {
-      stdout: follow(child.stdout),
-      stderr: follow(child.stderr),
-      exited: new Promise((resolve) => {
-        child.once("exit", (code, signal) => {
-          resolve({ exitCode: code ?? 128, ...(signal === null ? {} : { signal }) });
-        });
-      }),
-      write: (bytes) => new Promise((resolve) => child.stdin.write(bytes, () => resolve())),
-      end: () => {
-        child.stdin.end();
-      },
-      kill: (signal) => {
-        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, signal);
-      },
-      written: 0,
-    });
   };
   return {
     open: (isNew: boolean, lifetimeMs: number) => {
@@ -165,23 +174,31 @@ function programOperations(state: State) {
       state.isOpen = true;
       return state.instance;
     },
-    start,
-    take: (id: string, stream: "stdout" | "stderr", from: number, waitMs: number) =>
-      find(id)[stream].take(from, waitMs),
-    wait: (id: string, waitMs: number) => {
-      const later = new Promise<undefined>((resolve) =>
-        setTimeout(() => resolve(undefined), waitMs),
-      );
-      return Promise.race([find(id).exited, later]);
+    start: async (id: string, command: readonly string[], options: ProgramOptions) => {
+      // Kept at once: the same start that comes again waits for the first.
+      const program = programs.get(id) ?? startProgram(command, options);
+      programs.set(id, program);
+      await program;
+    },
+    take: async (id: string, stream: "stdout" | "stderr", from: number, waitMs: number) => {
+      const program = await find(id);
+      return program[stream].take(from, waitMs);
+    },
+    wait: async (id: string, waitMs: number) => {
+      const { exited } = await find(id);
+      return Promise.race([
+        exited,
+        new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), waitMs)),
+      ]);
     },
     write: async (id: string, from: number, bytes: Uint8Array) => {
-      const program = find(id);
+      const program = await find(id);
       const fresh = bytes.subarray(Math.max(0, program.written - from));
       program.written += fresh.byteLength;
       if (fresh.byteLength > 0) await program.write(fresh);
     },
-    end: (id: string) => find(id).end(),
-    kill: (id: string, signal: NodeJS.Signals) => find(id).kill(signal),
+    end: async (id: string) => (await find(id)).end(),
+    kill: async (id: string, signal: NodeJS.Signals) => (await find(id)).kill(signal),
   };
 }
 

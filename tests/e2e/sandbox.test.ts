@@ -32,10 +32,13 @@ describe("sandboxes", () => {
   it("streams output while it comes, and holds a program that nobody listens to", async () => {
     const program = await sandbox.exec(["sh", "-c", "echo one; cat; yes | head -c 5000000"]);
     const chunks = program.stdout[Symbol.asyncIterator]();
-    const decoder = new TextDecoder();
-    expect(decoder.decode((await chunks.next()).value ?? new Uint8Array())).toBe("one\n");
+    const nextText = async (): Promise<string> => {
+      const next: IteratorResult<Uint8Array, unknown> = await chunks.next();
+      return next.done === true ? "" : new TextDecoder().decode(next.value);
+    };
+    expect(await nextText()).toBe("one\n");
     await program.write("two\n");
-    expect(decoder.decode((await chunks.next()).value ?? new Uint8Array())).toBe("two\n");
+    expect(await nextText()).toBe("two\n");
     await program.end();
     let bytes = 0;
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
@@ -53,7 +56,9 @@ describe("sandboxes", () => {
     const endless = await sandbox.exec(["sh", "-c", "sleep 1000 & sleep 1000"]);
     await endless.kill();
     expect(await endless.wait()).toMatchObject({ signal: "SIGKILL" });
-    expect((await sh("for p in /proc/[0-9]*; do cat $p/comm; done")).stdout).not.toMatch(/sleep/);
+    const { stdout } = await sh("for one in /proc/[0-9]*; do cat $one/cmdline; done");
+    expect(stdout).toMatch(/node/);
+    expect(stdout).not.toMatch(/sleep/);
   });
 
   it("writes, reads, lists, watches and removes files, large ones too", async () => {
