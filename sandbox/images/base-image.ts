@@ -45,15 +45,27 @@ const ETC: Readonly<Record<string, string>> = {
 
 /** Builds the base image under `dir` if it is not there; gives the path of its root. */
 export async function prepareBaseImage(dir: string): Promise<string> {
-  const root = join(dir, `node-${process.versions.node}-${process.arch}-2`);
+  return buildOnce(join(dir, `node-${process.versions.node}-${process.arch}-2`), async (root) => {
+    const node = await realpath(process.execPath);
+    await copyInto(root, node, "/bin/node");
+    for (const library of await sharedLibraries([node])) await copyInto(root, library, library);
+    await copyTools(root);
+  });
+}
+
+/**
+ * Builds a root file system at `root` if it is not there: what every container expects, and what
+ * `fill` adds to the folder that it is given. Several may build it at once.
+ */
+export async function buildOnce(
+  root: string,
+  fill: (root: string) => Promise<void>,
+): Promise<string> {
   if (await isBuilt(root)) return root;
   const temporary = `${root}.${process.pid}`;
   await rm(temporary, { recursive: true, force: true });
   for (const folder of FOLDERS) await mkdir(join(temporary, folder), { recursive: true });
-  const node = await realpath(process.execPath);
-  await copyInto(temporary, node, "/bin/node");
-  for (const library of await sharedLibraries(node)) await copyInto(temporary, library, library);
-  await copyTools(temporary);
+  await fill(temporary);
   for (const [name, text] of Object.entries(ETC)) {
     await writeFile(join(temporary, "etc", name), text, { mode: 0o644 });
   }
@@ -82,7 +94,7 @@ async function copyTools(root: string): Promise<void> {
     for (const folder of TOOL_FOLDERS) {
       const source = await realpath(join(folder, tool)).catch(() => undefined);
       if (source === undefined) continue;
-      for (const library of await sharedLibraries(source)) libraries.add(library);
+      for (const library of await sharedLibraries([source])) libraries.add(library);
       await copyInto(root, source, `/bin/${tool}`);
       break;
     }
@@ -90,9 +102,9 @@ async function copyTools(root: string): Promise<void> {
   for (const library of libraries) await copyInto(root, library, library);
 }
 
-/** Absolute paths of the libraries that `ldd` resolves for a program, the linker included. */
-async function sharedLibraries(program: string): Promise<readonly string[]> {
-  const { stdout } = await run("ldd", [program]);
+/** Absolute paths of the libraries that `ldd` resolves for programs, the linker included. */
+export async function sharedLibraries(programs: readonly string[]): Promise<readonly string[]> {
+  const { stdout } = await run("ldd", [...programs]);
   return parseLdd(stdout);
 }
 
@@ -105,7 +117,8 @@ export function parseLdd(output: string): readonly string[] {
   return [...new Set(paths)];
 }
 
-async function copyInto(root: string, source: string, target: string): Promise<void> {
+/** Copies a file to the path `target` of an image, for all to read and run. */
+export async function copyInto(root: string, source: string, target: string): Promise<void> {
   const path = join(root, target);
   await mkdir(dirname(path), { recursive: true });
   await copyFile(source, path);

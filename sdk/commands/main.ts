@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { addFunction } from "./add-function.ts";
+import { addImage } from "./images/add-image.ts";
 import { addSandbox } from "./add-sandbox.ts";
 
 export interface ProgramOptions {
@@ -41,6 +42,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addFunction(program);
   addContainer(program);
   addSandbox(program);
+  addImage(program);
   options.extraCommands?.(program);
   return program;
 }

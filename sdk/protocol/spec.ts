@@ -32,6 +32,16 @@ export type NetworkPolicy =
   | { readonly block: true }
   | { readonly allowHosts: readonly string[] };
 
+/** Where the code of a Python function is. */
+export interface PythonCode {
+  /** SHA-256 (hex) of the uploaded archive of its files. */
+  readonly codeSha256: string;
+  /** The module, as it is imported: `model`, or `package.part`. */
+  readonly module: string;
+  /** A function in it, or a class and its method: `Model.predict`. */
+  readonly handler: string;
+}
+
 /** The options of a function. Everything has a default. */
 export interface FunctionSpec {
   /** Name under which the function is deployed; by default the name of its export. */
@@ -84,9 +94,16 @@ export interface FunctionSpec {
    */
   readonly priority?: number;
   readonly network?: NetworkPolicy;
+  /**
+   * The id of a built image (64 hexadecimal digits). Default: Node and nothing else. In code it is
+   * an `Image`, which `flotilla run` and `flotilla deploy` build first.
+   */
+  readonly image?: string;
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
+  readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: everything but the name. */
-export type FunctionOptions = Omit<FunctionSpec, "name">;
+/** What a call may ask otherwise than the deployed spec: everything but the name and the image. */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image">;

@@ -7,7 +7,7 @@ import {
   type GpuRequest,
   type GpuType,
 } from "../../core/index.ts";
-import type { FunctionSpec, NetworkPolicy } from "../../sdk/protocol/index.ts";
+import type { FunctionSpec, NetworkPolicy, PythonCode } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
 export interface NormalSpec {
@@ -33,7 +33,11 @@ export interface NormalSpec {
   /** Larger is more important. */
   readonly priority: number;
   readonly network: NetworkPolicy;
+  /** Id of the image; absent: Node and nothing else. */
+  readonly image?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Present: the code is Python, and this is where it is. */
+  readonly python?: PythonCode;
 }
 
 /** What a function gets when its spec does not say; the two left out follow another one. */
@@ -71,7 +75,9 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     network: networkOf(spec.network),
+    ...(spec.image === undefined ? {} : { image: spec.image }),
     env: spec.env ?? DEFAULT_SPEC.env,
+    ...(spec.python === undefined ? {} : { python: spec.python }),
   };
 }
 
