@@ -92,7 +92,9 @@ const LOSS_HALF_LIFE_MS = 72 * MS_PER_HOUR;
 
 const ORIGINS_PER_LEAD = 32;
 const HISTOGRAM_HALF_LIFE_MS = 24 * MS_PER_HOUR;
-const LATELY_HALF_LIFE_MS = 20 * MS_PER_MINUTE;
+/** Of the volatility of lately; longer for long lead times, whose errors come late. */
+const LATELY_HALF_LIFE_MS_MIN = 20 * MS_PER_MINUTE;
+const LATELY_HALF_LIFE_LEADS = 1.5;
 /** How much of the volatility is that of lately. */
 const LATELY_SHARE = 0.75;
 const DAILY_HALF_LIFE_MS = 24 * MS_PER_HOUR;
@@ -234,6 +236,7 @@ function learnOrigin(errors: LeadErrors, origin: Origin, { atMs, quantity }: Mom
       volatility: origin.volatilities[index] ?? 1,
       weight: origin.weight,
       elapsedMs,
+      leadMs: errors.leadMs,
     });
   });
   return { ...errors, learners, maturedAtMs: atMs };
@@ -247,11 +250,12 @@ interface MeasuredError {
   readonly volatility: number;
   readonly weight: number;
   readonly elapsedMs: number;
+  readonly leadMs: number;
 }
 
 /** Counts the loss of what the learner would have said, then learns the error. */
 function learnError(learner: Learner, measured: MeasuredError): Learner {
-  const { swing, volatility, weight, elapsedMs } = measured;
+  const { swing, volatility, weight, elapsedMs, leadMs } = measured;
   const error = measured.error / volatility;
   const said = errorQuantiles(learner.histogram, LOSS_QUANTILES);
   const loss = LOSS_QUANTILES.reduce((sum, quantile, index) => {
@@ -263,11 +267,15 @@ function learnError(learner: Learner, measured: MeasuredError): Learner {
     addToMean(mean, { value, weight, keptFraction: kept(halfLifeMs) });
   const keptFraction = kept(HISTOGRAM_HALF_LIFE_MS);
   return {
-    lately: add(learner.lately, swing, LATELY_HALF_LIFE_MS),
+    lately: add(learner.lately, swing, latelyHalfLifeMs(leadMs)),
     daily: add(learner.daily, swing, DAILY_HALF_LIFE_MS),
     histogram: addError(learner.histogram, { error, weight, keptFraction }),
     loss: add(learner.loss, loss * volatility, LOSS_HALF_LIFE_MS),
   };
+}
+
+function latelyHalfLifeMs(leadMs: number): number {
+  return Math.max(LATELY_HALF_LIFE_MS_MIN, LATELY_HALF_LIFE_LEADS * leadMs);
 }
 
 /** Of errors to either side, mean absolute error 1. */
