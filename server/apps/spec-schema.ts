@@ -65,6 +65,7 @@ const python = z.strictObject({
     .string()
     .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/)
     .max(256),
+  workers: z.enum(["threads", "processes"]).exactOptional(),
 });
 
 /** The fields of a `FunctionSpec`, each for itself. */

@@ -1,7 +1,7 @@
 """The runner: told the code once, it takes inputs and answers each.
 
-Inputs of a plain function run in the main thread one after the other, or in as many threads as
-may run at once; those of an ``async def`` in one event loop. One more thread reads the channel,
+Inputs of a plain function run in the main thread one after the other, or in as many threads or
+processes as may run at once; those of an ``async def`` in one event loop. One more thread reads the channel,
 so that inputs which have not begun can be taken back while another runs, and one sends lines.
 """
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .answers import Answers
 from .channel import Channel
@@ -24,6 +24,9 @@ from .output import Output
 from .running import RunningInput, RunningInputs
 from .values import decode_value, encode_value
 from .wire_error import wire_error_of
+
+if TYPE_CHECKING:
+    from .processes import Processes
 
 # Values may nest a thousand deep, at four calls a level.
 _RECURSION_LIMIT = 6_000
@@ -49,32 +52,51 @@ class Runner:
         # Tells the event loop, where there is one, to cancel these inputs; None means all.
         self._cancel: Callable[[Optional[Set[str]]], None] = lambda _: None
         self._leaving = False
+        self._processes: Optional[Processes] = None
 
     def run(self) -> None:
         """Serves until the channel ends."""
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
-        signal.signal(signal.SIGTERM, lambda *_: _exit_process(0))
-        self._output.capture()
-        os._exit = self._exit  # type: ignore[assignment]
-        os.register_at_fork(after_in_child=self._let_go)
+        self._take_over()
         header, code = next(self._frames, ({}, b""))
         if header.get("type") != "boot":
             return
         loaded = self._boot(header, code)
-        if loaded is not None:
+        if loaded is None:
+            return
+        if self._processes is None:
             self._serve(loaded)
+        else:
+            self._processes.serve()
+
+    def _take_over(self) -> None:
+        """This process is a runner from here on, and what it forks is none."""
+        signal.signal(signal.SIGTERM, lambda *_: _exit_process(0))
+        self._output.capture()
+        os._exit = self._exit  # type: ignore[assignment]
+        os.register_at_fork(after_in_child=self._let_go)
 
     def _boot(self, header: Header, code: bytes) -> Optional[Loaded]:
         env: Dict[str, str] = header["env"]
         os.environ.clear()
         os.environ.update(env)
         self._running.max = header.get("maxInputs", 1)
-        self._start_thread(self._send_lines_forever, "flotilla-lines")
+        python = header["python"]
+        in_processes = python.get("workers") == "processes"
+        if in_processes:
+            # Imported where it is needed only: it costs every start some milliseconds.
+            from .reseed import prepare
+
+            prepare()
+        else:
+            self._start_thread(self._send_lines_forever, "flotilla-lines")
         try:
             into = os.path.join(os.getcwd(), "app")
-            python = header["python"]
             loaded = load(code, python["module"], python["handler"], env, into)
-            run_hooks(ENTER, loaded.instance)
+            if in_processes:
+                self._fork_for_inputs(loaded)
+            else:
+                run_hooks(ENTER, loaded.instance)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -86,6 +108,30 @@ class Runner:
         self._exits = hooks_of(EXIT, loaded.instance)
         self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
         return loaded
+
+    def _fork_for_inputs(self, loaded: Loaded) -> None:
+        from .processes import Processes
+
+        Processes.prepare()
+        self._processes = Processes(
+            self._channel, self._running, lambda channel: Runner(channel)._live(loaded)
+        )
+
+    def _live(self, loaded: Loaded) -> None:
+        """The life of a process that was forked to run inputs, one at a time."""
+        from .reseed import reseed
+
+        self._take_over()
+        self._start_thread(self._send_lines_forever, "flotilla-lines")
+        try:
+            reseed(os.urandom(48))
+            run_hooks(ENTER, loaded.instance)
+        except BaseException as error:
+            self._send_lines(True)
+            self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
+            _exit_process(1)
+        self._exits = hooks_of(EXIT, loaded.instance)
+        self._serve(loaded)
 
     def _serve(self, loaded: Loaded) -> None:
         self._start_thread(self._read, "flotilla-channel")
