@@ -66,13 +66,23 @@ test("local runs the code here", async () => {
 
 describe("within a container", () => {
   const key = Symbol.for("flotilla.container");
-  beforeEach(() => Object.defineProperty(globalThis, key, { value: true, configurable: true }));
   afterEach(() => Reflect.deleteProperty(globalThis, key));
 
-  test("a remote call says that there is no network", async () => {
+  test("a remote call goes through the node agent", async () => {
+    const asked: string[] = [];
+    const refusal = { status: 404, code: "not_found", detail: "there is no app shop" };
+    const body = new TextEncoder().encode(JSON.stringify(refusal));
+    const value = {
+      currentInput: () => undefined,
+      request: async ({ method, path }: { method: string; path: string }) => {
+        asked.push(`${method} ${path}`);
+        return Promise.resolve({ status: 404, body });
+      },
+    };
+    Object.defineProperty(globalThis, key, { value, configurable: true });
     const square = new App("shop").function({ name: "f" }, (x: number) => x);
-    await expect(square.remote(1)).rejects.toThrow(/from within a container, which has no network/);
-    await expect(square.remote(1)).rejects.toBeInstanceOf(UsageError);
+    await expect(square.remote(1)).rejects.toThrow("there is no app shop");
+    expect(asked).toEqual(["GET /v1/apps/shop/functions/f"]);
   });
 });
 

@@ -48,6 +48,15 @@ test("map takes the items of a function with one required argument", () => {
   >();
 });
 
+test("errors are among the results only when that is asked", () => {
+  const mapped = () => pair.starmap([[1, "a"]], { returnExceptions: true });
+  type Pair = { a: number; b: string };
+  expectTypeOf(mapped).returns.toEqualTypeOf<AsyncGenerator<Pair | Error, void, undefined>>();
+  const plain = () => square.map([1], { ordered: false });
+  expectTypeOf(plain).returns.toEqualTypeOf<AsyncGenerator<number, void, undefined>>();
+  expectTypeOf<ReturnType<typeof square.forEach>>().toEqualTypeOf<Promise<void>>();
+});
+
 test("lookup takes its types from the caller", () => {
   const looked = (): Promise<RemoteFunction<[number], string>> =>
     App.lookup<[number], string>("a", "f");

@@ -18,6 +18,8 @@ import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/
 import { tooLargeError } from "../runners/too-large.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
 import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import type { Relay } from "./call-relay.ts";
+import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -46,6 +48,8 @@ export interface ContainerOptions {
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
+  /** Where requests of the user's code go. */
+  readonly relay: Relay;
 }
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
@@ -67,6 +71,7 @@ export class Container {
   readonly #receivedAtMs: number;
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
+  readonly #requests: ContainerRequests;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #ordered: EndOfContainer["ordered"];
@@ -88,6 +93,11 @@ export class Container {
     this.#receivedAtMs = options.clock.nowMs();
     this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
     const { containerId } = options.start;
+    this.#requests = new ContainerRequests({
+      containerId,
+      relay: options.relay,
+      send: (message, body) => this.#send(message, body),
+    });
     this.#log = new ContainerLog(options.clock, (lines) => {
       options.reports.logs(containerId, lines);
     });
@@ -122,7 +132,8 @@ export class Container {
     const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner });
+      const network = start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts };
+      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner, ...network });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;
@@ -300,6 +311,12 @@ export class Container {
           header.droppedBytes,
         );
         return;
+      case "request":
+        this.#requests.begin(header.requestId, { ...header, body });
+        return;
+      case "request_cancel":
+        this.#requests.cancel(header.requestId);
+        return;
       case "exiting":
         this.#announced = header;
     }
@@ -339,6 +356,7 @@ export class Container {
   #end(exit: SandboxExit): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#requests.close();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

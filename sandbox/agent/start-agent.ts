@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
+import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { preparePythonImage } from "../images/python-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
@@ -52,7 +53,11 @@ export async function createAgent(
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   await reap(dataDir);
   const { onError, onDismissed, clock } = surroundings;
-  const runtime = await createRuntime(config, surroundings.cacheDir ?? join(dataDir, "cache"));
+  const runtime = await createRuntime(
+    config,
+    surroundings.cacheDir ?? join(dataDir, "cache"),
+    clock,
+  );
   const detected = config.resources === undefined ? await detectGpus() : undefined;
   const gpuType = config.gpuType ?? detected?.gpuType;
   const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
@@ -158,7 +163,11 @@ async function identify(metadata: CloudMetadata, clock: Clock): Promise<readonly
   }
 }
 
-async function createRuntime(config: AgentConfig, cacheDir: string): Promise<Runtime> {
+async function createRuntime(
+  config: AgentConfig,
+  cacheDir: string,
+  clock: Clock,
+): Promise<Runtime> {
   const { dataDir, isolation } = config;
   const runnerDir = await bundleRunner(join(cacheDir, "runners"));
   if (isolation === "process") return createProcessRuntime({ dir: dataDir, runnerDir });
@@ -166,5 +175,12 @@ async function createRuntime(config: AgentConfig, cacheDir: string): Promise<Run
   const rootfs = await prepareBaseImage(images);
   const pythonRootfs = (): Promise<string> => preparePythonImage(images);
   const cgroupParent = cgroupParentOf(dataDir);
-  return createGvisorRuntime({ dir: dataDir, rootfs, pythonRootfs, runnerDir, cgroupParent });
+  const gvisor = createGvisorRuntime({
+    dir: dataDir,
+    rootfs,
+    pythonRootfs,
+    runnerDir,
+    cgroupParent,
+  });
+  return withEgress(gvisor, egressOptionsOf(config, clock));
 }

@@ -45,7 +45,14 @@ export type ToRunner =
    * End in peace: give back what has not begun, tell what runs, run the exit hooks, exit. Only
    * successes are told of from now on; whatever else ran runs again elsewhere.
    */
-  | { readonly type: "leave" };
+  | { readonly type: "leave" }
+  /** The server's answer to a request; its body is that of the answer. */
+  | {
+      readonly type: "response";
+      readonly requestId: number;
+      readonly status: number;
+      readonly retryAfter?: string;
+    };
 
 /** One result; `returned` means that it did not begin. */
 export interface RunnerResult {
@@ -76,5 +83,15 @@ export type FromRunner =
       /** Bytes that the runner dropped because more was printed than it could hold. */
       readonly droppedBytes: number;
     }
+  /** The user's code asks the server something; the body is that of the request. */
+  | {
+      readonly type: "request";
+      readonly requestId: number;
+      readonly method: string;
+      readonly path: string;
+      readonly contentType?: string;
+    }
+  /** Nobody waits for that answer any more. */
+  | { readonly type: "request_cancel"; readonly requestId: number }
   /** The user's code ended the process while this input ran. */
   | { readonly type: "exiting"; readonly exitCode: number; readonly inputId?: string };

@@ -54,7 +54,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   return {
     isolation: "gvisor",
     async start(spec) {
-      const { containerId, resources } = spec;
+      const { containerId, resources, egressDir } = spec;
+      // The only sockets of this machine that a container can open are those of its own proxy.
+      const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
       const bundle = join(dir, "bundles", containerId);
       const cgroupsPath = `${cgroupParent}/${containerId}`;
       const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
@@ -62,7 +64,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
       await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
       const { ours, theirs } = await createChannelPair();
-      const child = spawn(runsc, [...globalFlags, "run", `--bundle=${bundle}`, containerId], {
+      const child = spawn(runsc, [...runFlags, "run", `--bundle=${bundle}`, containerId], {
         stdio: [theirs, "pipe", "pipe"],
         env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
       });

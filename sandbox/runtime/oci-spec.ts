@@ -1,5 +1,5 @@
 /** The OCI configuration of a container: the least that a function needs. */
-import type { SandboxSpec } from "./runtime.ts";
+import { EGRESS_MOUNT, type SandboxSpec } from "./runtime.ts";
 
 /** Memory that gVisor's own kernel takes inside the container's limit. */
 export const SENTRY_MEMORY_MIB = 48;
@@ -67,6 +67,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         source: paths.runnerDir,
         options: ["ro", "rbind", "nosuid", "nodev"],
       },
+      ...egressMounts(spec.egressDir),
     ],
     linux: {
       cgroupsPath: paths.cgroupsPath,
@@ -82,6 +83,13 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
       },
     },
   };
+}
+
+/** The folder with the socket of the container's proxy. */
+function egressMounts(source: string | undefined): readonly object[] {
+  if (source === undefined) return [];
+  const options = ["ro", "rbind", "nosuid", "nodev", "noexec"];
+  return [{ destination: EGRESS_MOUNT, type: "bind", source, options }];
 }
 
 /** Most that all processes of a container may hold, gVisor's own among them. */

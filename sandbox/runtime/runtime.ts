@@ -12,7 +12,14 @@ export interface SandboxSpec {
   readonly resources: Resources;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
+  /** Folder of this machine with the socket of its proxy, mounted at `EGRESS_MOUNT`. */
+  readonly egressDir?: string;
 }
+
+/** Where a sandbox finds the folder of its proxy. */
+export const EGRESS_MOUNT = "/run/flotilla";
 
 export interface SandboxExit {
   readonly exitCode: number | undefined;

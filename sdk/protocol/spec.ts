@@ -20,10 +20,17 @@ type GpuCount = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 /** One choice: a type, or a type and how many of it on one machine. */
 export type GpuChoice = GpuType | `${GpuType}:${GpuCount}`;
 
-/** Egress of a container. `none` is the default. */
-export interface NetworkPolicy {
-  readonly egress: "none";
-}
+/**
+ * What a container may reach: nothing (the default, in two spellings), or the hosts of a list.
+ *
+ * A host is a name (`api.example.com`), all names below one (`*.example.com`), an address, or `*`
+ * for every public host; with a port (`db.example.com:5432`) or without, which means 80 and 443.
+ * Private networks, cloud metadata services and the machine itself are never reached.
+ */
+export type NetworkPolicy =
+  | { readonly egress: "none" }
+  | { readonly block: true }
+  | { readonly allowHosts: readonly string[] };
 
 /** Where the code of a Python function is. */
 export interface PythonCode {

@@ -14,7 +14,12 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { AppService, FleetService, Principal } from "../services.ts";
-import type { RecordStore, Registry, StoredDeployment } from "../store/record-store.ts";
+import type {
+  RecordStore,
+  Registry,
+  StoredDeployment,
+  StoredFunction,
+} from "../store/record-store.ts";
 import { appNameSchema, deployRequestSchema } from "./deploy-schema.ts";
 import { explainIssues } from "./explain-issues.ts";
 import { findFunction, functionInfoOf } from "./find-function.ts";
@@ -108,8 +113,23 @@ class Apps implements ManagedApps {
   }
 
   async lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo> {
-    const found = await findFunction(this.#registry, who, app, functionName);
+    const own = await this.#ownFunction(who, app, functionName);
+    const found = own ?? (await findFunction(this.#registry, who, app, functionName));
     return functionInfoOf(found, this.#options.fleet.functionLoad(found.functionId));
+  }
+
+  /** A container finds the functions that were deployed with its own, whatever came after. */
+  async #ownFunction(
+    { workspaceId, appId }: Principal,
+    app: string,
+    functionName: string,
+  ): Promise<StoredFunction | undefined> {
+    if (appId === undefined) return undefined;
+    const deployments = await this.#registry.list(workspaceId);
+    const own = deployments.find((each) => each.appId === appId && each.app === app);
+    const found = own?.functions.find(({ name }) => name === functionName);
+    if (own === undefined || found === undefined || !isRunning(own)) return undefined;
+    return { ...found, deployment: own };
   }
 
   async expireLeases(nowMs: number): Promise<readonly string[]> {

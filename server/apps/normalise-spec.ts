@@ -72,7 +72,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
-    network: spec.network ?? DEFAULT_SPEC.network,
+    network: networkOf(spec.network),
     env: spec.env ?? DEFAULT_SPEC.env,
     ...(spec.python === undefined ? {} : { python: spec.python }),
   };
@@ -87,6 +87,11 @@ export function needsOf(spec: NormalSpec): ContainerNeeds {
     ...placesOf(spec),
     preemptible: spec.preemptible,
   };
+}
+
+/** One spelling for what blocks everything. */
+export function networkOf(network: NetworkPolicy = DEFAULT_SPEC.network): NetworkPolicy {
+  return "allowHosts" in network ? network : DEFAULT_SPEC.network;
 }
 
 /** A GPU choice such as `H100:8` in its two parts; undefined when it is not one. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "../../documents/index.ts";
+import { networkPolicySchema } from "./network-schema.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
 const MS_PER_DAY = 86_400_000;
@@ -94,7 +95,7 @@ export const functionSpecFields = z.strictObject({
     .exactOptional(),
   preemptible: z.boolean().exactOptional(),
   priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
-  network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
+  network: networkPolicySchema.exactOptional(),
   env: env.exactOptional(),
   python: python.exactOptional(),
 });

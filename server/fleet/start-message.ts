@@ -26,6 +26,7 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(python === undefined ? {} : { python: entryOf(python) }),
+    ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }

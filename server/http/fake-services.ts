@@ -18,6 +18,9 @@ import { systemClock } from "../system-clock.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
 
+/** The one container of the fake fleet; its workspace is "main". */
+export const FAKE_CONTAINER = "co_1";
+
 const PLAN: PlanSummary = {
   planId: "pl_1",
   atMs: 1,
@@ -275,6 +278,8 @@ function createFakeFleet(state: State): FleetService {
         gpuMsUsed: 1,
         costMicroUsd: 1,
       }),
+    ownerOf: (_, containerId) =>
+      containerId === FAKE_CONTAINER ? { workspaceId: "main", appId: "ap_1" } : undefined,
     functionLoad: () => ({ backlog: 0, containers: 0 }),
   };
 }
