@@ -82,7 +82,8 @@ def _reseed_numpy(source: _Source) -> None:
     if numpy is None or generators is None:
         return
     generators.seed(numpy.frombuffer(source.take(), dtype="uint32"))
-    for bits in (*_held, *_own_bit_generators(generators)):
+    # Those that are made from now on seed themselves from the kernel.
+    for bits in _held or _own_bit_generators(generators):
         fresh = generators.SeedSequence(int.from_bytes(source.take(), "little"))
         bits.state = type(bits)(fresh).state
 

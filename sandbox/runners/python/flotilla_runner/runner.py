@@ -45,7 +45,10 @@ class Runner:
         self._running = RunningInputs()
         self._lines_wait = threading.Event()
         self._lines_lock = threading.Lock()
-        self._output = Output(self._lines_wait.set, lambda: self._running.present)
+        # No thread sends lines while the code is loaded that others are to be forked from.
+        self._may_start_threads = True
+        self._lines_thread: Optional[threading.Thread] = None
+        self._output = Output(self._lines_came, lambda: self._running.present)
         self._answers = Answers(channel, lambda: self._send_lines(False))
         self._queue = InputQueue()
         self._exits: List[Callable[[], Any]] = []
@@ -88,8 +91,7 @@ class Runner:
             from .reseed import prepare
 
             prepare()
-        else:
-            self._start_thread(self._send_lines_forever, "flotilla-lines")
+            self._may_start_threads = False
         try:
             into = os.path.join(os.getcwd(), "app")
             loaded = load(code, python["module"], python["handler"], env, into)
@@ -122,7 +124,6 @@ class Runner:
         from .reseed import reseed
 
         self._take_over()
-        self._start_thread(self._send_lines_forever, "flotilla-lines")
         try:
             reseed(os.urandom(48))
             run_hooks(ENTER, loaded.instance)
@@ -131,7 +132,14 @@ class Runner:
             self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
             _exit_process(1)
         self._exits = hooks_of(EXIT, loaded.instance)
-        self._serve(loaded)
+        if loaded.is_async:
+            self._serve(loaded)
+            return
+        # The zygote gives one input at a time and takes none back, so nothing need be read
+        # meanwhile, and a process starts without a thread.
+        for header, body in self._frames:
+            self._receive(header, body)
+            self._run_one(loaded, self._queue.take())
 
     def _serve(self, loaded: Loaded) -> None:
         self._start_thread(self._read, "flotilla-channel")
@@ -146,18 +154,20 @@ class Runner:
 
     def _work_in_turn(self, loaded: Loaded) -> None:
         while True:
-            waiting = self._queue.take()
-            running = self._running.begin(waiting.input_id)
-            try:
-                value = loaded.handler(*_arguments(waiting))
-                payload = encode_value(value, "result")
-            except SystemExit as error:
-                self._exit(_exit_code_of(error))
-            except BaseException as error:
-                self._failed(running, error)
-            else:
-                self._succeeded(running, payload)
-            self._answers.flush_unless_more(len(self._queue) > 0)
+            self._run_one(loaded, self._queue.take())
+
+    def _run_one(self, loaded: Loaded, waiting: Waiting) -> None:
+        running = self._running.begin(waiting.input_id)
+        try:
+            value = loaded.handler(*_arguments(waiting))
+            payload = encode_value(value, "result")
+        except SystemExit as error:
+            self._exit(_exit_code_of(error))
+        except BaseException as error:
+            self._failed(running, error)
+        else:
+            self._succeeded(running, payload)
+        self._answers.flush_unless_more(len(self._queue) > 0)
 
     async def _work_together(self, loaded: Loaded) -> None:
         loop = asyncio.get_running_loop()
@@ -216,19 +226,21 @@ class Runner:
         """The reading thread; the end of the channel is the end of the process."""
         try:
             for header, body in self._frames:
-                if header["type"] == "inputs":
-                    sizes = [each["bytes"] for each in header["inputs"]]
-                    pieces = split_body(body, sizes)
-                    inputs = zip(header["inputs"], pieces)
-                    self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
-                elif header["type"] == "cancel":
-                    self._give_back(set(header["inputIds"]))
-                elif header["type"] == "abort":
-                    self._cancel(set(header["inputIds"]))
-                elif header["type"] == "leave":
-                    self._leave()
+                self._receive(header, body)
         finally:
             _exit_process(0)
+
+    def _receive(self, header: Header, body: bytes) -> None:
+        if header["type"] == "inputs":
+            pieces = split_body(body, [each["bytes"] for each in header["inputs"]])
+            inputs = zip(header["inputs"], pieces)
+            self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
+        elif header["type"] == "cancel":
+            self._give_back(set(header["inputIds"]))
+        elif header["type"] == "abort":
+            self._cancel(set(header["inputIds"]))
+        elif header["type"] == "leave":
+            self._leave()
 
     def _give_back(self, input_ids: Set[str]) -> None:
         for input_id in self._queue.remove(input_ids):
@@ -283,6 +295,15 @@ class Runner:
             if batch is not None:
                 self._channel.send({"type": "logs", **batch})
 
+    def _lines_came(self) -> None:
+        self._lines_wait.set()
+        if self._lines_thread is None and self._may_start_threads:
+            with self._lines_lock:
+                if self._lines_thread is None:
+                    self._lines_thread = self._start_thread(
+                        self._send_lines_forever, "flotilla-lines"
+                    )
+
     def _send_lines_forever(self) -> None:
         while True:
             self._lines_wait.wait()
@@ -291,8 +312,10 @@ class Runner:
             self._send_lines(False)
 
     @staticmethod
-    def _start_thread(work: Any, name: str) -> None:
-        threading.Thread(target=work, name=name, daemon=True).start()
+    def _start_thread(work: Any, name: str) -> threading.Thread:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        return thread
 
 
 class _Threads:
