@@ -21,12 +21,13 @@ export function startMessageOf(
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
     cards,
-    env: live.spec.env,
+    env: { ...live.image?.env, ...live.spec.env },
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
+    ...imageOf(live),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }
@@ -34,4 +35,10 @@ export function startMessageOf(
 /** Where a function is in its archive, without which archive that is. */
 function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartContainer["python"]> {
   return { module, handler, ...(workers === undefined ? {} : { workers }) };
+}
+
+/** The image of a function that has one, and the folder in it. */
+function imageOf({ spec, image }: LiveFunction): Pick<StartContainer, "imageId" | "workdir"> {
+  if (spec.image === undefined) return {};
+  return { imageId: spec.image, workdir: image?.workdir ?? "/" };
 }

@@ -81,6 +81,8 @@ class Runner:
 
     def _boot(self, header: Header, code: bytes) -> Optional[Loaded]:
         env: Dict[str, str] = header["env"]
+        # An image's working folder need not be writable.
+        into = os.path.join(os.environ.get("TMPDIR") or os.getcwd(), "app")
         os.environ.clear()
         os.environ.update(env)
         self._running.max = header.get("maxInputs", 1)
@@ -93,7 +95,6 @@ class Runner:
             prepare()
             self._may_start_threads = False
         try:
-            into = os.path.join(os.getcwd(), "app")
             loaded = load(code, python["module"], python["handler"], env, into)
             if in_processes:
                 self._fork_for_inputs(loaded)
