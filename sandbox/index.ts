@@ -3,6 +3,7 @@ export { readAgentConfig, type AgentConfig } from "./agent/config.ts";
 export type { MetadataCloud } from "./agent/cloud-metadata.ts";
 export {
   BATCH_HEADER,
+  CONTAINER_HEADER,
   HEARTBEAT_MS,
   MACHINE_HEADER,
   type AgentMessage,
@@ -14,6 +15,8 @@ export {
 } from "./agent/link.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
+export { parseAllowedHost } from "./egress/allowed-host.ts";
+export { parseRanges } from "./egress/egress-gate.ts";
 export { reap } from "./agent/reap.ts";
 export {
   ImageBuilder,
@@ -25,3 +28,4 @@ export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/hos
 export { BUILT_DIR } from "./images/image-of.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
+export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";

@@ -2,8 +2,8 @@
  * The first thing `npm run quickstart`, `npm test` and `npm run bench` start.
  *
  * Runs on Node 20 before anything is installed, so it is plain JavaScript without imports
- * from node_modules. It installs what is missing (npm packages by the lock file, redis-server
- * and runsc by apt where it may), then hands over to the step under Node 24, which comes in
+ * from node_modules. It installs what is missing (npm packages by the lock file, redis-server,
+ * runsc and python3 by apt where it may), then hands over to the step under Node 24, which comes in
  * through the lock file. A second run finds everything in place and installs nothing.
  *
  *     node scripts/bootstrap.mjs quickstart|test|bench|setup [arguments of the step]
@@ -53,6 +53,12 @@ const SYSTEM_PARTS = [
     aptPackage: "runsc",
     purpose: "gVisor, isolates the containers",
     source: "https://gvisor.dev/docs/user_guide/install/",
+  },
+  {
+    program: "python3",
+    aptPackage: "python3",
+    purpose: "runs functions written in Python",
+    source: "https://www.python.org/downloads/",
   },
   {
     program: "docker-registry",

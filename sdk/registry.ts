@@ -8,6 +8,7 @@
  */
 import { hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
+import type { PythonSource } from "./python-function.ts";
 import { validateFunctionName } from "./validate-spec.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
@@ -34,6 +35,8 @@ export interface FunctionRecord {
   /** What `app.function` gave the user, by which an export is recognised. */
   readonly facade: object;
   readonly binding: FunctionBinding;
+  /** Where its code is, when that is Python. */
+  readonly python?: PythonSource;
 }
 
 /** What calls of a function need to know; filled in as it becomes known. */

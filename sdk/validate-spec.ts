@@ -52,7 +52,11 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   network: checkNetwork,
   image: checkImage,
   env: checkEnv,
+  python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
+
+/** Roughly a host with or without a port; the server checks the rest. */
+const HOST_PATTERN = /^(\*|(\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/;
 
 /**
  * Refuses a spec the server would refuse.
@@ -198,8 +202,18 @@ function checkCloud(value: unknown): string | undefined {
 }
 
 function checkNetwork(value: unknown): string | undefined {
-  const isNone = isRecord(value) && value.egress === "none" && Object.keys(value).length === 1;
-  return isNone ? undefined : `must be { egress: "none" }, got ${show(value)}`;
+  const isOne = isRecord(value) && Object.keys(value).length === 1;
+  if (isOne && (value.egress === "none" || value.block === true)) return undefined;
+  if (!isOne || !Array.isArray(value.allowHosts)) {
+    return `must be { block: true } or { allowHosts: ["api.example.com"] }, got ${show(value)}`;
+  }
+  const hosts: readonly unknown[] = value.allowHosts;
+  const wrong = hosts.find((host) => typeof host !== "string" || !HOST_PATTERN.test(host));
+  if (wrong === undefined) return undefined;
+  return (
+    `has ${show(wrong)} in allowHosts, which is no host: write "api.example.com", ` +
+    '"*.example.com", "db.example.com:5432" or "*"'
+  );
 }
 
 function checkImage(value: unknown): string | undefined {

@@ -15,6 +15,8 @@ export interface PlatformConfig {
   readonly policy: Policy;
   /** The node agent for this machine; absent means none. */
   readonly localNode?: LocalNodeConfig;
+  /** Private ranges that containers may reach where their function is allowed to. */
+  readonly egressOpenRanges?: readonly string[];
   /** Emulated clouds, and then no real ones; absent means none. */
   readonly emulatedClouds?: EmulatedCloudsConfig;
   /** Rent from the real AWS with the machine's own credentials. */

@@ -17,6 +17,7 @@ import {
   type Policy,
 } from "../core/index.ts";
 import { nearestWord } from "../documents/index.ts";
+import { parseRanges } from "../sandbox/index.ts";
 import {
   EMULATED_CLOUDS,
   type EmulatedCloud,
@@ -68,6 +69,8 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
   const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
   const localNode = localNodeOf(settings);
+  const ranges = listOf(addressRange);
+  const egressOpenRanges = settings.read(undefined, "FLOTILLA_EGRESS_OPEN_RANGES", ranges);
   return {
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
     host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
@@ -76,6 +79,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...(redisUrl === undefined ? {} : { redisUrl }),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
+    ...(egressOpenRanges === undefined ? {} : { egressOpenRanges }),
     ...emulatedCloudsOf(settings, flags),
     ...cloudsOf(settings),
     priceSources: priceSourcesOf(settings),
@@ -301,6 +305,11 @@ function oneOf<Word extends string>(words: readonly Word[]): Parse<Word> {
     const hint = near === undefined ? "" : ` (did you mean ${near}?)`;
     return { expects: `one of ${words.join(", ")}${hint}` };
   };
+}
+
+function addressRange(text: string): ReturnType<Parse<string>> {
+  if (parseRanges([text]) !== undefined) return { value: text };
+  return { expects: "a range of addresses such as 10.1.0.0/16" };
 }
 
 function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {

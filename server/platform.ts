@@ -207,6 +207,7 @@ async function createFleet(
           serverUrl: config.publicUrl ?? whole.serverUrl,
           token: batchTokenOf(clientToken, foundations.key),
           rented: { batch: clientToken, cloud: metadataCloudOf(offers) },
+          ...(config.egressOpenRanges && { egressOpenRanges: config.egressOpenRanges }),
         },
         await whole.agentFiles.all(),
       ),

@@ -39,6 +39,8 @@ import type { PoolEventQuery } from "./store/record-store.ts";
 export interface Principal {
   readonly workspaceId: string;
   readonly tokenId: string;
+  /** The deployment whose container asks; absent for anybody else. */
+  readonly appId?: string;
 }
 
 /** A page of results: the header and one payload per result, in order. */
@@ -130,6 +132,11 @@ export interface FleetService {
   status(): Promise<PlatformStatus>;
   /** How much one function has waiting and running, for `AppService`. */
   functionLoad(functionId: string): { readonly backlog: number; readonly containers: number };
+  /** Whose container a node has; undefined when it has none of this id. */
+  ownerOf(
+    nodeId: string,
+    containerId: string,
+  ): { readonly workspaceId: string; readonly appId: string } | undefined;
 }
 
 /** What an operator orders of one node. */

@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { Runtime, SandboxImage } from "../runtime/runtime.ts";
+import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
 import { LinkClient } from "./link-client.ts";
@@ -68,6 +69,7 @@ export class NodeAgent {
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
   readonly #link: LinkClient;
+  readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
   #closing = false;
@@ -93,6 +95,7 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
+    this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
@@ -203,6 +206,7 @@ export class NodeAgent {
       ...(image === undefined ? {} : { image }),
       start: { ...start, cards: room.cards },
       params,
+      relay: this.#relay,
       runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),

@@ -35,6 +35,7 @@ export {
   type VariantHeader,
   type WireError,
 } from "./api.ts";
+export { decodeArchive, encodeArchive, type ArchivedFile } from "./archive.ts";
 export { type EventBase, type EventBody, type PlatformEvent } from "./events.ts";
 export {
   decodeFrame,
@@ -70,5 +71,13 @@ export {
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type PythonCode,
 } from "./spec.ts";
-export { decodeValue, encodeValue, SerializationError } from "./values.ts";
+export {
+  decodeValue,
+  encodeValue,
+  NdArray,
+  SerializationError,
+  type NdArrayData,
+  type NdArrayDtype,
+} from "./values.ts";

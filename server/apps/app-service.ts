@@ -14,7 +14,13 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { AppService, FleetService, Principal } from "../services.ts";
-import type { ImageStore, RecordStore, Registry, StoredDeployment } from "../store/record-store.ts";
+import type {
+  ImageStore,
+  RecordStore,
+  Registry,
+  StoredDeployment,
+  StoredFunction,
+} from "../store/record-store.ts";
 import { appNameSchema, deployRequestSchema } from "./deploy-schema.ts";
 import { explainIssues } from "./explain-issues.ts";
 import { findFunction, functionInfoOf } from "./find-function.ts";
@@ -76,8 +82,9 @@ class Apps implements ManagedApps {
 
   async deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment> {
     checkDeployment(app, request);
-    const hasCode = await this.#options.blobs.has(request.codeSha256);
-    if (!hasCode) throw missingCode(request.codeSha256);
+    for (const sha256 of codesOf(request)) {
+      if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
+    }
     await this.#checkImages(who, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
@@ -110,8 +117,23 @@ class Apps implements ManagedApps {
   }
 
   async lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo> {
-    const found = await findFunction(this.#registry, who, app, functionName);
+    const own = await this.#ownFunction(who, app, functionName);
+    const found = own ?? (await findFunction(this.#registry, who, app, functionName));
     return functionInfoOf(found, this.#options.fleet.functionLoad(found.functionId));
+  }
+
+  /** A container finds the functions that were deployed with its own, whatever came after. */
+  async #ownFunction(
+    { workspaceId, appId }: Principal,
+    app: string,
+    functionName: string,
+  ): Promise<StoredFunction | undefined> {
+    if (appId === undefined) return undefined;
+    const deployments = await this.#registry.list(workspaceId);
+    const own = deployments.find((each) => each.appId === appId && each.app === app);
+    const found = own?.functions.find(({ name }) => name === functionName);
+    if (own === undefined || found === undefined || !isRunning(own)) return undefined;
+    return { ...found, deployment: own };
   }
 
   async expireLeases(nowMs: number): Promise<readonly string[]> {
@@ -200,6 +222,12 @@ function checkDeployment(app: string, request: DeployRequest): void {
     code: "invalid_request",
     retryable: false,
   });
+}
+
+/** The app's own bundle, and the archives of its Python functions. */
+function codesOf({ codeSha256, functions }: DeployRequest): ReadonlySet<string> {
+  const ofPython = functions.flatMap(({ spec }) => spec.python?.codeSha256 ?? []);
+  return new Set([codeSha256, ...ofPython]);
 }
 
 function missingCode(sha256: string): PlatformError {

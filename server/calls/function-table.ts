@@ -181,7 +181,7 @@ function liveFunctionOf(
     app: stored.deployment.app,
     mode: stored.deployment.mode,
     workspaceId: stored.deployment.workspaceId,
-    codeSha256: stored.deployment.codeSha256,
+    codeSha256: spec.python?.codeSha256 ?? stored.deployment.codeSha256,
     spec,
     needs,
     gpuCount: resourcesOf(needs).gpuCount,

@@ -11,6 +11,7 @@ export function startMessageOf(
   containerId: string,
   cards: readonly number[],
 ): StartContainer {
+  const { python } = live.spec;
   return {
     containerId,
     functionId: live.functionId,
@@ -23,6 +24,8 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(python === undefined ? {} : { python: { module: python.module, handler: python.handler } }),
+    ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };

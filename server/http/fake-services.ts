@@ -25,6 +25,8 @@ import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
 
 const NO_IMAGES = { find: () => Promise.resolve(undefined) };
+/** The one container of the fake fleet; its workspace is "main". */
+export const FAKE_CONTAINER = "co_1";
 
 const PLAN: PlanSummary = {
   planId: "pl_1",
@@ -298,6 +300,8 @@ function createFakeFleet(state: State): FleetService {
         gpuMsUsed: 1,
         costMicroUsd: 1,
       }),
+    ownerOf: (_, containerId) =>
+      containerId === FAKE_CONTAINER ? { workspaceId: "main", appId: "ap_1" } : undefined,
     functionLoad: () => ({ backlog: 0, containers: 0 }),
   };
 }

@@ -137,7 +137,7 @@ function guard(app: FastifyInstance, options: HttpServerOptions, openRequests: O
         retryable: true,
       });
     }
-    await authorize(request, authenticator);
+    await authorize(request, authenticator, options.services.fleet);
   });
 }
 

@@ -37,10 +37,14 @@ import {
   scalingUpdateSchema,
 } from "../apps/spec-schema.ts";
 
+/** As long as results are kept. */
+const DEADLINE_MS_MAX = 7 * 24 * 3_600_000;
 const count = z.int().min(0);
 const mode = z.enum(["deployed", "ephemeral"]);
 const isolation = z.enum(["gvisor", "process"]);
 const sizes = z.array(count).max(INPUTS_PER_REQUEST_MAX);
+const deadlineInMs = z.int().min(1).max(DEADLINE_MS_MAX);
+const idempotencyKey = z.string().min(1).max(255);
 const waitMs = z.int().min(0).max(WAIT_MS_MAX);
 
 /** An id such as `fn_…` with this prefix. */
@@ -56,6 +60,13 @@ export const createCallHeaderSchema = z
     sizes,
     final: z.boolean(),
     waitMs,
+    deadlineInMs: deadlineInMs.exactOptional(),
+    parentCallId: idSchema("ca").exactOptional(),
+    idempotencyKey: idempotencyKey.exactOptional(),
+  })
+  .refine((header) => header.kind === "single" || header.idempotencyKey === undefined, {
+    path: ["idempotencyKey"],
+    error: "a map takes no key",
   })
   .refine((header) => header.kind === "map" || (header.final && header.sizes.length === 1), {
     error: "a single call has exactly one input and is final",
@@ -80,6 +91,8 @@ export const appendInputsHeaderSchema = z.object({
 export const jsonCallRequestSchema = z.strictObject({
   args: z.array(z.unknown()).max(1_000),
   waitMs: waitMs.exactOptional(),
+  deadlineInMs: deadlineInMs.exactOptional(),
+  idempotencyKey: idempotencyKey.exactOptional(),
 }) satisfies z.ZodType<JsonCallRequest>;
 
 export const problemSchema = z.object({
@@ -104,6 +117,7 @@ const callErrorCode = z.enum([
   "startup_failed",
   "payload_too_large",
   "attempts_exhausted",
+  "deadline_exceeded",
 ]);
 
 export const wireErrorSchema: z.ZodType<WireError> = z.object({

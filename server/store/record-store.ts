@@ -160,12 +160,14 @@ export interface CallRecord {
   readonly failedCount: number;
   readonly final: boolean;
   readonly createdAtMs: number;
+  /** When what has no result fails; absent: never. */
+  readonly deadlineAtMs?: number;
 }
 
 export interface AcceptInputs {
   readonly call: Pick<
     CallRecord,
-    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs"
+    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs" | "deadlineAtMs"
   >;
   /** `create` makes the call when it is new; `append` needs it to exist. */
   readonly mode: "create" | "append";
@@ -236,8 +238,11 @@ export interface CallLedger {
   excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void>;
   /** Records results; the first one of an input wins for ever. */
   recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
-  /** Gives every unfinished input of a call the outcome `cancelled` and closes the call. */
-  cancelCall(callId: string, nowMs: number): Promise<CallRecord | undefined>;
+  /**
+   * Gives every unfinished input of a call the outcome `cancelled`, for `error` when there is
+   * one, and closes the call.
+   */
+  cancelCall(callId: string, nowMs: number, error?: WireError): Promise<CallRecord | undefined>;
   /** Payloads and attempts of inputs, in the order asked; unknown ones are left out. */
   loadInputs(inputs: readonly InputRef[]): Promise<readonly StoredInput[]>;
   /** Unfinished inputs after `after` in (callId, index) order: what a lost queue is rebuilt from. */

@@ -127,3 +127,21 @@ test(
   },
   BUILD_MS,
 );
+
+test(
+  "a Python function imports what pip installed into its image",
+  () => {
+    platform.write("versions.py", "import six\n\ndef version():\n    return six.__version__\n");
+    const file = platform.write(
+      "versions.ts",
+      `import { App, Image } from "flotilla";
+       const app = new App("versions");
+       const image = Image.debianSlim().pipInstall("six==1.16.0");
+       export const version = app.function<[], string>(
+         { runtime: "python", source: "versions.py", handler: "version", image });`,
+    );
+    const { status, stdout, stderr } = platform.tryCli("run", file);
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: "1.16.0\n" });
+  },
+  BUILD_MS,
+);

@@ -172,6 +172,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE functions ADD COLUMN base TEXT;
   ALTER TABLE functions ADD COLUMN params BLOB;
   `,
+  "ALTER TABLE calls ADD COLUMN deadline_at_ms INTEGER;",
   // Images; what is in them as JSON.
   `
   CREATE TABLE images (
