@@ -43,7 +43,7 @@ export {
   type NdArrayDtype,
   type NetworkPolicy,
 } from "./protocol/index.ts";
-export { Image } from "./image.ts";
 export { type PythonSpec } from "./python-function.ts";
+export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
 export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

@@ -134,11 +134,12 @@ export class Container {
     const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      const network = start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts };
       const { image } = this.#options;
-      const inImage = image === undefined ? {} : { image };
-      const surroundings = { ...runner, ...network, ...inImage };
-      this.#sandbox = await runtime.start({ containerId, resources, env, ...surroundings });
+      this.#sandbox = await runtime.start({
+        ...{ containerId, resources, env, ...runner },
+        ...(start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts }),
+        ...(image === undefined ? {} : { image }),
+      });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;

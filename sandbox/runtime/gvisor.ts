@@ -113,16 +113,16 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
 /** What runs in a container, and the root file system that it is found in. */
 async function programOf(
   { runner, resources, image }: SandboxSpec,
-  { rootfs: baseRootfs, pythonRootfs }: GvisorOptions,
+  { rootfs, pythonRootfs }: GvisorOptions,
 ): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
-  const { rootfs, node } = image ?? { rootfs: baseRootfs, node: "/bin/node" };
   if (runner !== "python") {
     const file = `/runner/${RUNNER_FILE}`;
-    return { rootfs, args: runnerArguments(node, file, resources.memoryMiB) };
+    return { rootfs, args: runnerArguments("/bin/node", file, resources.memoryMiB) };
   }
-  if (image !== undefined) return { rootfs, args: pythonArguments("python3", "/runner") };
+  const args = pythonArguments("python3", "/runner");
+  if (image !== undefined) return { rootfs, args };
   assert(pythonRootfs !== undefined, "a container of Python needs a root file system with it");
-  return { rootfs: await pythonRootfs(), args: pythonArguments("python3", "/runner") };
+  return { rootfs: await pythonRootfs(), args };
 }
 
 async function writeBundle(bundle: string, config: object): Promise<void> {

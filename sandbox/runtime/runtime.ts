@@ -4,7 +4,6 @@ import type { Isolation, Resources } from "../../core/index.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
-
 /** The root file system of an image, with the platform's Node in it. */
 export interface SandboxImage {
   readonly rootfs: string;

@@ -64,7 +64,7 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
       mode,
       codeSha256: bundle.sha256,
       functions: [...functions].map(([name, record]) => {
-        return { name, spec: specOf(record, { python: python.get(record), built }) };
+        return { name, spec: specOf(record, python.get(record), built) };
       }),
     });
     deployments.push(deployment);
@@ -72,12 +72,11 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
   return deployments;
 }
 
-/** A spec as it travels: what is a part of the code on this machine is named by its hash. */
 function specOf(
   { spec }: FunctionRecord,
-  sent: { readonly python: PythonBundle | undefined; readonly built: BuiltImages },
+  python: PythonBundle | undefined,
+  built: BuiltImages,
 ): FunctionSpec {
-  const { python, built } = sent;
-  const travelling = specWith(spec, built);
-  return python === undefined ? travelling : { ...travelling, python: python.code };
+  const sent = specWith(spec, built);
+  return python === undefined ? sent : { ...sent, python: python.code };
 }

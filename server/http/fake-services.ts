@@ -24,9 +24,9 @@ import { systemClock } from "../system-clock.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
 
-const NO_IMAGES = { find: () => Promise.resolve(undefined) };
 /** The one container of the fake fleet; its workspace is "main". */
 export const FAKE_CONTAINER = "co_1";
+const NO_IMAGES = { find: () => Promise.resolve(undefined) };
 
 const PLAN: PlanSummary = {
   planId: "pl_1",
