@@ -48,12 +48,12 @@ test(
       hasFile: true,
     });
 
+    platform.cli("image", "prune");
     const listed = await platform.get<ImageListing>("/v1/images");
     expect(listed.images.flatMap(({ usedBy }) => usedBy).toSorted()).toEqual([
       "images/mixed",
       "images/query",
     ]);
-    expect(platform.cli("image", "prune")).toContain("Removed 0 images");
     expect(await query.remote("[]", "length")).toMatchObject({ answer: "0" });
   },
   BUILD_MS,
