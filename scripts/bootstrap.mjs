@@ -60,6 +60,13 @@ const SYSTEM_PARTS = [
     purpose: "runs functions written in Python",
     source: "https://www.python.org/downloads/",
   },
+  {
+    program: "docker-registry",
+    aptPackage: "docker-registry",
+    purpose: "gives images to tests",
+    source: "https://distribution.github.io/distribution/",
+    onlyFor: "test",
+  },
 ];
 
 /** Ends the program with a message for people; not a bug, so no stack. */
@@ -96,14 +103,20 @@ function observe(step, stepArguments) {
     step,
     node: { version: process.version, stepsRunUnder: stepNode() ?? "installed by npm ci" },
     dependencies: dependencyPlan(),
-    system: SYSTEM_PARTS.map((part) => {
+    system: SYSTEM_PARTS.filter(({ onlyFor = step }) => onlyFor === step).map((part) => {
       const path = findProgram(part.program);
       return path === undefined
-        ? { ...part, action: aptUsable() ? "apt-get install" : "ask" }
+        ? { ...part, action: actionFor(part) }
         : { program: part.program, path, action: "none" };
     }),
     command: STEPS[step] === undefined ? undefined : [STEPS[step], ...stepArguments],
   };
+}
+
+/** A part for tests alone is done without where apt cannot bring it: they say so and are skipped. */
+function actionFor({ onlyFor }) {
+  if (aptUsable()) return "apt-get install";
+  return onlyFor === undefined ? "ask" : "skip";
 }
 
 function checkNode() {
@@ -232,7 +245,7 @@ function installSystemParts(parts) {
   } finally {
     if (ownPolicy) rmSync(POLICY_FILE, { force: true });
   }
-  if (packages.includes("redis-server")) disableRedisService();
+  for (const name of packages.filter((each) => each !== "runsc")) disableService(name);
   const absent = missing.filter((part) => findProgram(part.program) === undefined);
   if (absent.length > 0) throw new SetupError(missingMessage(absent));
   console.error(`Installed ${packages.join(", ")} in ${secondsSince(startedAtMs)} s.`);
@@ -268,9 +281,9 @@ function forbidServiceStart() {
 }
 
 /** The package enables its service for the next boot; it was installed for its program. */
-function disableRedisService() {
+function disableService(name) {
   if (!existsSync("/run/systemd/system")) return;
-  spawnSync("systemctl", ["disable", "--now", "redis-server.service"], { stdio: "ignore" });
+  spawnSync("systemctl", ["disable", "--now", `${name}.service`], { stdio: "ignore" });
 }
 
 // --- the step ---------------------------------------------------------------------------

@@ -157,6 +157,7 @@ test.runIf(process.getuid?.() === 0 && existsSync("/etc/debian_version"))(
       "apt-get install",
       "none",
       "none",
+      "apt-get install",
     ]);
     const policyBefore = existsSync("/usr/sbin/policy-rc.d");
     expect(bootstrap("setup")).toMatchObject({ status: 0 });

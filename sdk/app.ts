@@ -21,6 +21,7 @@ import {
   type UserProgram,
 } from "./registry.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 export interface AppOptions {
   /** How to reach the server; by default as the environment says. */
@@ -101,10 +102,10 @@ export class App {
    * @throws UsageError naming the option that is wrong.
    */
   function<Args extends unknown[], Result>(
-    spec: FunctionSpec,
+    spec: WrittenSpec,
     handler: (...args: Args) => Result,
   ): AppFunction<Args, Result>;
-  function(spec: FunctionSpec | PythonSpec, handler?: Handler): RemoteFunction {
+  function(spec: WrittenSpec | PythonSpec, handler?: Handler): RemoteFunction {
     if (isPythonSpec(spec)) return this.#pythonFunction(spec, handler);
     validateSpec(spec);
     if (typeof handler !== "function") {
@@ -201,7 +202,7 @@ type RemoteOf<Class> =
     ? RemoteClass<Params, Instance, Hook>
     : never;
 
-function bindingOf({ name }: FunctionSpec, codeName: string): FunctionBinding {
+function bindingOf({ name }: WrittenSpec, codeName: string): FunctionBinding {
   return { name: name ?? (codeName === "" ? undefined : codeName), functionId: undefined };
 }
 

@@ -6,8 +6,9 @@ import { FunctionCall } from "./function-call.ts";
 import { mapInputs, type MapOptions, type MapRequest } from "./map.ts";
 import { WAIT_MS_MAX } from "./protocol/api.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionOptions, FunctionSpec } from "./protocol/spec.ts";
+import type { FunctionOptions } from "./protocol/spec.ts";
 import { waitForValue } from "./results.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 /** What `map` takes for each input: the function's only argument, or the first of optional ones. */
 export type MapItem<Args extends readonly unknown[]> = Args extends readonly [
@@ -146,7 +147,7 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
     options: Pick<MapOptions, "concurrency" | "returnExceptions"> = {},
   ): Promise<void> {
     const results = this.#map(items, { ...options, ordered: false, spread: false });
-    for (let step = await results.next(); step.done !== true; ) step = await results.next();
+    for (let step = await results.next(); step.done !== true;) step = await results.next();
   }
 
   /** Starts a call and does not wait for it; resolves once the platform has accepted it. */
@@ -190,11 +191,11 @@ export class AppFunction<
   Result = unknown,
 > extends RemoteFunction<Args, Result> {
   /** What the function asked for, as it was written. */
-  readonly spec: FunctionSpec;
+  readonly spec: WrittenSpec;
   readonly #handler: (...args: Args) => Result;
 
   /** Made by `app.function`. */
-  constructor(target: CallTarget, spec: FunctionSpec, handler: (...args: Args) => Result) {
+  constructor(target: CallTarget, spec: WrittenSpec, handler: (...args: Args) => Result) {
     super(target);
     this.spec = spec;
     this.#handler = handler;

@@ -36,7 +36,6 @@ export {
   type CallErrorCode,
   type CallStatus,
   type FunctionOptions,
-  type FunctionSpec,
   type GpuChoice,
   type GpuType,
   NdArray,
@@ -45,4 +44,6 @@ export {
   type NetworkPolicy,
 } from "./protocol/index.ts";
 export { type PythonSpec } from "./python-function.ts";
+export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
+export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

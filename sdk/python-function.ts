@@ -1,9 +1,9 @@
 /** Functions whose code is Python: what their options say about it. */
 import { UsageError } from "./errors.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 /** The options of a Python function: those of any function, and where its code is. */
-export interface PythonSpec extends Omit<FunctionSpec, "python"> {
+export interface PythonSpec extends Omit<WrittenSpec, "python"> {
   readonly runtime: "python";
   /**
    * A Python file, or a folder of modules; relative to the TypeScript file that is run or
@@ -24,7 +24,7 @@ export type PythonSource = Pick<PythonSpec, "source" | "handler">;
 const HANDLER = /^(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?$/;
 
 /** Whether options are those of a Python function. */
-export function isPythonSpec(spec: FunctionSpec | PythonSpec): spec is PythonSpec {
+export function isPythonSpec(spec: WrittenSpec | PythonSpec): spec is PythonSpec {
   return typeof spec === "object" && "runtime" in spec;
 }
 
@@ -34,7 +34,7 @@ export function isPythonSpec(spec: FunctionSpec | PythonSpec): spec is PythonSpe
  * @throws UsageError naming the option that is wrong.
  */
 export function splitPythonSpec(spec: PythonSpec): {
-  readonly common: FunctionSpec;
+  readonly common: WrittenSpec;
   readonly python: PythonSource;
 } {
   const { runtime, source, handler, ...common } = spec;

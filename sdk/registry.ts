@@ -8,9 +8,9 @@
  */
 import { hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
 import type { PythonSource } from "./python-function.ts";
 import { validateFunctionName } from "./validate-spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 const APPS_KEY: unique symbol = Symbol.for("flotilla.apps");
 const RUNTIME_KEY: unique symbol = Symbol.for("flotilla.runtime");
@@ -27,7 +27,7 @@ export interface AppRecord {
 
 /** One function of an app. */
 export interface FunctionRecord {
-  readonly spec: FunctionSpec;
+  readonly spec: WrittenSpec;
   /** What the code itself is called; empty when it has no name. */
   readonly codeName: string;
   /** What a runner does with it, made anew for each container. */

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { didYouMean } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
 
 const check = (spec: unknown, message: string | RegExp): void => {
-  expect(() => validateSpec(spec as FunctionSpec)).toThrow(message);
-  expect(() => validateSpec(spec as FunctionSpec)).toThrow(UsageError);
+  expect(() => validateSpec(spec as WrittenSpec)).toThrow(message);
+  expect(() => validateSpec(spec as WrittenSpec)).toThrow(UsageError);
 };
 
 describe("a spec", () => {

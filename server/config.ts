@@ -27,6 +27,10 @@ export interface PlatformConfig {
   readonly gcp?: GcpConfig;
   /** Where prices are read from, when not from the clouds themselves. */
   readonly priceSources: PriceSources;
+  /** `host:port` of registries that images may come from although they are not public. */
+  readonly imageRegistries: readonly string[];
+  /** What built images and their layers may take on the disk. */
+  readonly imageDiskBytesMax: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 

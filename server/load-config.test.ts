@@ -16,6 +16,8 @@ test("nothing given is an isolated node on this machine, reachable from this mac
     awsRegions: [],
     logLevel: "info",
     priceSources: {},
+    imageRegistries: [],
+    imageDiskBytesMax: 50_000_000_000,
   });
 });
 

@@ -30,6 +30,8 @@ export const DEFAULT_PORT = 7070;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_EMULATED_BOOT_MS = 3_000;
 const EMULATED_BOOT_MS_MAX = 3_600_000;
+const DEFAULT_IMAGE_DISK_GB = 50;
+const BYTES_PER_GB = 1_000_000_000;
 const DAY_MS = 86_400_000;
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 const SOLVERS = ["highs", "glpk", "javascript-lp"] as const;
@@ -81,6 +83,10 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...emulatedCloudsOf(settings, flags),
     ...cloudsOf(settings),
     priceSources: priceSourcesOf(settings),
+    imageRegistries: settings.read(undefined, "FLOTILLA_IMAGE_REGISTRIES", registryHosts) ?? [],
+    imageDiskBytesMax:
+      (settings.read(undefined, "FLOTILLA_IMAGE_DISK_GB", wholeNumber(1, 100_000)) ??
+        DEFAULT_IMAGE_DISK_GB) * BYTES_PER_GB,
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -385,6 +391,12 @@ function httpUrl(text: string): ReturnType<Parse<string>> {
   if (!isHttp || url.search !== "")
     return { expects: "a URL such as https://flotilla.example.com" };
   return { value: text.replace(/\/+$/, "") };
+}
+
+function registryHosts(text: string): ReturnType<Parse<readonly string[]>> {
+  const hosts = text.split(",").map((host) => host.trim().toLowerCase());
+  const isRight = hosts.every((host) => /^[a-z0-9.-]{1,253}:[0-9]{1,5}$/.test(host));
+  return isRight ? { value: hosts } : { expects: "host:port, or several with commas between" };
 }
 
 function apiKey(text: string): ReturnType<Parse<string>> {

@@ -17,7 +17,7 @@ import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
-import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxImage } from "../runtime/runtime.ts";
 import type { Relay } from "./call-relay.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
@@ -45,6 +45,8 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
@@ -132,8 +134,12 @@ export class Container {
     const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      const network = start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts };
-      this.#sandbox = await runtime.start({ containerId, resources, env, ...runner, ...network });
+      const { image } = this.#options;
+      this.#sandbox = await runtime.start({
+        ...{ containerId, resources, env, ...runner },
+        ...(start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts }),
+        ...(image === undefined ? {} : { image }),
+      });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;

@@ -54,6 +54,10 @@ export interface StartContainer {
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
   readonly timeoutMs: number;
+  /** Image under it; absent means the base image of the node. */
+  readonly imageId?: string;
+  /** Folder in the image that it starts in. */
+  readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
   /** Its code is Python, and this is where the function is; absent means Node. */

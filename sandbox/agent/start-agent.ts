@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
 import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
+import { imageOf } from "../images/image-of.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { preparePythonImage } from "../images/python-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
@@ -53,11 +54,8 @@ export async function createAgent(
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   await reap(dataDir);
   const { onError, onDismissed, clock } = surroundings;
-  const runtime = await createRuntime(
-    config,
-    surroundings.cacheDir ?? join(dataDir, "cache"),
-    clock,
-  );
+  const cacheDir = surroundings.cacheDir ?? join(dataDir, "cache");
+  const runtime = await createRuntime(config, cacheDir, clock);
   const detected = config.resources === undefined ? await detectGpus() : undefined;
   const gpuType = config.gpuType ?? detected?.gpuType;
   const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
@@ -71,6 +69,7 @@ export async function createAgent(
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
     runtime,
+    imageOf: (start) => (config.isolation === "gvisor" ? imageOf(start, cacheDir) : undefined),
     clock,
     onError,
     onDismissed,

@@ -112,15 +112,17 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
 
 /** What runs in a container, and the root file system that it is found in. */
 async function programOf(
-  { runner, resources }: SandboxSpec,
+  { runner, resources, image }: SandboxSpec,
   { rootfs, pythonRootfs }: GvisorOptions,
 ): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
   if (runner !== "python") {
     const file = `/runner/${RUNNER_FILE}`;
     return { rootfs, args: runnerArguments("/bin/node", file, resources.memoryMiB) };
   }
+  const args = pythonArguments("python3", "/runner");
+  if (image !== undefined) return { rootfs, args };
   assert(pythonRootfs !== undefined, "a container of Python needs a root file system with it");
-  return { rootfs: await pythonRootfs(), args: pythonArguments("python3", "/runner") };
+  return { rootfs: await pythonRootfs(), args };
 }
 
 async function writeBundle(bundle: string, config: object): Promise<void> {

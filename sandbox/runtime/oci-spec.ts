@@ -39,9 +39,9 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
     ociVersion: "1.0.2",
     process: {
       user: { uid: USER_ID, gid: USER_ID },
-      args,
+      args: programIn(spec, args),
       env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
-      cwd: "/tmp",
+      cwd: spec.image?.workdir ?? "/tmp",
       noNewPrivileges: true,
       capabilities: {
         bounding: nothing,
@@ -55,7 +55,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         { type: "RLIMIT_CORE", hard: 0, soft: 0 },
       ],
     },
-    root: { path: paths.rootfs, readonly: true },
+    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: true },
     hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
@@ -114,4 +114,9 @@ export function runnerArguments(node: string, runnerFile: string, memoryMiB: num
     "--no-warnings",
     runnerFile,
   ];
+}
+
+/** Node is where the image says; Python is found in the image by its path. */
+function programIn({ image, runner }: SandboxSpec, args: readonly string[]): readonly string[] {
+  return image === undefined || runner === "python" ? args : [image.node, ...args.slice(1)];
 }

@@ -4,6 +4,14 @@ import type { Isolation, Resources } from "../../core/index.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
+/** The root file system of an image, with the platform's Node in it. */
+export interface SandboxImage {
+  readonly rootfs: string;
+  /** Absolute path of its Node. */
+  readonly node: string;
+  /** Folder to start in; absent means the temporary one. */
+  readonly workdir?: string;
+}
 
 export interface SandboxSpec {
   readonly containerId: string;
@@ -16,6 +24,8 @@ export interface SandboxSpec {
   readonly allowHosts?: readonly string[];
   /** Folder of this machine with the socket of its proxy, mounted at `EGRESS_MOUNT`. */
   readonly egressDir?: string;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
 }
 
 /** Where a sandbox finds the folder of its proxy. */

@@ -5,6 +5,7 @@ import type { FunctionRecord } from "../registry.ts";
 import type { AdminClient } from "./admin-client.ts";
 import { bundlePython, type PythonBundle } from "./bundle-python.ts";
 import { bundleFile, type Bundle } from "./bundle.ts";
+import { buildAppImages, specWith, type BuiltImages } from "./images/build-app-images.ts";
 import { loadApps, type LoadedApp, type LoadedModule } from "./load-apps.ts";
 
 /** A file ready to be sent: bundled, and imported to see what it defines. */
@@ -56,13 +57,14 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
     await admin.uploadBlob(code.codeSha256, archive);
   }
   progress(wasSent ? "Uploaded the code" : "The server has this code already");
+  const built = await buildAppImages(apps, { admin, progress });
   const deployments: Deployment[] = [];
   for (const { record, functions } of apps) {
     const deployment = await admin.deploy(record.name, {
       mode,
       codeSha256: bundle.sha256,
       functions: [...functions].map(([name, record]) => {
-        return { name, spec: specOf(record, python.get(record)) };
+        return { name, spec: specOf(record, python.get(record), built) };
       }),
     });
     deployments.push(deployment);
@@ -70,6 +72,11 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
   return deployments;
 }
 
-function specOf({ spec }: FunctionRecord, python: PythonBundle | undefined): FunctionSpec {
-  return python === undefined ? spec : { ...spec, python: python.code };
+function specOf(
+  { spec }: FunctionRecord,
+  python: PythonBundle | undefined,
+  built: BuiltImages,
+): FunctionSpec {
+  const sent = specWith(spec, built);
+  return python === undefined ? sent : { ...sent, python: python.code };
 }

@@ -47,6 +47,25 @@ export {
   type Frame,
 } from "./frames.ts";
 export {
+  ARCHIVE_BYTES_MAX,
+  BUILD_MEDIA_TYPE,
+  DEBIAN_RELEASES,
+  IMAGE_STEPS_MAX,
+  IMAGE_VERSION,
+  STEP_ARCHIVES_MAX,
+  STEP_ENTRIES_MAX,
+  STEP_TEXT_MAX,
+  type BuildEvent,
+  type BuiltImage,
+  type DebianRelease,
+  type ImageBase,
+  type ImageDefinition,
+  type ImageList,
+  type ImageStep,
+  type ImageSummary,
+  type PruneReport,
+} from "./image.ts";
+export {
   type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,

@@ -94,11 +94,16 @@ export interface FunctionSpec {
    */
   readonly priority?: number;
   readonly network?: NetworkPolicy;
+  /**
+   * The id of a built image (64 hexadecimal digits). Default: Node and nothing else. In code it is
+   * an `Image`, which `flotilla run` and `flotilla deploy` build first.
+   */
+  readonly image?: string;
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
   /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
   readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: everything but the name. */
-export type FunctionOptions = Omit<FunctionSpec, "name">;
+/** What a call may ask otherwise than the deployed spec: everything but the name and the image. */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image">;

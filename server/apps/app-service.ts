@@ -15,6 +15,7 @@ import type {
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { AppService, FleetService, Principal } from "../services.ts";
 import type {
+  ImageStore,
   RecordStore,
   Registry,
   StoredDeployment,
@@ -30,7 +31,9 @@ import { createTurns } from "./turns.ts";
 export const EPHEMERAL_LEASE_MS = 30_000;
 
 export interface AppServiceOptions {
-  readonly store: Pick<RecordStore, "registry">;
+  readonly store: Pick<RecordStore, "registry"> & {
+    readonly images: Pick<ImageStore, "find">;
+  };
   readonly blobs: Pick<BlobStore, "has">;
   readonly fleet: Pick<FleetService, "functionLoad">;
   readonly clock: Pick<Clock, "nowMs">;
@@ -82,6 +85,7 @@ class Apps implements ManagedApps {
     for (const sha256 of codesOf(request)) {
       if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
     }
+    await this.#checkImages(who, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
     return deploymentOf(stored, this.#leaseMs);
@@ -143,6 +147,18 @@ class Apps implements ManagedApps {
       }
     }
     return expired;
+  }
+
+  async #checkImages({ workspaceId }: Principal, { functions }: DeployRequest): Promise<void> {
+    for (const { name, spec } of functions) {
+      if (spec.image === undefined) continue;
+      if (await this.#options.store.images.find(workspaceId, spec.image)) continue;
+      throw new PlatformError(
+        `function ${name} needs image ${spec.image}, which is not built here; ` +
+          "`flotilla deploy` and `flotilla image build` build it",
+        { code: "invalid_request", retryable: false, details: { image: spec.image } },
+      );
+    }
   }
 
   async #replace(who: Principal, app: string, request: DeployRequest): Promise<StoredDeployment> {

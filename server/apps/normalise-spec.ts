@@ -33,6 +33,8 @@ export interface NormalSpec {
   /** Larger is more important. */
   readonly priority: number;
   readonly network: NetworkPolicy;
+  /** Id of the image; absent: Node and nothing else. */
+  readonly image?: string;
   readonly env: Readonly<Record<string, string>>;
   /** Present: the code is Python, and this is where it is. */
   readonly python?: PythonCode;
@@ -73,6 +75,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     network: networkOf(spec.network),
+    ...(spec.image === undefined ? {} : { image: spec.image }),
     env: spec.env ?? DEFAULT_SPEC.env,
     ...(spec.python === undefined ? {} : { python: spec.python }),
   };

@@ -95,6 +95,10 @@ export const functionSpecFields = z.strictObject({
   preemptible: z.boolean().exactOptional(),
   priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
   network: networkPolicySchema.exactOptional(),
+  image: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, { error: "an image is named by the 64 digits of its id" })
+    .exactOptional(),
   env: env.exactOptional(),
   python: python.exactOptional(),
 });
