@@ -12,7 +12,8 @@ import {
   type Isolation,
   type Resources,
 } from "../../core/index.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, SandboxImage } from "../runtime/runtime.ts";
+import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
 import { LinkClient } from "./link-client.ts";
@@ -45,6 +46,8 @@ export interface NodeAgentOptions {
   readonly emulatedGpus: boolean;
   readonly isolation: Isolation;
   readonly runtime: Runtime;
+  /** The image that a container asks for; undefined when it is not on this node. */
+  readonly imageOf?: (start: StartContainer) => SandboxImage | undefined;
   readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
@@ -66,6 +69,7 @@ export class NodeAgent {
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
   readonly #link: LinkClient;
+  readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
   #closing = false;
@@ -91,6 +95,7 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
+    this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
@@ -195,10 +200,13 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError } = this.#options;
+    const { runtime, clock, onError, imageOf } = this.#options;
+    const image = imageOf?.(start);
     const container = new Container({
+      ...(image === undefined ? {} : { image }),
       start: { ...start, cards: room.cards },
       params,
+      relay: this.#relay,
       runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
@@ -216,6 +224,9 @@ export class NodeAgent {
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
     if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
+    if (wanted.imageId !== undefined && this.#options.imageOf?.(wanted) === undefined) {
+      return { kind: "refused", reason: `image ${wanted.imageId} is not on this node` };
+    }
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);
   }

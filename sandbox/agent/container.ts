@@ -16,7 +16,10 @@ import {
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
-import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import { PYTHON_PATH } from "../runtime/python-launch.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxImage } from "../runtime/runtime.ts";
+import type { Relay } from "./call-relay.ts";
+import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -42,9 +45,13 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
+  /** Where requests of the user's code go. */
+  readonly relay: Relay;
 }
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
@@ -66,6 +73,7 @@ export class Container {
   readonly #receivedAtMs: number;
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
+  readonly #requests: ContainerRequests;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #ordered: EndOfContainer["ordered"];
@@ -87,6 +95,11 @@ export class Container {
     this.#receivedAtMs = options.clock.nowMs();
     this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
     const { containerId } = options.start;
+    this.#requests = new ContainerRequests({
+      containerId,
+      relay: options.relay,
+      send: (message, body) => this.#send(message, body),
+    });
     this.#log = new ContainerLog(options.clock, (lines) => {
       options.reports.logs(containerId, lines);
     });
@@ -117,10 +130,16 @@ export class Container {
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
     const { start, runtime } = this.#options;
-    const { containerId, resources } = start;
-    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const { containerId, resources, python } = start;
+    const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env });
+      const { image } = this.#options;
+      this.#sandbox = await runtime.start({
+        ...{ containerId, resources, env, ...runner },
+        ...(start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts }),
+        ...(image === undefined ? {} : { image }),
+      });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;
@@ -225,9 +244,14 @@ export class Container {
     return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
   }
 
+  /** Where its programs are. */
+  get #path(): string {
+    return this.#options.start.python === undefined ? "/bin" : PYTHON_PATH;
+  }
+
   #boot(code: Uint8Array): void {
-    const { functionName, appName, env, containerId, maxInputs } = this.#options.start;
-    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
+    const { functionName, appName, env, containerId, maxInputs, python } = this.#options.start;
+    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
     const all = { ...own, ...env, ...this.#gpuEnvironment };
     const { params = NOTHING } = this.#options;
@@ -238,6 +262,7 @@ export class Container {
       env: all,
       ...(maxInputs === undefined ? {} : { maxInputs }),
       ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+      ...(python === undefined ? {} : { python }),
     } as const;
     this.#send(boot, code, params);
   }
@@ -292,6 +317,12 @@ export class Container {
           header.droppedBytes,
         );
         return;
+      case "request":
+        this.#requests.begin(header.requestId, { ...header, body });
+        return;
+      case "request_cancel":
+        this.#requests.cancel(header.requestId);
+        return;
       case "exiting":
         this.#announced = header;
     }
@@ -331,6 +362,7 @@ export class Container {
   #end(exit: SandboxExit): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#requests.close();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

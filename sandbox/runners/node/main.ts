@@ -12,7 +12,9 @@ import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
+import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
+import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = UserProgram["handler"];
@@ -34,6 +36,7 @@ const exitProcess = process.exit.bind(process);
 const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
+const requests = new ServerRequests(channel);
 const queue: Queued[] = [];
 let program: UserProgram | undefined;
 let leaving = false;
@@ -48,7 +51,10 @@ let flushScheduled = false;
 output.capture();
 // Tells the SDK in the user's bundle that it runs in a container, and for which input.
 Object.defineProperty(globalThis, Symbol.for("flotilla.container"), {
-  value: { currentInput: () => running.present },
+  value: {
+    currentInput: () => running.present,
+    request: (request: ServerRequest, signal?: AbortSignal) => requests.request(request, signal),
+  },
 });
 Object.defineProperty(process, "exit", {
   value: (code?: number | string | null): never => {
@@ -88,6 +94,9 @@ function receive({ header, body }: Frame<ToRunner>): void {
       return;
     case "leave":
       void leave();
+      return;
+    case "response":
+      requests.receive(header, body);
   }
 }
 
@@ -101,6 +110,7 @@ async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Arra
     paramsBytes,
   ]);
   try {
+    await openWayOut();
     const loaded = await loadProgram({ functionName, appName, code, params });
     await loaded.enter(false);
     program = loaded;
