@@ -259,9 +259,14 @@ function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): Ma
         onError(error, `warming app ${deployment.appId}`);
       });
     },
-    onStopped: (appId) => {
+    onStopped: (appId, why) => {
       calls.functions.retire(appId);
-      endApp(appId, foundations, { calls, fleet }).catch((error: unknown) => {
+      if (why === "replaced") {
+        // It finishes what it has.
+        fleet.kick();
+        return;
+      }
+      endApp(appId, { calls, fleet }).catch((error: unknown) => {
         onError(error, `ending app ${appId}`);
       });
     },
@@ -287,23 +292,12 @@ async function rescale(stored: StoredFunction, calls: CallDesk, fleet: Fleet): P
   fleet.kick();
 }
 
-/**
- * A version that was replaced finishes what it has; one that was stopped is cut off: its calls
- * are cancelled and its containers end.
- */
+/** An app that was stopped is cut off: its calls are cancelled and its containers end. */
 async function endApp(
   appId: string,
-  { store }: Foundations,
   { calls, fleet }: { readonly calls: CallDesk; readonly fleet: Fleet },
 ): Promise<void> {
   const own = calls.functions.all().filter((live) => live.appId === appId);
-  const isReplaced = await Promise.all(
-    own.map((live) => store.registry.findFunction(live.workspaceId, live.app, live.codeName)),
-  );
-  if (isReplaced.some((successor) => successor !== undefined)) {
-    fleet.kick();
-    return;
-  }
   for (const live of own) {
     const who = { workspaceId: live.workspaceId, tokenId: "platform" };
     for (const callId of live.open.callIds()) await calls.service.cancel(who, callId);

@@ -184,4 +184,10 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (workspace_id, image_id)
   ) WITHOUT ROWID;
   `,
+  // Of a version: who deployed it, how it follows the one before, and whose code it took.
+  `
+  ALTER TABLE deployments ADD COLUMN token_id TEXT;
+  ALTER TABLE deployments ADD COLUMN strategy TEXT;
+  ALTER TABLE deployments ADD COLUMN rollback_of INTEGER;
+  `,
 ];
