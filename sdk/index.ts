@@ -40,5 +40,7 @@ export {
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type RetryPolicy,
 } from "./protocol/index.ts";
+export { type Returned, type Yielded } from "./stream.ts";
 export { RemoteError } from "./remote-error.ts";

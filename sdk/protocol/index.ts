@@ -32,6 +32,7 @@ export {
   type ResultItem,
   type ResultsHeader,
   type ScalingUpdate,
+  type ValuesHeader,
   type VariantHeader,
   type WireError,
 } from "./api.ts";
@@ -51,5 +52,6 @@ export {
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type RetryPolicy,
 } from "./spec.ts";
 export { decodeValue, encodeValue, SerializationError } from "./values.ts";

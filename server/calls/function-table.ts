@@ -126,7 +126,7 @@ export class FunctionTable {
     const queue = this.#options.openQueue(functionId);
     const spec = specInForce(stored);
     const port = this.#options.portFor(functionId);
-    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec));
+    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec), spec.retries);
     const remembered = this.#predecessorOf(stored) ?? (await this.#options.memory.recall(stored));
     const live = liveFunctionOf(stored, spec, { dispatcher, ...remembered });
     this.#functions.set(functionId, live);
