@@ -16,6 +16,17 @@ export {
 export type { InputHeader, ValueHeader } from "./runners/protocol.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
+export { parseAllowedHost } from "./egress/allowed-host.ts";
+export { parseRanges } from "./egress/egress-gate.ts";
 export { reap } from "./agent/reap.ts";
+export {
+  ImageBuilder,
+  StepFailedError,
+  type BuildRequest,
+  type BuiltRoot,
+} from "./images/build/builder.ts";
+export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
+export { BUILT_DIR } from "./images/image-of.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
+export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";

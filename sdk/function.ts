@@ -6,9 +6,10 @@ import { FunctionCall } from "./function-call.ts";
 import { mapInputs, type MapOptions, type MapRequest } from "./map.ts";
 import { WAIT_MS_MAX } from "./protocol/api.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionOptions, FunctionSpec } from "./protocol/spec.ts";
+import type { FunctionOptions } from "./protocol/spec.ts";
 import { waitForValue } from "./results.ts";
 import { streamValues, type Returned, type Yielded } from "./stream.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 /** What `map` takes for each input: the function's only argument, or the first of optional ones. */
 export type MapItem<Args extends readonly unknown[]> = Args extends readonly [
@@ -209,11 +210,11 @@ export class AppFunction<
   Result = unknown,
 > extends RemoteFunction<Args, Result> {
   /** What the function asked for, as it was written. */
-  readonly spec: FunctionSpec;
+  readonly spec: WrittenSpec;
   readonly #handler: (...args: Args) => Result;
 
   /** Made by `app.function`. */
-  constructor(target: CallTarget, spec: FunctionSpec, handler: (...args: Args) => Result) {
+  constructor(target: CallTarget, spec: WrittenSpec, handler: (...args: Args) => Result) {
     super(target);
     this.spec = spec;
     this.#handler = handler;

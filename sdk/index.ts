@@ -36,11 +36,16 @@ export {
   type CallErrorCode,
   type CallStatus,
   type FunctionOptions,
-  type FunctionSpec,
   type GpuChoice,
   type GpuType,
+  NdArray,
+  type NdArrayData,
+  type NdArrayDtype,
   type NetworkPolicy,
   type RetryPolicy,
 } from "./protocol/index.ts";
 export { type Returned, type Yielded } from "./stream.ts";
+export { type PythonSpec } from "./python-function.ts";
+export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
+export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

@@ -8,14 +8,18 @@ import { WAIT_MS_MAX } from "./protocol/api.ts";
 import { decodeValue } from "./protocol/values.ts";
 import { waitForValue } from "./results.ts";
 
-/** What a generator function yields; `never` for any other function. */
-export type Yielded<Result> =
-  Awaited<Result> extends AsyncGenerator<infer Value> | Generator<infer Value> ? Value : never;
+/** What a generator function yields; `never` for another, `unknown` when it is not known. */
+export type Yielded<Result> = unknown extends Result
+  ? unknown
+  : Awaited<Result> extends AsyncGenerator<infer Value> | Generator<infer Value>
+    ? Value
+    : never;
 
-/** What a generator function returns at its end. */
-export type Returned<Result> =
-  Awaited<Result> extends
-    AsyncGenerator<unknown, infer Value, never> | Generator<unknown, infer Value, never>
+/** What a generator function returns at its end; `never` and `unknown` as in `Yielded`. */
+export type Returned<Result> = unknown extends Result
+  ? unknown
+  : Awaited<Result> extends
+        AsyncGenerator<unknown, infer Value, never> | Generator<unknown, infer Value, never>
     ? Awaited<Value>
     : never;
 

@@ -97,6 +97,13 @@ test("an entrypoint keeps its type", () => {
   expectTypeOf(main).toEqualTypeOf<(x: string) => Promise<number>>();
 });
 
+test("a Python function has the types that it is given by hand", () => {
+  const python = { runtime: "python", source: "model.py", handler: "predict" } as const;
+  const predict = app.function<[text: string], Float32Array>(python);
+  expectTypeOf(predict).toEqualTypeOf<RemoteFunction<[text: string], Float32Array>>();
+  expectTypeOf(app.function(python)).toEqualTypeOf<RemoteFunction>();
+});
+
 test("a class gives its methods, without its hooks and fields, and its parameters", () => {
   class Model {
     readonly size: "small" | "large";

@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type {
   AppendInputsHeader,
   AppSummary,
+  BuildEvent,
   CallStatus,
   ContainerSummary,
   CreateCallHeader,
@@ -14,10 +15,13 @@ import type {
   FunctionInfo,
   FunctionOptions,
   FunctionVariant,
+  ImageDefinition,
+  ImageList,
   NodeSummary,
   PlanSummary,
   PlatformEvent,
   PlatformStatus,
+  PruneReport,
   ResultsHeader,
   ScalingUpdate,
   ValuesHeader,
@@ -95,6 +99,22 @@ export interface VariantWish {
   readonly options: FunctionOptions;
   /** The payload of a class's parameters; empty without any. */
   readonly params: Uint8Array;
+}
+
+/** Images of a workspace: built, listed, removed. */
+export interface ImageService {
+  /**
+   * Builds an image, or finds it built; the last event tells how it went. Resolves without one
+   * when the signal aborts.
+   */
+  build(
+    who: Principal,
+    definition: ImageDefinition,
+    follow: { readonly signal: AbortSignal; readonly onEvent: (event: BuildEvent) => void },
+  ): Promise<void>;
+  list(who: Principal): Promise<ImageList>;
+  /** Removes the workspace's images that no running deployment uses, and layers of no image. */
+  prune(who: Principal): Promise<PruneReport>;
 }
 
 /** Functions of deployed apps: listed, and scaled while they run. */
@@ -192,6 +212,7 @@ export interface Services {
   readonly calls: CallService;
   readonly apps: AppService;
   readonly functions: FunctionService;
+  readonly images: ImageService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

@@ -12,7 +12,7 @@ import {
   type Isolation,
   type Resources,
 } from "../../core/index.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { Runtime, SandboxImage } from "../runtime/runtime.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
@@ -47,6 +47,8 @@ export interface NodeAgentOptions {
   readonly emulatedGpus: boolean;
   readonly isolation: Isolation;
   readonly runtime: Runtime;
+  /** The image that a container asks for; undefined when it is not on this node. */
+  readonly imageOf?: (start: StartContainer) => SandboxImage | undefined;
   readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
@@ -75,6 +77,7 @@ export class NodeAgent {
   readonly #reports: ContainerReports;
   #closing = false;
   #interruptedAtMs: number | undefined;
+  #riskSinceMs: number | undefined;
   #faults: readonly string[] = [];
 
   constructor(options: NodeAgentOptions) {
@@ -136,6 +139,12 @@ export class NodeAgent {
     this.#tellInterruption();
   }
 
+  /** Its provider has been likely to take this machine back since `sinceMs`. */
+  atRisk(sinceMs: number): void {
+    this.#riskSinceMs = sinceMs;
+    this.#tellRisk();
+  }
+
   /** Ends every container, then the link. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -173,6 +182,7 @@ export class NodeAgent {
       case "welcome":
         this.#resend();
         this.#tellInterruption();
+        this.#tellRisk();
         return;
       case "goodbye":
         this.#options.onDismissed(message.reason);
@@ -217,8 +227,10 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError } = this.#options;
+    const { runtime, clock, onError, imageOf } = this.#options;
+    const image = imageOf?.(start);
     const container = new Container({
+      ...(image === undefined ? {} : { image }),
       start: { ...start, cards: room.cards },
       params,
       relay: this.#relay,
@@ -239,6 +251,9 @@ export class NodeAgent {
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
     if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
+    if (wanted.imageId !== undefined && this.#options.imageOf?.(wanted) === undefined) {
+      return { kind: "refused", reason: `image ${wanted.imageId} is not on this node` };
+    }
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);
   }
@@ -288,6 +303,12 @@ export class NodeAgent {
     if (this.#interruptedAtMs === undefined) return;
     const leftMs = Math.max(0, this.#interruptedAtMs - this.#options.clock.nowMs());
     this.#link.send({ type: "interruption", leftMs });
+  }
+
+  #tellRisk(): void {
+    if (this.#riskSinceMs === undefined) return;
+    const agoMs = Math.max(0, this.#options.clock.nowMs() - this.#riskSinceMs);
+    this.#link.send({ type: "at-risk", agoMs });
   }
 
   #checkTimeouts(): void {

@@ -7,6 +7,7 @@
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
   encodeFrame,
+  FRAME_BYTES_MAX,
   FrameDecoder,
   splitBody,
   type Frame,
@@ -22,7 +23,8 @@ import type {
   ValueHeader,
 } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
-import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import { PYTHON_PATH } from "../runtime/python-launch.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxImage } from "../runtime/runtime.ts";
 import type { Relay } from "./call-relay.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
@@ -31,6 +33,7 @@ import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log
 import { gpuEnvironmentOf } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { ReadPace } from "./read-pace.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
@@ -54,6 +57,8 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
@@ -67,6 +72,11 @@ const TIMEOUT_SLACK_MS = 100;
 const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
 const NOTHING = new Uint8Array(0);
+/** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
+const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
+/** A runner's headers are JSON that the agent reads for all its containers; payloads are not. */
+const HEADER_BYTES_MAX = 16 * 1024 * 1024;
+const HEADER_BYTES_PER_SECOND_MAX = 64 * 1024 * 1024;
 const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, outOfMemory: false };
 
 export class Container {
@@ -132,10 +142,16 @@ export class Container {
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
     const { start, runtime } = this.#options;
-    const { containerId, resources } = start;
-    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const { containerId, resources, python } = start;
+    const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env });
+      const { image } = this.#options;
+      this.#sandbox = await runtime.start({
+        ...{ containerId, resources, env, ...runner },
+        ...(start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts }),
+        ...(image === undefined ? {} : { image }),
+      });
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;
@@ -216,13 +232,16 @@ export class Container {
   }
 
   #connect(sandbox: RunningSandbox): void {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
     const { channel } = sandbox;
+    const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
     const onData = (chunk: Uint8Array): void => {
+      const before = decoder.headerBytes;
       try {
         for (const { header, body } of decoder.push(chunk)) {
           this.#receive({ header: checkMessage(header), body });
         }
+        pace.count(decoder.headerBytes - before);
       } catch (error) {
         // A broken runner harms nobody but itself, and is not listened to any more.
         channel.off("data", onData);
@@ -242,9 +261,14 @@ export class Container {
     return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
   }
 
+  /** Where its programs are. */
+  get #path(): string {
+    return this.#options.start.python === undefined ? "/bin" : PYTHON_PATH;
+  }
+
   #boot(code: Uint8Array): void {
-    const { functionName, appName, env, containerId, maxInputs } = this.#options.start;
-    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
+    const { functionName, appName, env, containerId, maxInputs, python } = this.#options.start;
+    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
     const all = { ...own, ...env, ...this.#gpuEnvironment };
     const { params = NOTHING } = this.#options;
@@ -255,6 +279,7 @@ export class Container {
       env: all,
       ...(maxInputs === undefined ? {} : { maxInputs }),
       ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+      ...(python === undefined ? {} : { python }),
     } as const;
     this.#send(boot, code, params);
   }
@@ -263,7 +288,11 @@ export class Container {
   #follow(sandbox: RunningSandbox, stream: "stdout" | "stderr"): void {
     const splitter = new LineSplitter(LINE_CHARACTERS_MAX);
     const output = sandbox[stream];
-    output.on("data", (chunk: Uint8Array) => this.#printed(stream, splitter.push(chunk)));
+    const pace = new ReadPace(output, OUTPUT_BYTES_PER_SECOND_MAX);
+    output.on("data", (chunk: Uint8Array) => {
+      this.#printed(stream, splitter.push(chunk));
+      pace.count(chunk.byteLength);
+    });
     output.on("end", () => {
       const last = splitter.end();
       if (last !== undefined) this.#printed(stream, [last]);

@@ -12,7 +12,7 @@
  */
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { InputHeader, ValueHeader } from "../runners/protocol.ts";
+import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -54,8 +54,16 @@ export interface StartContainer {
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
   readonly timeoutMs: number;
+  /** Image under it; absent means the base image of the node. */
+  readonly imageId?: string;
+  /** Folder in the image that it starts in. */
+  readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /** Its code is Python, and this is where the function is; absent means Node. */
+  readonly python?: PythonEntry;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }
@@ -162,7 +170,9 @@ export type AgentMessage =
     }
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */
-  | { readonly type: "interruption"; readonly leftMs: number };
+  | { readonly type: "interruption"; readonly leftMs: number }
+  /** Its provider said so many ms ago that it may take the machine back; may be said again. */
+  | { readonly type: "at-risk"; readonly agoMs: number };
 
 /** Headers of a rented machine's first connection, beside its batch's join token. */
 export const BATCH_HEADER = "x-flotilla-batch";

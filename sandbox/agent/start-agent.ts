@@ -2,7 +2,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
+import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
+import { imageOf } from "../images/image-of.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
+import { preparePythonImage } from "../images/python-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
@@ -51,7 +54,8 @@ export async function createAgent(
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   await reap(dataDir);
   const { onError, onDismissed, clock } = surroundings;
-  const runtime = await createRuntime(config, surroundings.cacheDir ?? join(dataDir, "cache"));
+  const cacheDir = surroundings.cacheDir ?? join(dataDir, "cache");
+  const runtime = await createRuntime(config, cacheDir, clock);
   const detected = config.resources === undefined ? await detectGpus() : undefined;
   const gpuType = config.gpuType ?? detected?.gpuType;
   const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
@@ -65,6 +69,7 @@ export async function createAgent(
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
     runtime,
+    imageOf: (start) => (config.isolation === "gvisor" ? imageOf(start, cacheDir) : undefined),
     clock,
     onError,
     onDismissed,
@@ -81,9 +86,10 @@ export async function createAgent(
   // Before it joins, so that nothing is placed on a machine that is broken from the start.
   agent.checked(await health.check());
   const onNotice = (deadlineMs: number): void => agent.interrupted(deadlineMs);
+  const onRisk = (sinceMs: number): void => agent.atRisk(sinceMs);
   const watches: readonly Watch[] = [
     health,
-    ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onError })] : []),
+    ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onRisk, onError })] : []),
   ];
   return watched(agent, watches);
 }
@@ -156,11 +162,24 @@ async function identify(metadata: CloudMetadata, clock: Clock): Promise<readonly
   }
 }
 
-async function createRuntime(config: AgentConfig, cacheDir: string): Promise<Runtime> {
+async function createRuntime(
+  config: AgentConfig,
+  cacheDir: string,
+  clock: Clock,
+): Promise<Runtime> {
   const { dataDir, isolation } = config;
   const runnerDir = await bundleRunner(join(cacheDir, "runners"));
   if (isolation === "process") return createProcessRuntime({ dir: dataDir, runnerDir });
-  const rootfs = await prepareBaseImage(join(cacheDir, "images"));
+  const images = join(cacheDir, "images");
+  const rootfs = await prepareBaseImage(images);
+  const pythonRootfs = (): Promise<string> => preparePythonImage(images);
   const cgroupParent = cgroupParentOf(dataDir);
-  return createGvisorRuntime({ dir: dataDir, rootfs, runnerDir, cgroupParent });
+  const gvisor = createGvisorRuntime({
+    dir: dataDir,
+    rootfs,
+    pythonRootfs,
+    runnerDir,
+    cgroupParent,
+  });
+  return withEgress(gvisor, egressOptionsOf(config, clock));
 }

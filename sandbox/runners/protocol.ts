@@ -20,6 +20,14 @@ export interface ValueHeader {
   readonly bytes: number;
 }
 
+/** Where in an archive of Python files the function is. */
+export interface PythonEntry {
+  /** Name of the module, as it is imported. */
+  readonly module: string;
+  /** Name of a function in it, or of a class and its method: `Model.predict`. */
+  readonly handler: string;
+}
+
 /**
  * To the runner. `boot` carries the code as its body and then the payload of the parameters;
  * `inputs` their payloads in order.
@@ -33,6 +41,8 @@ export type ToRunner =
       readonly env: Readonly<Record<string, string>>;
       /** Inputs to run at once; one unless given. */
       readonly maxInputs?: number;
+      /** Where the function is, for the runner of Python. */
+      readonly python?: PythonEntry;
       /** Bytes at the end of the body that are the payload of a class's parameters. */
       readonly paramsBytes?: number;
     }

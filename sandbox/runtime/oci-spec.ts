@@ -1,14 +1,17 @@
 /** The OCI configuration of a container: the least that a function needs. */
-import type { SandboxSpec } from "./runtime.ts";
+import { EGRESS_MOUNT, type SandboxSpec } from "./runtime.ts";
 
 /** Memory that gVisor's own kernel takes inside the container's limit. */
 export const SENTRY_MEMORY_MIB = 48;
 const USER_ID = 65_534;
-/** gVisor counts its own threads too. */
-const PIDS_MAX = 512;
-const FILES_MAX = 4_096;
+/** Processes and threads; gVisor counts its own threads too. */
+export const PIDS_MAX = 512;
+/** Files that one process may have open. */
+export const FILES_MAX = 4_096;
 /** Most that a container may keep in its temporary folder. */
 export const TMP_MIB = 256;
+/** Most that it may keep in the folder of memory that its processes share. */
+export const SHARED_MEMORY_MIB = 64;
 const CPU_PERIOD_US = 100_000;
 /** A container may use this much of idle cores, however little it reserved. */
 export const CPU_BURST_MILLI = 2_000;
@@ -36,9 +39,9 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
     ociVersion: "1.0.2",
     process: {
       user: { uid: USER_ID, gid: USER_ID },
-      args,
+      args: programIn(spec, args),
       env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
-      cwd: "/tmp",
+      cwd: spec.image?.workdir ?? "/tmp",
       noNewPrivileges: true,
       capabilities: {
         bounding: nothing,
@@ -47,30 +50,30 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         inheritable: nothing,
         ambient: nothing,
       },
-      rlimits: [{ type: "RLIMIT_NOFILE", hard: FILES_MAX, soft: FILES_MAX }],
+      rlimits: [
+        { type: "RLIMIT_NOFILE", hard: FILES_MAX, soft: FILES_MAX },
+        { type: "RLIMIT_CORE", hard: 0, soft: 0 },
+      ],
     },
-    root: { path: paths.rootfs, readonly: true },
+    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: true },
     hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
-      {
-        destination: "/tmp",
-        type: "tmpfs",
-        source: "tmpfs",
-        options: ["nosuid", "nodev", "mode=1777", `size=${Math.min(TMP_MIB, memoryMiB)}m`],
-      },
+      writableFolder("/tmp", Math.min(TMP_MIB, memoryMiB)),
+      writableFolder("/dev/shm", Math.min(SHARED_MEMORY_MIB, memoryMiB)),
       {
         destination: "/runner",
         type: "bind",
         source: paths.runnerDir,
         options: ["ro", "rbind", "nosuid", "nodev"],
       },
+      ...egressMounts(spec.egressDir),
     ],
     linux: {
       cgroupsPath: paths.cgroupsPath,
       namespaces: ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type })),
       resources: {
-        memory: { limit: (memoryMiB + SENTRY_MEMORY_MIB) * 1024 * 1024 },
+        memory: { limit: memoryLimitBytes(memoryMiB) },
         pids: { limit: PIDS_MAX },
         cpu: {
           shares: Math.max(SHARES_MIN, Math.round((cpuMilli * SHARES_PER_CORE) / 1_000)),
@@ -80,6 +83,24 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
       },
     },
   };
+}
+
+/** The folder with the socket of the container's proxy. */
+function egressMounts(source: string | undefined): readonly object[] {
+  if (source === undefined) return [];
+  const options = ["ro", "rbind", "nosuid", "nodev", "noexec"];
+  return [{ destination: EGRESS_MOUNT, type: "bind", source, options }];
+}
+
+/** Most that all processes of a container may hold, gVisor's own among them. */
+export function memoryLimitBytes(memoryMiB: number): number {
+  return (memoryMiB + SENTRY_MEMORY_MIB) * 1024 * 1024;
+}
+
+/** A folder in the container's own memory, which ends at its size. */
+function writableFolder(destination: string, sizeMiB: number): object {
+  const options = ["nosuid", "nodev", "mode=1777", `size=${sizeMiB}m`];
+  return { destination, type: "tmpfs", source: "tmpfs", options };
 }
 
 /** How Node is started as the runner in a container of this size. */
@@ -93,4 +114,9 @@ export function runnerArguments(node: string, runnerFile: string, memoryMiB: num
     "--no-warnings",
     runnerFile,
   ];
+}
+
+/** Node is where the image says; Python is found in the image by its path. */
+function programIn({ image, runner }: SandboxSpec, args: readonly string[]): readonly string[] {
+  return image === undefined || runner === "python" ? args : [image.node, ...args.slice(1)];
 }

@@ -7,6 +7,7 @@ import {
   type AppendInputsHeader,
   type AppList,
   type AppSummary,
+  type BuildEvent,
   type CallStatus,
   type ContainerSummary,
   type CreateCallHeader,
@@ -15,6 +16,7 @@ import {
   type FunctionList,
   type FunctionVariant,
   type FunctionScaling,
+  type ImageList,
   type JsonCallRequest,
   type JsonCallResponse,
   type NodeSummary,
@@ -22,12 +24,14 @@ import {
   type PlatformEvent,
   type PlatformStatus,
   type Problem,
+  type PruneReport,
   type ResultsHeader,
   type ValuesHeader,
   type VariantHeader,
   type WireError,
 } from "../../sdk/protocol/index.ts";
 import { deployRequestSchema } from "../apps/deploy-schema.ts";
+import { imageDefinitionSchema } from "../images/definition-schema.ts";
 import {
   functionSpecFields,
   functionSpecSchema,
@@ -75,7 +79,7 @@ export const createCallHeaderSchema = z
   }) satisfies z.ZodType<CreateCallHeader>;
 
 export const variantHeaderSchema = z.object({
-  options: functionSpecFields.omit({ name: true }).strict(),
+  options: functionSpecFields.omit({ name: true, image: true }).strict(),
   paramsBytes: count.max(VARIANT_PARAMS_BYTES_MAX),
 }) satisfies z.ZodType<VariantHeader>;
 
@@ -328,6 +332,45 @@ export const platformEventSchema = z.looseObject({
   nodeId: z.string().exactOptional(),
 });
 
+export const imageListSchema = z.object({
+  images: z.array(
+    z.object({
+      imageId: z.string(),
+      steps: z.array(z.string()),
+      byteCount: count,
+      createdAtMs: count,
+      usedAtMs: count,
+      usedBy: z.array(z.string()),
+    }),
+  ),
+  layerCount: count,
+  diskByteCount: count,
+}) satisfies z.ZodType<ImageList>;
+
+export const pruneReportSchema = z.object({
+  images: z.array(z.string()),
+  layerCount: count,
+  freedByteCount: count,
+}) satisfies z.ZodType<PruneReport>;
+
+/** One line of a build's answer. */
+const buildEventSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("step"), index: count, count, step: z.string() }),
+  z.object({ kind: z.literal("cached"), index: count }),
+  z.object({ kind: z.literal("log"), index: count, text: z.string() }),
+  z.object({ kind: z.literal("done"), index: count, durationMs: z.number() }),
+  z.object({
+    kind: z.literal("built"),
+    image: z.object({ imageId: z.string(), byteCount: count, wasCached: z.boolean() }),
+  }),
+  z.object({
+    kind: z.literal("failed"),
+    code: z.string(),
+    message: z.string(),
+    lastLines: z.array(z.string()),
+  }),
+]) satisfies z.ZodType<BuildEvent>;
+
 /** The shapes under the names that they have in the OpenAPI document. */
 const NAMED: Readonly<Record<string, z.ZodType>> = {
   AppendInputsHeader: appendInputsHeaderSchema,
@@ -344,10 +387,14 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   FunctionVariant: functionVariantSchema,
   JsonCallRequest: jsonCallRequestSchema,
   JsonCallResponse: jsonCallResponseSchema,
+  BuildEvent: buildEventSchema,
+  ImageDefinition: imageDefinitionSchema,
+  ImageList: imageListSchema,
   NodeSummary: nodeSummarySchema,
   PlanSummary: planSummarySchema,
   PlatformEvent: platformEventSchema,
   PlatformStatus: platformStatusSchema,
+  PruneReport: pruneReportSchema,
   Problem: problemSchema,
   ResultsHeader: resultsHeaderSchema,
   ScalingUpdate: scalingUpdateSchema,

@@ -30,6 +30,7 @@ export interface RecordStore {
   readonly poolMemory: PoolMemoryStore;
   readonly fences: FenceStore;
   readonly offers: OfferRecords;
+  readonly images: ImageStore;
   close(): Promise<void>;
 }
 
@@ -456,4 +457,32 @@ export interface OfferRecords {
   put(records: readonly OfferRecord[]): Promise<void>;
   /** All records, by key in ascending order. */
   list(): Promise<readonly OfferRecord[]>;
+}
+
+// ---------------------------------------------------------------- images
+
+/** An image that was built for a workspace; its bytes are with whoever built it. */
+export interface StoredImage {
+  readonly imageId: string;
+  readonly workspaceId: string;
+  /** The base and the steps in words, in order. */
+  readonly steps: readonly string[];
+  /** Keys of its layers, the base first. */
+  readonly layerKeys: readonly string[];
+  /** What its functions get of it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir: string;
+  readonly byteCount: number;
+  readonly createdAtMs: number;
+  readonly usedAtMs: number;
+}
+
+export interface ImageStore {
+  /** Inserts or replaces by workspace and id; when it was created stays what it was first. */
+  put(image: StoredImage): Promise<void>;
+  find(workspaceId: string, imageId: string): Promise<StoredImage | undefined>;
+  /** All images of all workspaces, those used last first. */
+  list(): Promise<readonly StoredImage[]>;
+  /** False when there was none. */
+  remove(workspaceId: string, imageId: string): Promise<boolean>;
 }

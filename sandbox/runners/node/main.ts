@@ -15,6 +15,7 @@ import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
 import { iteratorOf, ValueStream } from "./value-stream.ts";
+import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = UserProgram["handler"];
@@ -116,6 +117,7 @@ async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Arra
     paramsBytes,
   ]);
   try {
+    await openWayOut();
     const loaded = await loadProgram({ functionName, appName, code, params });
     await loaded.enter(false);
     program = loaded;

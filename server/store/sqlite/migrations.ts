@@ -173,6 +173,17 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE functions ADD COLUMN params BLOB;
   `,
   "ALTER TABLE calls ADD COLUMN deadline_at_ms INTEGER;",
+  // Images; what is in them as JSON.
+  `
+  CREATE TABLE images (
+    workspace_id TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    used_at_ms INTEGER NOT NULL,
+    image TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, image_id)
+  ) WITHOUT ROWID;
+  `,
   // What generators yielded: `call_key * 2^24 + position`.
   `
   ALTER TABLE calls ADD COLUMN value_count INTEGER;
