@@ -86,6 +86,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     openQueue: (functionId) => openQueue(foundations, functionId),
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
     takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
+    sendCredit: (...credit) => fleet.sendCredit(...credit),
     onLoadChanged: () => fleet.kickPlace(),
     onRecorded: (settlement, gpuMs) => {
       metrics.inputsFinished(settlement.outcome, 1);
@@ -137,15 +138,14 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
   closers.add("the fleet", () => fleet.close());
-  const serverUrl = await listen(http, config);
-  whole.serverUrl = serverUrl;
+  whole.serverUrl = await listen(http, config);
+  const { serverUrl, emulatorUrls } = whole;
   closers.add("HTTP", () => http.close());
   await closeOwnNodes(nodes, clock.nowMs());
   await resume(foundations, calls, fleet);
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
   await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
   fleet.start();
-  const { emulatorUrls } = whole;
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
 

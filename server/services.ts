@@ -26,6 +26,7 @@ import type {
   ResultsHeader,
   RollbackRequest,
   ScalingUpdate,
+  ValuesHeader,
 } from "../sdk/protocol/index.ts";
 
 import type {
@@ -48,6 +49,12 @@ export interface Principal {
 /** A page of results: the header and one payload per result, in order. */
 export interface ResultsPage {
   readonly header: ResultsHeader;
+  readonly payloads: readonly Uint8Array[];
+}
+
+/** A page of a generator's values: the header and the payloads, in order. */
+export interface ValuesPage {
+  readonly header: ValuesHeader;
   readonly payloads: readonly Uint8Array[];
 }
 
@@ -75,6 +82,8 @@ export interface CallService {
   ): Promise<CallStatus>;
   status(who: Principal, callId: string): Promise<CallStatus>;
   results(who: Principal, callId: string, query: ResultsQuery): Promise<ResultsPage>;
+  /** What a generator yielded; whoever asks after a cursor has what lies before it. */
+  values(who: Principal, callId: string, query: ResultsQuery): Promise<ValuesPage>;
   cancel(who: Principal, callId: string): Promise<CallStatus>;
 }
 

@@ -144,7 +144,7 @@ export class FunctionTable {
     const queue = this.#options.openQueue(functionId);
     const spec = specInForce(stored);
     const port = this.#options.portFor(functionId);
-    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec));
+    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec), spec.retries);
     const remembered = this.#predecessorOf(stored) ?? (await this.#options.memory.recall(stored));
     const live = liveFunctionOf(stored, spec, { ...remembered, dispatcher });
     live.image = await this.#imageOf(stored);
