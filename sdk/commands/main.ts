@@ -5,6 +5,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
+import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 
 export interface ProgramOptions {
@@ -35,6 +36,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
     .showSuggestionAfterError()
     .showHelpAfterError("(add --help for what there is)")
     .addHelpText("after", EXAMPLES);
+  addInit(program, VERSION);
   addRun(program);
   addDeploy(program);
   addCall(program);
