@@ -5,6 +5,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
+import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 
@@ -45,6 +46,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addContainer(program);
   addSandbox(program);
   addImage(program);
+  addCompletion(program);
   options.extraCommands?.(program);
   return program;
 }
