@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { addEntropyAddon } from "./entropy-addon.ts";
 
 const SOURCE = fileURLToPath(new URL("./node/main.ts", import.meta.url));
 /** Frames of this file are left out of users' stacks. */
@@ -11,8 +12,9 @@ export const RUNNER_FILE = "flotilla-runner.mjs";
 const READY_MADE = fileURLToPath(new URL(`./${RUNNER_FILE}`, import.meta.url));
 
 /**
- * Bundles the runner into `dir` and gives the path of the folder that holds it: named by the
- * hash of its content, so that containers of different versions never share one.
+ * Bundles the runner into `dir`, with its add-on beside it where one can be had, and gives the
+ * path of the folder that holds them: named by the hash of the runner, so that containers of
+ * different versions never share one.
  */
 export async function bundleRunner(dir: string): Promise<string> {
   const contents = (await isThere(READY_MADE)) ? await readFile(READY_MADE) : await runnerBundle();
@@ -20,6 +22,7 @@ export async function bundleRunner(dir: string): Promise<string> {
   const file = join(folder, RUNNER_FILE);
   if (await isThere(file)) return folder;
   await mkdir(folder, { recursive: true });
+  await addEntropyAddon(folder);
   const temporary = `${file}.${process.pid}`;
   await writeFile(temporary, contents, { mode: 0o644 });
   await rename(temporary, file);

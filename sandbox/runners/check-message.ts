@@ -21,6 +21,12 @@ export function checkMessage(header: unknown): FromRunner {
   switch (message["type"]) {
     case "ready":
       return { type: "ready" };
+    case "loaded": {
+      const obstacle = optionalText(message["obstacle"], "obstacle");
+      return { type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) };
+    }
+    case "entered":
+      return { type: "entered" };
     case "load_failed":
       return { type: "load_failed", error: errorOf(message["error"]) };
     case "results":

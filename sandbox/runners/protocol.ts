@@ -16,6 +16,26 @@ export type ToRunner =
       /** Inputs to run at once; one unless given. */
       readonly maxInputs?: number;
     }
+  /**
+   * The first half of a boot whose memory may be kept: load the code (the body) and run what may
+   * run before an image is made. There is no environment, secret, identity or network yet.
+   */
+  | {
+      readonly type: "load";
+      readonly functionName: string;
+      readonly appName: string;
+      readonly maxInputs?: number;
+    }
+  /**
+   * The second half, after `loaded` or in a process restored from an image made then. The body
+   * is fresh entropy, which every generator is seeded from before anything of the user runs.
+   */
+  | {
+      readonly type: "enter";
+      readonly env: Readonly<Record<string, string>>;
+      /** The process will not be told of what comes over the channel and must look by itself. */
+      readonly isDeaf?: boolean;
+    }
   | {
       readonly type: "inputs";
       readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
@@ -43,6 +63,10 @@ export interface RunnerLine {
 /** From the runner. `results` carries the payloads of the successes as its body, in order. */
 export type FromRunner =
   | { readonly type: "ready" }
+  /** `load` is done and the process waits; with `obstacle` no image may be made of it. */
+  | { readonly type: "loaded"; readonly obstacle?: string }
+  /** The process has taken `enter`, seeded its generators, and goes on to `ready`. */
+  | { readonly type: "entered" }
   | { readonly type: "load_failed"; readonly error: WireError }
   | { readonly type: "results"; readonly results: readonly RunnerResult[] }
   | {

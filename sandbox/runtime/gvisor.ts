@@ -12,7 +12,8 @@ import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { ociSpecOf, runnerArguments } from "./oci-spec.ts";
-import type { Runtime, SandboxExit } from "./runtime.ts";
+import { imageFingerprint, saveImage } from "./gvisor-images.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
@@ -41,54 +42,67 @@ export function runscRoot(dir: string): string {
 export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const { dir, rootfs, runnerDir, cgroupParent, runsc = "runsc" } = options;
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS];
+  const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
+
+  const launch = async (
+    spec: SandboxSpec,
+    command: readonly [name: string, ...flags: readonly string[]],
+  ): Promise<RunningSandbox> => {
+    const { containerId, resources } = spec;
+    const bundle = join(dir, "bundles", containerId);
+    const cgroupsPath = `${cgroupParent}/${containerId}`;
+    const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
+    const args = runnerArguments("/bin/node", `/runner/${RUNNER_FILE}`, resources.memoryMiB);
+    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
+    await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
+    const { ours, theirs } = await createChannelPair();
+    const child = spawn(runsc, [...globalFlags, ...command, `--bundle=${bundle}`, containerId], {
+      stdio: [theirs, "pipe", "pipe"],
+      env,
+    });
+    theirs.destroy();
+    let killing: Promise<void> | undefined;
+    const exited = new Promise<SandboxExit>((resolve) => {
+      child.once("close", (code, signal) => {
+        ours.destroy();
+        const outOfMemory = code === KILLED && killing === undefined;
+        const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
+        const end = (): void => resolve(exit);
+        Promise.resolve(killing).then(clear).then(end, end);
+      });
+    });
+    await spawned(child).catch((error: unknown) => {
+      ours.destroy();
+      return cannotStart(runsc, error, clear);
+    });
+    const kill = (): void => {
+      const isGone = child.exitCode !== null || child.signalCode !== null;
+      if (isGone || killing !== undefined) return;
+      ours.destroy();
+      const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], {
+        stdio: "ignore",
+      });
+      killing = new Promise<void>((resolve) => {
+        killer.once("error", () => resolve());
+        killer.once("close", () => resolve());
+      }).then(() => {
+        // Too early for runsc to know the container: its own process still ends it.
+        if (killer.exitCode !== 0) child.kill("SIGKILL");
+      });
+    };
+    return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+  };
 
   return {
     isolation: "gvisor",
-    async start(spec) {
-      const { containerId, resources } = spec;
-      const bundle = join(dir, "bundles", containerId);
-      const cgroupsPath = `${cgroupParent}/${containerId}`;
-      const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
-      const args = runnerArguments("/bin/node", `/runner/${RUNNER_FILE}`, resources.memoryMiB);
-      const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
-      await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
-      const { ours, theirs } = await createChannelPair();
-      const child = spawn(runsc, [...globalFlags, "run", `--bundle=${bundle}`, containerId], {
-        stdio: [theirs, "pipe", "pipe"],
-        env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-      });
-      theirs.destroy();
-      let killing: Promise<void> | undefined;
-      const exited = new Promise<SandboxExit>((resolve) => {
-        child.once("close", (code, signal) => {
-          ours.destroy();
-          const outOfMemory = code === KILLED && killing === undefined;
-          const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
-          const end = (): void => resolve(exit);
-          Promise.resolve(killing).then(clear).then(end, end);
-        });
-      });
-      await spawned(child).catch((error: unknown) => {
-        ours.destroy();
-        return cannotStart(runsc, error, clear);
-      });
-      const kill = (): void => {
-        const isGone = child.exitCode !== null || child.signalCode !== null;
-        if (isGone || killing !== undefined) return;
-        ours.destroy();
-        const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], {
-          stdio: "ignore",
-        });
-        killing = new Promise<void>((resolve) => {
-          killer.once("error", () => resolve());
-          killer.once("close", () => resolve());
-        }).then(() => {
-          // Too early for runsc to know the container: its own process still ends it.
-          if (killer.exitCode !== 0) child.kill("SIGKILL");
-        });
-      };
-      return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    images: {
+      kind: "supported",
+      fingerprint: () => imageFingerprint(runsc),
+      save: (containerId, imageDir) =>
+        saveImage({ runsc, globalFlags, env }, containerId, imageDir),
+      restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
     },
+    start: (spec) => launch(spec, ["run"]),
   };
 }
 

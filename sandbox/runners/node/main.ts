@@ -13,6 +13,8 @@ import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/pr
 import type { RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
+import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
+import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { wireErrorOf } from "./wire-error.ts";
@@ -39,6 +41,8 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const queue: Queued[] = [];
+/** Known from when the code is loaded; it takes inputs from `handler` on. */
+let loaded: Handler | undefined;
 let handler: Handler | undefined;
 let working = false;
 let results: RunnerResult[] = [];
@@ -70,6 +74,12 @@ function receive({ header, body }: Frame<ToRunner>): void {
     case "boot":
       void boot(header, body);
       return;
+    case "load":
+      void load(header, body);
+      return;
+    case "enter":
+      enter(header, body);
+      return;
     case "inputs": {
       const pieces = splitBody(
         body,
@@ -86,25 +96,71 @@ function receive({ header, body }: Frame<ToRunner>): void {
   }
 }
 
+type Booting = Pick<Extract<ToRunner, { type: "boot" }>, "functionName" | "appName" | "maxInputs">;
+
 async function boot(
-  { functionName, appName, env, maxInputs = 1 }: Extract<ToRunner, { type: "boot" }>,
+  header: Booting & { readonly env: Readonly<Record<string, string>> },
   code: Uint8Array,
 ): Promise<void> {
+  setEnvironment(header.env);
+  if (await loadCode(header, code)) begin();
+}
+
+/** The half of a boot that an image of this process's memory may hold. */
+async function load(header: Booting, code: Uint8Array): Promise<void> {
+  prepareGenerators();
+  setEnvironment({});
+  if (!(await loadCode(header, code))) return;
+  sendLogs(true);
+  const obstacle = imageObstacle();
+  // Whoever is restored from an image made now may not be told of the frame that comes then.
+  channel.startPolling();
+  channel.send({ type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) });
+}
+
+/** The other half: of this process, or of one that was restored from its image. */
+function enter(
+  { env, isDeaf = false }: Extract<ToRunner, { type: "enter" }>,
+  entropy: Uint8Array,
+): void {
+  if (!isDeaf) channel.stopPolling();
+  // Without the means to seed anew there is no image, so this is the process that loaded.
+  if (generatorObstacle() === undefined) reseedGenerators(entropy);
+  setEnvironment(env);
+  channel.send({ type: "entered" });
+  begin();
+}
+
+function setEnvironment(env: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
+}
+
+/** Whether the code loaded; why not is said. */
+async function loadCode(
+  { functionName, appName, maxInputs = 1 }: Booting,
+  code: Uint8Array,
+): Promise<boolean> {
   running.max = maxInputs;
   try {
     const file = join(process.cwd(), `app-${process.pid}.mjs`);
     writeFileSync(file, code);
     const module: unknown = await import(pathToFileURL(file).href);
-    handler = resolveHandler(module, functionName, appName);
-    sendLogs(false);
-    channel.send({ type: "ready" });
-    void work();
+    loaded = resolveHandler(module, functionName, appName);
+    return true;
   } catch (error) {
     sendLogs(true);
     channel.send({ type: "load_failed", error: wireErrorOf(error) });
+    return false;
   }
+}
+
+/** Takes inputs from now on. */
+function begin(): void {
+  handler = loaded;
+  sendLogs(false);
+  channel.send({ type: "ready" });
+  void work();
 }
 
 /** The SDK inside the user's bundle knows which function has which name. */
