@@ -1,0 +1,325 @@
+/**
+ * A folder that nothing written through it can leave.
+ *
+ * Every path is walked name by name from an open root: each step opens one name in an open
+ * folder (`/proc/self/fd/N/name`, which Linux resolves as openat(2) does) without following a
+ * link. Whoever exchanges folders for links meanwhile changes what is found in the tree, never
+ * where it ends. Links are kept as they are written; on the way they are refused, or resolved as
+ * a process would that has the root as its `/`.
+ *
+ * It does not hold against somebody who moves an open folder out of the root from outside.
+ */
+import { constants, type Stats } from "node:fs";
+import {
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readlink,
+  link,
+  rmdir,
+  symlink,
+  unlink,
+  type FileHandle,
+} from "node:fs/promises";
+import { assert, PlatformError } from "../../core/index.ts";
+import { DEPTH_MAX, foldedName } from "./entry-path.ts";
+
+export interface ConfinedTreeOptions {
+  /** Symbolic links in the middle of a path: an error, or followed as if the root were `/`. */
+  readonly linksOnTheWay?: "refuse" | "resolve";
+  /** Names in one folder that differ in case or composition only. */
+  readonly lookalikes?: "refuse" | "keep";
+}
+
+export interface NewFile {
+  /** Permission bits; set-user-id, set-group-id and sticky ones among them are kept. */
+  readonly mode: number;
+  readonly content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
+type Names = readonly string[];
+
+/** A name in an open folder. */
+interface Place {
+  readonly folder: FileHandle;
+  readonly name: string;
+}
+
+const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const NEW_FILE_FLAGS =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const MODE_BITS = 0o7777;
+const FOLDER_MODE = 0o755;
+/** As many links as Linux follows in one path (path_resolution(7)). */
+const LINKS_MAX = 40;
+/** Names in one path with all links on it, and folders that are open on it at a time. */
+const STEPS_MAX = 8_192;
+const WAY_MAX = 2 * DEPTH_MAX;
+
+export class ConfinedTree {
+  readonly #root: FileHandle;
+  readonly #options: ConfinedTreeOptions;
+  /** Folded names of folders that were looked into, by the folder's path. */
+  readonly #folded = new Map<string, Map<string, string>>();
+
+  private constructor(root: FileHandle, options: ConfinedTreeOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  /** Opens a tree at an existing folder. @throws PlatformError when there is none */
+  static async open(root: string, options: ConfinedTreeOptions = {}): Promise<ConfinedTree> {
+    const handle = await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
+    return new ConfinedTree(handle, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  /**
+   * Makes a folder and those above it. One that is there gets the mode; anything else with its
+   * name is replaced, a link to a folder too.
+   */
+  async makeFolder(names: Names, mode: number): Promise<void> {
+    if (names.length === 0) return this.#root.chmod(mode & MODE_BITS);
+    await this.#at(names, true, async (place) => {
+      const stats = await statsOf(place);
+      if (stats?.isDirectory() !== true) {
+        if (stats === undefined) await this.#checkLookalike(names, place);
+        else await this.#removeAt(place);
+        await mkdir(pathOf(place), FOLDER_MODE);
+      }
+      const folder = await open(pathOf(place), FOLDER_FLAGS);
+      await folder.chmod(mode & MODE_BITS).finally(() => folder.close());
+    });
+  }
+
+  /** Writes a new file; what had its name before is replaced, also a folder with all in it. */
+  async writeFile(names: Names, { mode, content }: NewFile): Promise<void> {
+    await this.#replacing(names, async (path) => {
+      const file = await open(path, NEW_FILE_FLAGS, 0o600);
+      try {
+        for await (const chunk of content) await writeAll(file, chunk);
+        await file.chmod(mode & MODE_BITS);
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  /** Makes a symbolic link with any target: it is a text that nothing here follows. */
+  async makeSymlink(names: Names, target: string): Promise<void> {
+    await this.#replacing(names, (path) => symlink(target, path));
+  }
+
+  /** Makes another name for a file of this tree. Links to folders and devices are refused. */
+  async makeHardLink(names: Names, existing: Names): Promise<void> {
+    if (names.join("/") === existing.join("/")) throw refusal(names, "is a link to itself");
+    await this.#at(existing, false, async (source) => {
+      const stats = await lstat(pathOf(source));
+      if (!stats.isFile() && !stats.isSymbolicLink()) {
+        throw refusal(names, `links to ${existing.join("/")}, which is no file`);
+      }
+      await this.#replacing(names, (path) => link(pathOf(source), path));
+    });
+  }
+
+  /** Removes what has this name, with all in it; false when there is nothing. */
+  async remove(names: Names): Promise<boolean> {
+    try {
+      return await this.#at(names, false, (place) => this.#removeAt(place));
+    } catch (error) {
+      if (codeOf(error) === "ENOENT") return false;
+      throw error;
+    }
+  }
+
+  /** The names in a folder, in no order. @throws what the system says, ENOENT for instance */
+  async list(names: Names): Promise<readonly string[]> {
+    return this.#inFolder(names, false, (folder) => readdir(fdPath(folder)));
+  }
+
+  /** The bytes of a file. Devices, pipes and links are refused, and what is too large. */
+  async readFile(names: Names, bytesMax: number): Promise<Uint8Array> {
+    return this.#at(names, false, async (place) => {
+      const file = await open(pathOf(place), READ_FLAGS).catch((error: unknown) => {
+        throw codeOf(error) === "ELOOP" ? refusal(names, "is a link") : error;
+      });
+      try {
+        const stats = await file.stat();
+        if (!stats.isFile()) throw refusal(names, "is no file");
+        if (stats.size > bytesMax) throw refusal(names, `has more than ${bytesMax} bytes`);
+        return await file.readFile();
+      } finally {
+        await file.close();
+      }
+    });
+  }
+
+  /** Makes room for a new thing and lets it be made. */
+  async #replacing(names: Names, make: (path: string) => Promise<void>): Promise<void> {
+    await this.#at(names, true, async (place) => {
+      const removed = await this.#removeAt(place);
+      if (!removed) await this.#checkLookalike(names, place);
+      await make(pathOf(place));
+    });
+  }
+
+  async #removeAt(place: Place): Promise<boolean> {
+    const stats = await statsOf(place);
+    if (stats === undefined) return false;
+    this.#folded.clear();
+    if (!stats.isDirectory()) {
+      await unlink(pathOf(place));
+      return true;
+    }
+    const folder = await open(pathOf(place), FOLDER_FLAGS);
+    try {
+      for (const name of await readdir(fdPath(folder))) await this.#removeAt({ folder, name });
+    } finally {
+      await folder.close();
+    }
+    await rmdir(pathOf(place));
+    return true;
+  }
+
+  /** Calls with the folder that holds the last of `names`, and that name. */
+  async #at<Result>(
+    names: Names,
+    create: boolean,
+    act: (place: Place) => Promise<Result>,
+  ): Promise<Result> {
+    const name = names.at(-1);
+    if (name === undefined) throw refusal(names, "is the root itself");
+    return this.#inFolder(names.slice(0, -1), create, (folder) => act({ folder, name }));
+  }
+
+  async #inFolder<Result>(
+    names: Names,
+    create: boolean,
+    act: (folder: FileHandle) => Promise<Result>,
+  ): Promise<Result> {
+    const opened: FileHandle[] = [];
+    try {
+      return await act(await this.#walk(names, create, opened));
+    } finally {
+      await closeAll(opened);
+    }
+  }
+
+  /** Opens folder after folder; all that were opened are in `opened`, also when it fails. */
+  async #walk(names: Names, create: boolean, opened: FileHandle[]): Promise<FileHandle> {
+    const way: FileHandle[] = [];
+    let ahead = [...names];
+    let links = 0;
+    let steps = 0;
+    for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
+      steps += 1;
+      const isEndless = links > LINKS_MAX || steps > STEPS_MAX || way.length > WAY_MAX;
+      if (isEndless) throw refusal(names, "leads through too many links or folders");
+      if (name === "..") {
+        await way.pop()?.close();
+        continue;
+      }
+      const step = await this.#step({ folder: way.at(-1) ?? this.#root, name }, names, create);
+      if (typeof step === "string") {
+        links += 1;
+        if (step.startsWith("/")) await closeAll(way.splice(0));
+        ahead = [...step.split("/").filter((part) => part !== "" && part !== "."), ...ahead];
+      } else {
+        opened.push(step);
+        way.push(step);
+      }
+    }
+    return way.at(-1) ?? this.#root;
+  }
+
+  /** The folder of one name, or the target when the name is a link that may be followed. */
+  async #step(place: Place, names: Names, create: boolean): Promise<FileHandle | string> {
+    try {
+      return await open(pathOf(place), FOLDER_FLAGS);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "ENOENT" && create) {
+        await this.#checkLookalike(names, place);
+        await mkdir(pathOf(place), FOLDER_MODE);
+        return open(pathOf(place), FOLDER_FLAGS);
+      }
+      if (code !== "ENOTDIR" && code !== "ELOOP") throw error;
+      return this.#linkAt(place, names);
+    }
+  }
+
+  async #linkAt(place: Place, names: Names): Promise<string> {
+    const target = await readlink(pathOf(place)).catch(() => undefined);
+    if (target === undefined) throw refusal(names, `leads through ${place.name}, no folder`);
+    if (this.#options.linksOnTheWay === "resolve") return target;
+    throw refusal(names, `leads through ${place.name}, a link`);
+  }
+
+  async #checkLookalike(names: Names, { folder, name }: Place): Promise<void> {
+    if (this.#options.lookalikes !== "refuse") return;
+    const { dev, ino } = await folder.stat();
+    const key = `${dev}:${ino}`;
+    const known = this.#folded.get(key) ?? new Map<string, string>();
+    if (!this.#folded.has(key)) {
+      for (const other of await readdir(fdPath(folder))) known.set(foldedName(other), other);
+      this.#folded.set(key, known);
+    }
+    const other = known.get(foldedName(name));
+    if (other !== undefined && other !== name) {
+      throw refusal(names, `looks like ${other}, which is there already`);
+    }
+    known.set(foldedName(name), name);
+  }
+}
+
+async function closeAll(handles: readonly FileHandle[]): Promise<void> {
+  for (const handle of handles) await handle.close();
+}
+
+async function statsOf(place: Place): Promise<Stats | undefined> {
+  try {
+    return await lstat(pathOf(place));
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function pathOf({ folder, name }: Place): string {
+  checkName(name);
+  assert(name !== "..", "the last name of a path is one of an entry");
+  return `${fdPath(folder)}/${name}`;
+}
+
+/** An open folder by a name that the kernel resolves to that folder and nothing else. */
+function fdPath(folder: FileHandle): string {
+  return `/proc/self/fd/${folder.fd}`;
+}
+
+function checkName(name: string): void {
+  const isName = name !== "" && name !== "." && !name.includes("/") && !name.includes("\0");
+  assert(isName, `"${name}" is no single name; paths go through entryPathOf`);
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.byteLength;) {
+    const { bytesWritten } = await file.write(chunk, offset);
+    offset += bytesWritten;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function refusal(names: Names, reason: string): PlatformError {
+  return new PlatformError(`the path ${JSON.stringify(names.join("/"))} ${reason}`, {
+    code: "invalid_request",
+    retryable: false,
+  });
+}
