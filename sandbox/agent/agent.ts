@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
 import { LinkClient } from "./link-client.ts";
@@ -23,7 +24,7 @@ import type {
   ServerMessage,
   StartContainer,
 } from "./link.ts";
-import { roomFor, type RoomAnswer } from "./room.ts";
+import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
@@ -40,6 +41,8 @@ export interface NodeAgentOptions {
   /** Fixes the pauses between connections; best different on each machine. */
   readonly seed: string;
   readonly codeDir: string;
+  /** Where images of memory are kept; without it there are none. */
+  readonly snapshotDir?: string;
   readonly resources: Resources;
   readonly gpuType?: string;
   readonly emulatedGpus: boolean;
@@ -58,6 +61,8 @@ interface Unacknowledged {
 }
 
 const CHECK_MS = 100;
+/** Things on the node's disk that the server is told of. */
+const ARTIFACTS_MAX = 64;
 
 export class NodeAgent {
   readonly #options: NodeAgentOptions;
@@ -65,6 +70,7 @@ export class NodeAgent {
   readonly #running = new Set<Promise<void>>();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
+  #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
@@ -92,7 +98,14 @@ export class NodeAgent {
     });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
-      ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
+      ready: (containerId, startMs, restored) => {
+        this.#link.send({
+          type: "ready",
+          containerId,
+          startMs,
+          ...(restored ? { restored } : {}),
+        });
+      },
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
@@ -105,6 +118,7 @@ export class NodeAgent {
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
     await this.#code.open();
+    await this.#openSnapshots();
     await this.#link.run();
   }
 
@@ -126,8 +140,22 @@ export class NodeAgent {
     this.#closing = true;
     clearInterval(this.#timer);
     for (const container of this.#containers.values()) container.stop();
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#running, this.#snapshots?.close()]);
     this.#link.close();
+  }
+
+  async #openSnapshots(): Promise<void> {
+    const { snapshotDir, runtime, clock, onError } = this.#options;
+    if (snapshotDir === undefined) return;
+    this.#snapshots = await MemorySnapshots.open({
+      dir: snapshotDir,
+      runtime,
+      clock,
+      onError,
+      loadCode: (sha256) => this.#code.load(sha256),
+      hasRoom: (spec) => this.#roomFor(spec).kind === "fits",
+      onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
+    });
   }
 
   #hello(nodeId: string): AgentMessage {
@@ -150,7 +178,9 @@ export class NodeAgent {
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
     const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
-    return { type: "hello", node, containers, artifacts: this.#code.kept, ...faults };
+    const kept = [...this.#code.kept, ...(this.#snapshots?.snapshotIds ?? [])];
+    const artifacts = kept.slice(-ARTIFACTS_MAX);
+    return { type: "hello", node, containers, artifacts, ...faults };
   }
 
   #receive(message: ServerMessage, body: Uint8Array): void {
@@ -194,6 +224,7 @@ export class NodeAgent {
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
       reports: this.#reports,
+      ...(this.#snapshots === undefined ? {} : { snapshots: this.#snapshots }),
     });
     this.#containers.set(start.containerId, container);
     const run = container.run().catch((error: unknown) => {
@@ -205,7 +236,7 @@ export class NodeAgent {
   }
 
   /** Whether this node takes a container, and on which cards. */
-  #roomFor(wanted: StartContainer): RoomAnswer {
+  #roomFor(wanted: Room): RoomAnswer {
     if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);

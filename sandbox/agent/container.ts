@@ -4,6 +4,7 @@
  * Inputs are forwarded to the runner as they come and begin there in order, so the oldest without
  * a result are those that run. Each ends as a result or is named in the container's exit.
  */
+import { randomBytes } from "node:crypto";
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
   encodeFrame,
@@ -15,7 +16,13 @@ import {
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
-import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
+import {
+  ENTROPY_BYTES,
+  loadMessageOf,
+  type EnteredSandbox,
+  type MemorySnapshots,
+} from "../snapshots/snapshots.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -25,7 +32,7 @@ import { LineSplitter } from "./line-splitter.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
-  ready(containerId: string, startMs: number): void;
+  ready(containerId: string, startMs: number, restored: boolean): void;
   results(
     containerId: string,
     results: readonly AgentResult[],
@@ -39,6 +46,8 @@ export interface ContainerOptions {
   readonly start: StartContainer;
   readonly runtime: Runtime;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
+  /** Images of memory, where this node keeps them. */
+  readonly snapshots?: Pick<MemorySnapshots, "restore" | "consider">;
   readonly reports: ContainerReports;
   readonly clock: Clock;
 }
@@ -56,6 +65,7 @@ export class Container {
   readonly #inputs: HeldInputs;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
+  #restored = false;
   #ordered: EndOfContainer["ordered"];
   #loadError: WireError | undefined;
   #announced: EndOfContainer["announced"];
@@ -98,11 +108,11 @@ export class Container {
   async #runSandbox(
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
-    const { start, runtime } = this.#options;
-    const { containerId, resources } = start;
-    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    const restored = await this.#restore();
+    if (restored !== undefined) return this.#adopt(restored);
+    if (this.#isToEnd) return NEVER_STARTED;
     try {
-      this.#sandbox = await runtime.start({ containerId, resources, env });
+      this.#sandbox = await this.#options.runtime.start(this.#sandboxSpec);
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;
@@ -154,7 +164,23 @@ export class Container {
     sandbox.kill();
   }
 
-  #connect(sandbox: RunningSandbox): void {
+  /** Starts it from an image of memory, where that can be. */
+  async #restore(): Promise<EnteredSandbox | undefined> {
+    const { start, snapshots } = this.#options;
+    if (start.snapshotId === undefined || snapshots === undefined) return undefined;
+    return snapshots.restore(start, this.#sandboxSpec, this.#environment);
+  }
+
+  /** Goes on with a sandbox whose runner has already said something. */
+  async #adopt({ sandbox, heard }: EnteredSandbox): Promise<SandboxExit> {
+    this.#sandbox = sandbox;
+    this.#restored = true;
+    this.#connect(sandbox, heard);
+    if (this.#ordered !== undefined) sandbox.kill();
+    return sandbox.exited;
+  }
+
+  #connect(sandbox: RunningSandbox, heard: readonly Uint8Array[] = []): void {
     const decoder = new FrameDecoder();
     const { channel } = sandbox;
     const onData = (chunk: Uint8Array): void => {
@@ -169,7 +195,9 @@ export class Container {
         this.#giveUp(sandbox, `its runner broke the protocol: ${messageOf(error)}`);
       }
     };
+    for (const chunk of heard) onData(chunk);
     channel.on("data", onData);
+    channel.resume();
     // The end of the channel is the end of the container, which `exited` tells.
     channel.on("error", () => undefined);
     this.#follow(sandbox, "stdout");
@@ -181,13 +209,44 @@ export class Container {
     return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
   }
 
-  #boot(code: Uint8Array): void {
-    const { functionName, appName, env, containerId, maxInputs } = this.#options.start;
+  get #isToEnd(): boolean {
+    return this.#ordered !== undefined;
+  }
+
+  get #sandboxSpec(): SandboxSpec {
+    const { containerId, resources } = this.#options.start;
+    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
+    return { containerId, resources, env };
+  }
+
+  /** The whole environment of the user's code. */
+  get #environment(): Readonly<Record<string, string>> {
+    const { env, containerId } = this.#options.start;
     const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
-    const all = { ...own, ...env, ...this.#gpuEnvironment };
-    const boot = { type: "boot", functionName, appName, env: all } as const;
+    return { ...own, ...env, ...this.#gpuEnvironment };
+  }
+
+  #boot(code: Uint8Array): void {
+    const { start } = this.#options;
+    const { functionName, appName, maxInputs } = start;
+    if (start.snapshotId !== undefined) {
+      // As in a restored container: the code is loaded before it has an environment.
+      const { say, bodies } = loadMessageOf(start, code);
+      this.#send(say, ...bodies);
+      return;
+    }
+    const boot = { type: "boot", functionName, appName, env: this.#environment } as const;
     this.#send(maxInputs === undefined ? boot : { ...boot, maxInputs }, code);
+  }
+
+  /** Its code is loaded, in the first half of a start. */
+  #loaded(obstacle: string | undefined): void {
+    if (obstacle !== undefined) {
+      const text = `flotilla: no memory snapshot of this function is kept: ${obstacle}`;
+      this.#log.add([{ stream: "stderr", text }]);
+    }
+    this.#send({ type: "enter", env: this.#environment }, randomBytes(ENTROPY_BYTES));
   }
 
   /** What is printed past the runner: by child processes, or by Node when it dies. */
@@ -220,7 +279,14 @@ export class Container {
         this.#options.reports.ready(
           this.#options.start.containerId,
           this.#options.clock.nowMs() - this.#receivedAtMs,
+          this.#restored,
         );
+        this.#considerSnapshot();
+        return;
+      case "loaded":
+        this.#loaded(header.obstacle);
+        return;
+      case "entered":
         return;
       case "load_failed":
         this.#loadError = header.error;
@@ -238,6 +304,12 @@ export class Container {
       case "exiting":
         this.#announced = header;
     }
+  }
+
+  #considerSnapshot(): void {
+    const { start, snapshots } = this.#options;
+    if (start.snapshotId === undefined || this.#restored) return;
+    snapshots?.consider(start, this.#sandboxSpec);
   }
 
   /** A line may name an input only while this container has it. */
@@ -265,10 +337,10 @@ export class Container {
     );
   }
 
-  #send(message: ToRunner, body?: Uint8Array): void {
+  #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {
     const channel = this.#sandbox?.channel;
     if (channel?.writable !== true) return;
-    channel.write(encodeFrame(message, body === undefined ? [] : [body]));
+    channel.write(encodeFrame(message, bodies));
   }
 
   #end(exit: SandboxExit): void {

@@ -55,6 +55,11 @@ export interface StartContainer {
   readonly timeoutMs: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /**
+   * Present when it may be started from an image of its memory: a hash of all that such images
+   * depend on as far as the server knows, the same for equal functions of one workspace.
+   */
+  readonly snapshotId?: string;
 }
 
 /** Messages to the agent. `inputs` carries the inputs' payloads as its body, in order. */
@@ -124,7 +129,13 @@ export type AgentMessage =
   /** The node cannot take this container (no room, cannot start any): place it elsewhere. */
   | { readonly type: "refused"; readonly containerId: string; readonly reason: string }
   /** The user's module is loaded; `startMs` is from receipt of `start`. */
-  | { readonly type: "ready"; readonly containerId: string; readonly startMs: number }
+  | {
+      readonly type: "ready";
+      readonly containerId: string;
+      readonly startMs: number;
+      /** Whether it was started from an image of memory. */
+      readonly restored?: boolean;
+    }
   | {
       readonly type: "results";
       readonly containerId: string;

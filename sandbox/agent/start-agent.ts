@@ -61,6 +61,7 @@ export async function createAgent(
     serverUrl: config.serverUrl,
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
+    snapshotDir: join(dataDir, "snapshots"),
     resources,
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,

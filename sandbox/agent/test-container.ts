@@ -1,7 +1,7 @@
 /** A container on fakes, and what it reported, for tests. */
 import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
-import { Container } from "./container.ts";
+import { Container, type ContainerOptions } from "./container.ts";
 import type { LogLine } from "./container-log.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "./link.ts";
 
@@ -21,6 +21,7 @@ export const CODE = Uint8Array.from([1, 2, 3]);
 
 export interface Reported {
   readonly ready: number[];
+  readonly restored: boolean[];
   readonly results: AgentResult[];
   readonly payloads: Uint8Array[];
   readonly lines: LogLine[];
@@ -30,22 +31,34 @@ export interface Reported {
 export class TestContainer {
   readonly runtime = new FakeRuntime();
   readonly clock = new FakeClock();
-  readonly reported: Reported = { ready: [], results: [], payloads: [], lines: [], exits: [] };
+  readonly reported: Reported = {
+    ready: [],
+    restored: [],
+    results: [],
+    payloads: [],
+    lines: [],
+    exits: [],
+  };
   readonly container: Container;
   running: Promise<void> = Promise.resolve();
 
   constructor(
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
     start: Partial<StartContainer> = {},
+    snapshots?: ContainerOptions["snapshots"],
   ) {
-    const { ready, results, payloads, lines, exits } = this.reported;
+    const { ready, restored, results, payloads, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       runtime: this.runtime,
       loadCode,
       clock: this.clock,
+      ...(snapshots === undefined ? {} : { snapshots }),
       reports: {
-        ready: (_, startMs) => ready.push(startMs),
+        ready: (_, startMs, isRestored) => {
+          ready.push(startMs);
+          restored.push(isRestored);
+        },
         results: (_, some, bytes) => {
           results.push(...some);
           payloads.push(...bytes);

@@ -5,11 +5,15 @@ import { mkdir, readFile } from "node:fs/promises";
 import { arch, release } from "node:os";
 import { promisify } from "node:util";
 import { messageOf, PlatformError } from "../../core/index.ts";
+import type { ImageTraits } from "./runtime.ts";
 
 const run = promisify(execFile);
 
 /** Longest that writing an image may take; 50 GB/min is what the slowest disks do. */
 const SAVE_MS_MAX = 120_000;
+
+/** A runsc that fails says all that its goroutines did. */
+const SAID_CHARACTERS_MAX = 500;
 
 /** How runsc is called. */
 export interface RunscCall {
@@ -35,33 +39,58 @@ export async function saveImage(
   } catch (error) {
     throw new PlatformError(
       `the memory of container ${containerId} could not be written to ${imageDir}: ` +
-        messageOf(error),
-      { code: "unavailable", retryable: false, cause: error },
+        messageOf(error).slice(0, SAID_CHARACTERS_MAX),
+      { code: "unavailable", retryable: false },
     );
   }
 }
 
 /**
- * One text for all that an image depends on beside its content: the version of runsc, the
- * processor's architecture and features, and the kernel, whose system calls the guest has seen.
+ * What the images of this runsc on this machine are like. They depend on the version of runsc,
+ * the processor's architecture and features, and the kernel, whose system calls the guest has
+ * seen.
  *
  * @throws PlatformError `unavailable` when runsc cannot be run.
  */
-export async function imageFingerprint(runsc: string): Promise<string> {
+export async function probeImages(runsc: string): Promise<ImageTraits> {
   try {
-    const [{ stdout: version }, processor] = await Promise.all([
+    const [{ stdout: version }, help, cpuinfo] = await Promise.all([
       run(runsc, ["--version"]),
+      helpOf(runsc, "checkpoint"),
       readFile("/proc/cpuinfo", "utf8"),
     ]);
-    const parts = [version.trim(), arch(), release(), ...processorOf(processor)];
-    return createHash("sha256").update(parts.join("\n")).digest("hex");
+    const parts = [version.trim(), help, arch(), release(), ...processorOf(cpuinfo)];
+    return {
+      fingerprint: createHash("sha256").update(parts.join("\n")).digest("hex"),
+      restoredAreDeaf: areRestoredDeaf(help),
+    };
   } catch (error) {
-    throw new PlatformError(`cannot ask ${runsc} for its version: ${messageOf(error)}`, {
+    throw new PlatformError(`cannot ask ${runsc} what it can do: ${messageOf(error)}`, {
       code: "unavailable",
       retryable: false,
       cause: error,
     });
   }
+}
+
+/**
+ * Whether what a runsc restores is not told of what comes over a socket that it had. So it is
+ * with release 20221219, and not with those that write images uncompressed (both measured
+ * 2026-11).
+ */
+export function areRestoredDeaf(checkpointHelp: string): boolean {
+  return !/^\s*-compression\b/m.test(checkpointHelp);
+}
+
+/** What a command of runsc says of its flags; newer ones say it with an exit code of 128. */
+async function helpOf(runsc: string, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(runsc, [command, "-help"], (error, stdout, stderr) => {
+      const text = stdout + stderr;
+      if (text !== "") resolve(text);
+      else reject(error ?? new Error(`runsc ${command} -help says nothing`));
+    });
+  });
 }
 
 /** What of `/proc/cpuinfo` a guest may depend on, sorted: the first processor's features. */

@@ -12,7 +12,7 @@ import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { ociSpecOf, runnerArguments } from "./oci-spec.ts";
-import { imageFingerprint, saveImage } from "./gvisor-images.ts";
+import { probeImages, saveImage } from "./gvisor-images.ts";
 import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
@@ -97,7 +97,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     isolation: "gvisor",
     images: {
       kind: "supported",
-      fingerprint: () => imageFingerprint(runsc),
+      probe: () => probeImages(runsc),
       save: (containerId, imageDir) =>
         saveImage({ runsc, globalFlags, env }, containerId, imageDir),
       restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),

@@ -32,6 +32,7 @@ export interface NormalSpec {
   readonly preemptible: boolean;
   /** Larger is more important. */
   readonly priority: number;
+  readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -48,6 +49,7 @@ const DEFAULT_SPEC = {
   maxConcurrentInputs: 1,
   preemptible: true,
   priority: 0,
+  enableMemorySnapshot: false,
   network: { egress: "none" },
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
@@ -70,6 +72,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
+    enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: spec.network ?? DEFAULT_SPEC.network,
     env: spec.env ?? DEFAULT_SPEC.env,
   };

@@ -81,6 +81,7 @@ export const functionSpecSchema = z
       .max(4)
       .exactOptional(),
     preemptible: z.boolean().exactOptional(),
+    enableMemorySnapshot: z.boolean().exactOptional(),
     priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
     network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
     env: env.exactOptional(),

@@ -1,6 +1,7 @@
 import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
+import { snapshotIdOf } from "./snapshot-id.ts";
 
 /** What an agent needs to start a container of a function on these cards of its node. */
 export function startMessageOf(
@@ -8,6 +9,7 @@ export function startMessageOf(
   containerId: string,
   cards: readonly number[],
 ): StartContainer {
+  const snapshotId = snapshotIdOf(live);
   return {
     containerId,
     functionId: live.functionId,
@@ -20,5 +22,6 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(snapshotId === undefined ? {} : { snapshotId }),
   };
 }

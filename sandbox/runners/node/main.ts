@@ -112,6 +112,8 @@ async function load(header: Booting, code: Uint8Array): Promise<void> {
   setEnvironment({});
   if (!(await loadCode(header, code))) return;
   sendLogs(true);
+  // Node tells of threads a turn after they were begun.
+  await nextTurn();
   const obstacle = imageObstacle();
   // Whoever is restored from an image made now may not be told of the frame that comes then.
   channel.startPolling();

@@ -3,15 +3,13 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { generatorObstacle } from "./generators.ts";
 
 const STANDARD_FDS = 3;
-const SERVERS: readonly string[] = ["TCPServerWrap", "PipeServerWrap"];
 
 /** One reason why no image can be made of this process now; undefined when it can. */
 export function imageObstacle(): string | undefined {
   const resources = process.getActiveResourcesInfo();
   if (resources.includes("ProcessWrap")) return "a child process runs, which draws from its own";
-  const servers = resources.filter((name) => SERVERS.includes(name)).length;
-  const sockets = openSocketCount() - servers;
-  if (sockets > 0) return `${sockets} connection(s) are open, whose other end would be gone`;
+  const sockets = openSocketCount();
+  if (sockets > 0) return `${sockets} socket(s) are open: open them when the function is called`;
   return generatorObstacle();
 }
 

@@ -11,7 +11,7 @@ import { bundleRunner } from "../bundle-runner.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../protocol.ts";
 
 /** What the SDK in a user's bundle does for the runner, at its least. */
-const HOOK = `globalThis[Symbol.for("flotilla.runtime")] = {
+export const HOOK = `globalThis[Symbol.for("flotilla.runtime")] = {
   resolveHandler: (module, name) => {
     if (module[name] === undefined) throw new Error("there is no function " + name);
     return module[name];

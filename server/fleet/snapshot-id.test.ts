@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { needsOf, normaliseSpec } from "../apps/normalise-spec.ts";
+import type { FunctionSpec } from "../../sdk/protocol/index.ts";
+import { snapshotIdOf } from "./snapshot-id.ts";
+
+const idOf = (given: FunctionSpec, changes: Readonly<Record<string, string>> = {}) => {
+  const spec = normaliseSpec({ enableMemorySnapshot: true, ...given });
+  const names = { workspaceId: "ws_1", app: "numbers", name: "double", codeSha256: "c0de" };
+  return snapshotIdOf({ ...names, ...changes, needs: needsOf(spec), spec });
+};
+
+test("a function that does not ask for snapshots has none", () => {
+  expect(idOf({ enableMemorySnapshot: false })).toBeUndefined();
+});
+
+test("equal functions share snapshots, whatever their environment and scaling are", () => {
+  const other = { env: { KEY: "secret" }, minContainers: 3, timeoutMs: 5_000 };
+  expect(idOf(other)).toBe(idOf({}));
+  expect(idOf({})).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test("another workspace, app, name, code, size or GPU is another snapshot", () => {
+  const ids = [
+    idOf({}),
+    idOf({}, { workspaceId: "ws_2" }),
+    idOf({}, { app: "other" }),
+    idOf({}, { name: "halve" }),
+    idOf({}, { codeSha256: "c0df" }),
+    idOf({ memoryMiB: 512 }),
+    idOf({ cpu: 2 }),
+    idOf({ maxConcurrentInputs: 2 }),
+    idOf({ gpu: "T4" }),
+    idOf({ gpu: "L4" }),
+  ];
+  expect(new Set(ids).size).toBe(ids.length);
+});

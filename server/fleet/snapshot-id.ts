@@ -1,0 +1,21 @@
+/** What images of a function's memory are known by on all nodes. */
+import { createHash } from "node:crypto";
+import { resourcesOf } from "../../core/index.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
+
+/**
+ * A hash of what an image of the function's memory depends on as far as the server knows;
+ * undefined for one that asks for none.
+ *
+ * Equal functions of one workspace share images, also those of a later deployment; two
+ * workspaces share none. Environment variables are not in an image and not in the hash.
+ */
+export function snapshotIdOf(
+  live: Pick<LiveFunction, "workspaceId" | "app" | "name" | "codeSha256" | "needs" | "spec">,
+): string | undefined {
+  const { workspaceId, app, name, codeSha256, needs, spec } = live;
+  if (!spec.enableMemorySnapshot) return undefined;
+  const { maxConcurrentInputs, gpu } = spec;
+  const parts = [workspaceId, app, name, codeSha256, resourcesOf(needs), maxConcurrentInputs, gpu];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
