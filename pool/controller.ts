@@ -48,6 +48,7 @@ import { openRefusals, type RefusalMemory } from "./refusals.ts";
 import { Renter, type RentTurn } from "./renter.ts";
 import type { Rent } from "./renting.ts";
 import { Sightings, type Machines } from "./sightings.ts";
+import { Surveyor, type UnclaimedReport } from "./surveyor.ts";
 import { newlyUnseen, placeNameOf, unseenPlaceOf, type UnseenRegion } from "./unseen.ts";
 
 export interface PoolControllerOptions {
@@ -88,6 +89,8 @@ export interface PoolTick {
   readonly fitness: Fitness;
   /** Machines of this cluster that no record owns. */
   readonly strays: readonly Stray[];
+  /** Machines of each account that carry no cluster's tag, as last seen. */
+  readonly unclaimed: readonly UnclaimedReport[];
 }
 
 const LIST_EVERY_MS = 5_000;
@@ -114,6 +117,7 @@ export class PoolController {
   readonly #sightings: Sightings;
   readonly #book: PoolBook;
   readonly #renter: Renter;
+  readonly #surveyor: Surveyor;
   #watchingSinceMs: number;
   #tickedAtMs: number;
   #isTicking = false;
@@ -134,6 +138,7 @@ export class PoolController {
       desk: this.#desk,
       rate: { perSecondMax: launchesPerSecondMax, burstMax: launchBurstMax },
     });
+    this.#surveyor = new Surveyor({ ...options, book: this.#book, desk: this.#desk });
     this.#watchingSinceMs = clock.nowMs();
     this.#tickedAtMs = this.#watchingSinceMs;
   }
@@ -180,6 +185,11 @@ export class PoolController {
     return new Promise((resolve, reject) => {
       this.#orders.push({ order, resolve, reject });
     });
+  }
+
+  /** Resolves when nothing that a tick has begun runs on. */
+  settled(): Promise<void> {
+    return this.#surveyor.settled();
   }
 
   /**
@@ -229,6 +239,7 @@ export class PoolController {
     };
     const actions = reconcile(snapshot, this.#now());
     await this.#apply(actions, facts.offers);
+    await this.#surveyor.look();
     await this.#book.keep();
     return {
       records: await this.#options.ledger.listOpen(),
@@ -238,6 +249,7 @@ export class PoolController {
       refusals: this.refusals,
       fitness: fitnessIn(snapshot, this.#now()),
       strays: snapshot.strays,
+      unclaimed: this.#surveyor.reports,
     };
   }
 

@@ -9,6 +9,7 @@ export { forecastOf, spendPeriodsOf } from "./spend.ts";
 export type {
   AgentSighting,
   DesiredLine,
+  MachineTraces,
   PoolFacts,
   PoolEvent,
   PoolLedger,

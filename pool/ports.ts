@@ -38,6 +38,13 @@ export interface PoolRecord {
   readonly terminatedAtMs?: number;
 }
 
+/** What may tell whose a machine is; lists of any length. */
+export interface MachineTraces {
+  readonly providerNodeIds: readonly string[];
+  readonly nodeIds: readonly string[];
+  readonly clientTokens: readonly string[];
+}
+
 /**
  * Where records and memory are kept. What a resolved `put` or `note` wrote survives a crash of
  * this process.
@@ -48,6 +55,8 @@ export interface PoolLedger {
   get(nodeId: string): Promise<PoolRecord | undefined>;
   /** Records of nodes not yet terminated, the machines that are not rented included. */
   listOpen(): Promise<readonly PoolRecord[]>;
+  /** Records, ended ones included, that know any of these; in any order, each once. */
+  findByMachine(traces: MachineTraces): Promise<readonly PoolRecord[]>;
   /** Changes what the pool remembers beside its records: all of it, or nothing. */
   note(changes: MemoryChanges): Promise<void>;
   /** All that was noted and has not been removed, but for what is old. */
@@ -141,6 +150,15 @@ export type PoolEvent =
       readonly kind: "orphan_released";
       readonly cloud: CloudName;
       readonly providerNodeId: string;
+      readonly reason: string;
+      readonly atMs: number;
+    }
+  | {
+      /** Machines of an account that no cluster claims; they are left alone. */
+      readonly kind: "unclaimed";
+      readonly cloud: CloudName;
+      /** Absent when it is about several. */
+      readonly providerNodeId?: string;
       readonly reason: string;
       readonly atMs: number;
     }

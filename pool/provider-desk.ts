@@ -3,12 +3,14 @@
  * and failures as values.
  */
 import { assert, PlatformError, type Clock, type CloudName } from "../core/index.ts";
-import type {
-  Provider,
-  ProviderNode,
-  RentOutcome,
-  RentRequest,
-  UnseenPlace,
+import {
+  isSurveying,
+  type AccountView,
+  type Provider,
+  type ProviderNode,
+  type RentOutcome,
+  type RentRequest,
+  type UnseenPlace,
 } from "../providers/index.ts";
 
 /** A listing, or why there is none. */
@@ -43,6 +45,9 @@ export const READ_TIMEOUT_MS = 30_000;
 /** Longest wait for an answer that rents or releases. */
 export const WRITE_TIMEOUT_MS = 60_000;
 
+/** Longest wait for a survey, which no tick waits for. */
+const SURVEY_TIMEOUT_MS = 120_000;
+
 /** Asks providers; a call never rejects with a `PlatformError`. */
 export class ProviderDesk {
   readonly #options: ProviderDeskOptions;
@@ -67,6 +72,19 @@ export class ProviderDesk {
 
   release(cloud: CloudName, providerNodeIds: readonly string[]): Promise<Attempt<void>> {
     return this.#attempt(cloud, WRITE_TIMEOUT_MS, (one) => one.release(providerNodeIds));
+  }
+
+  /** Clouds whose accounts can be looked over beyond this cluster's tag. */
+  surveyable(): readonly CloudName[] {
+    return [...this.#options.providers].flatMap(([cloud, one]) => (isSurveying(one) ? cloud : []));
+  }
+
+  /** Looks over the account of a cloud that can be. */
+  survey(cloud: CloudName): Promise<Attempt<AccountView>> {
+    return this.#attempt(cloud, SURVEY_TIMEOUT_MS, (one) => {
+      assert(isSurveying(one), `the provider of ${cloud} can survey its account`);
+      return one.survey();
+    });
   }
 
   async #list(cloud: CloudName): Promise<Listing> {

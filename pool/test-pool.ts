@@ -109,6 +109,15 @@ export function memoryLedger(): MemoryLedger {
     get: (nodeId) => Promise.resolve(records.get(nodeId)),
     listOpen: () =>
       Promise.resolve([...records.values()].filter((one) => one.node.state !== "terminated")),
+    findByMachine: ({ providerNodeIds, nodeIds, clientTokens }) =>
+      Promise.resolve(
+        [...records.values()].filter(
+          ({ node, clientToken }) =>
+            nodeIds.includes(node.nodeId) ||
+            clientTokens.includes(clientToken) ||
+            (node.providerNodeId !== undefined && providerNodeIds.includes(node.providerNodeId)),
+        ),
+      ),
     note: ({ put, removed }) => {
       for (const one of removed) memory.delete(memoryKey(one));
       for (const one of put) memory.set(memoryKey(one), one);

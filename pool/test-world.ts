@@ -201,6 +201,7 @@ export class TestWorld {
         listOpen: () => run("listOpen", () => this.ledger.listOpen()),
         put: (records) =>
           run(`put ${records[0]?.node.state ?? "nothing"}`, () => this.ledger.put(records)),
+        findByMachine: (traces) => this.ledger.findByMachine(traces),
         note: (changes) => run("note", () => this.ledger.note(changes)),
         recall: () => this.ledger.recall(),
       },

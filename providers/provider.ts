@@ -154,6 +154,51 @@ export interface AccessProbe {
   probe(): Promise<readonly AccessFinding[]>;
 }
 
+/** A machine of the account that carries no cluster's tag, so that no listing of a cluster has it. */
+export interface UnclaimedMachine {
+  readonly providerNodeId: string;
+  /** Ours, from what tags it has left or from its name. */
+  readonly nodeId?: string;
+  /** Client token of its batch, from what tags it has left. */
+  readonly clientToken?: string;
+  /** What it has that only machines rented by this software have, such as `flotilla:batch`. */
+  readonly marks: readonly string[];
+  readonly launchedAtMs: number;
+}
+
+/** The machines of an account that no cluster claims, and where there may be more of them. */
+export interface AccountView {
+  /** Those that exist and are not being deleted; sorted by `providerNodeId`. */
+  readonly machines: readonly UnclaimedMachine[];
+  readonly unseen: readonly UnseenPlace[];
+}
+
+/** A cloud that can be looked over beyond this cluster's tag; a provider may be one besides. */
+export interface AccountSurvey {
+  /**
+   * Machines without a cluster's tag in the places where this provider rents. Lists all that the
+   * account has there, so it is dear: one call for each page, to be made every few minutes.
+   *
+   * @throws PlatformError when nothing can be seen.
+   */
+  survey(): Promise<AccountView>;
+}
+
+/** Whether a provider can look beyond this cluster's tag. */
+export function isSurveying(provider: Provider): provider is Provider & AccountSurvey {
+  return "survey" in provider && typeof provider.survey === "function";
+}
+
+/** Tags of this software begin so. */
+const TAG_PREFIX = "flotilla:";
+
+/** Those of our tags that a machine has, as marks; sorted. */
+export function marksIn(tags: Readonly<Record<string, string>>): readonly string[] {
+  return Object.keys(tags)
+    .filter((key) => key.startsWith(TAG_PREFIX))
+    .sort();
+}
+
 /** Whether a provider can try a rent dry. */
 export function isProbing(provider: Provider): provider is Provider & AccessProbe {
   return "probe" in provider && typeof provider.probe === "function";

@@ -18,7 +18,7 @@ describe("names", () => {
     app.function({}, function byCode() {
       return "code";
     });
-    const resolve = (name: string): unknown => hook().resolveHandler(module, name)();
+    const resolve = (name: string): unknown => hook().resolveProgram(module, name).handler();
     expect(resolve("byExport")).toBe("export");
     expect(resolve("bySpec")).toBe("spec");
     expect(resolve("byCode")).toBe("code");
@@ -27,20 +27,20 @@ describe("names", () => {
   test("a function that nothing names is an error that says how to name it", () => {
     const app = new App("shop");
     app.function({}, () => 1);
-    expect(() => hook().resolveHandler({}, "f")).toThrow(/export it, or give its spec a `name`/);
+    expect(() => hook().resolveProgram({}, "f")).toThrow(/export it, or give its spec a `name`/);
   });
 
   test("two functions of one name are an error", () => {
     const app = new App("shop");
     app.function({ name: "f" }, () => 1);
     app.function({ name: "f" }, () => 2);
-    expect(() => hook().resolveHandler({}, "f")).toThrow(/two functions named "f"/);
+    expect(() => hook().resolveProgram({}, "f")).toThrow(/two functions named "f"/);
   });
 
   test("a name that is not there is told with the nearest", () => {
     const app = new App("shop");
     app.function({ name: "price" }, () => 1);
-    expect(() => hook().resolveHandler({}, "prise")).toThrow(
+    expect(() => hook().resolveProgram({}, "prise")).toThrow(
       'the code has no function "prise": did you mean "price"? (it has: price)',
     );
   });
@@ -48,7 +48,7 @@ describe("names", () => {
   test("two apps may use one name when the app is named too", () => {
     new App("a").function({ name: "f" }, () => "a");
     new App("b").function({ name: "f" }, () => "b");
-    expect(hook().resolveHandler({}, "f", "b")()).toBe("b");
+    expect(hook().resolveProgram({}, "f", "b").handler()).toBe("b");
   });
 });
 

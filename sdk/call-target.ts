@@ -1,23 +1,34 @@
 /** What a call goes to: a function on a server, found by its name once and then kept. */
 import { defaultClient, type Client, type ResultsPage } from "./client/client.ts";
+import { CONTAINER_KEY } from "./current-input.ts";
 import { NotFoundError, UsageError } from "./errors.ts";
 import { PAYLOAD_BYTES_MAX, type CreateCallHeader } from "./protocol/api.ts";
+import type { FunctionOptions } from "./protocol/spec.ts";
 import { encodeValue, SerializationError } from "./protocol/values.ts";
 import { namelessFunction, type FunctionBinding } from "./registry.ts";
+import { validateSpec } from "./validate-spec.ts";
 
 export interface CallTargetOptions {
   readonly app: string;
   readonly binding: FunctionBinding;
   readonly client?: Client | undefined;
+  /** Of a class: the method that calls go to. */
+  readonly method?: string;
+  /** Of a class: the payload of its constructor's parameters; absent is the same as none. */
+  readonly params?: Uint8Array;
+  /** What replaces parts of the deployed spec. */
+  readonly options?: FunctionOptions;
 }
 
 /** Where the calls of one function go. */
 export class CallTarget {
   readonly #options: CallTargetOptions;
-  #looked: Promise<string> | undefined;
+  readonly #finder: Finder;
 
-  constructor(options: CallTargetOptions) {
+  /** @param finder That of another target which goes to the same containers. */
+  constructor(options: CallTargetOptions, finder?: Finder) {
     this.#options = options;
+    this.#finder = finder ?? new Finder(() => this.#lookUp());
   }
 
   get client(): Client {
@@ -31,6 +42,46 @@ export class CallTarget {
     return binding.name;
   }
 
+  /** The method of a class that calls go to. */
+  get method(): string | undefined {
+    return this.#options.method;
+  }
+
+  /** The same class with these parameters. @throws SerializationError naming the parameter. */
+  withParams(params: readonly unknown[]): CallTarget {
+    if (params.length === 0) return this;
+    return new CallTarget({ ...this.#options, params: encodeArgs(params, "params") });
+  }
+
+  /** A method of the same instance; all its methods share one look-up. */
+  withMethod(method: string): CallTarget {
+    return new CallTarget({ ...this.#options, method }, this.#finder);
+  }
+
+  /** The same with other options. @throws UsageError naming the option that is wrong. */
+  withOptions(options: FunctionOptions): CallTarget {
+    if ("name" in options) throw new UsageError("withOptions cannot rename a function");
+    validateSpec(options);
+    return new CallTarget({ ...this.#options, options: { ...this.#options.options, ...options } });
+  }
+
+  /**
+   * The payload of one input's arguments. @throws as `encodeArgs`.
+   *
+   * @param label What the arguments are called in messages.
+   */
+  encode(args: readonly unknown[], label = "args"): Uint8Array {
+    const { method } = this.#options;
+    if (method === undefined) return encodeArgs(args, label);
+    try {
+      return encodeArgs([method, ...args], label);
+    } catch (error) {
+      // Alone, so that a message counts the user's arguments only.
+      encodeArgs(args, label);
+      throw error;
+    }
+  }
+
   /**
    * Starts a call; one request once the function is known. A function that was deployed again
    * since then is looked up again, once.
@@ -40,15 +91,15 @@ export class CallTarget {
     payloads: readonly Uint8Array[],
   ): Promise<ResultsPage> {
     refuseInContainer(this.#options.app);
-    const functionId = await this.#functionId();
+    const functionId = await this.#finder.find();
     try {
       return await this.client.createCall(functionId, header, payloads);
     } catch (error) {
       if (!(error instanceof NotFoundError) || this.#options.binding.functionId !== undefined) {
         throw error;
       }
-      this.#looked = undefined;
-      const functionIdNow = await this.#functionId();
+      this.#finder.forget();
+      const functionIdNow = await this.#finder.find();
       if (functionIdNow === functionId) throw error;
       return await this.client.createCall(functionIdNow, header, payloads);
     }
@@ -56,22 +107,23 @@ export class CallTarget {
 
   /** Finds the function on the server now, not at the first call. @throws NotFoundError */
   async find(): Promise<void> {
-    await this.#functionId();
-  }
-
-  #functionId(): Promise<string> {
-    const own = this.#options.binding.functionId;
-    if (own !== undefined) return Promise.resolve(own);
-    this.#looked ??= this.#lookUp();
-    return this.#looked;
+    await this.#finder.find();
   }
 
   async #lookUp(): Promise<string> {
+    const { binding, params, options } = this.#options;
+    const functionId = binding.functionId ?? (await this.#lookUpByName());
+    if (params === undefined && options === undefined) return functionId;
+    const header = { options: options ?? {}, paramsBytes: params?.byteLength ?? 0 };
+    const variant = await this.client.openVariant(functionId, header, params);
+    return variant.functionId;
+  }
+
+  async #lookUpByName(): Promise<string> {
     try {
       const { functionId } = await this.client.lookupFunction(this.#options.app, this.name);
       return functionId;
     } catch (error) {
-      this.#looked = undefined;
       if (!(error instanceof NotFoundError)) throw error;
       throw new NotFoundError(
         error.message,
@@ -81,12 +133,36 @@ export class CallTarget {
   }
 }
 
+/** Looks something up once, for all who ask; a failure is not kept. */
+class Finder {
+  readonly #lookUp: () => Promise<string>;
+  #found: Promise<string> | undefined;
+
+  constructor(lookUp: () => Promise<string>) {
+    this.#lookUp = lookUp;
+  }
+
+  find(): Promise<string> {
+    if (this.#found !== undefined) return this.#found;
+    const finding = this.#lookUp();
+    this.#found = finding;
+    finding.catch(() => {
+      if (this.#found === finding) this.#found = undefined;
+    });
+    return finding;
+  }
+
+  forget(): void {
+    this.#found = undefined;
+  }
+}
+
 /**
  * The payload of one input's arguments.
  *
  * @throws SerializationError naming the argument, or the size when it is too large.
  */
-export function encodeArgs(args: readonly unknown[], label: string): Uint8Array {
+function encodeArgs(args: readonly unknown[], label: string): Uint8Array {
   const payload = encodeValue(args, label);
   if (payload.byteLength <= PAYLOAD_BYTES_MAX) return payload;
   throw new SerializationError(
@@ -94,9 +170,7 @@ export function encodeArgs(args: readonly unknown[], label: string): Uint8Array 
   );
 }
 
-/** Runners set this key; containers have no way to the server. */
-const CONTAINER_KEY = Symbol.for("flotilla.container");
-
+/** Containers have no way to the server. */
 function refuseInContainer(app: string): void {
   if (!(CONTAINER_KEY in globalThis)) return;
   throw new UsageError(

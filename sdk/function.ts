@@ -1,10 +1,10 @@
 import { newCallId } from "./call-id.ts";
 import type { CallTarget } from "./call-target.ts";
-import { encodeArgs } from "./call-target.ts";
 import { FunctionCall } from "./function-call.ts";
 import { mapInputs, type MapOptions } from "./map.ts";
 import { WAIT_MS_MAX } from "./protocol/api.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
+import { UsageError } from "./errors.ts";
+import type { FunctionOptions, FunctionSpec } from "./protocol/spec.ts";
 import { waitForValue } from "./results.ts";
 
 /** What `map` takes for each input: the function's only argument, or the first of optional ones. */
@@ -32,7 +32,24 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
 
   /** The name under which it is deployed. @throws UsageError when nothing names it. */
   get functionName(): string {
-    return this.#target.name;
+    const { name, method } = this.#target;
+    return method === undefined ? name : `${name}.${method}`;
+  }
+
+  /**
+   * The same function with other options, such as another GPU, in containers of its own.
+   *
+   * @example
+   * await train.withOptions({ gpu: "H100:8", timeoutMs: 3_600_000 }).remote(data);
+   * @throws UsageError naming the option that is wrong; for a method, whose class has options.
+   */
+  withOptions(options: FunctionOptions): RemoteFunction<Args, Result> {
+    if (this.#target.method !== undefined) {
+      throw new UsageError(
+        `${this.functionName} is a method: its class has options, Class.withOptions(...)`,
+      );
+    }
+    return new RemoteFunction(this.#target.withOptions(options));
   }
 
   /**
@@ -42,7 +59,7 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
    *   it, SerializationError before anything is sent when an argument cannot be.
    */
   async remote(...args: Args): Promise<Awaited<Result>> {
-    const payload = encodeArgs(args, "args");
+    const payload = this.#target.encode(args);
     const callId = newCallId();
     const header = { ...singleCall(callId, payload), waitMs: WAIT_MS_MAX };
     const firstPage = await this.#target.createCall(header, [payload]);
@@ -72,7 +89,7 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
 
   /** Starts a call and does not wait for it; resolves once the platform has accepted it. */
   async spawn(...args: Args): Promise<FunctionCall<Awaited<Result>>> {
-    const payload = encodeArgs(args, "args");
+    const payload = this.#target.encode(args);
     const callId = newCallId();
     await this.#target.createCall({ ...singleCall(callId, payload), waitMs: 0 }, [payload]);
     return FunctionCall.fromId(callId, { client: this.#target.client });

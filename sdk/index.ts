@@ -4,7 +4,17 @@
  * Importing this costs no dependency and no work: connections are made at the first call.
  */
 export { App, type AppOptions } from "./app.ts";
+export {
+  AppClass,
+  RemoteClass,
+  type ClassSpec,
+  type Constructor,
+  type EnterOptions,
+  type HookName,
+  type RemoteMethods,
+} from "./class.ts";
 export { Client, type ClientOptions } from "./client/client.ts";
+export { currentInput, type CurrentInput } from "./current-input.ts";
 export {
   AuthError,
   CallError,
@@ -24,6 +34,7 @@ export { type MapOptions } from "./map.ts";
 export {
   type CallErrorCode,
   type CallStatus,
+  type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,
   type GpuType,

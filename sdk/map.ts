@@ -12,7 +12,7 @@
  * page more).
  */
 import { newCallId } from "./call-id.ts";
-import { encodeArgs, type CallTarget } from "./call-target.ts";
+import type { CallTarget } from "./call-target.ts";
 import type { ReceivedResult, ResultsPage } from "./client/client.ts";
 import { pause } from "./client/pause.ts";
 import {
@@ -171,7 +171,7 @@ class MapRun {
   }
 
   #enqueue(item: unknown): void {
-    const payload = encodeArgs([item], `item ${this.#pulledCount}: args`);
+    const payload = this.#target.encode([item], `item ${this.#pulledCount}: args`);
     this.#pulledCount += 1;
     this.#pending.push(payload);
     this.#pendingBytes += payload.byteLength;

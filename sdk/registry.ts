@@ -27,7 +27,10 @@ export interface AppRecord {
 /** One function of an app. */
 export interface FunctionRecord {
   readonly spec: FunctionSpec;
-  readonly handler: Handler;
+  /** What the code itself is called; empty when it has no name. */
+  readonly codeName: string;
+  /** What a runner does with it, made anew for each container. */
+  readonly program: () => UserProgram;
   /** What `app.function` gave the user, by which an export is recognised. */
   readonly facade: object;
   readonly binding: FunctionBinding;
@@ -41,18 +44,26 @@ export interface FunctionBinding {
   functionId: string | undefined;
 }
 
+/** The user's code of one function, as a container runs it: built, entered, called, left. */
+export interface UserProgram {
+  /** Makes the instance of a class; a function has none. */
+  construct(params: readonly unknown[]): unknown;
+  /** Runs the enter hooks: those before a memory snapshot, then the others. */
+  enter(snapshot: boolean): Promise<void>;
+  /** What an input's arguments go to. */
+  readonly handler: (...args: unknown[]) => unknown;
+  /** The exit hooks, in order. */
+  readonly exits: readonly (() => Promise<void>)[];
+}
+
 /** What a container's runner calls after importing a bundle. */
 export interface RuntimeHook {
   /**
-   * The user's code for a function of the module just imported.
+   * The user's function or class of the module just imported.
    *
    * @throws UsageError naming the functions there are.
    */
-  resolveHandler(
-    moduleNamespace: object,
-    functionName: string,
-    appName?: string,
-  ): (...args: unknown[]) => unknown;
+  resolveProgram(moduleNamespace: object, functionName: string, appName?: string): UserProgram;
 }
 
 interface SharedKeys {
@@ -96,7 +107,7 @@ export function nameFunctions(
   );
   const named = new Map<string, FunctionRecord>();
   for (const record of app.functions) {
-    const name = record.spec.name ?? exportNames.get(record.facade) ?? record.handler.name;
+    const name = record.spec.name ?? exportNames.get(record.facade) ?? record.codeName;
     if (name === "") throw namelessFunction(app);
     validateFunctionName(name);
     if (named.has(name)) {
@@ -119,20 +130,20 @@ export function namelessFunction(app: Pick<AppRecord, "name">): UsageError {
 
 function installRuntimeHook(): void {
   const shared = sharedKeys();
-  shared[RUNTIME_KEY] ??= { resolveHandler };
+  shared[RUNTIME_KEY] ??= { resolveProgram };
 }
 
-function resolveHandler(
+function resolveProgram(
   moduleNamespace: object,
   functionName: string,
   appName?: string,
-): (...args: unknown[]) => unknown {
+): UserProgram {
   const names: string[] = [];
   for (const app of registeredApps().values()) {
     if (appName !== undefined && app.name !== appName) continue;
     const functions = nameFunctions(app, moduleNamespace);
-    const handler = functions.get(functionName)?.handler;
-    if (handler !== undefined) return handler as (...args: unknown[]) => unknown;
+    const record = functions.get(functionName);
+    if (record !== undefined) return record.program();
     names.push(...functions.keys());
   }
   const list = names.length === 0 ? "none" : names.join(", ");

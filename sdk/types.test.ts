@@ -4,6 +4,7 @@ import {
   type AppFunction,
   type FunctionCall,
   type MapItem,
+  type RemoteClass,
   type RemoteFunction,
 } from "./index.ts";
 
@@ -72,4 +73,53 @@ test("a wrong GPU or option does not compile", () => {
 test("an entrypoint keeps its type", () => {
   const main = app.localEntrypoint(async (x: string) => x.length);
   expectTypeOf(main).toEqualTypeOf<(x: string) => Promise<number>>();
+});
+
+test("a class gives its methods, without its hooks and fields, and its parameters", () => {
+  class Model {
+    readonly size: "small" | "large";
+    readonly seed: number | undefined;
+    constructor(size: "small" | "large", seed?: number) {
+      this.size = size;
+      this.seed = seed;
+    }
+    load(): void {
+      return undefined;
+    }
+    close(): Promise<void> {
+      return Promise.resolve();
+    }
+    async embed(text: string): Promise<Float32Array> {
+      return Promise.resolve(new Float32Array(text.length));
+    }
+  }
+  const model = app.cls(
+    { name: "Model", gpu: "T4", enter: { load: { snapshot: true } }, exit: ["close"] },
+    Model,
+  );
+  type Instance = ReturnType<typeof model.instance>;
+  expectTypeOf<Parameters<typeof model.instance>>().toEqualTypeOf<
+    [size: "small" | "large", seed?: number | undefined]
+  >();
+  expectTypeOf<keyof Instance>().toEqualTypeOf<"embed">();
+  expectTypeOf<Instance["embed"]>().toEqualTypeOf<
+    RemoteFunction<[text: string], Promise<Float32Array>>
+  >();
+  expectTypeOf<ReturnType<Instance["embed"]["remote"]>>().toEqualTypeOf<Promise<Float32Array>>();
+  const looked = () => App.lookupClass<typeof model>("a", "Model");
+  expectTypeOf(looked).returns.resolves.toEqualTypeOf<
+    RemoteClass<[size: "small" | "large", seed?: number | undefined], Model, "load" | "close">
+  >();
+  // Never called: only its types are looked at.
+  const wrong = (): void => {
+    // @ts-expect-error a hook takes no argument
+    app.cls({ exit: ["embed"] }, Model);
+    // @ts-expect-error no such method
+    app.cls({ enter: { lod: { snapshot: true } } }, Model);
+    // @ts-expect-error a parameter is wrong
+    model.instance("medium");
+    // @ts-expect-error options have no name
+    model.withOptions({ name: "other" });
+  };
+  expectTypeOf(wrong).toBeFunction();
 });

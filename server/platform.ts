@@ -102,6 +102,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   );
   const functions = createFunctionService({
     store,
+    ids,
     fleet: fleet.service,
     onScaled: (stored) => rescale(stored, calls, fleet),
   });
@@ -284,7 +285,7 @@ async function endApp(
 ): Promise<void> {
   const own = calls.functions.all().filter((live) => live.appId === appId);
   const isReplaced = await Promise.all(
-    own.map((live) => store.registry.findFunction(live.workspaceId, live.app, live.name)),
+    own.map((live) => store.registry.findFunction(live.workspaceId, live.app, live.codeName)),
   );
   if (isReplaced.some((successor) => successor !== undefined)) {
     fleet.kick();

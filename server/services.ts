@@ -12,6 +12,8 @@ import type {
   EventBase,
   EventBody,
   FunctionInfo,
+  FunctionOptions,
+  FunctionVariant,
   NodeSummary,
   PlanSummary,
   PlatformEvent,
@@ -77,6 +79,13 @@ export interface AppService {
   lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo>;
 }
 
+/** What a variant of a function differs in. */
+export interface VariantWish {
+  readonly options: FunctionOptions;
+  /** The payload of a class's parameters; empty without any. */
+  readonly params: Uint8Array;
+}
+
 /** Functions of deployed apps: listed, and scaled while they run. */
 export interface FunctionService {
   /** Of one app, or of all; by name. */
@@ -88,6 +97,8 @@ export interface FunctionService {
     functionName: string,
     update: ScalingUpdate,
   ): Promise<FunctionInfo>;
+  /** The same code with other options or parameters; asking again gives the same. */
+  openVariant(who: Principal, functionId: string, wish: VariantWish): Promise<FunctionVariant>;
 }
 
 /** The fleet as it is now. */

@@ -18,6 +18,8 @@ import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
   AccessFinding,
   AccessProbe,
+  AccountSurvey,
+  AccountView,
   Interruption,
   NodeListing,
   Provider,
@@ -42,6 +44,7 @@ import { RegionMarket } from "./market.ts";
 import { probeRegion } from "./probe.ts";
 import { LearntQuotas } from "./quotas.ts";
 import { rentInRegion } from "./rent.ts";
+import { surveyRegion } from "./survey.ts";
 import { TemplateSweep } from "./template-sweep.ts";
 import { RECLAIM_REASONS } from "./translate.ts";
 
@@ -104,7 +107,7 @@ export async function createAwsProvider(options: AwsProviderOptions): Promise<Pr
 
 const noSheets = (): readonly PriceSheet[] => [];
 
-class AwsProvider implements Provider, AccessProbe {
+class AwsProvider implements Provider, AccessProbe, AccountSurvey {
   readonly cloud = "aws";
   readonly #options: AwsProviderOptions;
   readonly #regions: ReadonlyMap<string, Ec2Calls>;
@@ -177,11 +180,7 @@ class AwsProvider implements Provider, AccessProbe {
       const instances = await listInstances(calls, [ofCluster(this.#options.clusterId)]);
       return instances.map((instance) => providerNodeOf(calls.region, instance));
     });
-    const nodes = answers.flatMap(({ answer }) => answer);
-    return {
-      nodes: nodes.sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1)),
-      unseen,
-    };
+    return { nodes: answers.flatMap(({ answer }) => answer).sort(byProviderNodeId), unseen };
   }
 
   /**
@@ -228,6 +227,11 @@ class AwsProvider implements Provider, AccessProbe {
     return findings;
   }
 
+  async survey(): Promise<AccountView> {
+    const { answers, unseen } = await this.#askEach(surveyRegion);
+    return { machines: answers.flatMap(({ answer }) => answer).sort(byProviderNodeId), unseen };
+  }
+
   async close(): Promise<void> {
     for (const calls of this.#regions.values()) calls.close();
     await Promise.all([...this.#markets.values()].map((market) => market.settled()));
@@ -247,4 +251,11 @@ class AwsProvider implements Provider, AccessProbe {
   #inEachRegion<T>(ask: (calls: Ec2Calls) => Promise<T>): Promise<readonly T[]> {
     return Promise.all([...this.#regions.values()].map(ask));
   }
+}
+
+function byProviderNodeId(
+  one: { readonly providerNodeId: string },
+  other: { readonly providerNodeId: string },
+): number {
+  return one.providerNodeId < other.providerNodeId ? -1 : 1;
 }

@@ -81,7 +81,7 @@ export async function takeInventory(calls: AzureCalls, scope: ListScope): Promis
  */
 export async function listMachines(calls: AzureCalls, scope: ListScope): Promise<MachineList> {
   const [listed, states] = await Promise.allSettled([
-    listing(calls, "machines", () => calls.listMachines()),
+    listMachineModels(calls),
     listing(calls, "machines' states", () => calls.listMachineStates()),
   ]);
   if (listed.status === "fulfilled") {
@@ -101,6 +101,11 @@ export async function listMachines(calls: AzureCalls, scope: ListScope): Promise
   // Without its power state a machine counts as what its provisioning says.
   const known = states.status === "fulfilled" ? states.value : [];
   return { machines: ownMachines(machines, known, scope), unseen };
+}
+
+/** All machines of the resource group, whosever they are. @throws PlatformError when it fails */
+export function listMachineModels(calls: AzureCalls): Promise<readonly VirtualMachine[]> {
+  return listing(calls, "machines", () => calls.listMachines());
 }
 
 function isOutage(error: unknown): boolean {
@@ -175,6 +180,16 @@ export function regionOf(providerNodeId: string): string {
 /** The machine's name in a `providerNodeId`; undefined when it is not one of this adapter. */
 export function machineNameOf(providerNodeId: string): string | undefined {
   return /^[a-z0-9]+\/([a-z0-9-]+)$/.exec(providerNodeId)?.[1];
+}
+
+/**
+ * The node that a machine of this cluster with that name is of; undefined for any other name. A
+ * node id is a prefix, `_` and letters and digits, so that a name can be read back and compared.
+ */
+export function nodeIdOfMachine(name: string, clusterId: string): string | undefined {
+  const readable = /^(.+)-[0-9a-f]+$/.exec(name)?.[1] ?? "";
+  const nodeId = readable.replace("-", "_");
+  return namesOf(nodeId, clusterId).machine === name ? nodeId : undefined;
 }
 
 function leftoversOf(

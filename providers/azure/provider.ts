@@ -11,6 +11,8 @@ import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
   AccessFinding,
   AccessProbe,
+  AccountSurvey,
+  AccountView,
   Interruption,
   NodeListing,
   Provider,
@@ -48,6 +50,7 @@ import type { AzureCredential } from "./pipeline.ts";
 import { probeRights } from "./probe.ts";
 import { releaseMachines } from "./release.ts";
 import { BatchMemory, rentBatch } from "./rent.ts";
+import { surveyGroup } from "./survey.ts";
 import { isTakenOff } from "./translate.ts";
 
 export interface AzureProviderOptions {
@@ -116,7 +119,7 @@ export async function createAzureProvider(options: AzureProviderOptions): Promis
   return new AzureProvider(options, calls);
 }
 
-class AzureProvider implements Provider, AccessProbe {
+class AzureProvider implements Provider, AccessProbe, AccountSurvey {
   readonly cloud = "azure";
   readonly #options: AzureProviderOptions;
   readonly #calls: AzureCalls;
@@ -234,6 +237,10 @@ class AzureProvider implements Provider, AccessProbe {
 
   probe(): Promise<readonly AccessFinding[]> {
     return probeRights(this.#calls, this.#options);
+  }
+
+  survey(): Promise<AccountView> {
+    return surveyGroup(this.#calls, this.#options.clusterId);
   }
 
   #scope(): ListScope {

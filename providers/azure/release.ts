@@ -3,7 +3,13 @@ import { PlatformError } from "../../core/index.ts";
 import type { AzureCalls } from "./calls.ts";
 import { deleteLeftovers, type CleanupTools } from "./cleanup.ts";
 import { CLUSTER_TAG, namesOf } from "./launch.ts";
-import { machineNameOf, takeInventory, type Inventory, type ListScope } from "./listing.ts";
+import {
+  machineNameOf,
+  nodeIdOfMachine,
+  takeInventory,
+  type Inventory,
+  type ListScope,
+} from "./listing.ts";
 import { meaningOf, platformErrorOf } from "./translate.ts";
 
 /**
@@ -63,8 +69,8 @@ async function releaseOne(
 
 /**
  * Whether there is a machine of that name with our cluster's tag, or with no cluster's tag and
- * beside an interface or disk of that name with ours: then somebody took the tag off it. Others
- * are not touched.
+ * either a name that only this cluster gives or an interface or disk of that name with our tag:
+ * then somebody took the tag off it. Others are not touched.
  */
 async function hasMachine(
   calls: AzureCalls,
@@ -73,7 +79,8 @@ async function hasMachine(
   try {
     const { tags } = await calls.getMachine(of.name);
     const owner = tags?.[CLUSTER_TAG];
-    return owner === of.clusterId || (owner === undefined && of.hasOurParts);
+    if (owner !== undefined) return owner === of.clusterId;
+    return of.hasOurParts || nodeIdOfMachine(of.name, of.clusterId) !== undefined;
   } catch (error) {
     const meaning = meaningOf(error);
     if (meaning?.kind === "failed" && meaning.code === "not_found") return false;

@@ -10,6 +10,8 @@ import { catalogOffers, type PriceSheet } from "../catalog/index.ts";
 import type {
   AccessFinding,
   AccessProbe,
+  AccountSurvey,
+  AccountView,
   Interruption,
   NodeListing,
   Provider,
@@ -27,6 +29,7 @@ import { boundedOffer, limitsOf, type QuotaLimits } from "./quotas.ts";
 import { probePermissions } from "./probe.ts";
 import { deleteStopped, releaseMachines } from "./release.ts";
 import { rentMachines } from "./rent.ts";
+import { surveyProject } from "./survey.ts";
 
 export interface GcpProviderOptions {
   readonly projectId: string;
@@ -80,7 +83,7 @@ export async function createGcpProvider(options: GcpProviderOptions): Promise<Pr
   return new GcpProvider(options, await openGcpCalls({ ...options, rng }));
 }
 
-class GcpProvider implements Provider, AccessProbe {
+class GcpProvider implements Provider, AccessProbe, AccountSurvey {
   readonly cloud = "gcp";
   readonly #options: GcpProviderOptions;
   readonly #calls: GcpCalls;
@@ -176,6 +179,10 @@ class GcpProvider implements Provider, AccessProbe {
 
   probe(): Promise<readonly AccessFinding[]> {
     return probePermissions((permissions) => this.#calls.grantedPermissions(permissions));
+  }
+
+  survey(): Promise<AccountView> {
+    return surveyProject(this.#calls);
   }
 
   async close(): Promise<void> {

@@ -193,7 +193,7 @@ export class NodeAgent {
         this.#options.onDismissed(message.reason);
         return;
       case "start":
-        this.#start(message.container);
+        this.#start(message.container, body);
         return;
       case "inputs":
         this.#containers.get(message.containerId)?.push(message.inputs, body);
@@ -202,14 +202,14 @@ export class NodeAgent {
         this.#containers.get(message.containerId)?.cancel(message.inputIds, message.abortRunning);
         return;
       case "stop":
-        this.#containers.get(message.containerId)?.stop();
+        this.#containers.get(message.containerId)?.stop(message.graceMs);
         return;
       case "ack":
         for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
     }
   }
 
-  #start(start: StartContainer): void {
+  #start(start: StartContainer, params: Uint8Array): void {
     if (this.#containers.has(start.containerId)) return;
     const room = this.#roomFor(start);
     if (room.kind === "refused") {
@@ -220,6 +220,7 @@ export class NodeAgent {
     const { runtime, clock, onError } = this.#options;
     const container = new Container({
       start: { ...start, cards: room.cards },
+      params,
       runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),

@@ -27,6 +27,14 @@ describe("starting", () => {
     expect(one.container.held).toMatchObject({ state: "starting", inputIds: [] });
   });
 
+  test("the parameters of a class come behind its code", async () => {
+    const one = new TestContainer(undefined, {}, Uint8Array.from([7, 8]));
+    await one.start();
+    expect(one.sandbox.told).toMatchObject([
+      { header: { type: "boot", paramsBytes: 2 }, body: Buffer.from([...CODE, 7, 8]) },
+    ]);
+  });
+
   test("its cards are told to the sandbox and to the user's code, whatever that asks for", async () => {
     const env = { NVIDIA_VISIBLE_DEVICES: "all", MODE: "test" };
     const one = new TestContainer(undefined, { cards: [3, 1], env });
@@ -263,16 +271,67 @@ describe("cancelling and stopping", () => {
     expect(one.sandbox.kills).toBe(0);
   });
 
-  test("a running input is aborted only when that is asked", async () => {
+  test("a running input is told to stop only when that is asked, and has half a second", async () => {
     const one = new TestContainer();
     await one.startWith("a", "b");
     one.container.cancel(["a", "b"], false);
-    await settled();
+    await one.pass(600);
     expect(one.sandbox.kills).toBe(0);
     one.container.cancel(["a"], true);
+    await one.pass(400);
+    expect(one.sandbox.told.at(-1)?.header).toEqual({ type: "abort", inputIds: ["a"] });
+    expect(one.sandbox.kills).toBe(0);
+    await one.pass(100);
     await one.running;
     expect(one.reported.results).toEqual([]);
     expect(one.reported.exits).toMatchObject([{ kind: "stopped", inputIds: ["a", "b"] }]);
+  });
+
+  test("a container whose input stops when it is told to goes on", async () => {
+    const one = new TestContainer();
+    await one.startWith("a", "b");
+    one.container.cancel(["a"], true);
+    await one.answer("a");
+    await one.pass(700);
+    expect(one.sandbox.kills).toBe(0);
+    await one.answer("b");
+    expect(one.reported.results.map(({ inputId }) => inputId)).toEqual(["a", "b"]);
+  });
+
+  test("one with exit hooks is asked to leave and killed when its grace is over", async () => {
+    const one = new TestContainer();
+    await one.start();
+    one.sandbox.say({ type: "ready", leaves: true });
+    await settled();
+    one.push("a");
+    one.container.stop(3_000);
+    await one.pass(900);
+    one.container.stop(3_000);
+    await one.answer("a");
+    await one.pass(2_000);
+    expect(one.sandbox.kills).toBe(0);
+    expect(one.reported.results).toMatchObject([{ inputId: "a" }]);
+    expect(one.sandbox.told.filter(({ header }) => header.type === "leave")).toHaveLength(1);
+    await one.pass(100);
+    await one.running;
+    expect(one.reported.exits).toMatchObject([{ kind: "stopped", inputIds: [] }]);
+  });
+
+  test("one with exit hooks is killed at once when there is no grace or it is not up yet", async () => {
+    const ready = new TestContainer();
+    await ready.start();
+    ready.sandbox.say({ type: "ready", leaves: true });
+    await settled();
+    ready.container.stop(3_000);
+    ready.container.stop(0);
+    await ready.running;
+    const starting = new TestContainer();
+    await starting.start();
+    starting.container.stop(3_000);
+    await starting.running;
+    for (const { reported } of [ready, starting]) {
+      expect(reported.exits).toMatchObject([{ kind: "stopped" }]);
+    }
   });
 
   test("a stop before the sandbox has started ends it as soon as it has", async () => {

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { messageOf, type Clock } from "../../core/index.ts";
 import {
   encodeFrame,
+  FRAME_BYTES_MAX,
   FrameDecoder,
   splitBody,
   type Frame,
@@ -29,6 +30,7 @@ import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log
 import { gpuEnvironmentOf } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { ReadPace } from "./read-pace.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
@@ -44,6 +46,8 @@ export interface ContainerReports {
 
 export interface ContainerOptions {
   readonly start: StartContainer;
+  /** The payload of a class's parameters; empty unless given. */
+  readonly params?: Uint8Array;
   readonly runtime: Runtime;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   /** Images of memory, where this node keeps them. */
@@ -54,7 +58,15 @@ export interface ContainerOptions {
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
+/** How long an input that was told to stop may take before its container is ended. */
+const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
+const NOTHING = new Uint8Array(0);
+/** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
+const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
+/** A runner's headers are JSON that the agent reads for all its containers; payloads are not. */
+const HEADER_BYTES_MAX = 16 * 1024 * 1024;
+const HEADER_BYTES_PER_SECOND_MAX = 64 * 1024 * 1024;
 const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, outOfMemory: false };
 
 export class Container {
@@ -73,6 +85,12 @@ export class Container {
   #heapExhausted = false;
   #fault: string | undefined;
   #ended = false;
+  /** It said that it has exit hooks. */
+  #leaves = false;
+  /** When it is killed, if it has not ended by itself. */
+  #killAtMs = Infinity;
+  /** Inputs that were told to stop, and until when they may run. */
+  readonly #aborted = new Map<string, number>();
 
   constructor(options: ContainerOptions) {
     this.#options = options;
@@ -134,19 +152,42 @@ export class Container {
     this.#send({ type: "inputs", inputs }, body);
   }
 
-  /** Gives back what has not begun, and ends the container if one of these runs. */
+  /**
+   * Gives back what has not begun. With `abortRunning` those that run are told to stop, and the
+   * container is ended if one of them still runs half a second later.
+   */
   cancel(inputIds: readonly string[], abortRunning: boolean): void {
     this.#send({ type: "cancel", inputIds });
-    if (abortRunning && inputIds.some((inputId) => this.#inputs.isRunning(inputId))) this.stop();
+    const running = inputIds.filter((inputId) => this.#inputs.isRunning(inputId));
+    if (!abortRunning || running.length === 0) return;
+    this.#send({ type: "abort", inputIds: running });
+    const untilMs = this.#options.clock.nowMs() + ABORT_GRACE_MS;
+    for (const inputId of running) this.#aborted.set(inputId, untilMs);
   }
 
-  /** Ends the container; what it has not answered is named in its exit. */
-  stop(): void {
-    this.#kill("stop");
+  /**
+   * Ends the container; what it has not answered is named in its exit. One with exit hooks has
+   * `graceMs` for them.
+   */
+  stop(graceMs = 0): void {
+    if (!this.#leaves || graceMs === 0) {
+      this.#kill("stop");
+      return;
+    }
+    // It may be told more than once, after a broken link: it leaves once.
+    if (this.#ordered !== undefined) return;
+    this.#ordered = "stop";
+    this.#killAtMs = this.#options.clock.nowMs() + graceMs;
+    this.#send({ type: "leave" });
   }
 
-  /** Ends the container when a running input, or its start, has taken too long. */
+  /** Ends the container when an input, its start or its end has taken too long. */
   checkTimeouts(nowMs: number): void {
+    if (nowMs >= this.#killAtMs) this.#kill("stop");
+    for (const [inputId, untilMs] of this.#aborted) {
+      if (!this.#inputs.has(inputId)) this.#aborted.delete(inputId);
+      else if (nowMs >= untilMs) this.#kill("stop");
+    }
     const { start } = this.#options;
     const startingMs = nowMs - this.#receivedAtMs;
     if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
@@ -181,13 +222,16 @@ export class Container {
   }
 
   #connect(sandbox: RunningSandbox, heard: readonly Uint8Array[] = []): void {
-    const decoder = new FrameDecoder();
+    const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
     const { channel } = sandbox;
+    const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
     const onData = (chunk: Uint8Array): void => {
+      const before = decoder.headerBytes;
       try {
         for (const { header, body } of decoder.push(chunk)) {
           this.#receive({ header: checkMessage(header), body });
         }
+        pace.count(decoder.headerBytes - before);
       } catch (error) {
         // A broken runner harms nobody but itself, and is not listened to any more.
         channel.off("data", onData);
@@ -228,16 +272,23 @@ export class Container {
   }
 
   #boot(code: Uint8Array): void {
-    const { start } = this.#options;
-    const { functionName, appName, maxInputs } = start;
+    const { start, params = NOTHING } = this.#options;
     if (start.snapshotId !== undefined) {
       // As in a restored container: the code is loaded before it has an environment.
-      const { say, bodies } = loadMessageOf(start, code);
+      const { say, bodies } = loadMessageOf({ start, params }, code);
       this.#send(say, ...bodies);
       return;
     }
-    const boot = { type: "boot", functionName, appName, env: this.#environment } as const;
-    this.#send(maxInputs === undefined ? boot : { ...boot, maxInputs }, code);
+    const { functionName, appName, maxInputs } = start;
+    const boot = {
+      type: "boot",
+      functionName,
+      appName,
+      env: this.#environment,
+      ...(maxInputs === undefined ? {} : { maxInputs }),
+      ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+    } as const;
+    this.#send(boot, code, params);
   }
 
   /** Its code is loaded, in the first half of a start. */
@@ -253,7 +304,11 @@ export class Container {
   #follow(sandbox: RunningSandbox, stream: "stdout" | "stderr"): void {
     const splitter = new LineSplitter(LINE_CHARACTERS_MAX);
     const output = sandbox[stream];
-    output.on("data", (chunk: Uint8Array) => this.#printed(stream, splitter.push(chunk)));
+    const pace = new ReadPace(output, OUTPUT_BYTES_PER_SECOND_MAX);
+    output.on("data", (chunk: Uint8Array) => {
+      this.#printed(stream, splitter.push(chunk));
+      pace.count(chunk.byteLength);
+    });
     output.on("end", () => {
       const last = splitter.end();
       if (last !== undefined) this.#printed(stream, [last]);
@@ -275,6 +330,7 @@ export class Container {
       case "ready":
         if (this.#ready) return;
         this.#ready = true;
+        this.#leaves = header.leaves ?? false;
         this.#inputs.restart(this.#options.clock.nowMs());
         this.#options.reports.ready(
           this.#options.start.containerId,
@@ -307,9 +363,9 @@ export class Container {
   }
 
   #considerSnapshot(): void {
-    const { start, snapshots } = this.#options;
+    const { start, params = NOTHING, snapshots } = this.#options;
     if (start.snapshotId === undefined || this.#restored) return;
-    snapshots?.consider(start, this.#sandboxSpec);
+    snapshots?.consider({ start, params }, this.#sandboxSpec);
   }
 
   /** A line may name an input only while this container has it. */

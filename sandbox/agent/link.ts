@@ -60,9 +60,14 @@ export interface StartContainer {
    * depend on as far as the server knows, the same for equal functions of one workspace.
    */
   readonly snapshotId?: string;
+  /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
+  readonly paramsBytes?: number;
 }
 
-/** Messages to the agent. `inputs` carries the inputs' payloads as its body, in order. */
+/**
+ * Messages to the agent. `inputs` carries the inputs' payloads as its body, in order; `start` the
+ * payload of the parameters.
+ */
 export type ServerMessage =
   | { readonly type: "welcome"; readonly nodeId: string; readonly sessionToken: string }
   /** The agent must end: its node is released or unknown. */
@@ -78,7 +83,7 @@ export type ServerMessage =
       readonly type: "cancel";
       readonly containerId: string;
       readonly inputIds: readonly string[];
-      /** End the container if one of them runs. */
+      /** Tell those that run to stop, and end the container if they do not. */
       readonly abortRunning: boolean;
     }
   | { readonly type: "stop"; readonly containerId: string; readonly graceMs: number }

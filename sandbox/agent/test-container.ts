@@ -45,11 +45,13 @@ export class TestContainer {
   constructor(
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
     start: Partial<StartContainer> = {},
+    params: Uint8Array = new Uint8Array(0),
     snapshots?: ContainerOptions["snapshots"],
   ) {
     const { ready, restored, results, payloads, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
+      params,
       runtime: this.runtime,
       loadCode,
       clock: this.clock,

@@ -20,7 +20,7 @@ export function checkMessage(header: unknown): FromRunner {
   const message = objectOf(header, "a message");
   switch (message["type"]) {
     case "ready":
-      return { type: "ready" };
+      return message["leaves"] === true ? { type: "ready", leaves: true } : { type: "ready" };
     case "loaded": {
       const obstacle = optionalText(message["obstacle"], "obstacle");
       return { type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) };

@@ -5,7 +5,10 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 
-/** To the runner. `boot` carries the code as its body, `inputs` their payloads in order. */
+/**
+ * To the runner. `boot` carries the code as its body and then the payload of the parameters;
+ * `inputs` their payloads in order.
+ */
 export type ToRunner =
   | {
       readonly type: "boot";
@@ -15,16 +18,19 @@ export type ToRunner =
       readonly env: Readonly<Record<string, string>>;
       /** Inputs to run at once; one unless given. */
       readonly maxInputs?: number;
+      /** Bytes at the end of the body that are the payload of a class's parameters. */
+      readonly paramsBytes?: number;
     }
   /**
-   * The first half of a boot whose memory may be kept: load the code (the body) and run what may
-   * run before an image is made. There is no environment, secret, identity or network yet.
+   * The first half of a boot whose memory may be kept: load the code and run what may run before
+   * an image is made. The body is that of `boot`. There is no environment, secret, identity or network yet.
    */
   | {
       readonly type: "load";
       readonly functionName: string;
       readonly appName: string;
       readonly maxInputs?: number;
+      readonly paramsBytes?: number;
     }
   /**
    * The second half, after `loaded` or in a process restored from an image made then. The body
@@ -41,7 +47,14 @@ export type ToRunner =
       readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
     }
   /** Give back those of these inputs that have not begun. */
-  | { readonly type: "cancel"; readonly inputIds: readonly string[] };
+  | { readonly type: "cancel"; readonly inputIds: readonly string[] }
+  /** Tell those of these inputs that run that their results are wanted no more. */
+  | { readonly type: "abort"; readonly inputIds: readonly string[] }
+  /**
+   * End in peace: give back what has not begun, tell what runs, run the exit hooks, exit. Only
+   * successes are told of from now on; whatever else ran runs again elsewhere.
+   */
+  | { readonly type: "leave" };
 
 /** One result; `returned` means that it did not begin. */
 export interface RunnerResult {
@@ -62,7 +75,8 @@ export interface RunnerLine {
 
 /** From the runner. `results` carries the payloads of the successes as its body, in order. */
 export type FromRunner =
-  | { readonly type: "ready" }
+  /** `leaves`: it has exit hooks, so that it is worth to say "leave" and to wait. */
+  | { readonly type: "ready"; readonly leaves?: boolean }
   /** `load` is done and the process waits; with `obstacle` no image may be made of it. */
   | { readonly type: "loaded"; readonly obstacle?: string }
   /** The process has taken `enter`, seeded its generators, and goes on to `ready`. */

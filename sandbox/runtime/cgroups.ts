@@ -1,11 +1,37 @@
 /** Control groups of containers: removed, with all that still runs in them. */
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
+/** What a container's limits are made of. */
+const CONTROLLERS = ["cpu", "memory", "pids"] as const;
 const TRIES_MAX = 40;
 const RETRY_MS = 25;
+
+/**
+ * The controllers that containers need and that this process may not use here, in version 1 (a
+ * hierarchy each) or version 2 (one for all); empty where limits hold. Source: cgroups(7).
+ */
+export function missingControllers(root = CGROUP_ROOT): readonly string[] {
+  const unified = join(root, "cgroup.controllers");
+  if (existsSync(unified)) {
+    const there = readFileSync(unified, "utf8").trim().split(" ");
+    const isOurs = isWritable(root);
+    return CONTROLLERS.filter((controller) => !isOurs || !there.includes(controller));
+  }
+  return CONTROLLERS.filter((controller) => !isWritable(join(root, controller)));
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    // It is not there, or not ours.
+    return false;
+  }
+}
 
 /**
  * Ends what runs in a control group and in those below it, and removes them, in every hierarchy

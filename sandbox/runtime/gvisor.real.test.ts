@@ -8,6 +8,7 @@ import { prepareBaseImage } from "../images/base-image.ts";
 import { foldersOf, removeCgroup } from "./cgroups.ts";
 import { testRuntime, type OpenRuntime } from "./conformance.ts";
 import { createGvisorRuntime } from "./gvisor.ts";
+import { GuestSandbox } from "./guest-sandbox.ts";
 import { writeGuest } from "./guest.ts";
 import { TMP_MIB } from "./oci-spec.ts";
 import { tracesOf } from "./traces.ts";
@@ -166,6 +167,30 @@ function testLimits({ bench, start }: OpenRuntime): void {
     expect(Number(quota?.split(" ")[0])).toBe(200_000);
   });
 }
+
+describe("gVisor without control groups", () => {
+  it("ends a container that takes more memory than it has, and only that one", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "flotilla-gvisor-"));
+    const runtime = createGvisorRuntime({ ...(await optionsIn(dir)), cgroups: false });
+    const [neighbour, guest] = await Promise.all(
+      ["co_neighbour", "co_greedy"].map(async (containerId) => {
+        const started = new GuestSandbox(
+          containerId,
+          await runtime.start({ ...SPEC, containerId }),
+        );
+        expect(await started.answer()).toBe("started");
+        return started;
+      }),
+    );
+    expect(foldersOf(`${CGROUP_PARENT}/co_greedy`)).toEqual([]);
+    await guest?.ask("buffers").catch(() => undefined);
+    expect(await guest?.exited).toMatchObject({ outOfMemory: true });
+    expect(await neighbour?.ask("echo", "fine")).toBe("fine");
+    await neighbour?.end();
+    expect(tracesOf(dir, "co_neighbour")).toEqual([]);
+    await rm(dir, { recursive: true });
+  });
+});
 
 describe("starting gVisor", () => {
   it("tells that runsc is missing, and leaves nothing", async () => {

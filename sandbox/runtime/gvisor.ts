@@ -9,10 +9,11 @@ import { spawn } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
-import { removeCgroup } from "./cgroups.ts";
+import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
-import { ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import { probeImages, saveImage } from "./gvisor-images.ts";
+import { watchMemory } from "./memory-watch.ts";
+import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
@@ -26,6 +27,8 @@ export interface GvisorOptions {
   readonly cgroupParent: string;
   /** The runsc program; from the PATH by default. */
   readonly runsc?: string;
+  /** Whether limits are control groups; found out by default. */
+  readonly cgroups?: boolean;
 }
 
 /** Exit code of `runsc run` when its container was killed (128 + SIGKILL). */
@@ -41,7 +44,9 @@ export function runscRoot(dir: string): string {
 
 export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const { dir, rootfs, runnerDir, cgroupParent, runsc = "runsc" } = options;
-  const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS];
+  const { cgroups = missingControllers().length === 0 } = options;
+  const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
+  const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
 
   const launch = async (
@@ -62,10 +67,11 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     });
     theirs.destroy();
     let killing: Promise<void> | undefined;
+    let isOverLimit = false;
     const exited = new Promise<SandboxExit>((resolve) => {
       child.once("close", (code, signal) => {
         ours.destroy();
-        const outOfMemory = code === KILLED && killing === undefined;
+        const outOfMemory = isOverLimit || (code === KILLED && killing === undefined);
         const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
         const end = (): void => resolve(exit);
         Promise.resolve(killing).then(clear).then(end, end);
@@ -90,6 +96,12 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
         if (killer.exitCode !== 0) child.kill("SIGKILL");
       });
     };
+    if (!cgroups) {
+      watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
+        isOverLimit = true;
+        kill();
+      });
+    }
     return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
   };
 

@@ -60,7 +60,12 @@ test("memory is limited to what was asked and what gVisor itself needs", () => {
 test("processes and open files are limited", () => {
   expect(specOf()).toMatchObject({
     linux: { resources: { pids: { limit: 512 } } },
-    process: { rlimits: [{ type: "RLIMIT_NOFILE", hard: 4_096, soft: 4_096 }] },
+    process: {
+      rlimits: [
+        { type: "RLIMIT_NOFILE", hard: 4_096, soft: 4_096 },
+        { type: "RLIMIT_CORE", hard: 0, soft: 0 },
+      ],
+    },
   });
 });
 

@@ -4,11 +4,14 @@ import type { SandboxSpec } from "./runtime.ts";
 /** Memory that gVisor's own kernel takes inside the container's limit. */
 export const SENTRY_MEMORY_MIB = 48;
 const USER_ID = 65_534;
-/** gVisor counts its own threads too. */
-const PIDS_MAX = 512;
-const FILES_MAX = 4_096;
+/** Processes and threads; gVisor counts its own threads too. */
+export const PIDS_MAX = 512;
+/** Files that one process may have open. */
+export const FILES_MAX = 4_096;
 /** Most that a container may keep in its temporary folder. */
 export const TMP_MIB = 256;
+/** Most that it may keep in the folder of memory that its processes share. */
+export const SHARED_MEMORY_MIB = 64;
 const CPU_PERIOD_US = 100_000;
 /** A container may use this much of idle cores, however little it reserved. */
 export const CPU_BURST_MILLI = 2_000;
@@ -47,18 +50,17 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         inheritable: nothing,
         ambient: nothing,
       },
-      rlimits: [{ type: "RLIMIT_NOFILE", hard: FILES_MAX, soft: FILES_MAX }],
+      rlimits: [
+        { type: "RLIMIT_NOFILE", hard: FILES_MAX, soft: FILES_MAX },
+        { type: "RLIMIT_CORE", hard: 0, soft: 0 },
+      ],
     },
     root: { path: paths.rootfs, readonly: true },
     hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
-      {
-        destination: "/tmp",
-        type: "tmpfs",
-        source: "tmpfs",
-        options: ["nosuid", "nodev", "mode=1777", `size=${Math.min(TMP_MIB, memoryMiB)}m`],
-      },
+      writableFolder("/tmp", Math.min(TMP_MIB, memoryMiB)),
+      writableFolder("/dev/shm", Math.min(SHARED_MEMORY_MIB, memoryMiB)),
       {
         destination: "/runner",
         type: "bind",
@@ -70,7 +72,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
       cgroupsPath: paths.cgroupsPath,
       namespaces: ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type })),
       resources: {
-        memory: { limit: (memoryMiB + SENTRY_MEMORY_MIB) * 1024 * 1024 },
+        memory: { limit: memoryLimitBytes(memoryMiB) },
         pids: { limit: PIDS_MAX },
         cpu: {
           shares: Math.max(SHARES_MIN, Math.round((cpuMilli * SHARES_PER_CORE) / 1_000)),
@@ -80,6 +82,17 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
       },
     },
   };
+}
+
+/** Most that all processes of a container may hold, gVisor's own among them. */
+export function memoryLimitBytes(memoryMiB: number): number {
+  return (memoryMiB + SENTRY_MEMORY_MIB) * 1024 * 1024;
+}
+
+/** A folder in the container's own memory, which ends at its size. */
+function writableFolder(destination: string, sizeMiB: number): object {
+  const options = ["nosuid", "nodev", "mode=1777", `size=${sizeMiB}m`];
+  return { destination, type: "tmpfs", source: "tmpfs", options };
 }
 
 /** How Node is started as the runner in a container of this size. */

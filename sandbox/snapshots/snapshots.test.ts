@@ -2,11 +2,12 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { StartContainer } from "../agent/link.ts";
 import { CODE, START } from "../agent/test-container.ts";
 import { FakeClock, until } from "../fake/clock.ts";
 import { FakeRuntime } from "../fake/runtime.ts";
 import type { SandboxSpec } from "../runtime/runtime.ts";
-import { MemorySnapshots, type MemorySnapshotsOptions } from "./snapshots.ts";
+import { MemorySnapshots, type MemorySnapshotsOptions, type Start } from "./snapshots.ts";
 import { IMAGE_BYTES, TestImages } from "./test-images.ts";
 
 const ASKED = { ...START, snapshotId: "a".repeat(64) };
@@ -16,6 +17,7 @@ const SPEC: SandboxSpec = {
   env: { PATH: "/bin" },
 };
 const ENV = { MODE: "test" };
+const loading = (start: StartContainer): Start => ({ start, params: Uint8Array.of(9) });
 
 /** Time in which nothing is ever late, until a test lets it be. */
 class PatientClock extends FakeClock {
@@ -68,7 +70,7 @@ async function open(changes: Partial<MemorySnapshotsOptions> = {}): Promise<Memo
 /** Makes the snapshot of `start`; the runner says `loaded`. */
 async function make(snapshots: MemorySnapshots, start = ASKED, obstacle?: string): Promise<void> {
   const before = runtime.started.length;
-  snapshots.consider(start, SPEC);
+  snapshots.consider(loading(start), SPEC);
   await until(() => runtime.started.length > before, "a sandbox to be kept is started");
   await until(() => runtime.last.told.length > 0, "it is told its code");
   runtime.last.say({ type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) });
@@ -86,7 +88,7 @@ describe("making", () => {
     expect(made?.told).toHaveLength(1);
     expect(made?.told[0]).toMatchObject({ header: { type: "load", functionName: "double" } });
     expect(JSON.stringify(made?.told)).not.toContain("MODE");
-    expect(Buffer.from(made?.told[0]?.body ?? [])).toEqual(Buffer.from(CODE));
+    expect(Buffer.from(made?.told[0]?.body ?? [])).toEqual(Buffer.from([...CODE, 9]));
     expect(kept).toEqual([ASKED.snapshotId]);
     expect(snapshots.snapshotIds).toEqual([ASKED.snapshotId]);
     expect(await folder("making")).toEqual([]);
@@ -94,9 +96,9 @@ describe("making", () => {
 
   test("one is made, however many containers ask for it", async () => {
     const snapshots = await open();
-    for (let time = 0; time < 5; time += 1) snapshots.consider(ASKED, SPEC);
+    for (let time = 0; time < 5; time += 1) snapshots.consider(loading(ASKED), SPEC);
     await make(snapshots).catch(() => undefined);
-    snapshots.consider(ASKED, SPEC);
+    snapshots.consider(loading(ASKED), SPEC);
     await snapshots.idle();
     expect(runtime.started).toHaveLength(1);
   });
@@ -104,7 +106,7 @@ describe("making", () => {
   test("none is made while the node has no room, and one later when it has", async () => {
     const snapshots = await open();
     hasRoom = false;
-    snapshots.consider(ASKED, SPEC);
+    snapshots.consider(loading(ASKED), SPEC);
     await snapshots.idle();
     expect(runtime.started).toEqual([]);
     hasRoom = true;
@@ -115,7 +117,7 @@ describe("making", () => {
   test("code whose memory cannot be kept is tried once, and the reason is known", async () => {
     const snapshots = await open();
     await make(snapshots, ASKED, "1 connection(s) are open");
-    snapshots.consider(ASKED, SPEC);
+    snapshots.consider(loading(ASKED), SPEC);
     await snapshots.idle();
     expect(runtime.started).toHaveLength(1);
     expect(snapshots.obstacleOf(ASKED, SPEC)).toBe("1 connection(s) are open");
@@ -135,7 +137,7 @@ describe("making", () => {
 
   test("closing ends what is being made", async () => {
     const snapshots = await open();
-    snapshots.consider(ASKED, SPEC);
+    snapshots.consider(loading(ASKED), SPEC);
     await until(() => runtime.started.length > 0, "it is started");
     await until(() => runtime.last.told.length > 0, "it is told");
     await snapshots.close();
@@ -233,7 +235,7 @@ describe("a bad snapshot", () => {
       expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
     }
     for (const agent of [snapshots, await open()]) {
-      agent.consider(ASKED, SPEC);
+      agent.consider(loading(ASKED), SPEC);
       await agent.idle();
     }
     expect(runtime.started).toHaveLength(3);

@@ -125,7 +125,8 @@ export class MemorySnapshots {
   }
 
   /** Makes an image of what this container was loaded with, if there is none; in its own time. */
-  consider(start: StartContainer, spec: SandboxSpec): void {
+  consider(loading: Start, spec: SandboxSpec): void {
+    const { start } = loading;
     const key = this.#keyOf(start, spec);
     const isWanted = this.#store.wants(key) && !this.#obstacles.has(key);
     if (this.#closed || !isWanted || this.#making.has(key)) return;
@@ -133,7 +134,7 @@ export class MemorySnapshots {
     this.#made = this.#made.then(async () => {
       try {
         await this.#options.clock.sleep(SETTLE_MS, this.#closing.signal);
-        if (!this.#closed && this.#options.hasRoom(spec)) await this.#make(key, start, spec);
+        if (!this.#closed && this.#options.hasRoom(spec)) await this.#make(key, loading, spec);
       } catch (error) {
         if (this.#closed) return;
         // It would fail again, and cost a start each time.
@@ -190,7 +191,8 @@ export class MemorySnapshots {
       .catch((failure: unknown) => this.#options.onError(failure, "removing a bad snapshot"));
   }
 
-  async #make(key: string, start: StartContainer, spec: SandboxSpec): Promise<void> {
+  async #make(key: string, loading: Start, spec: SandboxSpec): Promise<void> {
+    const { start } = loading;
     const code = await this.#options.loadCode(start.codeSha256);
     const containerId = `sn_${randomUUID()}`;
     const sandbox = await this.#options.runtime.start({ ...spec, containerId });
@@ -199,7 +201,7 @@ export class MemorySnapshots {
     for (const output of [sandbox.stdout, sandbox.stderr]) output.resume();
     try {
       if (this.#closed) return;
-      await this.#loadInto(sandbox, start, code, key);
+      await this.#loadInto(sandbox, loading, code, key);
       if (this.#obstacles.has(key)) return;
       await this.#keep(key, start, containerId);
       await sandbox.exited;
@@ -211,14 +213,14 @@ export class MemorySnapshots {
 
   async #loadInto(
     sandbox: RunningSandbox,
-    start: StartContainer,
+    loading: Start,
     code: Uint8Array,
     key: string,
   ): Promise<void> {
     const { message } = await shakeHands(sandbox, {
-      ...loadMessageOf(start, code),
+      ...loadMessageOf(loading, code),
       isAnswer: ({ type }) => type === "loaded" || type === "load_failed",
-      withinMs: start.startupTimeoutMs,
+      withinMs: loading.start.startupTimeoutMs,
       clock: this.#options.clock,
     });
     const obstacle = message.type === "loaded" ? message.obstacle : "its code did not load twice";
@@ -240,20 +242,32 @@ export class MemorySnapshots {
 
   /** All that an image depends on. Of the sandbox that is everything but its name. */
   #keyOf(start: StartContainer, spec: SandboxSpec): string {
-    const { snapshotId, codeSha256, functionName, appName, maxInputs } = start;
-    const function_ = { snapshotId, codeSha256, functionName, appName, maxInputs };
+    const { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes } = start;
+    const function_ = { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes };
     const parts = [FORMAT, this.#traits.fingerprint, function_, { ...spec, containerId: "" }];
     return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
   }
 }
 
+/** What a container is started as: its message and the payload of its parameters. */
+export interface Start {
+  readonly start: StartContainer;
+  readonly params: Uint8Array;
+}
+
 /** What a runner is told to load a container's code, without what is the container's own. */
 export function loadMessageOf(
-  { functionName, appName, maxInputs }: StartContainer,
+  { start: { functionName, appName, maxInputs }, params }: Start,
   code: Uint8Array,
 ): { readonly say: LoadMessage; readonly bodies: readonly Uint8Array[] } {
-  const load = { type: "load", functionName, appName } as const;
-  return { say: maxInputs === undefined ? load : { ...load, maxInputs }, bodies: [code] };
+  const say = {
+    type: "load",
+    functionName,
+    appName,
+    ...(maxInputs === undefined ? {} : { maxInputs }),
+    ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+  } as const;
+  return { say, bodies: [code, params] };
 }
 
 type LoadMessage = Extract<ToRunner, { type: "load" }>;

@@ -5,8 +5,10 @@ import {
   type CallStatus,
   type CreateCallHeader,
   type FunctionInfo,
+  type FunctionVariant,
   type ResultItem,
   type ResultsHeader,
+  type VariantHeader,
 } from "../protocol/api.ts";
 import { decodeFrame, encodeFrame, splitBody } from "../protocol/frames.ts";
 import { strangeAnswer } from "./problems.ts";
@@ -52,6 +54,20 @@ export class Client {
     return this.transport.json<FunctionInfo>({
       method: "GET",
       path: `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}`,
+    });
+  }
+
+  /** A variant of a function: with other options, or of a class with parameters. */
+  openVariant(
+    functionId: string,
+    header: VariantHeader,
+    params: Uint8Array | undefined,
+  ): Promise<FunctionVariant> {
+    return this.transport.json<FunctionVariant>({
+      method: "POST",
+      path: `/v1/functions/${encodeURIComponent(functionId)}/variants`,
+      body: encodeFrame(header, params === undefined ? [] : [params]),
+      contentType: FRAME_MEDIA_TYPE,
     });
   }
 

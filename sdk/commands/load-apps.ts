@@ -102,10 +102,13 @@ function runnablesOf({ record, functions }: LoadedApp, namespace: object): Runna
       kind: "entrypoint" as const,
       run: entrypoint as unknown as (...args: unknown[]) => unknown,
     })),
-    ...[...functions].map(([name, { facade }]) => ({
-      name,
-      kind: "function" as const,
-      run: (...args: unknown[]) => (facade as AppFunction).remote(...args),
-    })),
+    // A class has no call of its own: which method, and of which instance?
+    ...[...functions]
+      .filter(([, { facade }]) => "remote" in facade)
+      .map(([name, { facade }]) => ({
+        name,
+        kind: "function" as const,
+        run: (...args: unknown[]) => (facade as AppFunction).remote(...args),
+      })),
   ];
 }

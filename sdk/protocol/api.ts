@@ -15,6 +15,7 @@
  *     GET    /v1/functions?app                      -> FunctionList
  *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
  *     PATCH  /v1/apps/{app}/functions/{function}/scaling   ScalingUpdate   -> FunctionInfo
+ *     POST   /v1/functions/{functionId}/variants    frame VariantHeader -> FunctionVariant
  *     POST   /v1/functions/{functionId}/calls       frame CreateCallHeader -> frame ResultsHeader
  *                                                   or JSON JsonCallRequest -> JsonCallResponse
  *     POST   /v1/calls/{callId}/inputs              frame AppendInputsHeader -> CallStatus
@@ -27,7 +28,7 @@
  *     GET    /v1/agent                              WebSocket of node agents
  *     GET    /health · /metrics · /openapi.json
  */
-import type { FunctionSpec } from "./spec.ts";
+import type { FunctionOptions, FunctionSpec } from "./spec.ts";
 
 export const FRAME_MEDIA_TYPE = "application/vnd.flotilla.frame";
 /** Longest wait one request may ask for. */
@@ -38,6 +39,8 @@ export const INPUTS_PER_REQUEST_MAX = 2_000;
 export const INLINE_PAYLOAD_BYTES_MAX = 64 * 1024;
 /** Largest payload of one input or result. */
 export const PAYLOAD_BYTES_MAX = 16 * 1024 * 1024;
+/** Largest payload of a class's constructor parameters. */
+export const VARIANT_PARAMS_BYTES_MAX = 64 * 1024;
 /** Name of the header with the bearer token's scheme, spelled as `Authorization: Bearer fl_…`. */
 export const TOKEN_PREFIX = "fl_";
 
@@ -113,6 +116,23 @@ export interface FunctionInfo {
   readonly scaling: FunctionScaling;
   readonly backlog: number;
   readonly containers: number;
+}
+
+/**
+ * Asks for a variant of a function: the same code with other options, or of a class the instance
+ * with some parameters. It has an id and containers of its own. Body: the payload of the list of
+ * parameters, when there are any. Asking again gives the same variant.
+ */
+export interface VariantHeader {
+  readonly options: FunctionOptions;
+  /** Bytes of the body; 0 without parameters, at most VARIANT_PARAMS_BYTES_MAX. */
+  readonly paramsBytes: number;
+}
+
+export interface FunctionVariant {
+  readonly functionId: string;
+  /** The function's name, `@`, and 16 characters that stand for options and parameters. */
+  readonly name: string;
 }
 
 /**

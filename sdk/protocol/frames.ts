@@ -21,6 +21,8 @@ export interface Frame<Header = unknown> {
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
 const PREFIX_BYTES = 8;
+/** Pieces of a frame below this are joined as they come. */
+const SMALL_BYTES = 4_096;
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -78,11 +80,20 @@ export function splitBody(body: Uint8Array, sizes: readonly number[]): Uint8Arra
 /** Turns a stream of bytes, cut anywhere, into frames. */
 export class FrameDecoder<Header = unknown> {
   readonly #frameBytesMax: number;
+  readonly #headerBytesMax: number;
   #chunks: Uint8Array[] = [];
   #bufferedBytes = 0;
+  #headerBytes = 0;
 
-  constructor(frameBytesMax: number = FRAME_BYTES_MAX) {
+  /** @param headerBytesMax Largest header: what it costs to read one as JSON. */
+  constructor(frameBytesMax: number = FRAME_BYTES_MAX, headerBytesMax: number = frameBytesMax) {
     this.#frameBytesMax = frameBytesMax;
+    this.#headerBytesMax = headerBytesMax;
+  }
+
+  /** Bytes of all headers so far: what it cost to read them. */
+  get headerBytes(): number {
+    return this.#headerBytes;
   }
 
   /** Bytes of an unfinished frame held so far. */
@@ -92,10 +103,7 @@ export class FrameDecoder<Header = unknown> {
 
   /** The frames that `chunk` completes, in order. @throws FrameError on bytes that are no frame. */
   push(chunk: Uint8Array): Frame<Header>[] {
-    if (chunk.byteLength > 0) {
-      this.#chunks.push(chunk);
-      this.#bufferedBytes += chunk.byteLength;
-    }
+    if (chunk.byteLength > 0) this.#keep(chunk);
     const frames: Frame<Header>[] = [];
     for (;;) {
       if (this.#bufferedBytes < PREFIX_BYTES) return frames;
@@ -103,14 +111,29 @@ export class FrameDecoder<Header = unknown> {
       const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
       const total = view.getUint32(0, true);
       const headerBytes = view.getUint32(4, true);
-      if (total > this.#frameBytesMax || headerBytes + 4 > total) {
+      const isTooLarge = total > this.#frameBytesMax || headerBytes > this.#headerBytesMax;
+      if (isTooLarge || headerBytes + 4 > total) {
         throw new FrameError(
           `a frame of ${total} bytes with a header of ${headerBytes} is refused`,
         );
       }
       if (this.#bufferedBytes < total + 4) return frames;
+      this.#headerBytes += headerBytes;
       frames.push(parseFrame<Header>(this.#take(total + 4), headerBytes));
     }
+  }
+
+  /** Small pieces are joined with others like them, so that a frame in drops costs its bytes. */
+  #keep(chunk: Uint8Array): void {
+    this.#bufferedBytes += chunk.byteLength;
+    let last = chunk;
+    while (last.byteLength < SMALL_BYTES) {
+      const before = this.#chunks.at(-1);
+      if (before === undefined || before.byteLength > last.byteLength) break;
+      this.#chunks.pop();
+      last = concat([before, last], before.byteLength + last.byteLength);
+    }
+    this.#chunks.push(last);
   }
 
   #joinedUpTo(size: number): Uint8Array {

@@ -5,6 +5,7 @@ export {
   INPUTS_PER_REQUEST_MAX,
   PAYLOAD_BYTES_MAX,
   TOKEN_PREFIX,
+  VARIANT_PARAMS_BYTES_MAX,
   WAIT_MS_MAX,
   type AppendInputsHeader,
   type AppList,
@@ -19,6 +20,7 @@ export {
   type FunctionInfo,
   type FunctionList,
   type FunctionScaling,
+  type FunctionVariant,
   type InputOutcome,
   type JsonCallRequest,
   type JsonCallResponse,
@@ -30,6 +32,7 @@ export {
   type ResultItem,
   type ResultsHeader,
   type ScalingUpdate,
+  type VariantHeader,
   type WireError,
 } from "./api.ts";
 export { type EventBase, type EventBody, type PlatformEvent } from "./events.ts";
@@ -42,5 +45,11 @@ export {
   splitBody,
   type Frame,
 } from "./frames.ts";
-export { type FunctionSpec, type GpuChoice, type GpuType, type NetworkPolicy } from "./spec.ts";
+export {
+  type FunctionOptions,
+  type FunctionSpec,
+  type GpuChoice,
+  type GpuType,
+  type NetworkPolicy,
+} from "./spec.ts";
 export { decodeValue, encodeValue, SerializationError } from "./values.ts";

@@ -86,3 +86,6 @@ export interface FunctionSpec {
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
 }
+
+/** What a call may ask otherwise than the deployed spec: everything but the name. */
+export type FunctionOptions = Omit<FunctionSpec, "name">;

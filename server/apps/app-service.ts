@@ -152,7 +152,8 @@ class Apps implements ManagedApps {
     const { fleet } = this.#options;
     const loads = functions.map(({ functionId }) => fleet.functionLoad(functionId));
     const containers = loads.reduce((sum, load) => sum + load.containers, 0);
-    const names = functions.map(({ name }) => name);
+    const deployed = functions.filter(({ variant }) => variant === undefined);
+    const names = deployed.map(({ name }) => name);
     return { appId, app, mode, state, version, functions: names, containers, createdAtMs };
   }
 }

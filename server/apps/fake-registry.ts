@@ -1,5 +1,10 @@
 /** A registry in memory, for tests. */
-import type { Registry, StoredDeployment } from "../store/record-store.ts";
+import type {
+  NewVariant,
+  Registry,
+  StoredDeployment,
+  VariantOutcome,
+} from "../store/record-store.ts";
 
 /** Behaves as `Registry` promises; keeps nothing. */
 export function createFakeRegistry(): Registry {
@@ -55,8 +60,26 @@ export function createFakeRegistry(): Registry {
       );
       return Promise.resolve(change(row.appId, { functions }));
     },
+    addVariant: (variant) => Promise.resolve(addTo(rows.filter(isLive), variant, change)),
     list: (workspaceId) => Promise.resolve(rows.filter((row) => row.workspaceId === workspaceId)),
     stop: (appId) => Promise.resolve(change(appId, { state: "stopped" })),
     renewLease: (appId, nowMs) => Promise.resolve(change(appId, { leaseRenewedAtMs: nowMs })),
   };
+}
+
+function addTo(
+  running: readonly StoredDeployment[],
+  { baseFunctionId, functionId, name, spec, params }: NewVariant,
+  change: (appId: string, changed: Partial<StoredDeployment>) => boolean,
+): VariantOutcome {
+  for (const { appId, functions } of running) {
+    const base = functions.find((one) => one.functionId === baseFunctionId);
+    if (base === undefined) continue;
+    const known = functions.find((one) => one.name === name);
+    if (known !== undefined) return { kind: "found", functionId: known.functionId };
+    const fresh = { functionId, name, spec, variant: { base: base.name, params } };
+    change(appId, { functions: [...functions, fresh] });
+    return { kind: "found", functionId };
+  }
+  return { kind: "not_found" };
 }

@@ -19,6 +19,7 @@ beforeEach(async () => {
   ids = countingIds();
   scaled = [];
   functions = createFunctionService({
+    ids,
     store: { registry },
     fleet: { functionLoad: () => ({ backlog: 3, containers: 2 }) },
     onScaled: async (stored) => void scaled.push(await Promise.resolve(stored)),

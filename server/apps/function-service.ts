@@ -1,5 +1,5 @@
 /** Functions of deployed apps: listed, and scaled while they run. */
-import { PlatformError } from "../../core/index.ts";
+import { PlatformError, type IdSource } from "../../core/index.ts";
 import type { FunctionInfo, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import type { FleetService, FunctionService, Principal } from "../services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "../store/record-store.ts";
@@ -7,9 +7,11 @@ import { explainIssues } from "./explain-issues.ts";
 import { findFunction, functionInfoOf, noFunction } from "./find-function.ts";
 import { scalingUpdateSchema } from "./spec-schema.ts";
 import { createTurns } from "./turns.ts";
+import { openVariant } from "./variants.ts";
 
 export interface FunctionServiceOptions {
   readonly store: Pick<RecordStore, "registry">;
+  readonly ids: IdSource;
   readonly fleet: Pick<FleetService, "functionLoad">;
   /** The scaling of a function has changed; `stored` is how it is now. */
   readonly onScaled: (stored: StoredFunction) => Promise<void>;
@@ -27,6 +29,7 @@ export function createFunctionService(options: FunctionServiceOptions): Function
   const infoOf = (stored: StoredFunction): FunctionInfo =>
     functionInfoOf(stored, options.fleet.functionLoad(stored.functionId));
   return {
+    openVariant: (who, functionId, wish) => openVariant(options, who, functionId, wish),
     list: async (who, app) => {
       const deployments = await registry.list(who.workspaceId);
       const shown = deployments.filter(

@@ -55,37 +55,39 @@ const env = z
   })
   .meta({ description: `Environment variables; at most ${ENV_ENTRIES_MAX}, 64 KiB in all.` });
 
+/** The fields of a `FunctionSpec`, each for itself. */
+export const functionSpecFields = z.strictObject({
+  name: z.string().regex(FUNCTION_NAME).exactOptional(),
+  gpu: z.union([gpuChoice, gpuList], { error: ({ input }) => explainGpu(input) }).exactOptional(),
+  cpu: z.number().min(0.1).max(64).exactOptional(),
+  memoryMiB: z.int().min(64).max(524_288).exactOptional(),
+  timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
+  startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
+  scaledownWindowMs: scaledownWindowMs.exactOptional(),
+  minContainers: containerCount(0).exactOptional(),
+  maxContainers: containerCount(1).exactOptional(),
+  bufferContainers: containerCount(0).exactOptional(),
+  maxConcurrentInputs: concurrentInputs.exactOptional(),
+  targetConcurrentInputs: concurrentInputs.exactOptional(),
+  regions: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
+    .min(1)
+    .max(100)
+    .exactOptional(),
+  clouds: z
+    .array(z.enum(["aws", "gcp", "azure", "local"]))
+    .min(1)
+    .max(4)
+    .exactOptional(),
+  preemptible: z.boolean().exactOptional(),
+  enableMemorySnapshot: z.boolean().exactOptional(),
+  priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
+  network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
+  env: env.exactOptional(),
+});
+
 /** Checks a `FunctionSpec`; a field it does not know is an error that names the field. */
-export const functionSpecSchema = z
-  .strictObject({
-    name: z.string().regex(FUNCTION_NAME).exactOptional(),
-    gpu: z.union([gpuChoice, gpuList], { error: ({ input }) => explainGpu(input) }).exactOptional(),
-    cpu: z.number().min(0.1).max(64).exactOptional(),
-    memoryMiB: z.int().min(64).max(524_288).exactOptional(),
-    timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
-    startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
-    scaledownWindowMs: scaledownWindowMs.exactOptional(),
-    minContainers: containerCount(0).exactOptional(),
-    maxContainers: containerCount(1).exactOptional(),
-    bufferContainers: containerCount(0).exactOptional(),
-    maxConcurrentInputs: concurrentInputs.exactOptional(),
-    targetConcurrentInputs: concurrentInputs.exactOptional(),
-    regions: z
-      .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
-      .min(1)
-      .max(100)
-      .exactOptional(),
-    clouds: z
-      .array(z.enum(["aws", "gcp", "azure", "local"]))
-      .min(1)
-      .max(4)
-      .exactOptional(),
-    preemptible: z.boolean().exactOptional(),
-    enableMemorySnapshot: z.boolean().exactOptional(),
-    priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
-    network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
-    env: env.exactOptional(),
-  })
+export const functionSpecSchema = functionSpecFields
   .refine((spec) => (spec.minContainers ?? 0) <= (spec.maxContainers ?? CONTAINERS_MAX), {
     path: ["minContainers"],
     error: "minContainers is above maxContainers",

@@ -16,6 +16,10 @@ import { OpenCalls } from "./open-calls.ts";
 export interface LiveFunction {
   readonly functionId: string;
   readonly name: string;
+  /** Its name in the code: another one only if it is a variant. */
+  readonly codeName: string;
+  /** The payload of a class's constructor parameters; empty without any. */
+  readonly params: Uint8Array;
   readonly appId: string;
   readonly app: string;
   readonly mode: "deployed" | "ephemeral";
@@ -143,6 +147,8 @@ export class FunctionTable {
   }
 }
 
+const NO_PARAMS = new Uint8Array(0);
+
 function concurrencyOf(spec: NormalSpec): InputConcurrency {
   return { target: spec.targetConcurrentInputs, max: spec.maxConcurrentInputs };
 }
@@ -156,6 +162,8 @@ function liveFunctionOf(
   return {
     functionId: stored.functionId,
     name: stored.name,
+    codeName: stored.variant?.base ?? stored.name,
+    params: stored.variant?.params ?? NO_PARAMS,
     appId: stored.deployment.appId,
     app: stored.deployment.app,
     mode: stored.deployment.mode,

@@ -40,8 +40,8 @@ type Message = Exclude<AgentMessage, { type: "hello" | "kept" | "interruption" |
 const STARTUP_WEIGHT = 0.3;
 /** Starts that may fail in a row, for reasons other than the user's own code. */
 const FAILED_STARTS_MAX = 3;
-/** How long a container may take to end by itself before it is killed. */
-const STOP_GRACE_MS = 5_000;
+/** How long the exit hooks of a container may take before it is killed. */
+const STOP_GRACE_MS = 30_000;
 
 export class ContainerDesk {
   readonly #options: ContainerDeskOptions;

@@ -121,7 +121,8 @@ export class Placement {
     container.startedAtMs = nowMs;
     container.pendingReason = undefined;
     live.pendingReason = undefined;
-    link.send({ type: "start", container: startMessageOf(live, containerId, cards) });
+    const start = startMessageOf(live, containerId, cards);
+    link.send({ type: "start", container: start }, [live.params]);
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
     this.#options.events.publish(subject, { kind: "container.placed", reason });
     this.#options.events.publish(subject, { kind: "container.starting" });

@@ -30,6 +30,22 @@ export interface PoolStatus {
     readonly providerNodeId: string;
     readonly launchedAtMs: number;
   }[];
+  /**
+   * Machines of each account that carry no cluster's tag, so that no listing has them: those with
+   * something of ours (`lost` ones are given back, the others are left alone), and the number of
+   * those with nothing of ours.
+   */
+  readonly unclaimed: readonly {
+    readonly cloud: string;
+    readonly surveyedAtMs: number;
+    readonly machines: readonly {
+      readonly providerNodeId: string;
+      readonly kind: "lost" | "serving" | "marked";
+      readonly reason: string;
+    }[];
+    readonly bareCount: number;
+    readonly bareExamples: readonly string[];
+  }[];
   /** Nodes that are unfit. */
   readonly unfit: readonly { readonly nodeId: string; readonly fault: string }[];
   /** So many are unfit at once that none is repaired by itself. */

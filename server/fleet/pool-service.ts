@@ -78,7 +78,7 @@ async function statusOf(options: PoolServiceOptions): Promise<PoolStatus> {
 
 type Seen = Pick<
   PoolStatus,
-  "unreachableClouds" | "unseen" | "refusals" | "strays" | "unfit" | "isRepairHalted"
+  "unreachableClouds" | "unseen" | "refusals" | "strays" | "unclaimed" | "unfit" | "isRepairHalted"
 >;
 
 /** Before the first tick, and on a server that does not keep the pool. */
@@ -87,16 +87,19 @@ const NOTHING_SEEN: Seen = {
   unseen: [],
   refusals: [],
   strays: [],
+  unclaimed: [],
   unfit: [],
   isRepairHalted: false,
 };
 
-function seenIn({ unreachableClouds, unseen, refusals, strays, fitness }: PoolTick): Seen {
+function seenIn(tick: PoolTick): Seen {
+  const { unreachableClouds, unseen, refusals, strays, unclaimed, fitness } = tick;
   return {
     unreachableClouds,
     unseen,
     refusals: refusals.map(({ key, reason, untilMs, count }) => ({ key, reason, untilMs, count })),
     strays,
+    unclaimed,
     unfit: [...fitness.faults].map(([nodeId, fault]) => ({ nodeId, fault })),
     isRepairHalted: fitness.isRepairHalted,
   };

@@ -30,6 +30,7 @@ export function poolLedgerOf(
       await nodes.put(stored, by.clock.nowMs(), by.fence());
     },
     get: async (nodeId) => nodes.get(nodeId)?.stored ?? ledger.get(nodeId),
+    findByMachine: (traces) => ledger.findByMachine(traces),
     note: (changes) => poolMemory.change(by.fence(), changes),
     recall: () => poolMemory.list(),
     listOpen: async (): Promise<readonly PoolRecord[]> =>
@@ -67,6 +68,11 @@ export function listenToPool(options: PoolListenerOptions): (event: PoolEvent) =
       onError(new Error(event.reason), `${event.attempted} on ${event.cloud}`);
     } else if (event.kind === "orphan_released") {
       onError(new Error(event.reason), `released orphan ${event.providerNodeId}`);
+    } else if (event.kind === "unclaimed") {
+      const { cloud, providerNodeId } = event;
+      // What has nothing of ours may well be somebody else's: no failure of this platform.
+      if (providerNodeId === undefined) return;
+      onError(new Error(event.reason), `looking at ${providerNodeId} on ${cloud}`);
     } else if (event.kind === "unlisted") {
       onError(new Error(event.reason), `looking for the machine of ${event.node.nodeId}`);
     } else {
@@ -84,9 +90,10 @@ function storedEventOf(event: PoolEvent): NewPoolEvent {
     const { cloud, attempted } = event;
     return { kind, atMs, cloud, reason: `${attempted}: ${reason}` };
   }
-  if (event.kind === "orphan_released") {
+  if (event.kind === "orphan_released" || event.kind === "unclaimed") {
     const { cloud, providerNodeId } = event;
-    return { kind, atMs, cloud, providerNodeId, reason };
+    const machine = providerNodeId === undefined ? {} : { providerNodeId };
+    return { kind, atMs, cloud, reason, ...machine };
   }
   const { nodeId, cloud, offerId, providerNodeId } = event.node;
   return {

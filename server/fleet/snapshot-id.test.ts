@@ -3,10 +3,14 @@ import { needsOf, normaliseSpec } from "../apps/normalise-spec.ts";
 import type { FunctionSpec } from "../../sdk/protocol/index.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
 
-const idOf = (given: FunctionSpec, changes: Readonly<Record<string, string>> = {}) => {
+const idOf = (
+  given: FunctionSpec,
+  changes: Readonly<Record<string, string>> = {},
+  params = Uint8Array.of(),
+) => {
   const spec = normaliseSpec({ enableMemorySnapshot: true, ...given });
   const names = { workspaceId: "ws_1", app: "numbers", name: "double", codeSha256: "c0de" };
-  return snapshotIdOf({ ...names, ...changes, needs: needsOf(spec), spec });
+  return snapshotIdOf({ ...names, ...changes, needs: needsOf(spec), spec, params });
 };
 
 test("a function that does not ask for snapshots has none", () => {
@@ -19,7 +23,7 @@ test("equal functions share snapshots, whatever their environment and scaling ar
   expect(idOf({})).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test("another workspace, app, name, code, size or GPU is another snapshot", () => {
+test("another workspace, app, name, code, size, GPU or parameter is another snapshot", () => {
   const ids = [
     idOf({}),
     idOf({}, { workspaceId: "ws_2" }),
@@ -31,6 +35,8 @@ test("another workspace, app, name, code, size or GPU is another snapshot", () =
     idOf({ maxConcurrentInputs: 2 }),
     idOf({ gpu: "T4" }),
     idOf({ gpu: "L4" }),
+    idOf({}, {}, Uint8Array.of(1)),
+    idOf({}, {}, Uint8Array.of(2)),
   ];
   expect(new Set(ids).size).toBe(ids.length);
 });

@@ -11,11 +11,14 @@ import type { LiveFunction } from "../calls/function-table.ts";
  * workspaces share none. Environment variables are not in an image and not in the hash.
  */
 export function snapshotIdOf(
-  live: Pick<LiveFunction, "workspaceId" | "app" | "name" | "codeSha256" | "needs" | "spec">,
+  live: Pick<
+    LiveFunction,
+    "workspaceId" | "app" | "name" | "codeSha256" | "needs" | "spec" | "params"
+  >,
 ): string | undefined {
-  const { workspaceId, app, name, codeSha256, needs, spec } = live;
+  const { workspaceId, app, name, codeSha256, needs, spec, params } = live;
   if (!spec.enableMemorySnapshot) return undefined;
   const { maxConcurrentInputs, gpu } = spec;
   const parts = [workspaceId, app, name, codeSha256, resourcesOf(needs), maxConcurrentInputs, gpu];
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return createHash("sha256").update(JSON.stringify(parts)).update(params).digest("hex");
 }

@@ -3,7 +3,10 @@ import type { StartContainer } from "../../sandbox/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
 
-/** What an agent needs to start a container of a function on these cards of its node. */
+/**
+ * What an agent needs to start a container of a function on these cards of its node; the
+ * function's parameters are the body of the message.
+ */
 export function startMessageOf(
   live: LiveFunction,
   containerId: string,
@@ -13,7 +16,7 @@ export function startMessageOf(
   return {
     containerId,
     functionId: live.functionId,
-    functionName: live.name,
+    functionName: live.codeName,
     appName: live.app,
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
@@ -23,5 +26,6 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }

@@ -24,6 +24,15 @@ export function createFakePool(): PoolService {
         unreachableClouds: ["gcp"],
         unseen: [{ cloud: "aws", region: "us-east-1", sinceMs: 1, reason: "no answer" }],
         refusals: [{ key: "cloud gcp", reason: "no answer", untilMs: 9, count: 2 }],
+        unclaimed: [
+          {
+            cloud: "aws",
+            surveyedAtMs: 1,
+            machines: [{ providerNodeId: "i-7", kind: "marked", reason: "it has flotilla:batch" }],
+            bareCount: 2,
+            bareExamples: ["i-5", "i-6"],
+          },
+        ],
         strays: [{ cloud: "aws", providerNodeId: "i-9", launchedAtMs: 1 }],
         unfit: [{ nodeId: POOL_NODE_ID, fault: "GPU 0 is lost" }],
         isRepairHalted: false,

@@ -92,6 +92,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       onStopped: () => undefined,
     }),
     functions: createFunctionService({
+      ids,
       store: { registry },
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       onScaled: () => Promise.resolve(),

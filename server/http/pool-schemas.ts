@@ -42,6 +42,23 @@ export const poolStatusSchema = z.object({
   strays: z.array(
     z.object({ cloud: z.string(), providerNodeId: z.string(), launchedAtMs: z.number() }),
   ),
+  unclaimed: z
+    .array(
+      z.object({
+        cloud: z.string(),
+        surveyedAtMs: z.number(),
+        machines: z.array(
+          z.object({
+            providerNodeId: z.string(),
+            kind: z.enum(["lost", "serving", "marked"]),
+            reason: z.string(),
+          }),
+        ),
+        bareCount: count,
+        bareExamples: z.array(z.string()),
+      }),
+    )
+    .meta({ description: "Machines of the accounts that carry no cluster's tag." }),
   unfit: z.array(z.object({ nodeId: z.string(), fault: z.string() })),
   isRepairHalted: z.boolean(),
 }) satisfies z.ZodType<PoolStatus>;

@@ -136,6 +136,7 @@ describe("documents", () => {
     );
     expect(routes.sort()).toEqual(
       [
+        "POST /v1/functions/{functionId}/variants",
         "PUT /v1/blobs/{sha256}",
         "GET /v1/agent/files/{sha256}",
         "GET /v1/functions",

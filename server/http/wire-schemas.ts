@@ -2,6 +2,7 @@
 import { z } from "zod";
 import {
   INPUTS_PER_REQUEST_MAX,
+  VARIANT_PARAMS_BYTES_MAX,
   WAIT_MS_MAX,
   type AppendInputsHeader,
   type AppList,
@@ -12,6 +13,7 @@ import {
   type Deployment,
   type FunctionInfo,
   type FunctionList,
+  type FunctionVariant,
   type FunctionScaling,
   type JsonCallRequest,
   type JsonCallResponse,
@@ -21,10 +23,15 @@ import {
   type PlatformStatus,
   type Problem,
   type ResultsHeader,
+  type VariantHeader,
   type WireError,
 } from "../../sdk/protocol/index.ts";
 import { deployRequestSchema } from "../apps/deploy-schema.ts";
-import { functionSpecSchema, scalingUpdateSchema } from "../apps/spec-schema.ts";
+import {
+  functionSpecFields,
+  functionSpecSchema,
+  scalingUpdateSchema,
+} from "../apps/spec-schema.ts";
 
 const count = z.int().min(0);
 const mode = z.enum(["deployed", "ephemeral"]);
@@ -49,6 +56,16 @@ export const createCallHeaderSchema = z
   .refine((header) => header.kind === "map" || (header.final && header.sizes.length === 1), {
     error: "a single call has exactly one input and is final",
   }) satisfies z.ZodType<CreateCallHeader>;
+
+export const variantHeaderSchema = z.object({
+  options: functionSpecFields.omit({ name: true }).strict(),
+  paramsBytes: count.max(VARIANT_PARAMS_BYTES_MAX),
+}) satisfies z.ZodType<VariantHeader>;
+
+export const functionVariantSchema = z.object({
+  functionId: z.string(),
+  name: z.string(),
+}) satisfies z.ZodType<FunctionVariant>;
 
 export const appendInputsHeaderSchema = z.object({
   startIndex: count,
@@ -297,6 +314,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   FunctionInfo: functionInfoSchema,
   FunctionList: functionListSchema,
   FunctionSpec: functionSpecSchema,
+  FunctionVariant: functionVariantSchema,
   JsonCallRequest: jsonCallRequestSchema,
   JsonCallResponse: jsonCallResponseSchema,
   NodeSummary: nodeSummarySchema,
@@ -306,6 +324,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Problem: problemSchema,
   ResultsHeader: resultsHeaderSchema,
   ScalingUpdate: scalingUpdateSchema,
+  VariantHeader: variantHeaderSchema,
   WireError: wireErrorSchema,
 };
 for (const [id, schema] of Object.entries(NAMED)) z.globalRegistry.add(schema, { id });

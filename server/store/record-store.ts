@@ -14,7 +14,7 @@ import type {
   WireError,
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
-import type { MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
+import type { MachineTraces, MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
 
@@ -53,11 +53,40 @@ export interface StoredDeployment extends NewDeployment {
   readonly leaseRenewedAtMs: number;
 }
 
-/** What was changed of a function since it was deployed. */
+/** What was changed of a function since it was deployed, and what it is a variant of. */
 export interface UpdatedFunction {
   /** Absent: nothing. */
   readonly scaling?: ScalingUpdate;
+  /** Absent: it was deployed itself. */
+  readonly variant?: StoredVariant;
 }
+
+/** The same code as another function of its deployment, with other options or parameters. */
+export interface StoredVariant {
+  /** Name of the function as it is in the code. */
+  readonly base: string;
+  /** The payload of its parameters; empty without any. */
+  readonly params: Uint8Array;
+}
+
+export interface NewVariant {
+  readonly baseFunctionId: string;
+  readonly functionId: string;
+  readonly name: string;
+  readonly spec: DeployedFunction["spec"];
+  readonly params: Uint8Array;
+}
+
+export type VariantOutcome =
+  /** Added now, or known by its name before. */
+  | { readonly kind: "found"; readonly functionId: string }
+  /** There is no such function, or it runs no more. */
+  | { readonly kind: "not_found" }
+  /** Its deployment has as many as it may have. */
+  | { readonly kind: "full" };
+
+/** Variants that one deployment may have. */
+export const VARIANTS_MAX = 1_000;
 
 export interface StoredFunction extends DeployedFunction, UpdatedFunction {
   readonly functionId: string;
@@ -77,6 +106,8 @@ export interface Registry {
    * deployment. A new deployment has functions of its own, so it begins without.
    */
   setScaling(functionId: string, scaling: ScalingUpdate): Promise<boolean>;
+  /** Adds a variant of a function of a running deployment, unless one of this name is there. */
+  addVariant(variant: NewVariant): Promise<VariantOutcome>;
   /** All deployments, newest first. */
   list(workspaceId: string): Promise<readonly StoredDeployment[]>;
   /** Ends a deployment; false when it was not running. */
@@ -293,6 +324,8 @@ export interface NodeLedger {
   get(nodeId: string): Promise<StoredNode | undefined>;
   /** Nodes not yet terminated, oldest first. */
   listOpen(): Promise<readonly StoredNode[]>;
+  /** Nodes, terminated ones included, that have any of these; oldest first, each once. */
+  findByMachine(traces: MachineTraces): Promise<readonly StoredNode[]>;
   /** Adds GPU time that containers used on a node. */
   addGpuUse(nodeId: string, gpuMs: number): Promise<void>;
   /** Sums over all nodes up to `nowMs`. */

@@ -1,5 +1,5 @@
 /** The three clouds by their real adapters and SDKs over emulators, on virtual time. */
-import { CreateTagsCommand, EC2Client } from "@aws-sdk/client-ec2";
+import { CreateTagsCommand, DeleteTagsCommand, EC2Client } from "@aws-sdk/client-ec2";
 import { createRng, type Offer } from "../../core/index.ts";
 import { createAwsProvider } from "../../providers/aws/provider.ts";
 import { GROUP, openAzureBench, SUBSCRIPTION } from "../../providers/azure/test-bench.ts";
@@ -29,6 +29,12 @@ export interface CloudBench {
   readonly runningIds: () => readonly string[];
   /** Somebody puts another cluster's tag in the place of ours. */
   readonly takeTag: (providerNodeId: string) => Promise<void>;
+  /** Somebody takes all tags off it and off its parts but those of these keys. */
+  readonly stripTags: (providerNodeId: string, keptKeys?: readonly string[]) => Promise<void>;
+  /** A desk of another cluster in the same account; closed with the bench. */
+  readonly openAs: (clusterId: string) => Promise<Provider>;
+  /** Calls that list machines so far. */
+  readonly listCount: () => number;
   /** Lets time pass while a call waits for the cloud. */
   readonly passingTime: <T>(work: Promise<T>) => Promise<T>;
   readonly close: () => Promise<void>;
@@ -39,12 +45,18 @@ export async function openAwsCloud(): Promise<CloudBench & { readonly emulator: 
   const clock = createManualClock(1_800_000_000_000);
   const emulator = await startEc2Emulator({ clock, seed: "clouds", settings: { bootMs: 20_000 } });
   const { endpoint } = emulator;
-  const provider = await createAwsProvider({
-    ...{ regions: [REGION], clusterId: CLUSTER, clock, endpoint, credentials },
-    emulated: true,
-    rng: createRng(1),
-    limitOf: () => ({ burst: 10_000, perSecond: 10_000 }),
-  });
+  const opened: Provider[] = [];
+  const openAs = async (clusterId: string): Promise<Provider> => {
+    const provider = await createAwsProvider({
+      ...{ regions: [REGION], clusterId, clock, endpoint, credentials },
+      emulated: true,
+      rng: createRng(1),
+      limitOf: () => ({ burst: 10_000, perSecond: 10_000 }),
+    });
+    opened.push(provider);
+    return provider;
+  };
+  const provider = await openAs(CLUSTER);
   const client = new EC2Client({ region: REGION, endpoint, credentials });
   return {
     clock,
@@ -63,10 +75,19 @@ export async function openAwsCloud(): Promise<CloudBench & { readonly emulator: 
       const Tags = [{ Key: CLUSTER_TAG, Value: "taken" }];
       await client.send(new CreateTagsCommand({ Resources: [instanceId], Tags }));
     },
+    stripTags: async (providerNodeId, keptKeys = []) => {
+      const [, instanceId = ""] = providerNodeId.split("/");
+      const has = emulator.instances().find((one) => one.instanceId === instanceId)?.tags ?? {};
+      const lost = Object.keys(has).filter((key) => !keptKeys.includes(key));
+      const Tags = lost.map((Key) => ({ Key }));
+      await client.send(new DeleteTagsCommand({ Resources: [instanceId], Tags }));
+    },
+    openAs,
+    listCount: () => launchesIn(emulator.journal(), ["DescribeInstances"]),
     passingTime: (work) => work,
     close: async () => {
       client.destroy();
-      await provider.close();
+      await Promise.all(opened.map((one) => one.close()));
       await emulator.close();
     },
   };
@@ -76,6 +97,20 @@ export async function openAwsCloud(): Promise<CloudBench & { readonly emulator: 
 export async function openGoogleCloud(): Promise<CloudBench> {
   const bench = await openGcpBench();
   const { emulator, provider } = bench;
+  const relabel = async (
+    providerNodeId: string,
+    change: (labels: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
+  ): Promise<void> => {
+    const [zone = "", name = ""] = providerNodeId.split("/");
+    const path = `projects/${emulator.projectId}/zones/${zone}/instances/${name}`;
+    const url = `${emulator.endpoint}/compute/v1/${path}`;
+    const { labelFingerprint, labels } = (await (await fetch(url)).json()) as {
+      labelFingerprint: string;
+      labels: Record<string, string>;
+    };
+    const body = JSON.stringify({ labels: change(labels), labelFingerprint });
+    await accepted(await fetch(`${url}/setLabels`, { method: "POST", body }));
+  };
   return {
     ...bench,
     offers: () => twoOffers(provider, "us-central1", /^g2-standard-8$/),
@@ -86,14 +121,11 @@ export async function openGoogleCloud(): Promise<CloudBench> {
         .instances()
         .filter(({ status }) => status === "RUNNING")
         .map(({ zone, name, instanceId }) => `${zone}/${name}/${instanceId}`),
-    takeTag: async (providerNodeId) => {
-      const [zone = "", name = ""] = providerNodeId.split("/");
-      const path = `projects/${emulator.projectId}/zones/${zone}/instances/${name}`;
-      const url = `${emulator.endpoint}/compute/v1/${path}`;
-      const { labelFingerprint } = (await (await fetch(url)).json()) as Record<string, unknown>;
-      const body = JSON.stringify({ labels: { owner: "taken" }, labelFingerprint });
-      await accepted(await fetch(`${url}/setLabels`, { method: "POST", body }));
-    },
+    takeTag: (providerNodeId) => relabel(providerNodeId, () => ({ owner: "taken" })),
+    stripTags: (providerNodeId, keptKeys = []) =>
+      relabel(providerNodeId, (labels) => only(labels, keptKeys.map(labelOf))),
+    openAs: (clusterId) => bench.reopen({ clusterId }),
+    listCount: () => launchesIn(emulator.journal(), ["instances.aggregatedList"]),
   };
 }
 
@@ -101,6 +133,20 @@ export async function openGoogleCloud(): Promise<CloudBench> {
 export async function openAzureCloud(): Promise<CloudBench> {
   const bench = await openAzureBench();
   const { emulator, provider } = bench;
+  const others: Provider[] = [];
+  const retag = async (
+    resource: string,
+    change: (tags: Readonly<Record<string, string>>) => Readonly<Record<string, string>>,
+  ): Promise<void> => {
+    const group = `subscriptions/${SUBSCRIPTION}/resourceGroups/${GROUP}`;
+    const url = `${emulator.endpoint}/${group}/providers/${resource}?api-version=2024-07-01`;
+    const headers = { authorization: "Bearer fake", "content-type": "application/json" };
+    const { tags } = (await (await fetch(url, { headers })).json()) as {
+      tags: Record<string, string>;
+    };
+    const body = JSON.stringify({ tags: change(tags) });
+    await accepted(await fetch(url, { method: "PATCH", headers, body }));
+  };
   return {
     ...bench,
     offers: () => twoOffers(provider, "eastus", /^Standard_NC4as_T4_v3$/),
@@ -113,16 +159,25 @@ export async function openAzureCloud(): Promise<CloudBench> {
         .map(({ region, name }) => `${region}/${name}`),
     takeTag: async (providerNodeId) => {
       const [, name = ""] = providerNodeId.split("/");
-      const group = `subscriptions/${SUBSCRIPTION}/resourceGroups/${GROUP}`;
-      const path = `${group}/providers/Microsoft.Compute/virtualMachines/${name}`;
-      const answer = await fetch(`${emulator.endpoint}/${path}?api-version=2024-07-01`, {
-        method: "PATCH",
-        headers: { authorization: "Bearer fake", "content-type": "application/json" },
-        body: JSON.stringify({ tags: { owner: "taken" } }),
-      });
-      await accepted(answer);
+      await retag(`Microsoft.Compute/virtualMachines/${name}`, () => ({ owner: "taken" }));
     },
+    stripTags: async (providerNodeId, keptKeys = []) => {
+      const [, name = ""] = providerNodeId.split("/");
+      await retag(`Microsoft.Compute/virtualMachines/${name}`, (tags) => only(tags, keptKeys));
+      await retag(`Microsoft.Network/networkInterfaces/${name}-nic`, () => ({}));
+      await retag(`Microsoft.Compute/disks/${name}-os`, () => ({}));
+    },
+    openAs: async (clusterId) => {
+      const opened = await bench.open({ clusterId });
+      others.push(opened);
+      return opened;
+    },
+    listCount: () => launchesIn(emulator.journal(), ["VirtualMachines.List"]),
     passingTime: (work) => work,
+    close: async () => {
+      await Promise.all(others.map((one) => one.close()));
+      await bench.close();
+    },
   };
 }
 
@@ -144,6 +199,19 @@ async function twoOffers(
   );
   if (offers.length < 2) throw new Error(`${inRegion} has ${offers.length} offers of ${types}`);
   return offers.slice(0, 2);
+}
+
+/** Those of some keys. */
+function only(
+  tags: Readonly<Record<string, string>>,
+  keptKeys: readonly string[],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(tags).filter(([key]) => keptKeys.includes(key)));
+}
+
+/** A tag's key as a label of Google Cloud. */
+function labelOf(key: string): string {
+  return key.replaceAll(":", "_3a");
 }
 
 function launchesIn(

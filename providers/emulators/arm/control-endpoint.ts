@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { ControlRoutes } from "../shared/control-routes.ts";
 import { SHORTAGE_CODES } from "./capacity.ts";
+import { priceWalkSchema, regionalPriceSchema } from "../shared/spot-market.ts";
 import type { ArmEmulatorControls } from "./controls.ts";
 
 const count = z.number().int().nonnegative();
@@ -110,6 +111,9 @@ export function routesOf(controls: ArmEmulatorControls): ControlRoutes {
     "POST capacity": (body) => controls.setCapacity(capacityRule.parse(body)),
     "POST quota": (body) => controls.setQuota(quotaRule.parse(body)),
     "POST rate": (body) => controls.setRate(rateRule.parse(body)),
+    "POST spot-prices": (body) => controls.setSpotPrice(regionalPriceSchema.parse(body)),
+    "POST price-walk": (body) => controls.setPriceWalk(priceWalkSchema.parse(body)),
+    "DELETE price-walk": () => controls.setPriceWalk(undefined),
     "POST faults": (body) => controls.injectFault(fault.parse(body)),
     "DELETE faults": () => controls.clearFaults(),
     "POST phantoms": (body) => controls.addPhantoms(phantoms.parse(body)),

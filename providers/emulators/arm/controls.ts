@@ -2,6 +2,7 @@
 import { PlatformError } from "../../../core/index.ts";
 import type { Numbered } from "../shared/call-journal.ts";
 import type { RequestRate } from "../shared/request-budget.ts";
+import type { PriceWalk, SpotPriceRule } from "../shared/spot-market.ts";
 import type { ArmRecord, EndpointState } from "./arm-endpoint.ts";
 import type { Market, QuotaRule, ShortageRule } from "./capacity.ts";
 import { isFate, type Fault } from "./faults.ts";
@@ -73,6 +74,10 @@ export interface ArmEmulatorControls {
   setCapacity(rule: ShortageRule): void;
   setQuota(rule: QuotaRule): void;
   setRate(rule: RateRule): void;
+  /** Sets the spot price of a machine type in a region from now on. */
+  setSpotPrice(rule: SpotPriceRule): void;
+  /** Lets spot prices move by themselves, by the seed; absent stops them. */
+  setPriceWalk(walk: PriceWalk | undefined): void;
   injectFault(fault: Fault): void;
   clearFaults(): void;
   /**
@@ -110,6 +115,8 @@ export function controlsOf(state: ControlledState): ArmEmulatorControls {
     setCapacity: (rule) => world.capacity.setCapacity(rule, world.clock.nowMs()),
     setQuota: (rule) => world.capacity.setQuota(rule),
     setRate: ({ kind, rate }) => budget.set(kind, rate),
+    setSpotPrice: (rule) => world.prices.setPrice(rule),
+    setPriceWalk: (walk) => world.prices.setWalk(walk),
     injectFault: (fault) => faults.add(aimed(fault)),
     clearFaults: () => faults.clear(),
     evict: (name, { noticeMs = 0 } = {}) => evict(world, name, noticeMs),

@@ -24,6 +24,7 @@ import type { Machine, MachineSpec } from "./machine.ts";
 import { answerMetadata, METADATA_PREFIX } from "./metadata-endpoint.ts";
 import { OperationBoard } from "./operations.ts";
 import { dropResource } from "./resources/stored.ts";
+import { RetailPrices } from "./retail-prices.ts";
 import { ResourceStore } from "./resources/store.ts";
 import { DEFAULT_SETTINGS, type EmulatorSettings } from "./settings.ts";
 import { uuidFrom, type ResourceGroup, type World } from "./world.ts";
@@ -62,7 +63,7 @@ export async function startArmEmulator(options: ArmEmulatorOptions): Promise<Arm
     const { pathname } = request.url;
     if (pathname.startsWith(CONTROL_PREFIX)) return answerControl(routes, request);
     if (pathname.startsWith(METADATA_PREFIX)) return answerMetadata(state.world, request);
-    return answerArm(state, request);
+    return state.world.prices.answer(request, endpoint) ?? answerArm(state, request);
   });
   endpoint = server.endpoint;
   let closed: Promise<void> | undefined;
@@ -76,7 +77,7 @@ function stateOf(options: ArmEmulatorOptions, endpoint: () => string): Controlle
   const { seed = randomUUID() } = options;
   const rng = createRng(seed);
   let settings: EmulatorSettings = { ...DEFAULT_SETTINGS, ...options.settings };
-  const world = worldOf(options, rng, { settings: () => settings, endpoint });
+  const world = worldOf(options, rng, { seed, settings: () => settings, endpoint });
   const chance = rng.fork("faults");
   return {
     world,
@@ -90,6 +91,7 @@ function stateOf(options: ArmEmulatorOptions, endpoint: () => string): Controlle
 }
 
 interface WorldHandles {
+  readonly seed: string;
   readonly settings: () => EmulatorSettings;
   readonly endpoint: () => string;
 }
@@ -123,6 +125,7 @@ function worldOf(options: ArmEmulatorOptions, rng: Rng, handles: WorldHandles): 
     store,
     operations,
     capacity,
+    prices: new RetailPrices({ clock, seed: handles.seed, regions }),
     resourceGroups: new Map(resourceGroups.map((name) => groupOf(name, regions))),
     nextSequence: () => sequence++,
   };

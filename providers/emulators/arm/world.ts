@@ -3,6 +3,7 @@ import type { Clock, Rng } from "../../../core/index.ts";
 import type { Capacity } from "./capacity.ts";
 import type { MachineFleet } from "./fleet.ts";
 import type { OperationBoard } from "./operations.ts";
+import type { RetailPrices } from "./retail-prices.ts";
 import type { ResourceStore } from "./resources/store.ts";
 import type { EmulatorSettings } from "./settings.ts";
 
@@ -15,6 +16,7 @@ export interface World {
   readonly store: ResourceStore;
   readonly operations: OperationBoard;
   readonly capacity: Capacity;
+  readonly prices: RetailPrices;
   /** `subscription/group` in lower case, with the group's location. */
   readonly resourceGroups: Map<string, ResourceGroup>;
   /** The next place in the order of all resources. */

@@ -1,6 +1,7 @@
 /** The control endpoint: what is accepted, and what each route does. */
 import { z } from "zod";
 import type { ControlRoutes } from "../shared/control-routes.ts";
+import { priceWalkSchema } from "../shared/spot-market.ts";
 import type { Ec2EmulatorControls } from "./controls.ts";
 
 const count = z.number().int().nonnegative();
@@ -72,8 +73,6 @@ const spotPriceRule = z.strictObject({
   usdPerHour: positive,
 });
 
-const priceWalk = z.strictObject({ everyMs: count.min(1), spreadFraction: fraction });
-
 const fateRule = z.strictObject({
   ...selector,
   fate: z.enum(["dies-at-boot", "never-starts"]),
@@ -117,7 +116,7 @@ export function controlRoutes(controls: Ec2EmulatorControls): ControlRoutes {
     "DELETE faults": () => controls.clearFaults(),
     "POST rate-limits": (body) => controls.setRateLimit(rateLimitRule.parse(body)),
     "POST spot-prices": (body) => controls.setSpotPrice(spotPriceRule.parse(body)),
-    "POST price-walk": (body) => controls.setPriceWalk(priceWalk.parse(body)),
+    "POST price-walk": (body) => controls.setPriceWalk(priceWalkSchema.parse(body)),
     "DELETE price-walk": () => controls.setPriceWalk(undefined),
     "POST fates": (body) => controls.setFate(fateRule.parse(body)),
     "POST preempt": (body) => ({ instanceIds: controls.preempt(preemption.parse(body)) }),

@@ -11,7 +11,7 @@ import { preempt, recommendRebalance, type Preemption } from "./preempt.ts";
 import type { Ec2Record } from "./query-endpoint.ts";
 import { setRateLimit, type RateLimitRule } from "./rate-limits.ts";
 import type { CloudChange, ScheduledChange } from "./schedule.ts";
-import type { PriceWalk, SpotPriceRule } from "./spot-market.ts";
+import type { PriceWalk, SpotPriceRule } from "../shared/spot-market.ts";
 import type { EmulatorSettings, World } from "./world.ts";
 
 /** An instance as seen from outside; its user data is not shown, it may hold secrets. */

@@ -20,7 +20,8 @@ import { Fates } from "./fates.ts";
 import { EmulatedFleet } from "./fleet.ts";
 import { METADATA_PREFIX, MetadataEndpoint } from "./metadata-endpoint.ts";
 import { answerQuery } from "./query-endpoint.ts";
-import { SpotMarket } from "./spot-market.ts";
+import { priceUsdPerHour } from "./market.ts";
+import { SpotMarket } from "../shared/spot-market.ts";
 import { Timetable } from "./timetable.ts";
 import type { EmulatorSettings } from "./world.ts";
 
@@ -105,7 +106,11 @@ function stateOf(
     tokens: new Map(),
     fleetTokens: new Map(),
     templates: [],
-    spot: new SpotMarket(seed, clock.nowMs()),
+    spot: new SpotMarket({
+      seed,
+      openedAtMs: clock.nowMs(),
+      baseUsdPerHour: ({ region, instanceType }) => priceUsdPerHour(region, instanceType, "spot"),
+    }),
     fates,
     budget: new RequestBudget(),
     timetable: new Timetable(clock),

@@ -4,7 +4,7 @@ import type { QuotaRule } from "./capacity.ts";
 import type { Fault } from "./faults.ts";
 import type { FateRule } from "./fates.ts";
 import type { RateLimitRule } from "./rate-limits.ts";
-import type { SpotPriceRule } from "./spot-market.ts";
+import type { SpotPriceRule } from "../shared/spot-market.ts";
 import type { Preemption } from "./preempt.ts";
 
 /** One change of the cloud. */

@@ -6,7 +6,7 @@ import type { EmulatedFleet } from "./fleet.ts";
 import type { Fates } from "./fates.ts";
 import type { Instance } from "./instance.ts";
 import type { QueryParams } from "./query.ts";
-import type { SpotMarket } from "./spot-market.ts";
+import type { SpotMarket } from "../shared/spot-market.ts";
 import type { Timetable } from "./timetable.ts";
 import type { XmlValue } from "./xml.ts";
 

@@ -1,6 +1,7 @@
 /** The routes of the control endpoint: the controls of the emulator with checked bodies. */
 import { z } from "zod";
 import type { ControlRoutes } from "../shared/control-routes.ts";
+import { priceWalkSchema, regionalPriceSchema } from "../shared/spot-market.ts";
 import type { GceEmulatorControls } from "./controls.ts";
 
 const count = z.number().int().nonnegative();
@@ -93,6 +94,9 @@ export function controlRoutes(controls: GceEmulatorControls): ControlRoutes {
     "POST quota": (body) => controls.setQuota(quotaRule.parse(body)),
     "POST rate": (body) => controls.setRate(rateRule.parse(body)),
     "POST boot": (body) => controls.setBoot(bootRule.parse(body)),
+    "POST spot-prices": (body) => controls.setSpotPrice(regionalPriceSchema.parse(body)),
+    "POST price-walk": (body) => controls.setPriceWalk(priceWalkSchema.parse(body)),
+    "DELETE price-walk": () => controls.setPriceWalk(undefined),
     "POST faults": (body) => controls.injectFault(fault.parse(body)),
     "DELETE faults": () => controls.clearFaults(),
     "POST preempt": (body) => controls.preempt(machine.parse(body)),

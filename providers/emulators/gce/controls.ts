@@ -3,6 +3,8 @@ import { PlatformError, type Rng } from "../../../core/index.ts";
 import type { CallRecord, Numbered } from "../shared/call-journal.ts";
 import type { CapacityRule } from "../shared/capacity-schedule.ts";
 import type { RequestRate } from "../shared/request-budget.ts";
+import type { PriceWalk } from "../shared/spot-market.ts";
+import type { MachinePriceRule } from "./billing/price-list.ts";
 import type { EndpointState } from "./endpoint.ts";
 import type { Fault } from "./faults.ts";
 import type { BootOutcome } from "./fleet.ts";
@@ -48,6 +50,10 @@ export interface GceEmulatorControls {
   setQuota(rule: QuotaRule): void;
   setRate(rule: RateRule): void;
   setBoot(rule: BootRule): void;
+  /** Sets the spot price of a machine type in a region from now on; see README.md. */
+  setSpotPrice(rule: MachinePriceRule): void;
+  /** Lets spot prices move by themselves, by the seed; absent stops them. */
+  setPriceWalk(walk: PriceWalk | undefined): void;
   injectFault(fault: Fault): void;
   clearFaults(): void;
   /**
@@ -110,6 +116,8 @@ export function controlsOf(state: ControlledState): GceEmulatorControls {
     setQuota: (rule) => world.limits.setQuota(rule),
     setRate: ({ kind, rate }) => budget.set(kind, rate),
     setBoot: (rule) => boots.add(rule),
+    setSpotPrice: (rule) => world.prices.setPrice(rule),
+    setPriceWalk: (walk) => world.prices.setWalk(walk),
     injectFault: (fault) => faults.add(fault),
     clearFaults: () => faults.clear(),
     preempt: (machine) => preempt(state, machine),

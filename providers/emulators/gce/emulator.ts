@@ -14,6 +14,7 @@ import { FaultBoard } from "../shared/fault-board.ts";
 import { plainText, startLoopbackServer, type RequestHandler } from "../shared/loopback-server.ts";
 import type { MachineLauncher } from "../shared/machine-launcher.ts";
 import { RequestBudget } from "../shared/request-budget.ts";
+import { PriceList } from "./billing/price-list.ts";
 import { controlRoutes } from "./control-endpoint.ts";
 import {
   BootRules,
@@ -126,6 +127,7 @@ function stateOf(
       operations: new Operations({ clock, rng: rng.fork("operations") }),
       limits: new Limits(),
       waits: new WaitCount(),
+      prices: new PriceList({ clock, seed, regions }),
     },
     faults: new FaultBoard(() => faultDraws.next()),
     budget: new RequestBudget(),
@@ -148,6 +150,8 @@ function handlerOf(state: ControlledState, controls: GceEmulatorControls): Reque
     }
     if (isPermissionPath(pathname)) return answerPermissions(state.world, request);
     if (pathname.startsWith(API_PREFIX)) return answerCall(state, request);
+    const listed = state.world.prices.answer(request);
+    if (listed !== undefined) return listed;
     return plainText(404, `Compute Engine is at ${API_PREFIX}, the controls at ${CONTROL_PREFIX}`);
   };
 }

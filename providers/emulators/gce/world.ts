@@ -1,5 +1,6 @@
 /** What the actions act on: one emulated project with all its zones. */
 import type { Clock, Rng } from "../../../core/index.ts";
+import type { PriceList } from "./billing/price-list.ts";
 import type { Market } from "./market.ts";
 import type { FaultEffect } from "./faults.ts";
 import type { EmulatedFleet } from "./fleet.ts";
@@ -46,6 +47,7 @@ export interface World {
   readonly operations: Operations;
   readonly limits: Limits;
   readonly waits: WaitCount;
+  readonly prices: PriceList;
 }
 
 /** How many calls wait for something to change; a test lets time pass when its own does. */

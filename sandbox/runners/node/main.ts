@@ -6,9 +6,6 @@
  * at once when nothing else waits, and in handfuls when inputs come fast. It knows no network and no
  * file but its own; when the channel ends, it ends.
  */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/protocol/index.ts";
 import type { RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
@@ -17,11 +14,10 @@ import { generatorObstacle, prepareGenerators, reseedGenerators } from "./genera
 import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
+import { loadProgram, type UserProgram } from "./user-program.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
-type Handler = (...args: readonly unknown[]) => unknown;
-
-type ResolveHandler = (module: unknown, functionName: string, appName: string) => Handler;
+type Handler = UserProgram["handler"];
 
 interface Queued {
   readonly inputId: string;
@@ -41,9 +37,10 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const queue: Queued[] = [];
-/** Known from when the code is loaded; it takes inputs from `handler` on. */
-let loaded: Handler | undefined;
-let handler: Handler | undefined;
+/** Known from when the code is loaded; it takes inputs from `program` on. */
+let loaded: UserProgram | undefined;
+let program: UserProgram | undefined;
+let leaving = false;
 let working = false;
 let results: RunnerResult[] = [];
 let payloads: Uint8Array[] = [];
@@ -53,8 +50,10 @@ let logsScheduled = false;
 let flushScheduled = false;
 
 output.capture();
-// Tells the SDK in the user's bundle that it runs in a container.
-Object.defineProperty(globalThis, Symbol.for("flotilla.container"), { value: true });
+// Tells the SDK in the user's bundle that it runs in a container, and for which input.
+Object.defineProperty(globalThis, Symbol.for("flotilla.container"), {
+  value: { currentInput: () => running.present },
+});
 Object.defineProperty(process, "exit", {
   value: (code?: number | string | null): never => {
     const exitCode = Number(code ?? process.exitCode ?? 0);
@@ -78,7 +77,7 @@ function receive({ header, body }: Frame<ToRunner>): void {
       void load(header, body);
       return;
     case "enter":
-      enter(header, body);
+      void enter(header, body);
       return;
     case "inputs": {
       const pieces = splitBody(
@@ -93,24 +92,33 @@ function receive({ header, body }: Frame<ToRunner>): void {
     }
     case "cancel":
       giveBack(new Set(header.inputIds));
+      return;
+    case "abort":
+      running.abort(abortError("the call was cancelled"), new Set(header.inputIds));
+      return;
+    case "leave":
+      void leave();
   }
 }
 
-type Booting = Pick<Extract<ToRunner, { type: "boot" }>, "functionName" | "appName" | "maxInputs">;
+type Booting = Pick<
+  Extract<ToRunner, { type: "boot" }>,
+  "functionName" | "appName" | "maxInputs" | "paramsBytes"
+>;
 
 async function boot(
   header: Booting & { readonly env: Readonly<Record<string, string>> },
-  code: Uint8Array,
+  body: Uint8Array,
 ): Promise<void> {
   setEnvironment(header.env);
-  if (await loadCode(header, code)) begin();
+  if (await loadCode(header, body)) await begin();
 }
 
 /** The half of a boot that an image of this process's memory may hold. */
-async function load(header: Booting, code: Uint8Array): Promise<void> {
+async function load(header: Booting, body: Uint8Array): Promise<void> {
   prepareGenerators();
   setEnvironment({});
-  if (!(await loadCode(header, code))) return;
+  if (!(await loadCode(header, body))) return;
   sendLogs(true);
   // Node tells of threads a turn after they were begun.
   await nextTurn();
@@ -121,16 +129,16 @@ async function load(header: Booting, code: Uint8Array): Promise<void> {
 }
 
 /** The other half: of this process, or of one that was restored from its image. */
-function enter(
+async function enter(
   { env, isDeaf = false }: Extract<ToRunner, { type: "enter" }>,
   entropy: Uint8Array,
-): void {
+): Promise<void> {
   if (!isDeaf) channel.stopPolling();
   // Without the means to seed anew there is no image, so this is the process that loaded.
   if (generatorObstacle() === undefined) reseedGenerators(entropy);
   setEnvironment(env);
   channel.send({ type: "entered" });
-  begin();
+  await begin();
 }
 
 function setEnvironment(env: Readonly<Record<string, string>>): void {
@@ -140,45 +148,76 @@ function setEnvironment(env: Readonly<Record<string, string>>): void {
 
 /** Whether the code loaded; why not is said. */
 async function loadCode(
-  { functionName, appName, maxInputs = 1 }: Booting,
-  code: Uint8Array,
+  { functionName, appName, maxInputs = 1, paramsBytes = 0 }: Booting,
+  body: Uint8Array,
 ): Promise<boolean> {
   running.max = maxInputs;
+  const [code = NOTHING, params = NOTHING] = splitBody(body, [
+    body.byteLength - paramsBytes,
+    paramsBytes,
+  ]);
   try {
-    const file = join(process.cwd(), `app-${process.pid}.mjs`);
-    writeFileSync(file, code);
-    const module: unknown = await import(pathToFileURL(file).href);
-    loaded = resolveHandler(module, functionName, appName);
+    loaded = await loadProgram({ functionName, appName, code, params });
     return true;
   } catch (error) {
-    sendLogs(true);
-    channel.send({ type: "load_failed", error: wireErrorOf(error) });
+    failToLoad(error);
     return false;
   }
 }
 
-/** Takes inputs from now on. */
-function begin(): void {
-  handler = loaded;
+/** Runs what every container runs for itself, and takes inputs from then on. */
+async function begin(): Promise<void> {
+  if (loaded === undefined) return;
+  try {
+    await loaded.enter(false);
+  } catch (error) {
+    failToLoad(error);
+    return;
+  }
+  program = loaded;
   sendLogs(false);
-  channel.send({ type: "ready" });
+  channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
   void work();
 }
 
-/** The SDK inside the user's bundle knows which function has which name. */
-function resolveHandler(module: unknown, functionName: string, appName: string): Handler {
-  const runtime: unknown = Reflect.get(globalThis, Symbol.for("flotilla.runtime"));
-  if (typeof runtime !== "object" || runtime === null || !("resolveHandler" in runtime)) {
-    throw new Error(`the code does not import "flotilla", so it has no function ${functionName}`);
+function failToLoad(error: unknown): void {
+  sendLogs(true);
+  channel.send({ type: "load_failed", error: wireErrorOf(error) });
+}
+
+/**
+ * Ends in peace. What has not begun is dropped here and what fails from now on is not told of:
+ * the server gave all of it to others when it said "leave".
+ */
+async function leave(): Promise<void> {
+  if (leaving) return;
+  leaving = true;
+  queue.length = 0;
+  running.abort(abortError("the container ends; the input runs again elsewhere"));
+  // What ends by its signal ends before what it uses is taken down.
+  await nextTurn();
+  for (const exit of program?.exits ?? []) {
+    try {
+      await exit();
+    } catch (error) {
+      fail(error);
+    }
   }
-  const { resolveHandler: resolve } = runtime as { resolveHandler: ResolveHandler };
-  return resolve(module, functionName, appName);
+  flush();
+  sendLogs(true);
+  channel.flushBeforeExit();
+  exitProcess(0);
+}
+
+function abortError(message: string): DOMException {
+  return new DOMException(message, "AbortError");
 }
 
 /** Works off what is queued; does nothing while somebody does. */
 async function work(): Promise<void> {
-  if (working || handler === undefined) return;
+  if (working || program === undefined) return;
   working = true;
+  const { handler } = program;
   await (running.max === 1 ? workInTurn(handler) : workTogether(handler));
 }
 
@@ -217,6 +256,7 @@ async function runOne(run: Handler, { inputId, payload }: Queued): Promise<void>
   await running.run(inputId, async (input) => {
     const { result, encoded } = await resultOf(run, payload, input);
     output.finish(inputId);
+    if (leaving && result.outcome === "failed") return;
     results.push({ inputId, ...result, ...running.timesOf(input) });
     if (encoded !== undefined) payloads.push(encoded);
   });

@@ -15,6 +15,9 @@ export interface RunningInput {
   readonly sharedBeforeMs: number;
   /** Ends it with an error that nobody in the user's code handled. */
   fail: ((thrown: unknown) => void) | undefined;
+  /** Aborts when its result is wanted no more; made when somebody asks. */
+  readonly signal: AbortSignal;
+  abort(reason: unknown): void;
 }
 
 export class RunningInputs {
@@ -55,13 +58,20 @@ export class RunningInputs {
   /** Runs `body` as the code of an input. */
   async run(inputId: string, body: (input: RunningInput) => Promise<void>): Promise<void> {
     const beganAtMs = this.#count();
-    const input = { inputId, beganAtMs, sharedBeforeMs: this.#sharedMs, fail: undefined };
+    const input = runningInput(inputId, beganAtMs, this.#sharedMs);
     this.#running.add(input);
     try {
       await (this.#context === undefined ? body(input) : this.#context.run(input, body, input));
     } finally {
       this.#count();
       this.#running.delete(input);
+    }
+  }
+
+  /** Tells those of these inputs that run, or all, that they are wanted no more. */
+  abort(reason: unknown, inputIds?: ReadonlySet<string>): void {
+    for (const input of this.#running) {
+      if (inputIds?.has(input.inputId) ?? true) input.abort(reason);
     }
   }
 
@@ -78,4 +88,25 @@ export class RunningInputs {
     this.#countedAtMs = nowMs;
     return nowMs;
   }
+}
+
+function runningInput(inputId: string, beganAtMs: number, sharedBeforeMs: number): RunningInput {
+  // Few inputs ask for their signal, and a controller costs as much as a short input.
+  let controller: AbortController | undefined;
+  let aborted: { readonly reason: unknown } | undefined;
+  return {
+    inputId,
+    beganAtMs,
+    sharedBeforeMs,
+    fail: undefined,
+    get signal() {
+      controller ??= new AbortController();
+      if (aborted !== undefined) controller.abort(aborted.reason);
+      return controller.signal;
+    },
+    abort(reason) {
+      aborted ??= { reason };
+      controller?.abort(reason);
+    },
+  };
 }

@@ -12,9 +12,11 @@ import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../protocol
 
 /** What the SDK in a user's bundle does for the runner, at its least. */
 export const HOOK = `globalThis[Symbol.for("flotilla.runtime")] = {
-  resolveHandler: (module, name) => {
-    if (module[name] === undefined) throw new Error("there is no function " + name);
-    return module[name];
+  resolveProgram: (module, name) => {
+    const handler = module[name];
+    if (handler === undefined) throw new Error("there is no function " + name);
+    const [enter, exits] = [() => Promise.resolve(), []];
+    return { construct: () => undefined, enter, exits, handler, ...handler.program };
   },
 };
 `;

@@ -15,6 +15,7 @@ const STATUS: PoolStatus = {
   unseen: [],
   refusals: [],
   strays: [],
+  unclaimed: [],
   unfit: [],
   isRepairHalted: false,
 };
@@ -41,6 +42,15 @@ describe("the pool's status", () => {
       ],
       refusals: [{ key: "cloud gcp", reason: "no answer", untilMs: 61_000, count: 2 }],
       strays: [{ cloud: "aws", providerNodeId: "i-9", launchedAtMs: 0 }],
+      unclaimed: [
+        {
+          cloud: "aws",
+          surveyedAtMs: 0,
+          machines: [{ providerNodeId: "i-7", kind: "lost", reason: "it was no_7's" }],
+          bareCount: 7,
+          bareExamples: ["i-5", "i-6"],
+        },
+      ],
       unfit: [{ nodeId: "no_1", fault: "GPU 0 is lost" }],
       isRepairHalted: true,
     });
@@ -51,6 +61,9 @@ describe("the pool's status", () => {
     expect(text).toContain("✖ aws us-east-1 cannot be listed");
     expect(text).toMatch(/✖ gcp r-b cannot be listed.*\(down\)/);
     expect(text).toContain("✖ aws machine i-9 belongs to nobody");
+    expect(text).toContain("✖ aws machine i-7 has no cluster's tag: it was no_7's (it is given");
+    expect(text).toContain("aws: 7 other machines have nothing of ours");
+    expect(text).toContain("(i-5, i-6, ...)");
     expect(text).toContain("✖ no_1 is unfit: GPU 0 is lost");
     expect(text).toContain("✖ too many nodes are unfit at once");
     expect(text).toMatch(/cloud gcp +60 s +2 +no answer/);

@@ -37,8 +37,27 @@ export function statusText(status: PoolStatus): string {
       ({ cloud, providerNodeId }) =>
         `✖ ${cloud} machine ${providerNodeId} belongs to nobody and is given back`,
     ),
+    ...status.unclaimed.flatMap(unclaimedLines),
     ...refusalLines(status),
   ].join("\n");
+}
+
+function unclaimedLines(account: PoolStatus["unclaimed"][number]): readonly string[] {
+  const { cloud, machines, bareCount, bareExamples } = account;
+  const noun = bareCount === 1 ? "machine has" : "machines have";
+  const more = bareCount > bareExamples.length ? ", ..." : "";
+  return [
+    ...machines.map(({ providerNodeId, kind, reason }) => {
+      const fate = kind === "lost" ? " (it is given back)" : "";
+      return `✖ ${cloud} machine ${providerNodeId} has no cluster's tag: ${reason}${fate}`;
+    }),
+    ...(bareCount === 0
+      ? []
+      : [
+          `  ${cloud}: ${bareCount} other ${noun} nothing of ours and no cluster's tag ` +
+            `(${bareExamples.join(", ")}${more})`,
+        ]),
+  ];
 }
 
 function spendLines({

@@ -1,17 +1,34 @@
 /** `/v1/functions` and the scaling of a function: what is deployed, and how it scales now. */
 import { z } from "zod";
-import type { FunctionInfo, FunctionList } from "../../../sdk/protocol/index.ts";
+import {
+  splitBody,
+  type FunctionInfo,
+  type FunctionList,
+  type FunctionVariant,
+} from "../../../sdk/protocol/index.ts";
 import { appNameSchema, functionNameSchema } from "../../apps/deploy-schema.ts";
 import { scalingUpdateSchema } from "../../apps/spec-schema.ts";
 import { principalOf } from "../authorize.ts";
-import { answers, json } from "../documented.ts";
+import { acceptFrames, ReceivedFrame } from "../body-parsers.ts";
+import { checked } from "../checked.ts";
+import { answers, frameContent, json } from "../documented.ts";
+import type { FunctionService } from "../../services.ts";
+import { RefusedError } from "../problem.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
-import { functionInfoSchema, functionListSchema } from "../wire-schemas.ts";
+import {
+  functionInfoSchema,
+  functionListSchema,
+  functionVariantSchema,
+  idSchema,
+  variantHeaderSchema,
+} from "../wire-schemas.ts";
 
 const tags = ["functions"];
 
 export function functionRoutes(app: ApiServer, { services }: RouteDeps): void {
   const { functions } = services;
+  acceptFrames(app);
+  variantRoute(app, functions);
 
   app.get(
     "/v1/functions",
@@ -53,5 +70,38 @@ export function functionRoutes(app: ApiServer, { services }: RouteDeps): void {
         request.params.function,
         request.body,
       ),
+  );
+}
+
+function variantRoute(app: ApiServer, functions: FunctionService): void {
+  app.post(
+    "/v1/functions/:functionId/variants",
+    {
+      schema: {
+        operationId: "openVariant",
+        summary: "The same code with other options, or a class with some constructor parameters",
+        description:
+          "The body of the frame is the payload of the list of parameters. A variant has an id " +
+          "and containers of its own until the app is deployed again; asking again gives the " +
+          "same one. One deployment has at most 1,000.",
+        tags,
+        params: z.object({ functionId: idSchema("fn") }),
+        body: { content: frameContent("VariantHeader") },
+        response: answers(
+          { 200: json(functionVariantSchema, "The variant; call it by its id.") },
+          ...[404, 413, 415, 429],
+        ),
+      },
+    },
+    async (request): Promise<FunctionVariant> => {
+      const { body } = request;
+      if (!(body instanceof ReceivedFrame)) {
+        throw new RefusedError(415, "invalid_request", "the body must be one frame");
+      }
+      const { options, paramsBytes } = checked(variantHeaderSchema, body.header, "frame header");
+      const [params = body.body] = splitBody(body.body, [paramsBytes]);
+      const { functionId } = request.params;
+      return functions.openVariant(principalOf(request), functionId, { options, params });
+    },
   );
 }

@@ -44,6 +44,22 @@ function testRecords({ store, reopen }: OpenBench): void {
     expect(await nodes.get("no_1")).toEqual(joined);
   });
 
+  it("finds nodes by their machines, their ids and their tokens, ended ones too", async () => {
+    const { nodes } = store();
+    const machine = { providerNodeId: "us-east-1/i-1" };
+    await nodes.put(aNode("no_a", { clientToken: "t-a", terminatedAtMs: 9_000 }, machine));
+    await nodes.put(aNode("no_b", { clientToken: "t-b" }));
+    await nodes.put(aNode("no_c", { clientToken: "t-b" }));
+    const idsOf = async (traces: Partial<Parameters<typeof nodes.findByMachine>[0]>) => {
+      const none = { providerNodeIds: [], nodeIds: [], clientTokens: [] };
+      return (await nodes.findByMachine({ ...none, ...traces })).map(({ node }) => node.nodeId);
+    };
+    expect(await idsOf({})).toEqual([]);
+    expect(await idsOf({ providerNodeIds: ["us-east-1/i-1", "us-east-1/i-2"] })).toEqual(["no_a"]);
+    expect(await idsOf({ clientTokens: ["t-b"] })).toEqual(["no_b", "no_c"]);
+    expect(await idsOf({ nodeIds: ["no_a", "no_x"], clientTokens: ["t-a"] })).toEqual(["no_a"]);
+  });
+
   it("lists the nodes that are not terminated, oldest first", async () => {
     const { nodes } = store();
     await nodes.put(aNode("no_a", { requestedAtMs: 3_000 }));

@@ -1,5 +1,6 @@
 /** Apps and their versions. */
 import { expect, it } from "vitest";
+import { VARIANTS_MAX, type NewVariant } from "../record-store.ts";
 import { aDeployment, type OpenBench } from "./samples.ts";
 
 /** Declares the suite of `RecordStore.registry`. */
@@ -7,6 +8,7 @@ export function testRegistry(bench: OpenBench): void {
   testVersions(bench);
   testLookUps(bench);
   testScaling(bench);
+  testVariants(bench);
   testEnds(bench);
 }
 
@@ -80,6 +82,64 @@ function testVersions({ store, reopen }: OpenBench): void {
     const { registry } = await reopen();
     expect(await registry.list("ws_1")).toEqual(before);
     expect(await registry.deploy(aDeployment("ap_2"))).toMatchObject({ version: 2 });
+  });
+}
+
+function testVariants({ store, reopen }: OpenBench): void {
+  const aVariant = (functionId: string, name: string, changes: Partial<NewVariant> = {}) => ({
+    baseFunctionId: "ap_1.embed",
+    functionId,
+    name,
+    spec: { gpu: "L4" } as const,
+    params: Uint8Array.from([1, 2]),
+    ...changes,
+  });
+
+  it("keeps a variant as a function of its deployment, found by id and by name", async () => {
+    await store().registry.deploy(aDeployment("ap_1"));
+    const outcome = await store().registry.addVariant(aVariant("fn_v", "embed@1"));
+    expect(outcome).toEqual({ kind: "found", functionId: "fn_v" });
+    const { registry } = await reopen();
+    const variant = { base: "embed", params: Uint8Array.from([1, 2]) };
+    const wanted = { name: "embed@1", spec: { gpu: "L4" }, variant };
+    expect(await registry.getFunction("fn_v")).toMatchObject(wanted);
+    expect(await registry.findFunction("ws_1", "search", "embed@1")).toMatchObject(wanted);
+    const [listed] = await registry.list("ws_1");
+    expect(listed?.functions.map(({ name }) => name)).toEqual(["embed", "index", "embed@1"]);
+    expect(listed?.functions[0]).not.toHaveProperty("variant");
+  });
+
+  it("adds one variant of a name, whoever asks at once", async () => {
+    const { registry } = store();
+    await registry.deploy(aDeployment("ap_1"));
+    const ids = ["fn_a", "fn_b", "fn_c"];
+    const asked = await Promise.all(ids.map((id) => registry.addVariant(aVariant(id, "embed@1"))));
+    expect(asked).toEqual(ids.map(() => ({ kind: "found", functionId: "fn_a" })));
+  });
+
+  it("adds none to what is not there, runs no more, or is a variant itself", async () => {
+    const { registry } = store();
+    await registry.deploy(aDeployment("ap_1"));
+    await registry.addVariant(aVariant("fn_v", "embed@1"));
+    const none = { kind: "not_found" };
+    const ofNone = aVariant("fn_w", "embed@2", { baseFunctionId: "fn_none" });
+    expect(await registry.addVariant(ofNone)).toEqual(none);
+    const ofVariant = aVariant("fn_w", "embed@2", { baseFunctionId: "fn_v" });
+    expect(await registry.addVariant(ofVariant)).toEqual(none);
+    await registry.deploy(aDeployment("ap_2"));
+    expect(await registry.addVariant(aVariant("fn_w", "embed@2"))).toEqual(none);
+    expect(await registry.findFunction("ws_1", "search", "embed@1")).toBeUndefined();
+  });
+
+  it("adds no more than a deployment may have", async () => {
+    const { registry } = store();
+    await registry.deploy(aDeployment("ap_1"));
+    for (let count = 0; count < VARIANTS_MAX; count += 1) {
+      await registry.addVariant(aVariant(`fn_${count}`, `embed@${count}`));
+    }
+    expect(await registry.addVariant(aVariant("fn_more", "embed@more"))).toEqual({ kind: "full" });
+    const known = await registry.addVariant(aVariant("fn_more", "embed@7"));
+    expect(known).toEqual({ kind: "found", functionId: "fn_7" });
   });
 }
 

@@ -162,4 +162,14 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX pool_memory_by_age ON pool_memory (at_ms);
   `,
+  // By what a machine without tags may tell whose it is.
+  `
+  CREATE INDEX nodes_by_machine ON nodes (node ->> '$.providerNodeId');
+  CREATE INDEX nodes_by_token ON nodes (client_token);
+  `,
+  // Of a variant: the name of its function in the code, and the payload of its parameters.
+  `
+  ALTER TABLE functions ADD COLUMN base TEXT;
+  ALTER TABLE functions ADD COLUMN params BLOB;
+  `,
 ];

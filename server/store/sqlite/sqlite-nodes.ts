@@ -1,5 +1,6 @@
 /** Nodes with their bills, and plans, in SQLite. */
 import { MS_PER_HOUR, type MicroUsd, type Node } from "../../../core/index.ts";
+import type { MachineTraces } from "../../../pool/index.ts";
 import type {
   Fence,
   NodeLedger,
@@ -43,6 +44,22 @@ export class SqliteNodes implements NodeLedger {
   async listOpen(): Promise<readonly StoredNode[]> {
     const rows = this.#db.all(
       "SELECT * FROM nodes WHERE terminated_at_ms IS NULL ORDER BY requested_at_ms, node_id",
+    );
+    return Promise.resolve(rows.map(nodeOf));
+  }
+
+  async findByMachine(traces: MachineTraces): Promise<readonly StoredNode[]> {
+    const { providerNodeIds, nodeIds, clientTokens } = traces;
+    const rows = this.#db.all(
+      `SELECT * FROM nodes WHERE node_id IN (
+         SELECT node_id FROM nodes WHERE node_id IN (SELECT value FROM json_each(?1))
+         UNION SELECT node_id FROM nodes WHERE client_token IN (SELECT value FROM json_each(?2))
+         UNION SELECT node_id FROM nodes
+               WHERE node ->> '$.providerNodeId' IN (SELECT value FROM json_each(?3)))
+       ORDER BY requested_at_ms, node_id`,
+      JSON.stringify(nodeIds),
+      JSON.stringify(clientTokens),
+      JSON.stringify(providerNodeIds),
     );
     return Promise.resolve(rows.map(nodeOf));
   }

@@ -1,11 +1,14 @@
 /** Apps and their versions in SQLite. */
 import type { DeployedFunction, ScalingUpdate } from "../../../sdk/protocol/index.ts";
-import type {
-  NewDeployment,
-  Registry,
-  StoredDeployment,
-  StoredFunction,
-  UpdatedFunction,
+import {
+  VARIANTS_MAX,
+  type NewDeployment,
+  type NewVariant,
+  type Registry,
+  type StoredDeployment,
+  type StoredFunction,
+  type UpdatedFunction,
+  type VariantOutcome,
 } from "../record-store.ts";
 import type { Database } from "./database.ts";
 import { count, text, type Row } from "./row.ts";
@@ -60,7 +63,7 @@ export class SqliteRegistry implements Registry {
     name: string,
   ): Promise<StoredFunction | undefined> {
     const row = this.#db.get(
-      `SELECT deployments.*, function_id, name, spec, scaling
+      `SELECT deployments.*, function_id, name, spec, scaling, base, params
        FROM deployments JOIN functions USING (app_id)
        WHERE workspace_id = ? AND app = ? AND name = ?
          AND mode = 'deployed' AND state = 'running'`,
@@ -73,7 +76,7 @@ export class SqliteRegistry implements Registry {
 
   async getFunction(functionId: string): Promise<StoredFunction | undefined> {
     const row = this.#db.get(
-      `SELECT deployments.*, function_id, name, spec, scaling
+      `SELECT deployments.*, function_id, name, spec, scaling, base, params
        FROM functions JOIN deployments USING (app_id) WHERE function_id = ?`,
       functionId,
     );
@@ -106,6 +109,10 @@ export class SqliteRegistry implements Registry {
     );
   }
 
+  async addVariant(variant: NewVariant): Promise<VariantOutcome> {
+    return this.#db.write(() => this.#addVariant(variant));
+  }
+
   async stop(appId: string, _nowMs: number): Promise<boolean> {
     return this.#db.write(
       () =>
@@ -127,6 +134,39 @@ export class SqliteRegistry implements Registry {
     );
   }
 
+  #addVariant({ baseFunctionId, functionId, name, spec, params }: NewVariant): VariantOutcome {
+    const base = this.#db.get(
+      `SELECT app_id, name FROM functions JOIN deployments USING (app_id)
+       WHERE function_id = ? AND base IS NULL AND state = 'running'`,
+      baseFunctionId,
+    );
+    if (base === undefined) return { kind: "not_found" };
+    const appId = text(base, "app_id");
+    const known = this.#db.get(
+      "SELECT function_id FROM functions WHERE app_id = ? AND name = ?",
+      appId,
+      name,
+    );
+    if (known !== undefined) return { kind: "found", functionId: text(known, "function_id") };
+    const counts = this.#db.get(
+      `SELECT COUNT(base) AS variants, MAX(position) AS position FROM functions WHERE app_id = ?`,
+      appId,
+    );
+    if (count(counts ?? {}, "variants") >= VARIANTS_MAX) return { kind: "full" };
+    this.#db.run(
+      `INSERT INTO functions (function_id, app_id, position, name, spec, base, params)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      functionId,
+      appId,
+      count(counts ?? {}, "position") + 1,
+      name,
+      JSON.stringify(spec),
+      text(base, "name"),
+      params,
+    );
+    return { kind: "found", functionId };
+  }
+
   #nextVersion(workspaceId: string, app: string): number {
     const row = this.#db.get(
       `SELECT COALESCE(MAX(version), 0) + 1 AS version FROM deployments
@@ -139,7 +179,7 @@ export class SqliteRegistry implements Registry {
 
   #functionsOf(appId: string): StoredDeployment["functions"] {
     const rows = this.#db.all(
-      "SELECT function_id, name, spec, scaling FROM functions WHERE app_id = ? ORDER BY position",
+      "SELECT function_id, name, spec, scaling, base, params FROM functions WHERE app_id = ? ORDER BY position",
       appId,
     );
     return rows.map((row) => ({
@@ -175,8 +215,12 @@ function functionOf(row: Row): StoredFunction {
   };
 }
 
-function updatesOf({ scaling }: Row): UpdatedFunction {
-  return typeof scaling === "string" ? { scaling: JSON.parse(scaling) as ScalingUpdate } : {};
+function updatesOf({ scaling, base, params }: Row): UpdatedFunction {
+  const isVariant = typeof base === "string" && params instanceof Uint8Array;
+  return {
+    ...(typeof scaling === "string" ? { scaling: JSON.parse(scaling) as ScalingUpdate } : {}),
+    ...(isVariant ? { variant: { base, params } } : {}),
+  };
 }
 
 function specOf(row: Row): DeployedFunction["spec"] {

@@ -2,6 +2,7 @@
 import type { ActionHandler } from "../world.ts";
 import { createFleet } from "./create-fleet.ts";
 import { createTags } from "./create-tags.ts";
+import { deleteTags } from "./delete-tags.ts";
 import { describeInstances } from "./describe-instances.ts";
 import { describeInstanceTypeOfferings, describeSpotPriceHistory } from "./describe-market.ts";
 import {
@@ -18,6 +19,7 @@ export const ACTIONS: ReadonlyMap<string, ActionHandler> = new Map([
   ["CreateLaunchTemplate", createLaunchTemplate],
   ["CreateTags", createTags],
   ["DeleteLaunchTemplate", deleteLaunchTemplate],
+  ["DeleteTags", deleteTags],
   ["DescribeInstances", describeInstances],
   ["DescribeLaunchTemplates", describeLaunchTemplates],
   ["DescribeInstanceTypeOfferings", describeInstanceTypeOfferings],

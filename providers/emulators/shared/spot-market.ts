@@ -8,8 +8,8 @@
  * instant until the next that is set for the same type and zone. Everything is computed when it
  * is asked for, so that equal seeds and equal times give equal prices.
  */
+import { z } from "zod";
 import { createRng } from "../../../core/index.ts";
-import { priceUsdPerHour } from "./market.ts";
 
 /** How prices move by themselves. */
 export interface PriceWalk {
@@ -37,17 +37,41 @@ export interface SpotPrice {
 /** Prices that a history goes through at most, the latest ones. */
 const HISTORY_COUNT_MAX = 200;
 
+export interface SpotMarketOptions {
+  readonly seed: string;
+  /** Since when the base prices hold. */
+  readonly openedAtMs: number;
+  /** What things cost before anything moves; undefined for what is not sold there. */
+  readonly baseUsdPerHour: (place: SpotPlace) => number | undefined;
+}
+
+const positive = z.number().positive();
+
+/** The body that sets a price by hand on a cloud whose zones have one price. */
+export const regionalPriceSchema = z.strictObject({
+  region: z.string().min(1),
+  instanceType: z.string().min(1),
+  usdPerHour: positive,
+});
+
+/** The body that lets prices move. */
+export const priceWalkSchema = z.strictObject({
+  everyMs: z.number().int().min(1),
+  spreadFraction: z.number().min(0).max(1),
+});
+
 /** The spot market of one emulator. */
 export class SpotMarket {
   readonly #seed: string;
   readonly #openedAtMs: number;
+  readonly #baseUsdPerHour: (place: SpotPlace) => number | undefined;
   #walk: PriceWalk | undefined;
   readonly #set = new Map<string, SpotPrice[]>();
 
-  /** @param openedAtMs since when the base prices hold. */
-  constructor(seed: string, openedAtMs: number) {
-    this.#seed = seed;
-    this.#openedAtMs = openedAtMs;
+  constructor(options: SpotMarketOptions) {
+    this.#seed = options.seed;
+    this.#openedAtMs = options.openedAtMs;
+    this.#baseUsdPerHour = options.baseUsdPerHour;
   }
 
   /** Lets prices move; absent stops them. */
@@ -63,7 +87,7 @@ export class SpotMarket {
 
   /** The price of a type in a zone; undefined where it is not sold. */
   priceAt(place: SpotPlace, atMs: number): SpotPrice | undefined {
-    const base = priceUsdPerHour(place.region, place.instanceType, "spot");
+    const base = this.#baseUsdPerHour(place);
     if (base === undefined) return undefined;
     const byHand = this.#setAt(place, atMs);
     if (byHand !== undefined) return byHand;
