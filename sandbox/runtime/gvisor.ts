@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
-import { probeImages, saveImage } from "./gvisor-images.ts";
+import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
@@ -85,15 +85,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       const isGone = child.exitCode !== null || child.signalCode !== null;
       if (isGone || killing !== undefined) return;
       ours.destroy();
-      const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], {
-        stdio: "ignore",
-      });
-      killing = new Promise<void>((resolve) => {
-        killer.once("error", () => resolve());
-        killer.once("close", () => resolve());
-      }).then(() => {
+      killing = killContainer({ runsc, globalFlags, env }, containerId).then((isKilled) => {
         // Too early for runsc to know the container: its own process still ends it.
-        if (killer.exitCode !== 0) child.kill("SIGKILL");
+        if (!isKilled) child.kill("SIGKILL");
       });
     };
     if (!cgroups) {
@@ -116,6 +110,18 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     },
     start: (spec) => launch(spec, ["run"]),
   };
+}
+
+/** Whether runsc could kill a container. */
+async function killContainer(
+  { runsc, globalFlags }: RunscCall,
+  containerId: string,
+): Promise<boolean> {
+  const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], { stdio: "ignore" });
+  return new Promise((resolve) => {
+    killer.once("error", () => resolve(false));
+    killer.once("close", (code) => resolve(code === 0));
+  });
 }
 
 async function writeBundle(bundle: string, config: object): Promise<void> {

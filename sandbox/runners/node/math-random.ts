@@ -39,7 +39,7 @@ export function forgetDrawn(): void {
 /** Puts it in the place of V8's, here and in every context that code makes from now on. */
 export function takeOverMathRandom(): void {
   replaceIn(Math);
-  const { createContext, runInNewContext } = vm;
+  const { createContext } = vm;
   const created: typeof createContext = (given, options) => {
     const isObject = typeof given === "object";
     const context = isObject
@@ -48,7 +48,7 @@ export function takeOverMathRandom(): void {
     replaceIn(vm.runInContext("Math", context) as Math);
     return context;
   };
-  const ranInNew: typeof runInNewContext = (code, given, options) => {
+  const ranInNew: typeof vm.runInNewContext = (code, given, options) => {
     return vm.runInContext(code, created(given ?? {}), options) as unknown;
   };
   Object.assign(vm, { createContext: created, runInNewContext: ranInNew });
