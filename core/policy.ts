@@ -30,10 +30,18 @@ export interface PoolPolicy {
   readonly launchBurstMax: number;
   /** When more of the nodes are unfit at once, none is repaired by itself: 0..1. */
   readonly unhealthyFractionMax: number;
+  /** What becomes of a node whose provider says that it may take it back before long. */
+  readonly atRisk: AtRiskRule;
   /** What a month may cost; only reported. Absent means that nothing is said about it. */
   readonly budgetMicroUsdPerMonth?: MicroUsd;
   readonly consolidation: ConsolidationPolicy;
 }
+
+/**
+ * `replace`: nothing new is put on it, another is rented in its place, and when that serves, what
+ * is on it finishes and it is given back. `keep`: nothing, until the notice of a reclaim comes.
+ */
+export type AtRiskRule = "replace" | "keep";
 
 /** When nodes that hold containers are given up because the plan wants fewer or others. */
 export interface ConsolidationPolicy {
@@ -73,6 +81,7 @@ export const DEFAULT_POOL_POLICY: PoolPolicy = {
   standInPriceFactorMax: 1.5,
   launchesPerSecondMax: 10,
   launchBurstMax: 200,
+  atRisk: "replace",
   unhealthyFractionMax: 0.2,
   consolidation: DEFAULT_CONSOLIDATION_POLICY,
 };

@@ -27,7 +27,9 @@ export type NodeAction =
     }
   /** Give up a rent that never led to a machine. */
   | { readonly kind: "abandon"; readonly nodeId: string; readonly reason: string }
-  /** No new containers on it. */
+  /** No new containers on it; it stays. */
+  | { readonly kind: "cordon"; readonly nodeId: string; readonly reason: string }
+  /** No new containers on it, and it is given back when it is empty. */
   | {
       readonly kind: "drain";
       readonly nodeId: string;
@@ -54,10 +56,10 @@ export type NodeAction =
 
 /**
  * Why a node is drained: nothing needs it; what is on it is better elsewhere; the machine is bad,
- * which makes its offer dearer; or its provider takes it back, and its offer is left alone for a
- * while.
+ * which makes its offer dearer; its provider takes it back, and its offer is left alone for a
+ * while; or its provider may do so, and another serves in its place by now.
  */
-export type DrainCause = "surplus" | "move" | "fault" | "reclaim";
+export type DrainCause = "surplus" | "move" | "fault" | "reclaim" | "risk";
 
 /** The actions of some kinds. */
 export type ActionOf<K extends NodeAction["kind"]> = Extract<NodeAction, { kind: K }>;

@@ -378,7 +378,9 @@ export class PoolController {
       nodes: nodes.map(({ record: { node, launchedAtMs, requestedAtMs } }) => {
         const agent = facts.agents.get(node.nodeId);
         const isReclaimed =
-          agent?.reclaimAtMs !== undefined || this.#sightings.reclaimedAtMs.has(node.nodeId);
+          agent?.reclaimAtMs !== undefined ||
+          agent?.riskSinceMs !== undefined ||
+          this.#sightings.reclaimedAtMs.has(node.nodeId);
         return {
           node,
           launchedAtMs: launchedAtMs ?? requestedAtMs,
@@ -405,6 +407,13 @@ export class PoolController {
       await this.#end(nodeId, { kind: "end" }, reason, true);
     }
     const reclaimed: (() => void)[] = [];
+    for (const { nodeId, reason } of of("cordon")) {
+      const record = await this.#options.ledger.get(nodeId);
+      if (record === undefined) continue;
+      await this.#book.blameAhead(record.node, reason);
+      await this.#book.move(record, { kind: "cordon" }, reason);
+      reclaimed.push(() => this.#book.blame(record.node, reason));
+    }
     for (const { nodeId, reason, cause } of of("drain")) {
       const record = await this.#options.ledger.get(nodeId);
       if (record === undefined) continue;

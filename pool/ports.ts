@@ -69,6 +69,8 @@ export interface AgentSighting {
   readonly lastHeardAtMs: number;
   /** When its provider takes the machine back, as the machine itself was told. */
   readonly reclaimAtMs?: number;
+  /** Since when its provider has said that it may take the machine back before long. */
+  readonly riskSinceMs?: number;
   /** What it says its machine has and is; written to the node when it registers. */
   readonly resources?: Resources;
   readonly isolation?: Isolation;

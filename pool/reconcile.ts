@@ -16,6 +16,7 @@ import { assertNever, MS_PER_MINUTE, MS_PER_SECOND } from "../core/index.ts";
 import type { NodeAction } from "./actions.ts";
 import { heldCount, NO_PLAN_HELD } from "./held-plan.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
+import { riskCordon, riskDrains } from "./risk.ts";
 import { reclaimedOffers, rents, staffingOf } from "./rents.ts";
 import {
   inSeconds,
@@ -48,6 +49,7 @@ export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeA
     ...perNode,
     ...resumes(staying, view),
     ...strayActions(view),
+    ...riskDrains(staying, view),
     ...moveDrains(present, view),
     ...surplusDrains(present, view),
     ...rents(staffingOf(coming, view), reclaimedOffers(view), view),
@@ -65,6 +67,7 @@ const URGENCY: Readonly<Record<NodeAction["kind"], number>> = {
   release: 1,
   "release-stray": 1,
   resume: 2,
+  cordon: 3,
   drain: 3,
   rent: 4,
 };
@@ -135,7 +138,8 @@ function whileBooting(node: PoolNode, view: View): PerNodeAction | undefined {
 
 function whileServing(node: PoolNode, view: View): PerNodeAction | undefined {
   const { nodeId } = node.record.node;
-  return lost(node, view) ?? reclaimDrain(nodeId, view) ?? repairDrain(nodeId, view);
+  const urgent = lost(node, view) ?? reclaimDrain(nodeId, view) ?? repairDrain(nodeId, view);
+  return urgent ?? riskCordon(node.record.node, view);
 }
 
 function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {

@@ -29,7 +29,9 @@ export function rents(
     const wanted = view.offersById.get(line.offerId);
     if (wanted === undefined || unreachableClouds.has(wanted.cloud)) continue;
     const held = view.snapshot.consolidation?.heldCountOf.get(line.offerId) ?? 0;
-    const { replacing, missing } = lacking(line, staffing, { isOpen: isOpen(wanted), held });
+    // What an offer loses now is not to be had back by the same offer in place of what serves.
+    const isSteady = isOpen(wanted) && !reclaimed.has(wanted.offerId);
+    const { replacing, missing } = lacking(line, staffing, { isSteady, held });
     if (replacing + missing === 0) continue;
     const replacingCount = Math.min(replacing, roomLeft);
     const wantedCount = Math.min(missing, roomLeft - replacingCount);
@@ -53,12 +55,18 @@ export function rents(
   return actions;
 }
 
-/** Offers whose machines are being taken back: asked for last, when all else is short. */
+/** Offers whose machines are being taken back, or may be: asked for last, when all else is short. */
 export function reclaimedOffers(view: View): ReadonlySet<string> {
   const reclaimed = view.rented.filter(
-    ({ record }) => reclaimDeadlineOf(record.node.nodeId, view) !== undefined,
+    ({ record: { node } }) =>
+      reclaimDeadlineOf(node.nodeId, view) !== undefined || isAtRisk(node.nodeId, view),
   );
   return new Set(reclaimed.map(offerIdOfNode));
+}
+
+function isAtRisk(nodeId: string, { snapshot }: View): boolean {
+  const isReplaced = snapshot.policy.atRisk === "replace";
+  return isReplaced && snapshot.agents.get(nodeId)?.riskSinceMs !== undefined;
 }
 
 export function staffingOf(nodes: readonly PoolNode[], { lines, offersById }: View): Staffing {
@@ -77,12 +85,12 @@ export function staffingOf(nodes: readonly PoolNode[], { lines, offersById }: Vi
 function lacking(
   { offerId, count }: DesiredLine,
   { ownCountOf, substituteCountOf }: Staffing,
-  { isOpen, held }: { readonly isOpen: boolean; readonly held: number },
+  { isSteady, held }: { readonly isSteady: boolean; readonly held: number },
 ): { readonly replacing: number; readonly missing: number } {
   const substitutes = substituteCountOf.get(offerId) ?? 0;
   const missing = Math.max(0, count - (ownCountOf.get(offerId) ?? 0) - substitutes);
   return {
-    replacing: isOpen ? Math.max(0, substitutes - held) : 0,
+    replacing: isSteady ? Math.max(0, substitutes - held) : 0,
     missing: Math.max(0, missing - Math.max(0, held - substitutes)),
   };
 }

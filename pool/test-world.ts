@@ -64,6 +64,8 @@ export class TestWorld {
   muteAll = false;
   /** Reclaims that machines were told of themselves, by node id. */
   readonly toldReclaims = new Map<string, number>();
+  /** Since when machines have been told that they may be taken back, by node id. */
+  readonly toldRisks = new Map<string, number>();
   /** What agents' checks found broken, by node id. */
   readonly faults = new Map<string, readonly string[]>();
   /** Machines that no listing has, as if their tags were gone. */
@@ -166,8 +168,10 @@ export class TestWorld {
       if (state !== "running" || this.muteAll || this.mute.has(nodeId)) continue;
       const reclaimAtMs = this.toldReclaims.get(nodeId);
       const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
+      const riskSinceMs = this.toldRisks.get(nodeId);
+      const risk = riskSinceMs === undefined ? {} : { riskSinceMs };
       const faults = this.faults.get(nodeId) ?? [];
-      agents.set(nodeId, { lastHeardAtMs: nowMs, faults, ...notice });
+      agents.set(nodeId, { lastHeardAtMs: nowMs, faults, ...notice, ...risk });
       this.#emptySinceMs.set(nodeId, this.#emptySinceMs.get(nodeId) ?? nowMs);
     }
     return {

@@ -76,6 +76,7 @@ export class NodeAgent {
   readonly #reports: ContainerReports;
   #closing = false;
   #interruptedAtMs: number | undefined;
+  #riskSinceMs: number | undefined;
   #faults: readonly string[] = [];
 
   constructor(options: NodeAgentOptions) {
@@ -135,6 +136,12 @@ export class NodeAgent {
     this.#tellInterruption();
   }
 
+  /** Its provider has been likely to take this machine back since `sinceMs`. */
+  atRisk(sinceMs: number): void {
+    this.#riskSinceMs = sinceMs;
+    this.#tellRisk();
+  }
+
   /** Ends every container, then the link. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -188,6 +195,7 @@ export class NodeAgent {
       case "welcome":
         this.#resend();
         this.#tellInterruption();
+        this.#tellRisk();
         return;
       case "goodbye":
         this.#options.onDismissed(message.reason);
@@ -266,6 +274,12 @@ export class NodeAgent {
     if (this.#interruptedAtMs === undefined) return;
     const leftMs = Math.max(0, this.#interruptedAtMs - this.#options.clock.nowMs());
     this.#link.send({ type: "interruption", leftMs });
+  }
+
+  #tellRisk(): void {
+    if (this.#riskSinceMs === undefined) return;
+    const agoMs = Math.max(0, this.#options.clock.nowMs() - this.#riskSinceMs);
+    this.#link.send({ type: "at-risk", agoMs });
   }
 
   #checkTimeouts(): void {

@@ -31,9 +31,10 @@ describe("on EC2", () => {
   let token: string;
   let tokenCount: number;
   let notice: string | undefined;
+  let advice: string | undefined;
 
   beforeEach(() => {
-    [token, tokenCount, notice] = ["one", 0, undefined];
+    [token, tokenCount, notice, advice] = ["one", 0, undefined, undefined];
     service = ({ method, url, headers }, response) => {
       if (method === "PUT" && url === "/latest/api/token") {
         tokenCount += 1;
@@ -42,6 +43,8 @@ describe("on EC2", () => {
       else if (url === "/latest/meta-data/instance-id") response.end("i-0abc");
       else if (url === "/latest/meta-data/spot/instance-action" && notice !== undefined) {
         response.end(notice);
+      } else if (url?.endsWith("/events/recommendations/rebalance") === true && advice) {
+        response.end(advice);
       } else response.writeHead(404).end();
     };
   });
@@ -56,6 +59,14 @@ describe("on EC2", () => {
   test("S24: a machine learns when it will be taken back", async () => {
     notice = '{"action":"terminate","time":"2026-01-01T08:22:00Z"}';
     expect(await open("aws").interruption()).toBe(Date.UTC(2026, 0, 1, 8, 22));
+  });
+
+  test("a machine learns since when it has been advised to leave, which is no interruption", async () => {
+    const metadata = open("aws");
+    expect(await metadata.riskSince()).toBeUndefined();
+    advice = '{"noticeTime":"2026-01-01T08:20:00Z"}';
+    expect(await metadata.riskSince()).toBe(Date.UTC(2026, 0, 1, 8, 20));
+    expect(await metadata.interruption()).toBeUndefined();
   });
 
   test("a session that is over is opened again", async () => {
@@ -118,11 +129,13 @@ test("on Azure a machine is preempted when its event says, and other events are 
 test("a watch asks again and again, tells each time, and complains once of a service that fails", async () => {
   const answers: (number | Error | undefined)[] = [undefined, new Error("down"), 9_000, 9_000];
   const notices: number[] = [];
+  const risks: number[] = [];
   const errors: string[] = [];
   let askedCount = 0;
   const watch = new InterruptionWatch({
     metadata: {
       machineIds: () => Promise.resolve([]),
+      riskSince: () => Promise.resolve(askedCount < 3 ? undefined : 8_000),
       interruption: () => {
         const answer = answers[askedCount];
         askedCount += 1;
@@ -131,6 +144,7 @@ test("a watch asks again and again, tells each time, and complains once of a ser
     },
     clock,
     onNotice: (deadlineMs) => notices.push(deadlineMs),
+    onRisk: (sinceMs) => risks.push(sinceMs),
     onError: (_, doing) => errors.push(doing),
   });
   const running = watch.run();
@@ -138,5 +152,6 @@ test("a watch asks again and again, tells each time, and complains once of a ser
   watch.close();
   await running;
   expect(notices).toEqual([9_000, 9_000]);
+  expect(risks).toEqual([8_000]);
   expect(errors).toEqual(["looking for interruptions"]);
 });

@@ -1,8 +1,9 @@
 /**
  * The metadata service of the machine: who it is to its cloud, and whether it is taken back.
  *
- * One row a cloud. Sources, read 2026-11: EC2 user guide, "Use the Instance Metadata Service" and
- * "Spot Instance interruption notices" (a session token by PUT, then GETs; 404 until a notice);
+ * One row a cloud. Sources, read 2026-11: EC2 user guide, "Use the Instance Metadata Service",
+ * "Spot Instance interruption notices" (a session token by PUT, then GETs; 404 until a notice) and
+ * "EC2 instance rebalance recommendations" (404 until there is one, then its time);
  * Compute Engine, "VM metadata" and "Preemptible VM instances" (header `Metadata-Flavor`, value
  * TRUE once preempted, 30 s left); Azure Instance Metadata Service and Scheduled Events (header
  * `Metadata`, event type Preempt with the time of its end).
@@ -23,6 +24,11 @@ export interface CloudMetadata {
   machineIds(): Promise<readonly string[]>;
   /** When it will be taken back, by its own clock; undefined while there is no notice. */
   interruption(): Promise<number | undefined>;
+  /**
+   * Since when its provider has said that it is likely to take the machine back before long, by
+   * the provider's clock; undefined while it has not. Only EC2 says so, of Spot instances.
+   */
+  riskSince(): Promise<number | undefined>;
 }
 
 /** All three clouds have their service at this address. */
@@ -69,6 +75,10 @@ function ec2Metadata(url: string): CloudMetadata {
       const notice = await read("spot/instance-action");
       return notice === undefined ? undefined : timeIn(notice, "time");
     },
+    riskSince: async () => {
+      const advice = await read("events/recommendations/rebalance");
+      return advice === undefined ? undefined : timeIn(advice, "noticeTime");
+    },
   };
 }
 
@@ -84,6 +94,7 @@ function gcpMetadata(url: string, clock: Clock): CloudMetadata {
       noticedAtMs ??= clock.nowMs();
       return noticedAtMs + GCP_NOTICE_MS;
     },
+    riskSince: noRisk,
   };
 }
 
@@ -103,7 +114,13 @@ function azureMetadata(url: string): CloudMetadata {
       ) as JsonRecord | undefined;
       return notice === undefined ? undefined : timeIn(JSON.stringify(notice), "NotBefore");
     },
+    riskSince: noRisk,
   };
+}
+
+/** On a cloud that says nothing before the notice itself. */
+function noRisk(): Promise<undefined> {
+  return Promise.resolve(undefined);
 }
 
 type JsonRecord = Readonly<Record<string, unknown>>;

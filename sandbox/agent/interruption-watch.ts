@@ -1,4 +1,4 @@
-/** Asks the metadata service now and then whether the machine is taken back. */
+/** Asks the metadata service now and then whether the machine is taken back, or likely to be. */
 import type { Clock } from "../../core/index.ts";
 import type { CloudMetadata } from "./cloud-metadata.ts";
 
@@ -7,6 +7,8 @@ export interface InterruptionWatchOptions {
   readonly clock: Clock;
   /** Called whenever a notice is seen, with the time of the end by this machine's clock. */
   readonly onNotice: (deadlineMs: number) => void;
+  /** Called once, with the time since when the machine has been likely to be taken back. */
+  readonly onRisk: (sinceMs: number) => void;
   readonly onError: (error: unknown, doing: string) => void;
 }
 
@@ -20,6 +22,7 @@ export class InterruptionWatch {
   readonly #options: InterruptionWatchOptions;
   readonly #closing = new AbortController();
   #failures = 0;
+  #isAtRisk = false;
 
   constructor(options: InterruptionWatchOptions) {
     this.#options = options;
@@ -39,11 +42,15 @@ export class InterruptionWatch {
   }
 
   async #look(): Promise<void> {
-    const { metadata, onNotice, onError } = this.#options;
+    const { metadata, onNotice, onRisk, onError } = this.#options;
     try {
       const deadlineMs = await metadata.interruption();
-      this.#failures = 0;
       if (deadlineMs !== undefined) onNotice(deadlineMs);
+      const riskSinceMs = this.#isAtRisk ? undefined : await metadata.riskSince();
+      this.#failures = 0;
+      if (riskSinceMs === undefined) return;
+      this.#isAtRisk = true;
+      onRisk(riskSinceMs);
     } catch (error) {
       if (this.#failures % COMPLAIN_EVERY === 0) onError(error, "looking for interruptions");
       this.#failures += 1;

@@ -158,7 +158,9 @@ export type AgentMessage =
     }
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */
-  | { readonly type: "interruption"; readonly leftMs: number };
+  | { readonly type: "interruption"; readonly leftMs: number }
+  /** Its provider said so many ms ago that it may take the machine back; may be said again. */
+  | { readonly type: "at-risk"; readonly agoMs: number };
 
 /** Headers of a rented machine's first connection, beside its batch's join token. */
 export const BATCH_HEADER = "x-flotilla-batch";

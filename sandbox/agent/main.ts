@@ -1,6 +1,7 @@
 /** `node sandbox/agent/main.ts --config FILE`: the agent as a process of its own. */
 import { parseArgs } from "node:util";
-import { messageOf, type Clock } from "../../core/index.ts";
+import { messageOf } from "../../core/index.ts";
+import { systemClock as clock } from "../system-clock.ts";
 import { readAgentConfig } from "./config.ts";
 import { createAgent } from "./start-agent.ts";
 
@@ -9,21 +10,6 @@ const { values } = parseArgs({
 });
 
 const PARENT_CHECK_MS = 1_000;
-
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  sleep: (durationMs, signal) =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", done);
-        resolve();
-      };
-      const timer = setTimeout(done, durationMs);
-      signal?.addEventListener("abort", done);
-      if (signal?.aborted === true) done();
-    }),
-};
 
 function report(error: unknown, doing: string): void {
   process.stderr.write(`${new Date().toISOString()} ${doing}: ${messageOf(error)}\n`);

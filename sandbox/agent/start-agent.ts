@@ -82,9 +82,10 @@ export async function createAgent(
   // Before it joins, so that nothing is placed on a machine that is broken from the start.
   agent.checked(await health.check());
   const onNotice = (deadlineMs: number): void => agent.interrupted(deadlineMs);
+  const onRisk = (sinceMs: number): void => agent.atRisk(sinceMs);
   const watches: readonly Watch[] = [
     health,
-    ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onError })] : []),
+    ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onRisk, onError })] : []),
   ];
   return watched(agent, watches);
 }

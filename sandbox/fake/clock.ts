@@ -13,6 +13,34 @@ export class FakeClock implements Clock {
   }
 }
 
+/** Time that a test moves on; who sleeps wakes when theirs has come, or is told to stop. */
+export class ManualClock implements Clock {
+  #now = 1_000;
+  readonly #sleepers = new Set<{ readonly atMs: number; readonly wake: () => void }>();
+
+  nowMs(): number {
+    return this.#now;
+  }
+
+  sleep(durationMs: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const sleeper = { atMs: this.#now + durationMs, wake: () => done() };
+      const done = (): void => {
+        this.#sleepers.delete(sleeper);
+        resolve();
+      };
+      this.#sleepers.add(sleeper);
+      signal?.addEventListener("abort", done);
+      if (signal?.aborted === true) done();
+    });
+  }
+
+  advance(durationMs: number): void {
+    this.#now += durationMs;
+    for (const sleeper of this.#sleepers) if (sleeper.atMs <= this.#now) sleeper.wake();
+  }
+}
+
 /** Turns of the event loop after which something that was to happen will not. */
 const TURNS_MAX = 5_000_000;
 

@@ -17,24 +17,39 @@ export interface ChunkSource {
   read(id: ChunkId): Promise<Uint8Array>;
 }
 
-/** A source over `stores`, the fastest first; the last is the one that has everything. */
-export function createChunkSource(stores: readonly ChunkStore[]): ChunkSource {
+/** Where chunks can be had, and nothing else. */
+export type RemoteChunks = Pick<ChunkStore, "get">;
+
+/**
+ * A source over stores of this machine, the fastest first, and then over others. What others
+ * gave is kept in the stores.
+ */
+export function createChunkSource(
+  stores: readonly ChunkStore[],
+  remotes: readonly RemoteChunks[] = [],
+): ChunkSource {
   const reading = new Map<ChunkId, Promise<Uint8Array>>();
   return {
     read: (id) => {
       const known = reading.get(id);
       if (known !== undefined) return known;
-      const read = readFrom(stores, id).finally(() => reading.delete(id));
+      const read = readFrom({ stores, remotes }, id).finally(() => reading.delete(id));
       reading.set(id, read);
       return read;
     },
   };
 }
 
-async function readFrom(stores: readonly ChunkStore[], id: ChunkId): Promise<Uint8Array> {
+interface Tiers {
+  readonly stores: readonly ChunkStore[];
+  readonly remotes: readonly RemoteChunks[];
+}
+
+async function readFrom({ stores, remotes }: Tiers, id: ChunkId): Promise<Uint8Array> {
   let failure: Error | undefined;
-  for (const [position, store] of stores.entries()) {
-    const encoded = await store.get(id).catch((error: unknown) => {
+  const tiers: readonly RemoteChunks[] = [...stores, ...remotes];
+  for (const [position, tier] of tiers.entries()) {
+    const encoded = await tier.get(id).catch((error: unknown) => {
       failure = asError(error);
       return undefined;
     });
@@ -42,8 +57,8 @@ async function readFrom(stores: readonly ChunkStore[], id: ChunkId): Promise<Uin
     const bytes = decoded(id, encoded);
     if (bytes instanceof Error) {
       failure = bytes;
-      // The last store has the only copy: its owner decides what becomes of it.
-      if (position < stores.length - 1) await store.delete([id]).catch(ignored);
+      // The last one has the only copy: its owner decides what becomes of it.
+      if (position < tiers.length - 1) await stores[position]?.delete([id]).catch(ignored);
       continue;
     }
     for (const faster of stores.slice(0, position)) await faster.put(id, encoded).catch(ignored);

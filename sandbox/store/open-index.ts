@@ -54,6 +54,11 @@ export function openImageIndex(bytes: Uint8Array): ImageIndex {
   return index;
 }
 
+/** Opens an index that `openImageIndex` has passed before, such as on another thread. */
+export function viewImageIndex(bytes: Uint8Array): ImageIndex {
+  return new ImageIndex(bytes, readLayout(bytes));
+}
+
 function readLayout(bytes: Uint8Array): IndexLayout {
   if (bytes.byteLength < HEADER_WORDS * 4) throw invalid("it is cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

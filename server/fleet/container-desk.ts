@@ -34,7 +34,10 @@ export interface ContainerDeskOptions {
   readonly onError: (error: unknown, doing: string) => void;
 }
 
-type Message = Exclude<AgentMessage, { type: "hello" | "kept" | "interruption" | "health" }>;
+type Message = Exclude<
+  AgentMessage,
+  { type: "hello" | "kept" | "interruption" | "at-risk" | "health" }
+>;
 
 /** Weight of a new start time in the moving average. */
 const STARTUP_WEIGHT = 0.3;

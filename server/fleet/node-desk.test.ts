@@ -140,6 +140,21 @@ describe("a rented machine", () => {
     expect(await joining("i-03")).toMatchObject({ nodeId: "no_3" });
   });
 
+  it("that tells of its risk stays as it is, and is told of to the pool at once, and once", async () => {
+    await put("no_1", "us-east-1/i-01", { state: "healthy" });
+    await hello("no_1");
+    desk.message(linkOf("no_1"), { type: "at-risk", agoMs: 4_000 }, new Uint8Array(0));
+    desk.message(linkOf("no_x"), { type: "at-risk", agoMs: 4_000 }, new Uint8Array(0));
+    expect(interruptions).toBe(1);
+    expect(nodes.get("no_1")?.stored.node.state).toBe("healthy");
+    expect(nodes.sightings().get("no_1")).toMatchObject({ riskSinceMs: nowMs - 4_000 });
+    nowMs += 60_000;
+    // A link that broke in between says it again; the time is the same.
+    desk.message(linkOf("no_1"), { type: "at-risk", agoMs: 64_000 }, new Uint8Array(0));
+    expect(nodes.sightings().get("no_1")).toMatchObject({ riskSinceMs: nowMs - 64_000 });
+    expect(interruptions).toBe(1);
+  });
+
   it("S24: that tells of its reclaim is cordoned at once, and told of to the pool", async () => {
     await put("no_1", "us-east-1/i-01", { state: "healthy" });
     await hello("no_1");

@@ -85,6 +85,9 @@ export class NodeDesk implements AgentEvents {
       case "interruption":
         this.#interrupted(link.nodeId, message.leftMs);
         return;
+      case "at-risk":
+        this.#noteRisk(link.nodeId, message.agoMs);
+        return;
       case "health":
         this.#noteFaults(link.nodeId, message.faults);
         return;
@@ -177,6 +180,17 @@ export class NodeDesk implements AgentEvents {
       .update(nodeId, { state: "cordoned", stateSinceMs: nowMs }, nowMs)
       .catch((error: unknown) => onError(error, `cordoning node ${nodeId}`))
       .finally(onInterrupted);
+  }
+
+  /** Its provider may take the machine back: the pool decides what follows, at once. */
+  #noteRisk(nodeId: string, agoMs: number): void {
+    const { nodes, clock, onInterrupted } = this.#options;
+    const record = nodes.get(nodeId);
+    if (record === undefined) return;
+    const isNews = record.riskSinceMs === undefined;
+    const sinceMs = clock.nowMs() - Math.max(0, agoMs);
+    record.riskSinceMs = Math.min(record.riskSinceMs ?? Infinity, sinceMs);
+    if (isNews) onInterrupted();
   }
 
   async #sessionOf(nodeId: string, workspaceId: string): Promise<AgentIdentity> {

@@ -16,6 +16,8 @@ export interface NodeRecord {
   artifacts: readonly string[];
   /** When its provider takes it back, as its machine was told; undefined while it was not. */
   reclaimAtMs: number | undefined;
+  /** Since when its provider has said that it may take it back; undefined while it has not. */
+  riskSinceMs: number | undefined;
   /** Since when it has held no container; undefined while it holds one. */
   emptySinceMs: number | undefined;
 }
@@ -87,10 +89,12 @@ export class NodeTable {
   /** Agents heard since this process started. */
   sightings(): ReadonlyMap<string, AgentSighting> {
     const sightings = new Map<string, AgentSighting>();
-    for (const [nodeId, { lastHeardAtMs, facts, faults, reclaimAtMs }] of this.#nodes) {
+    for (const [nodeId, record] of this.#nodes) {
+      const { lastHeardAtMs, facts, faults, reclaimAtMs, riskSinceMs } = record;
       if (lastHeardAtMs === undefined) continue;
       const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
-      sightings.set(nodeId, { lastHeardAtMs, ...facts, faults, ...notice });
+      const risk = riskSinceMs === undefined ? {} : { riskSinceMs };
+      sightings.set(nodeId, { lastHeardAtMs, ...facts, faults, ...notice, ...risk });
     }
     return sightings;
   }
@@ -152,6 +156,7 @@ export class NodeTable {
         faults: [],
         artifacts: [],
         reclaimAtMs: undefined,
+        riskSinceMs: undefined,
         emptySinceMs: nowMs,
       });
     } else {

@@ -53,6 +53,7 @@ pool:
   actionCountMaxPerTick: 7
   nodeCountMax: 8
   standInPriceFactorMax: 1.25
+  atRisk: keep
   launchesPerSecondMax: 9.5
   launchBurstMax: 10
   unhealthyFractionMax: 0.5
@@ -124,6 +125,7 @@ describe("parsePolicy", () => {
         actionCountMaxPerTick: 7,
         nodeCountMax: 8,
         standInPriceFactorMax: 1.25,
+        atRisk: "keep",
         launchesPerSecondMax: 9.5,
         launchBurstMax: 10,
         unhealthyFractionMax: 0.5,

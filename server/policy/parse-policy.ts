@@ -121,6 +121,7 @@ function poolOf(file: PolicyFile["pool"]): PoolPolicy {
     launchesPerSecondMax: file.launchesPerSecondMax,
     launchBurstMax: file.launchBurstMax,
     unhealthyFractionMax: file.unhealthyFractionMax,
+    atRisk: file.atRisk,
     ...(budgetUsdPerMonth === undefined
       ? {}
       : { budgetMicroUsdPerMonth: microUsdFromUsd(budgetUsdPerMonth) }),

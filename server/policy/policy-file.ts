@@ -237,6 +237,10 @@ const poolSection = z
     nodeCountMax: count("Most rented nodes, a guard against runaway launches.").default(
       pool.nodeCountMax,
     ),
+    atRisk: z
+      .enum(["replace", "keep"])
+      .describe("What becomes of a machine that its cloud says it may take back before long.")
+      .default(pool.atRisk),
     standInPriceFactorMax: z
       .number()
       .min(1)

@@ -1,0 +1,216 @@
+/**
+ * The images of a node: mounted when a container first needs one, kept while any does, and a
+ * few of those that nobody needs for the next.
+ *
+ * One process serves all of them, so that the first start of an image does not wait for one. If
+ * it dies, containers that use its images fail, its dead mounts are removed, and the next start
+ * gets a new process. Where images cannot be mounted they are restored to plain folders.
+ */
+import { randomUUID } from "node:crypto";
+import { existsSync, rmdirSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../core/index.ts";
+import { createChunkSource, createHttpChunks, materialise, openDiskTier } from "../store/index.ts";
+import type { ChunkId } from "../store/index.ts";
+import { AccessLists } from "./access-lists.ts";
+import { canMount, imageMountsUnder, unmountFuse } from "./fuse-mount.ts";
+import { ServingProcess } from "./serving-process.ts";
+import type { ServingConfig } from "./serving-messages.ts";
+
+export interface ImageMountsOptions {
+  /** Folder of the mount points and of what was learnt. */
+  readonly dir: string;
+  readonly serving: ServingConfig;
+  /** The bearer token of now for the server. */
+  readonly token: () => string;
+  readonly clock: Clock;
+  readonly onError: (error: unknown, doing: string) => void;
+  /** Whether images are mounted; found out unless given. */
+  readonly mounts?: boolean;
+}
+
+/** An image that is there for a container, until it is released. */
+export interface HeldImage {
+  /** Its root folder. */
+  readonly root: string;
+  /** The container has started: what it read until now is what starts read. */
+  started(): void;
+  release(): void;
+}
+
+interface Mount {
+  readonly imageId: ChunkId;
+  readonly root: string;
+  readonly ready: Promise<void>;
+  holders: number;
+  isLearnt: boolean;
+}
+
+/** Images that stay mounted although nobody uses them. */
+const IDLE_MAX = 4;
+
+/** Unmounts what an earlier process of this folder left. */
+export async function reapImageMounts(dir: string): Promise<void> {
+  if (process.platform !== "linux") return;
+  for (const point of imageMountsUnder(dir)) await unmountFuse(point).catch(() => undefined);
+  const mounts = join(dir, "mounts");
+  // Only empty folders: if something is still mounted there, it is not ours to empty.
+  for (const name of await readdir(mounts).catch(() => [])) removeEmpty(join(mounts, name));
+}
+
+export class ImageMounts {
+  readonly #options: ImageMountsOptions;
+  readonly #lists: AccessLists;
+  readonly #canMount: boolean;
+  /** The one released longest ago first. */
+  readonly #mounts = new Map<ChunkId, Mount>();
+  #process: ServingProcess | undefined;
+  #token = "";
+
+  constructor(options: ImageMountsOptions) {
+    this.#options = options;
+    this.#canMount = options.mounts ?? canMount();
+    this.#lists = new AccessLists(join(options.dir, "access"), options.onError);
+  }
+
+  /** Process id of the serving process, while there is one. */
+  get servingPid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Starts the serving process ahead of the first image. */
+  open(): void {
+    if (this.#canMount) this.#serving();
+  }
+
+  /** An image for one container. @throws PlatformError when it cannot be read or mounted */
+  async hold(imageId: ChunkId): Promise<HeldImage> {
+    const mount = this.#mounts.get(imageId) ?? this.#add(imageId);
+    mount.holders += 1;
+    // The last in the order of release: it is in use.
+    this.#mounts.delete(imageId);
+    this.#mounts.set(imageId, mount);
+    try {
+      await mount.ready;
+    } catch (error) {
+      this.#release(mount);
+      throw error;
+    }
+    let isReleased = false;
+    return {
+      root: mount.root,
+      started: () => void this.#learn(mount),
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        this.#release(mount);
+      },
+    };
+  }
+
+  /** Unmounts everything. */
+  async close(): Promise<void> {
+    const serving = this.#process;
+    this.#process = undefined;
+    await serving?.close();
+    this.#mounts.clear();
+    await reapImageMounts(this.#options.dir);
+  }
+
+  #add(imageId: ChunkId): Mount {
+    const { dir } = this.#options;
+    // A name of its own each time: a dead mount may still be at the last one.
+    const root = this.#canMount
+      ? join(dir, "mounts", `${imageId.slice(0, 16)}-${randomUUID().slice(0, 8)}`)
+      : join(dir, "plain", imageId);
+    const ready = this.#canMount ? this.#mount(imageId, root) : this.#restore(imageId, root);
+    const mount: Mount = { imageId, root, ready, holders: 0, isLearnt: false };
+    this.#mounts.set(imageId, mount);
+    ready.catch(() => this.#forget(mount));
+    return mount;
+  }
+
+  async #mount(imageId: ChunkId, root: string): Promise<void> {
+    const serving = this.#serving();
+    await serving.mount(imageId, root, await this.#lists.of(imageId));
+  }
+
+  /** The process of now; a new token is told to it first. */
+  #serving(): ServingProcess {
+    const { serving: config, token, clock, onError } = this.#options;
+    const now = token();
+    if (this.#process === undefined) {
+      const started = new ServingProcess({
+        config,
+        token: now,
+        clock,
+        onExit: () => this.#lost(started),
+        onTrouble: (message) => onError(new Error(message), "serving images"),
+      });
+      this.#process = started;
+    } else if (now !== this.#token) this.#process.renew(now);
+    this.#token = now;
+    return this.#process;
+  }
+
+  /** The process died: nothing that it served can be read any more. */
+  #lost(serving: ServingProcess): void {
+    if (this.#process !== serving) return;
+    this.#process = undefined;
+    const dead = [...this.#mounts.values()];
+    for (const mount of dead) this.#forget(mount);
+    this.#options.onError(new Error("the process that serves images ended"), "serving images");
+    for (const { root } of dead) void unmountFuse(root).then(() => removeEmpty(root), ignored);
+  }
+
+  async #restore(imageId: ChunkId, root: string): Promise<void> {
+    if (existsSync(root)) return;
+    const { serverUrl, cacheDir, cacheBytesMax, sharedDirs } = this.#options.serving;
+    const { token } = this.#options;
+    const local = await openDiskTier({ dir: cacheDir, byteCountMax: cacheBytesMax });
+    const shared = await Promise.all(sharedDirs.map((dir) => openDiskTier({ dir })));
+    const server = serverUrl === undefined ? [] : [createHttpChunks({ serverUrl, token })];
+    await mkdir(join(this.#options.dir, "plain"), { recursive: true });
+    await materialise(imageId, createChunkSource([local], [...shared, ...server]), root);
+  }
+
+  /** Once for each mount: later readers read more than a start does. */
+  async #learn(mount: Mount): Promise<void> {
+    if (mount.isLearnt || !this.#canMount) return;
+    mount.isLearnt = true;
+    const chunks = await this.#process?.trace(mount.imageId).catch(() => undefined);
+    if (chunks !== undefined) await this.#lists.learn(mount.imageId, chunks);
+  }
+
+  #release(mount: Mount): void {
+    mount.holders -= 1;
+    const idle = [...this.#mounts.values()].filter(({ holders }) => holders === 0);
+    for (const one of idle.slice(0, Math.max(0, idle.length - IDLE_MAX))) void this.#unmount(one);
+  }
+
+  async #unmount(mount: Mount): Promise<void> {
+    this.#forget(mount);
+    const { imageId, root } = mount;
+    if (!this.#canMount) {
+      await rm(root, { recursive: true, force: true });
+      return;
+    }
+    await this.#process?.unmount(imageId).then(() => removeEmpty(root), ignored);
+  }
+
+  #forget(mount: Mount): void {
+    if (this.#mounts.get(mount.imageId) === mount) this.#mounts.delete(mount.imageId);
+  }
+}
+
+function removeEmpty(dir: string): void {
+  try {
+    rmdirSync(dir);
+  } catch {
+    // In use, or gone: an empty folder harms nobody.
+  }
+}
+
+/** What cannot be unmounted now is found by the next agent of this folder. */
+function ignored(): void {}

@@ -1,0 +1,58 @@
+/** Puts together the bytes of a read from the chunks that hold them. */
+import { HOLE, S_IFREG, type ImageIndex } from "../store/index.ts";
+
+/** The bytes of a chunk by its number, or undefined when they are not at hand. */
+export type ChunkBytes = (chunk: number) => Uint8Array | undefined;
+
+/** What a read of a file wants, cut to what the file has. */
+export interface FileRead {
+  readonly inode: number;
+  readonly offset: number;
+  readonly byteCount: number;
+}
+
+/** A read cut to the end of its file; of anything else nothing is read. */
+export function readOf(index: ImageIndex, inode: number, offset: number, wanted: number): FileRead {
+  const size = index.type(inode) === S_IFREG ? index.size(inode) : 0;
+  return { inode, offset, byteCount: Math.max(0, Math.min(wanted, size - offset)) };
+}
+
+/** The chunks that a read needs, in order; holes need none. */
+export function chunksOf(index: ImageIndex, read: FileRead): readonly number[] {
+  const { pieceBytes } = index.layout;
+  const chunks: number[] = [];
+  if (read.byteCount === 0) return chunks;
+  const last = Math.floor((read.offset + read.byteCount - 1) / pieceBytes);
+  for (let piece = Math.floor(read.offset / pieceBytes); piece <= last; piece += 1) {
+    const { chunk } = index.extent(read.inode, piece);
+    if (chunk !== HOLE && !chunks.includes(chunk)) chunks.push(chunk);
+  }
+  return chunks;
+}
+
+/** Copies a read into `target` at `at`; says whether every chunk was at hand. */
+export function copyRead(
+  index: ImageIndex,
+  read: FileRead,
+  bytesOf: ChunkBytes,
+  target: Buffer,
+  at: number,
+): boolean {
+  const { pieceBytes } = index.layout;
+  const end = read.offset + read.byteCount;
+  for (let offset = read.offset; offset < end;) {
+    const piece = Math.floor(offset / pieceBytes);
+    const { chunk, start, byteCount } = index.extent(read.inode, piece);
+    const within = offset - piece * pieceBytes;
+    const count = Math.min(end - offset, byteCount - within);
+    const to = at + offset - read.offset;
+    if (chunk === HOLE) target.fill(0, to, to + count);
+    else {
+      const bytes = bytesOf(chunk);
+      if (bytes === undefined) return false;
+      target.set(bytes.subarray(start + within, start + within + count), to);
+    }
+    offset += count;
+  }
+  return true;
+}

@@ -1,0 +1,128 @@
+/** Serves images as its parent says: mounts, unmounts, tells what was used. */
+import { mkdirSync } from "node:fs";
+import { messageOf, PlatformError, type Clock } from "../../core/index.ts";
+import {
+  createChunkSource,
+  createHttpChunks,
+  openDiskTier,
+  type ChunkId,
+  type ChunkStore,
+  type RemoteChunks,
+} from "../store/index.ts";
+import { mountImage, type MountedImage, type MountSurroundings } from "./mounted-image.ts";
+import type { FromServing, ServingConfig, ToServing } from "./serving-messages.ts";
+
+export interface ServeOptions {
+  readonly clock: Clock;
+  /** The module whose worker threads run `runAnswerLoop`. */
+  readonly workerUrl: URL;
+  readonly say: (message: FromServing) => void;
+}
+
+/** Mounted images, by name. One message after the other is done for each image. */
+export class ImageServer {
+  readonly #options: ServeOptions;
+  readonly #images = new Map<ChunkId, MountedImage>();
+  readonly #turns = new Map<ChunkId, Promise<void>>();
+  #surroundings: Promise<MountSurroundings> | undefined;
+  #token = "";
+
+  constructor(options: ServeOptions) {
+    this.#options = options;
+  }
+
+  /** Does what a message says; answers come through `say`. */
+  receive(message: ToServing): void {
+    switch (message.type) {
+      case "open":
+        this.#token = message.token;
+        this.#surroundings = this.#open(message.config);
+        // Who mounts hears of it.
+        this.#surroundings.catch(() => undefined);
+        return;
+      case "token":
+        this.#token = message.token;
+        return;
+      case "trace": {
+        const chunks = this.#images.get(message.imageId)?.trace() ?? [];
+        this.#options.say({ type: "traced", imageId: message.imageId, chunks });
+        return;
+      }
+      case "mount":
+        this.#inTurn(message.imageId, () => this.#mount(message));
+        return;
+      case "unmount":
+        this.#inTurn(message.imageId, () => this.#unmount(message.imageId));
+    }
+  }
+
+  /** Unmounts everything. */
+  async close(): Promise<void> {
+    const images = [...this.#images.values()];
+    this.#images.clear();
+    await Promise.allSettled(images.map((image) => image.close()));
+  }
+
+  #inTurn(imageId: ChunkId, work: () => Promise<void>): void {
+    const before = this.#turns.get(imageId) ?? Promise.resolve();
+    const turn = before.then(work).catch((error: unknown) => {
+      const isOurs = error instanceof PlatformError;
+      const { code, retryable } = isOurs
+        ? error
+        : { code: "unavailable" as const, retryable: true };
+      this.#options.say({ type: "failed", imageId, message: messageOf(error), code, retryable });
+    });
+    this.#turns.set(imageId, turn);
+  }
+
+  async #mount(message: ToServing & { readonly type: "mount" }): Promise<void> {
+    const { imageId } = message;
+    if (!this.#images.has(imageId)) {
+      if (this.#surroundings === undefined) throw new Error("it was not opened");
+      mkdirSync(message.mountPoint, { recursive: true });
+      this.#images.set(imageId, await mountImage(message, await this.#surroundings));
+    }
+    this.#options.say({ type: "mounted", imageId });
+  }
+
+  async #unmount(imageId: ChunkId): Promise<void> {
+    const image = this.#images.get(imageId);
+    this.#images.delete(imageId);
+    await image?.close();
+    this.#options.say({ type: "unmounted", imageId });
+  }
+
+  async #open(config: ServingConfig): Promise<MountSurroundings> {
+    const { cacheDir, cacheBytesMax, sharedDirs, serverUrl, deadlineMs } = config;
+    const { clock, workerUrl, say } = this.#options;
+    const local = await openDiskTier({ dir: cacheDir, byteCountMax: cacheBytesMax });
+    const shared = await Promise.all(sharedDirs.map((dir) => openDiskTier({ dir })));
+    const token = (): string => this.#token;
+    // A request that hangs leaves time for another before the reader's deadline.
+    const timeoutMs = Math.ceil(deadlineMs / 2);
+    const server =
+      serverUrl === undefined ? [] : [createHttpChunks({ serverUrl, token, timeoutMs })];
+    const remotes: readonly RemoteChunks[] = [...shared, ...server];
+    return {
+      source: createChunkSource([local], remotes),
+      local: either(local, shared),
+      remotes,
+      chunkDirs: [...sharedDirs, cacheDir],
+      clock,
+      workerUrl,
+      deadlineMs,
+      onError: (error, doing) => say({ type: "trouble", message: `${doing}: ${messageOf(error)}` }),
+    };
+  }
+}
+
+/** What lies in a shared folder need not be fetched either. */
+function either(local: ChunkStore, shared: readonly ChunkStore[]): ChunkStore {
+  return {
+    ...local,
+    has: async (ids) => {
+      const found = await Promise.all([local, ...shared].map((store) => store.has(ids)));
+      return new Set(found.flatMap((some) => [...some]));
+    },
+  };
+}

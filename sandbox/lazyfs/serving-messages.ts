@@ -1,0 +1,45 @@
+/** What an agent and its process that serves images say to each other. */
+import type { ErrorCode } from "../../core/index.ts";
+import type { ChunkId } from "../store/index.ts";
+
+/** Where a serving process finds chunks. */
+export interface ServingConfig {
+  /** Folder of the chunks that were fetched, and most bytes kept there. */
+  readonly cacheDir: string;
+  readonly cacheBytesMax: number;
+  /** Folders of chunks that belong to others on this machine: read, never written. */
+  readonly sharedDirs: readonly string[];
+  /** The server that has what is not on this machine. */
+  readonly serverUrl?: string;
+  /** Longest that a reader waits for a chunk. */
+  readonly deadlineMs: number;
+}
+
+/** Messages to the serving process; the first is `open`. */
+export type ToServing =
+  | { readonly type: "open"; readonly config: ServingConfig; readonly token: string }
+  /** The bearer token for the server from now on. */
+  | { readonly type: "token"; readonly token: string }
+  | {
+      readonly type: "mount";
+      readonly imageId: ChunkId;
+      readonly mountPoint: string;
+      readonly prefetch: readonly number[];
+    }
+  | { readonly type: "unmount"; readonly imageId: ChunkId }
+  /** Which chunks of it were used so far? */
+  | { readonly type: "trace"; readonly imageId: ChunkId };
+
+/** Messages from it. */
+export type FromServing =
+  | { readonly type: "mounted" | "unmounted"; readonly imageId: ChunkId }
+  | {
+      readonly type: "failed";
+      readonly imageId: ChunkId;
+      readonly message: string;
+      readonly code: ErrorCode;
+      readonly retryable: boolean;
+    }
+  | { readonly type: "traced"; readonly imageId: ChunkId; readonly chunks: readonly number[] }
+  /** Something went wrong that a reader has seen as EIO. */
+  | { readonly type: "trouble"; readonly message: string };
