@@ -2,11 +2,11 @@
 import { readdir, truncate, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Clock } from "../../core/index.ts";
 import { decodeValue, encodeValue } from "../../sdk/protocol/index.ts";
 import { Container } from "../agent/container.ts";
 import type { StartContainer } from "../agent/link.ts";
 import { until } from "../fake/clock.ts";
+import { systemClock } from "../system-clock.ts";
 import { HOOK, TestRunner } from "../runners/node/test-runner.ts";
 import { MemorySnapshots } from "./snapshots.ts";
 import { RealBench } from "./test-real.ts";
@@ -47,18 +47,7 @@ interface Seen {
   readonly nowMs: number;
 }
 
-const clock: Clock = {
-  nowMs: () => Date.now(),
-  sleep: (durationMs, signal) =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, durationMs);
-      signal?.addEventListener("abort", () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    }),
-};
-
+const clock = systemClock;
 const INPUT = encodeValue([1]);
 
 let bench: RealBench;
