@@ -12,10 +12,12 @@ import {
   type Isolation,
   type Resources,
 } from "../../core/index.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import { WarmPool } from "../pools/warm-pool.ts";
+import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
+import { sandboxEnvironment } from "./gpu-environment.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
@@ -43,6 +45,8 @@ export interface NodeAgentOptions {
   readonly codeDir: string;
   /** Where images of memory are kept; without it there are none. */
   readonly snapshotDir?: string;
+  /** Sandboxes kept booted for containers to come; none without it. */
+  readonly warmCountMax?: number;
   readonly resources: Resources;
   readonly gpuType?: string;
   readonly emulatedGpus: boolean;
@@ -61,6 +65,8 @@ interface Unacknowledged {
 }
 
 const CHECK_MS = 100;
+/** What a function gets that asks for nothing. */
+const COMMONEST_RESOURCES: Resources = { gpuCount: 0, cpuMilli: 125, memoryMiB: 256 };
 /** Things on the node's disk that the server is told of. */
 const ARTIFACTS_MAX = 64;
 
@@ -70,6 +76,7 @@ export class NodeAgent {
   readonly #running = new Set<Promise<void>>();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
+  readonly #pool: WarmPool | undefined;
   #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #timer: NodeJS.Timeout;
@@ -97,6 +104,7 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
+    this.#pool = this.#openPool();
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs, restored) => {
@@ -120,6 +128,7 @@ export class NodeAgent {
   async run(): Promise<void> {
     await this.#code.open();
     await this.#openSnapshots();
+    this.#pool?.fill();
     await this.#link.run();
   }
 
@@ -147,8 +156,29 @@ export class NodeAgent {
     this.#closing = true;
     clearInterval(this.#timer);
     for (const container of this.#containers.values()) container.stop();
-    await Promise.allSettled([...this.#running, this.#snapshots?.close()]);
+    await Promise.allSettled([...this.#running, this.#snapshots?.close(), this.#pool?.close()]);
     this.#link.close();
+  }
+
+  #openPool(): WarmPool | undefined {
+    const { runtime, clock, onError, warmCountMax: countMax = 0 } = this.#options;
+    if (countMax === 0) return undefined;
+    const hasRoom = (specs: readonly SandboxSpec[]): boolean => this.#hasRoomFor(specs);
+    const commonest = {
+      resources: COMMONEST_RESOURCES,
+      env: sandboxEnvironment([], runtime.isolation),
+    };
+    return new WarmPool({ runtime, clock, countMax, commonest, hasRoom, onError });
+  }
+
+  /** Whether sandboxes fit that are no containers, beside these. */
+  #hasRoomFor(specs: readonly SandboxSpec[]): boolean {
+    const sum = (amount: (resources: Resources) => number): number =>
+      specs.reduce((total, { resources }) => total + amount(resources), 0);
+    const gpuCount = sum((resources) => resources.gpuCount);
+    const cpuMilli = sum((resources) => resources.cpuMilli);
+    const memoryMiB = sum((resources) => resources.memoryMiB);
+    return this.#roomFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
   }
 
   async #openSnapshots(): Promise<void> {
@@ -160,7 +190,7 @@ export class NodeAgent {
       clock,
       onError,
       loadCode: (sha256) => this.#code.load(sha256),
-      hasRoom: (spec) => this.#roomFor(spec).kind === "fits",
+      hasRoom: (spec) => this.#hasRoomFor([spec]),
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
   }
@@ -229,13 +259,14 @@ export class NodeAgent {
     const container = new Container({
       start: { ...start, cards: room.cards },
       params,
-      runtime,
+      runtime: this.#pool ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
       reports: this.#reports,
       ...(this.#snapshots === undefined ? {} : { snapshots: this.#snapshots }),
     });
     this.#containers.set(start.containerId, container);
+    this.#pool?.makeRoom();
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);

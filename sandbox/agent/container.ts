@@ -27,7 +27,7 @@ import {
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
-import { gpuEnvironmentOf } from "./gpu-environment.ts";
+import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { ReadPace } from "./read-pace.ts";
@@ -258,9 +258,9 @@ export class Container {
   }
 
   get #sandboxSpec(): SandboxSpec {
-    const { containerId, resources } = this.#options.start;
-    const env = { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
-    return { containerId, resources, env };
+    const { start, runtime } = this.#options;
+    const { containerId, resources, cards = [] } = start;
+    return { containerId, resources, env: sandboxEnvironment(cards, runtime.isolation) };
   }
 
   /** The whole environment of the user's code. */

@@ -1,5 +1,6 @@
 /** Builds a node agent from its settings: machine, image, runner, runtime. */
 import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
@@ -62,6 +63,8 @@ export async function createAgent(
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
     snapshotDir: join(dataDir, "snapshots"),
+    // Plain processes start fast enough, and would be seen by whoever lists this machine's.
+    warmCountMax: config.isolation === "gvisor" ? availableParallelism() : 0,
     resources,
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
