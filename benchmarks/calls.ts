@@ -16,7 +16,7 @@ import {
 import { sweep } from "../scripts/platform/sweep.ts";
 import { ROOT, stepEnvironment } from "../scripts/steps.ts";
 import { App, Client, type RemoteFunction } from "../sdk/index.ts";
-import { streamEvents } from "../sdk/commands/event-stream.ts";
+import { streamEvents } from "../sdk/client/event-stream.ts";
 import { connectRedis } from "../server/redis/endpoint.ts";
 import { socketPathFor } from "../server/redis/socket-path.ts";
 import { BareSandbox } from "./calls/bare-sandbox.ts";

@@ -6,17 +6,32 @@
  * the same seeds. Waits, shares and windows are means over the seeds. `--days` and `--seeds` make
  * a shorter run: its figures are of that part of the traces. Everything but the times is the same
  * on every machine.
+ *
+ * Each run that is done is kept under `--state`, so a benchmark that was stopped goes on there,
+ * and a part can be taken alone. Only `speed` and `aggregation` are measured anew.
  */
 import { isAbsolute, join } from "node:path";
 import { MS_PER_MINUTE, MS_PER_SECOND } from "../core/index.ts";
 import type { SimulationResult } from "../simulations/result.ts";
 import { ROOT } from "../scripts/steps.ts";
 import type { BenchmarkOptions, OptionValues, Report } from "./harness.ts";
-import { flyAll } from "./sim/fly-all.ts";
-import type { Flown, Job, PolicyChoice } from "./sim/fly.ts";
+import {
+  b60Of,
+  meanOf,
+  missesOf,
+  paidOf,
+  reportAgainst,
+  reportCost,
+  reportWaits,
+  sumOf,
+  usefulOverPaid,
+} from "./sim/figures.ts";
+import type { PolicyChoice } from "./sim/fly.ts";
+import { KeptRuns } from "./sim/kept-runs.ts";
 import { reportMutants } from "./sim/mutants.ts";
+import { SimBench } from "./sim/sim-bench.ts";
 import { reportTuneSpeedup } from "./sim/tune-speedup.ts";
-import { hasTraces, type WorldChoice } from "./sim/worlds.ts";
+import { hasTraces } from "./sim/worlds.ts";
 
 export const options: BenchmarkOptions = {
   data: {
@@ -28,10 +43,15 @@ export const options: BenchmarkOptions = {
   days: { placeholder: "N", default: "14", description: "days of each trace, from its start" },
   parts: {
     placeholder: "LIST",
-    default: "speed,bound,baselines,sizes,spot,warm,tune,mutants",
+    default: "speed,aggregation,bound,baselines,small,large,other,spot,warm,tune,mutants",
     description: "figures to take, with commas between",
   },
   jobs: { placeholder: "N", default: "2", description: "runs at once" },
+  state: {
+    placeholder: "DIR",
+    default: ".flotilla/bench-sim",
+    description: "where runs are kept, relative to the repository",
+  },
 };
 
 const OURS: PolicyChoice = { kind: "ours" };
@@ -40,7 +60,7 @@ const REACTIVE: PolicyChoice = {
   utilizationTarget: 0.7,
   holdMs: 10 * MS_PER_MINUTE,
 };
-/** Settings among which the best tuned reactive policy is found, on the runs' own traffic. */
+/** Settings among which the best tuned reactive policy is found, on the first seed's traffic. */
 const GRID: readonly PolicyChoice[] = [0.88, 0.9, 0.92, 0.94].flatMap((utilizationTarget) =>
   [150, 250].map((seconds) => ({
     kind: "reactive" as const,
@@ -50,98 +70,76 @@ const GRID: readonly PolicyChoice[] = [0.88, 0.9, 0.92, 0.94].flatMap((utilizati
 );
 
 export async function run(report: Report, values: OptionValues): Promise<void> {
-  const { data = "", parts = "" } = values;
-  const dataDir = isAbsolute(data) ? data : join(ROOT, data);
+  const { data = "", parts = "", state = "" } = values;
+  const dataDir = fromRoot(data);
   if (!hasTraces(dataDir)) {
     report.skip(`${dataDir} has no servegen/: docs/traces.md says where its traces are`);
     return;
   }
-  const wanted = new Set(parts.split(","));
-  const bench = new SimBench(report, dataDir, values);
-  for (const [name, part] of Object.entries(PARTS)) if (wanted.has(name)) await part(bench);
+  const wanted = parts.split(",");
+  const unknown = wanted.filter((name) => !(name in PARTS));
+  if (unknown.length > 0) {
+    const known = Object.keys(PARTS).join(", ");
+    throw new TypeError(`no part is called ${unknown.join(", ")}; there are ${known}`);
+  }
+  const bench = new SimBench(report, dataDir, await KeptRuns.open(fromRoot(state)), values);
+  for (const [name, part] of Object.entries(PARTS)) if (wanted.includes(name)) await part(bench);
+}
+
+function fromRoot(path: string): string {
+  return isAbsolute(path) ? path : join(ROOT, path);
 }
 
 const PARTS: Readonly<Record<string, (bench: SimBench) => Promise<void>>> = {
   speed: reportSpeed,
+  aggregation: reportAggregation,
   bound: reportBound,
   baselines: reportBaselines,
-  sizes: reportSizes,
+  small: (bench) => reportSize(bench, 200, bench.seeds),
+  large: (bench) => reportSize(bench, 5_000, 1),
+  other: reportOtherTraffic,
   spot: reportSpot,
   warm: reportWarm,
   tune: ({ report }) => reportTuneSpeedup(report),
   mutants: ({ report }) => reportMutants(report),
 };
 
-/** Makes runs of one choice of world and policy, once each. */
-class SimBench {
-  readonly report: Report;
-  readonly days: number;
-  readonly #dataDir: string;
-  readonly #seeds: number;
-  readonly #threads: number;
-  readonly #known = new Map<string, Promise<readonly Flown[]>>();
-
-  constructor(report: Report, dataDir: string, { seeds, days, jobs }: OptionValues) {
-    this.report = report;
-    this.days = Number(days);
-    this.#dataDir = dataDir;
-    this.#seeds = Number(seeds);
-    this.#threads = Number(jobs);
-  }
-
-  /** The runs of all seeds. */
-  async fly(world: WorldChoice, policy: PolicyChoice): Promise<readonly SimulationResult[]> {
-    const flown = await this.flyTimed(world, policy, { seeds: this.#seeds });
-    return flown.map(({ result }) => result);
-  }
-
-  flyTimed(
-    world: WorldChoice,
-    policy: PolicyChoice,
-    { seeds, threads = this.#threads }: { readonly seeds: number; readonly threads?: number },
-  ): Promise<readonly Flown[]> {
-    const key = JSON.stringify([world, policy, seeds, threads]);
-    const known = this.#known.get(key) ?? this.#flyAll(world, policy, { seeds, threads });
-    this.#known.set(key, known);
-    return known;
-  }
-
-  #flyAll(
-    world: WorldChoice,
-    policy: PolicyChoice,
-    { seeds, threads }: { readonly seeds: number; readonly threads: number },
-  ): Promise<readonly Flown[]> {
-    const days = world.days ?? this.days;
-    const jobs = Array.from({ length: seeds }, (_, index): Job => {
-      return { dataDir: this.#dataDir, world: { ...world, days }, policy, seed: index + 1 };
-    });
-    const onFlown = ({ result, seconds }: Flown, left: number): void => {
-      const { world: name, policy: by, seed } = result;
-      const ratio = result.cost.paidMicroUsd / result.bounds.b60MicroUsd;
-      this.report.note(
-        `${name}, ${by}, seed ${seed}: ${ratio.toFixed(3)} x B60, ` +
-          `${(100 * result.waits.missFraction).toFixed(2)} % missed, ${seconds.toFixed(0)} s` +
-          (left > 0 ? `; ${left} to go` : ""),
-      );
-    };
-    return flyAll(jobs, { threads, onFlown });
-  }
-}
-
-/** Alone on one thread, so that nothing else is measured with it. */
 async function reportSpeed(bench: SimBench): Promise<void> {
   const { report, days } = bench;
-  const [whole] = await bench.flyTimed({}, OURS, { seeds: 1, threads: 1 });
-  const [day] = await bench.flyTimed({ days: 1 }, OURS, { seeds: 1, threads: 1 });
-  if (whole === undefined || day === undefined) return;
-  const perSecond = whole.result.events / whole.seconds;
+  const { result, seconds, cpuSeconds, heapMiB } = await bench.flyAlone({}, OURS);
+  const name = days === 14 ? "two_weeks" : `days_${days}`;
+  const inputs = result.inputs / 1e6;
+  const perSecond = result.events / seconds;
   report.figure({ metric: "events_per_second", value: perSecond, unit: "events/s" });
-  const metric = days === 14 ? "two_weeks_seconds" : `days_${days}_seconds`;
-  report.figure({ metric, value: whole.seconds, unit: "s" });
-  const inputs = whole.result.inputs / 1e6;
+  report.figure({ metric: `${name}_seconds`, value: seconds, unit: "s" });
+  report.figure({ metric: `${name}_processor_seconds`, value: cpuSeconds, unit: "s" });
   report.figure({ metric: "million_inputs", value: inputs, unit: "million inputs" });
-  const memory = { value: whole.heapMiB, baseline: day.heapMiB, unit: "MiB" };
-  report.figure({ metric: "heap_over_one_day", ...memory });
+  const [first, , , last] = heapMiB;
+  if (first === undefined || last === undefined) return;
+  report.note(
+    `  heap after each quarter: ${heapMiB.map((size) => size.toFixed(0)).join(", ")} MiB`,
+  );
+  report.figure({ metric: "heap_at_end_over_quarter", value: last, baseline: first, unit: "MiB" });
+}
+
+/**
+ * The simulator takes requests one by one, and makes rounds of placement every 100 ms. Here the
+ * same day with a round at every millisecond in which something waits.
+ */
+async function reportAggregation(bench: SimBench): Promise<void> {
+  const day = { days: 1 };
+  const { result: usual } = await bench.flyAlone(day, OURS);
+  const { result: exact } = await bench.flyAlone(day, OURS, { placeEveryMs: 1 });
+  const compare = (metric: string, unit: string, of: (one: SimulationResult) => number): void => {
+    const [value, baseline] = [of(usual), of(exact)];
+    bench.report.figure({ metric: `aggregated_${metric}`, value, baseline, unit });
+  };
+  compare("cost", "USD", (one) => paidOf(one) / 1e6);
+  compare("wait_mean_ms", "ms", ({ waits }) => waits.slot.meanMs);
+  compare("wait_p99_ms", "ms", ({ waits }) => waits.slot.p99Ms);
+  compare("wait_p999_ms", "ms", ({ waits }) => waits.slot.p999Ms);
+  compare("first_instruction_p99_ms", "ms", ({ waits }) => waits.firstInstruction.p99Ms);
+  compare("misses", "share", missesOf);
 }
 
 async function reportBound(bench: SimBench): Promise<void> {
@@ -161,35 +159,36 @@ async function reportBound(bench: SimBench): Promise<void> {
 async function reportBaselines(bench: SimBench): Promise<void> {
   const { report } = bench;
   const results = await bench.fly({}, OURS);
-  const usual = await bench.fly({}, REACTIVE);
-  reportAgainst(report, "cost_vs_reactive_70_10", results, usual);
-  const misses = meanOf(results, missesOf);
-  let best: readonly SimulationResult[] | undefined;
+  reportAgainst(report, "cost_vs_reactive_70_10", results, await bench.fly({}, REACTIVE));
+  const first = results.slice(0, 1);
+  let best: { readonly choice: PolicyChoice; readonly paid: number } | undefined;
   for (const choice of GRID) {
-    const tried = await bench.fly({}, choice);
-    if (meanOf(tried, missesOf) > misses) continue;
-    if (best === undefined || sumOf(tried, paidOf) < sumOf(best, paidOf)) best = tried;
+    const tried = await bench.fly({}, choice, { seeds: 1 });
+    if (meanOf(tried, missesOf) > meanOf(first, missesOf)) continue;
+    const paid = sumOf(tried, paidOf);
+    if (best === undefined || paid < best.paid) best = { choice, paid };
   }
   if (best === undefined) {
     report.note("no reactive setting of the grid misses as little as our policy");
     return;
   }
-  reportAgainst(report, "cost_vs_tuned_reactive", results, best);
-  const { value, baseline } = { value: misses, baseline: meanOf(best, missesOf) };
-  report.figure({ metric: "misses_vs_tuned_reactive", value, baseline, unit: "share" });
+  report.note(`  best tuned reactive: ${JSON.stringify(best.choice)}`);
+  reportAgainst(report, "cost_vs_tuned_reactive", results, await bench.fly({}, best.choice));
 }
 
-async function reportSizes(bench: SimBench): Promise<void> {
+async function reportSize(bench: SimBench, peakGpus: number, seeds: number): Promise<void> {
+  const results = await bench.fly({ peakGpus }, OURS, { seeds });
+  reportCost(bench.report, `cost_vs_b60_${peakGpus}`, results, b60Of);
+  reportWaits(bench.report, results, `_${peakGpus}`);
+}
+
+/** Another path within windows, and a trace that nothing was set on. */
+async function reportOtherTraffic(bench: SimBench): Promise<void> {
   const { report } = bench;
-  for (const peakGpus of [200, 5_000]) {
-    const results = await bench.fly({ peakGpus }, OURS);
-    reportCost(report, `cost_vs_b60_${peakGpus}`, results, b60Of);
-    reportWaits(report, results, `_${peakGpus}`);
-  }
-  const steps = await bench.fly({ path: "step" }, OURS);
+  const steps = await bench.fly({ path: "step" }, OURS, { seeds: 1 });
   reportCost(report, "cost_vs_b60_step", steps, b60Of);
   reportWaits(report, steps, "_step");
-  const large = await bench.fly({ series: "m-large" }, OURS);
+  const large = await bench.fly({ series: "m-large" }, OURS, { seeds: 1 });
   reportCost(report, "cost_vs_b60_m_large", large, b60Of);
   reportWaits(report, large, "_m_large");
 }
@@ -213,11 +212,7 @@ async function reportWarm(bench: SimBench): Promise<void> {
   const world = { functions: 200, days: 0.25, fromDay: 3 } as const;
   const evictable = await bench.fly({ ...world, evictsIdle: true }, OURS);
   const pinned = await bench.fly({ ...world, evictsIdle: false }, OURS);
-  const compare = (
-    metric: string,
-    unit: string,
-    of: (result: SimulationResult) => number,
-  ): void => {
+  const compare = (metric: string, unit: string, of: (one: SimulationResult) => number): void => {
     const [value, baseline] = [meanOf(evictable, of), meanOf(pinned, of)];
     report.figure({ metric, value, baseline, unit });
   };
@@ -227,67 +222,5 @@ async function reportWarm(bench: SimBench): Promise<void> {
   compare("busy_over_held_200_functions", "share", ({ gpu }) => {
     return gpu.usefulGpuSeconds / gpu.heldGpuSeconds;
   });
-}
-
-function reportCost(
-  report: Report,
-  metric: string,
-  results: readonly SimulationResult[],
-  boundOf: (result: SimulationResult) => number,
-): void {
-  const value = sumOf(results, paidOf) / 1e6;
-  report.figure({ metric, value, baseline: sumOf(results, boundOf) / 1e6, unit: "USD" });
-}
-
-function reportAgainst(
-  report: Report,
-  metric: string,
-  results: readonly SimulationResult[],
-  others: readonly SimulationResult[],
-): void {
-  const [value, baseline] = [sumOf(results, paidOf) / 1e6, sumOf(others, paidOf) / 1e6];
-  report.figure({ metric, value, baseline, unit: "USD" });
-  const [ours, theirs] = [results, others].map((some) => meanOf(some, missesOf));
-  report.note(
-    `  misses ${((ours ?? 0) * 100).toFixed(2)} % and ${((theirs ?? 0) * 100).toFixed(2)} %`,
-  );
-}
-
-function reportWaits(report: Report, results: readonly SimulationResult[], suffix = ""): void {
-  const figure = (metric: string, unit: string, of: (result: SimulationResult) => number): void =>
-    report.figure({ metric: `${metric}${suffix}`, value: meanOf(results, of), unit });
-  figure("wait_p99_ms", "ms", ({ waits }) => waits.slot.p99Ms);
-  figure("wait_p999_ms", "ms", ({ waits }) => waits.slot.p999Ms);
-  figure("bad_windows", "share", ({ badWindowFraction }) => badWindowFraction);
-  figure("misses", "share", missesOf);
-}
-
-function paidOf({ cost }: SimulationResult): number {
-  return cost.paidMicroUsd;
-}
-
-function b60Of({ bounds }: SimulationResult): number {
-  return bounds.b60MicroUsd;
-}
-
-function missesOf({ waits }: SimulationResult): number {
-  return waits.missFraction;
-}
-
-function usefulOverPaid({ gpu }: SimulationResult): number {
-  return gpu.usefulGpuSeconds / gpu.paidGpuSeconds;
-}
-
-function sumOf(
-  results: readonly SimulationResult[],
-  of: (result: SimulationResult) => number,
-): number {
-  return results.reduce((sum, result) => sum + of(result), 0);
-}
-
-function meanOf(
-  results: readonly SimulationResult[],
-  of: (result: SimulationResult) => number,
-): number {
-  return sumOf(results, of) / results.length;
+  compare("wait_p99_ms_200_functions", "ms", ({ waits }) => waits.slot.p99Ms);
 }

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   DEFAULT_OPTIMIZER_POLICY,
@@ -52,9 +53,49 @@ describe("demand", () => {
     expect(Object.values(offered)).toEqual([200]);
   });
 
-  test("a backlog counts for as many containers as work it off in half a minute", () => {
-    expect(offeredOf(workOf(100, { backlog: 30 }))).toBeCloseTo(110, 9);
+  test("a backlog counts for as many containers as work it off in two minutes", () => {
+    expect(offeredOf(workOf(100, { backlog: 120 }))).toBeCloseTo(110, 9);
     expect(offeredOf(workOf(0, { inputsPerSecond: 0, serviceMs: 600_000, backlog: 7 }))).toBe(7);
+  });
+
+  const wantedOf = (work: FunctionWork): number => {
+    const { quantity } = demandOf([work], POLICY);
+    return Object.values(quantity)[0] ?? 0;
+  };
+
+  test("a burst does not rent a machine for every input that waits", () => {
+    const burst = { ...workOf(3_100, { backlog: 3_000 }), waiting: 3_000 };
+    expect(wantedOf(burst)).toBe(350);
+    expect(wantedOf({ ...burst, waiting: 0 })).toBe(3_100);
+    expect(wantedOf({ needs: NEEDS, containers: 3_100, waiting: 3_000 })).toBe(3_100);
+  });
+
+  test("what waits for a node for another reason than a backlog is wanted whole", () => {
+    const floor = { inputsPerSecond: 0, floor: 50, backlog: 0 };
+    expect(wantedOf({ ...workOf(50, floor), waiting: 50 })).toBe(50);
+    const both = { inputsPerSecond: 0, floor: 50, backlog: 12 };
+    expect(wantedOf({ ...workOf(62, both), waiting: 62 })).toBe(50);
+    expect(wantedOf({ ...workOf(20, { inputsPerSecond: 0, backlog: 20 }), waiting: 5 })).toBe(15);
+    const long = { inputsPerSecond: 0, serviceMs: 600_000, backlog: 7 };
+    expect(wantedOf({ ...workOf(7, long), waiting: 7 })).toBe(7);
+  });
+
+  test("at most what is there or waits is wanted, whatever the work", () => {
+    const cases = fc.record({
+      containers: fc.nat(200),
+      waiting: fc.nat(200),
+      backlog: fc.nat(5_000),
+      inputsPerSecond: fc.double({ min: 0, max: 50, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(cases, ({ containers, waiting, ...load }) => {
+        const work = { ...workOf(containers + waiting, load), waiting };
+        const wanted = demandOf([work], POLICY).quantity;
+        const [count = 0] = Object.values(wanted);
+        expect(count).toBeGreaterThanOrEqual(containers);
+        expect(count).toBeLessThanOrEqual(containers + waiting);
+      }),
+    );
   });
 
   test("keeps to floors, limits and concurrency", () => {

@@ -2,7 +2,8 @@
  * From the work of functions to the input of a plan: what is wanted now, what is expected, and
  * how much idle capacity that calls for. The server and the simulator both plan by this.
  *
- *     wanted   containers that are there or wait for a node, by demand class
+ *     wanted   containers that are there or wait for a node, by demand class; those that wait only
+ *              because inputs do count as far as the work needs them
  *     offered  arrivals × time of an input, and some for the backlog: what forecasts learn
  *     gain     corrects the margin over the forecast until no more inputs wait than policy says
  *     buffer   quantile of the forecast, less what is wanted (`optimizer/buffer/plan-buffers.ts`)
@@ -36,6 +37,8 @@ export interface FunctionWork {
   readonly needs: ContainerNeeds;
   /** Containers on rented nodes, and those that wait for one. */
   readonly containers: number;
+  /** Those of them that wait for a node; absent means none. */
+  readonly waiting?: number;
   /** Absent where its arrivals are not known: then what is wanted is what forecasts learn. */
   readonly load?: {
     readonly inputsPerSecond: number;
@@ -82,7 +85,7 @@ export function demandOf(work: readonly FunctionWork[], policy: OptimizerPolicy)
     const classId = demandClassKey(one.needs);
     const { unmetMicroUsdPerHour } = policy;
     classes.set(classId, { classId, needs: one.needs, unmetMicroUsdPerHour });
-    quantity[classId] = (quantity[classId] ?? 0) + one.containers;
+    quantity[classId] = (quantity[classId] ?? 0) + wantedBy(one, load);
     offered[classId] = (offered[classId] ?? 0) + load;
   }
   return { classes: [...classes.values()], quantity, offered };
@@ -147,6 +150,18 @@ export function planInputOf(
     policy,
   };
   return { input, buffers };
+}
+
+/**
+ * Containers that a function is to have. Each input that waits asks for a container at once, and
+ * most of them are served by those that are there long before a machine that is rented for them
+ * has booted: what waits for a node counts only as far as the work needs it.
+ */
+function wantedBy({ containers, waiting = 0, load: known }: FunctionWork, load: number): number {
+  if (known === undefined || waiting === 0) return containers;
+  const placed = containers - waiting;
+  const forBacklog = Math.min(waiting, Math.ceil(known.backlog / known.concurrency));
+  return Math.max(containers - forBacklog, placed, Math.min(containers, Math.ceil(load)));
 }
 
 /** Containers that a function's work keeps busy. */

@@ -13,6 +13,7 @@ import {
 import {
   consolidate,
   disruptionBudget,
+  mayConsolidate,
   NO_CONSOLIDATION,
   type Consolidation,
   type ConsolidationView,
@@ -253,6 +254,13 @@ describe("consolidation", () => {
         });
         const moved = movedBy(afterSecondLook(view));
         expect(moved.length).toBeLessThanOrEqual(Math.ceil((percent / 100) * nodes.length));
+        const looks = [view, { ...view, nodes: nodes.slice(0, 1) }];
+        for (const look of looks) {
+          const present = look.nodes.map(({ node }) => node);
+          if (mayConsolidate(look.desired, present, look.containers)) continue;
+          const answer = afterSecondLook(look);
+          expect([answer.moves, answer.heldCountOf.size]).toEqual([[], 0]);
+        }
         const gone = new Set(moved);
         const moving = containers.filter(({ nodeId }) => gone.has(nodeId)).length;
         const staying = containers.length - moving;

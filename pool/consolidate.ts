@@ -125,6 +125,28 @@ export function consolidate(view: ConsolidationView, nowMs: number): Consolidati
 }
 
 /**
+ * Whether there can be any candidate: an offer of which more nodes hold containers than are
+ * wanted. Mostly there is none, and the rest need not be looked at.
+ */
+export function mayConsolidate(
+  desired: readonly DesiredLine[] | undefined,
+  nodes: Iterable<Node>,
+  containers: readonly PlacedContainer[],
+): boolean {
+  if (desired === undefined) return false;
+  const left = new Map(desired.map(({ offerId, count }) => [offerId, count]));
+  const occupied = new Set<string>();
+  for (const { nodeId } of containers) occupied.add(nodeId);
+  for (const { nodeId, offerId = "" } of nodes) {
+    if (!occupied.has(nodeId)) continue;
+    const count = (left.get(offerId) ?? 0) - 1;
+    if (count < 0) return true;
+    left.set(offerId, count);
+  }
+  return false;
+}
+
+/**
  * How many nodes more may be taken out of service by choice: the fraction of all, rounded up,
  * less those that are out already. 0 for a fraction that is none.
  */
@@ -165,6 +187,7 @@ interface Layout {
 
 /** Memory without what no longer matters. */
 function recent({ memory, policy, nodes }: ConsolidationView, nowMs: number): ConsolidationMemory {
+  if (memory.receivedAtMs.size === 0) return memory;
   const known = new Set(nodes.map(({ node }) => node.nodeId));
   const received = [...memory.receivedAtMs].filter(
     ([nodeId, atMs]) => known.has(nodeId) && nowMs - atMs < policy.periodMs,
@@ -177,22 +200,23 @@ function recent({ memory, policy, nodes }: ConsolidationView, nowMs: number): Co
 function candidatesOf(view: ConsolidationView): readonly Candidate[] {
   if (view.desired === undefined) return [];
   const wanted = new Map(view.desired.map(({ offerId, count }) => [offerId, count]));
-  const sound = view.nodes.filter(({ node, isSound }) => isSound && isReady(node));
-  const byOffer = Map.groupBy(sound, ({ node }) => node.offerId ?? "");
-  const excess = [...byOffer].map(([offerId, own]) => ({
-    own,
-    count: own.length - (wanted.get(offerId) ?? 0),
-  }));
-  if (excess.every(({ count }) => count <= 0)) return [];
+  const occupied = new Set<string>();
+  for (const { nodeId } of view.containers) occupied.add(nodeId);
+  const used = view.nodes.filter(
+    ({ node, isSound }) => isSound && isReady(node) && occupied.has(node.nodeId),
+  );
+  const excess = [...Map.groupBy(used, ({ node }) => node.offerId ?? "")]
+    .map(([offerId, own]) => ({ own, count: own.length - (wanted.get(offerId) ?? 0) }))
+    .filter(({ count }) => count > 0);
+  if (excess.length === 0) return [];
   const byNode = Map.groupBy(view.containers, ({ nodeId }) => nodeId);
   return excess
-    .flatMap(({ own, count }) => {
-      const used = own
+    .flatMap(({ own, count }) =>
+      own
         .map((one) => ({ ...one, containers: byNode.get(one.node.nodeId) ?? [] }))
-        .toSorted(byDisruption);
-      const emptyCount = used.filter(({ containers }) => containers.length === 0).length;
-      return used.slice(emptyCount).slice(0, Math.max(0, count - emptyCount));
-    })
+        .toSorted(byDisruption)
+        .slice(0, count),
+    )
     .toSorted(byDisruption)
     .slice(0, CANDIDATE_COUNT_MAX);
 }

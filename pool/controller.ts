@@ -23,13 +23,25 @@ import {
   type Offer,
   type PoolPolicy,
 } from "../core/index.ts";
-import type { Provider, ProviderNode } from "../providers/index.ts";
-import { PoolBook } from "./book.ts";
+import type { Provider } from "../providers/index.ts";
+import { PoolBook, type Seen } from "./book.ts";
 import type { Fitness } from "./fitness.ts";
 import type { NodeEvent } from "./node-state.ts";
-import { consolidate, NO_CONSOLIDATION, type Consolidation } from "./consolidate.ts";
+import {
+  consolidate,
+  mayConsolidate,
+  NO_CONSOLIDATION,
+  type Consolidation,
+} from "./consolidate.ts";
 import { holdPlan, NO_PLAN_HELD } from "./held-plan.ts";
-import { CLUSTER_TAG, isHeard, isUnlisted, observe, type PoolNode } from "./observe.ts";
+import {
+  CLUSTER_TAG,
+  isHeard,
+  isUnlisted,
+  observe,
+  type Observation,
+  type PoolNode,
+} from "./observe.ts";
 import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
 import type {
   AgentSighting,
@@ -42,8 +54,8 @@ import type {
 } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
 import type { ActionOf, NodeAction } from "./actions.ts";
-import { reconcile } from "./reconcile.ts";
-import { fitnessIn, isRented, isUnborn, type Stray } from "./snapshot.ts";
+import { lookAndReconcile } from "./reconcile.ts";
+import { isRented, isUnborn, type Stray } from "./snapshot.ts";
 import { openRefusals, type RefusalMemory } from "./refusals.ts";
 import { Renter, type RentTurn } from "./renter.ts";
 import type { Rent } from "./renting.ts";
@@ -237,7 +249,7 @@ export class PoolController {
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       policy: this.#options.policy,
     };
-    const actions = reconcile(snapshot, this.#now());
+    const { actions, fitness } = lookAndReconcile(snapshot, this.#now());
     await this.#apply(actions, facts.offers);
     await this.#surveyor.look();
     await this.#book.keep();
@@ -247,7 +259,7 @@ export class PoolController {
       unreachableClouds: [...this.#sightings.unreachableClouds.keys()].sort(),
       unseen: this.#sightings.unseen,
       refusals: this.refusals,
-      fitness: fitnessIn(snapshot, this.#now()),
+      fitness,
       strays: snapshot.strays,
       unclaimed: this.#surveyor.reports,
     };
@@ -307,11 +319,16 @@ export class PoolController {
       const machines = this.#readListing(cloud, listings.get(cloud) ?? NO_PROVIDER, own);
       for (const record of own) {
         const node = this.#sightings.nodeOf(record, machines);
-        const machine = machines?.machineOf.get(record.node.nodeId);
-        nodes.push(await this.#observeOne(node, machine, facts));
+        const { nodeId } = record.node;
+        const seen = { machine: machines?.machineOf(record.node), agent: facts.agents.get(nodeId) };
+        if (node.listed !== "unknown") this.#noteUnlisted(node, seen.agent);
+        const observations = observe(node, seen, this.#now());
+        // Nothing has happened to most nodes, and they are not waited for.
+        const after = observations.length === 0 ? node : await this.#take(node, observations, seen);
+        if (after.record.node.state !== "terminated") nodes.push(after);
       }
     }
-    return nodes.filter(({ record }) => record.node.state !== "terminated");
+    return nodes;
   }
 
   #readListing(cloud: CloudName, listing: Listing, records: readonly PoolRecord[]): Machines {
@@ -328,18 +345,13 @@ export class PoolController {
     return machines;
   }
 
-  async #observeOne(
-    node: PoolNode,
-    machine: ProviderNode | undefined,
-    facts: SettledFacts,
-  ): Promise<PoolNode> {
-    const agent = facts.agents.get(node.record.node.nodeId);
+  /** Writes down what has happened to a node. */
+  async #take(node: PoolNode, observations: readonly Observation[], seen: Seen): Promise<PoolNode> {
     let { record } = node;
-    if (node.listed !== "unknown") this.#noteUnlisted(node, agent);
-    for (const { event, reason } of observe(node, { machine, agent }, this.#now())) {
+    for (const { event, reason } of observations) {
       const { node: before } = record;
       if (event.kind === "end" && isUnborn(before)) this.#failLaunch(before, reason);
-      record = await this.#book.move(record, event, reason, { machine, agent });
+      record = await this.#book.move(record, event, reason, seen);
       if (event.kind === "register") this.#book.noteLaunch(before, true);
     }
     return { ...node, record };
@@ -368,6 +380,12 @@ export class PoolController {
     nodes: readonly PoolNode[],
     facts: SettledFacts,
   ): Consolidation {
+    const present = nodes.map(({ record }) => record.node);
+    const { receivedAtMs } = this.#book;
+    if (receivedAtMs.size === 0 && !mayConsolidate(desired, present, facts.containers)) {
+      this.#worthSinceMs = NO_CONSOLIDATION.worthSinceMs;
+      return { moves: [], heldCountOf: new Map(), memory: NO_CONSOLIDATION };
+    }
     const nowMs = this.#now();
     const { consolidation: policy, heartbeatTimeoutMs } = this.#options.policy;
     const view = {
@@ -388,7 +406,7 @@ export class PoolController {
         };
       }),
       policy,
-      memory: { worthSinceMs: this.#worthSinceMs, receivedAtMs: this.#book.receivedAtMs },
+      memory: { worthSinceMs: this.#worthSinceMs, receivedAtMs },
     };
     const answer = consolidate(view, nowMs);
     this.#worthSinceMs = answer.memory.worthSinceMs;

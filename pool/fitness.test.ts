@@ -13,15 +13,10 @@ const offersById = new Map([[offer.offerId, offer]]);
 function fitness(states: readonly ("good" | "bad" | "silent")[]) {
   const nodes: readonly WatchedNode[] = states.map((state, index) => ({
     node: testNode(`no_${index}`, "healthy").record.node,
+    agent: { lastHeardAtMs: 0, faults: state === "bad" ? ["GPU 0 is lost"] : [] },
     isSilent: state === "silent",
   }));
-  const agents = new Map(
-    states.map((state, index) => [
-      `no_${index}`,
-      { lastHeardAtMs: 0, faults: state === "bad" ? ["GPU 0 is lost"] : [] },
-    ]),
-  );
-  return fitnessOf(nodes, { agents, offersById }, 0.2);
+  return fitnessOf(nodes, offersById, 0.2);
 }
 
 describe("fitness", () => {
@@ -45,12 +40,10 @@ describe("fitness", () => {
   test("a machine with fewer GPUs than its offer promised is unfit", () => {
     const { node } = testNode("no_1", "healthy").record;
     const resources = { ...offer.resources, gpuCount: 7 };
-    const agents = new Map([["no_1", { lastHeardAtMs: 0, resources }]]);
-    const seen = { agents, offersById };
-    const { faults } = fitnessOf([{ node, isSilent: false }], seen, 0.2);
+    const watched = { node, agent: { lastHeardAtMs: 0, resources }, isSilent: false };
+    const { faults } = fitnessOf([watched], offersById, 0.2);
     expect(faults.get("no_1")).toBe("it has 7 of the 8 GPUs of its offer");
-    const unlisted = { agents, offersById: new Map<string, typeof offer>() };
-    expect(fitnessOf([{ node, isSilent: false }], unlisted, 0.2).faults.size).toBe(0);
+    expect(fitnessOf([watched], new Map(), 0.2).faults.size).toBe(0);
   });
 });
 

@@ -14,6 +14,7 @@ import type { AgentSighting } from "./ports.ts";
 /** A node whose agent counts, and whether it is silent. */
 export interface WatchedNode {
   readonly node: Node;
+  readonly agent: AgentSighting | undefined;
   readonly isSilent: boolean;
 }
 
@@ -30,17 +31,14 @@ const REPAIR_COUNT_OK = 1;
 /** Looks at all nodes at once. */
 export function fitnessOf(
   nodes: readonly WatchedNode[],
-  seen: {
-    readonly agents: ReadonlyMap<string, AgentSighting>;
-    readonly offersById: ReadonlyMap<string, Offer>;
-  },
+  offersById: ReadonlyMap<string, Offer>,
   unhealthyFractionMax: number,
 ): Fitness {
   const faults = new Map<string, string>();
   let silentCount = 0;
-  for (const { node, isSilent } of nodes) {
+  for (const { node, agent, isSilent } of nodes) {
     if (isSilent) silentCount += 1;
-    const fault = faultOf(node, seen.agents.get(node.nodeId), seen.offersById);
+    const fault = faultOf(node, agent, offersById);
     if (fault !== undefined && !isSilent) faults.set(node.nodeId, fault);
   }
   const okCount = Math.max(REPAIR_COUNT_OK, Math.ceil(unhealthyFractionMax * nodes.length));
@@ -53,10 +51,12 @@ export function faultOf(
   agent: AgentSighting | undefined,
   offersById: ReadonlyMap<string, Offer>,
 ): string | undefined {
-  const [first] = agent?.faults ?? [];
+  const first = agent?.faults?.[0];
   if (first !== undefined) return first;
+  const resources = agent?.resources;
+  if (resources === undefined) return undefined;
+  const { gpuCount } = resources;
   const offer = offersById.get(node.offerId ?? "");
-  const { gpuCount = Infinity } = agent?.resources ?? {};
   if (offer === undefined || gpuCount >= offer.resources.gpuCount) return undefined;
   return `it has ${gpuCount} of the ${offer.resources.gpuCount} GPUs of its offer`;
 }

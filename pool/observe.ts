@@ -59,8 +59,8 @@ export interface Observation {
 
 /** Which machines belong to which nodes of one provider. */
 export interface Match {
-  /** By node id. */
-  readonly machineOf: ReadonlyMap<string, ProviderNode>;
+  /** The machine of one of the records' nodes. */
+  readonly machineOf: (node: Pick<Node, "nodeId" | "providerNodeId">) => ProviderNode | undefined;
   /** Client tokens of batches with living machines that name no node. */
   readonly unnamed: ReadonlySet<string>;
   /**
@@ -76,29 +76,27 @@ export function matchMachines(
   machines: readonly ProviderNode[],
   at: { readonly clusterId: string; readonly nowMs: number },
 ): Match {
-  const byProviderId = new Map(machines.map((machine) => [machine.providerNodeId, machine]));
-  const byNodeId = Map.groupBy(machines, (machine) => machine.nodeId);
-  const machineOf = new Map<string, ProviderNode>();
-  const owned = new Set<string>();
+  const byProviderId = new Map<string, ProviderNode>();
+  for (const machine of machines) byProviderId.set(machine.providerNodeId, machine);
   const waiting = new Set<string>();
+  let byNodeId: ReadonlyMap<string | undefined, ProviderNode[]> | undefined;
+  const machineOf: Match["machineOf"] = ({ nodeId, providerNodeId }) => {
+    if (providerNodeId !== undefined) return byProviderId.get(providerNodeId);
+    byNodeId ??= Map.groupBy(machines, (one) => one.nodeId);
+    return byNodeId.get(nodeId)?.toSorted(byLifeAndAge)[0];
+  };
+  let ownedCount = 0;
   for (const { node, clientToken, requestedAtMs } of records) {
-    const machine =
-      node.providerNodeId === undefined
-        ? (byNodeId.get(node.nodeId) ?? []).toSorted(byLifeAndAge)[0]
-        : byProviderId.get(node.providerNodeId);
-    if (machine !== undefined) {
-      machineOf.set(node.nodeId, machine);
-      owned.add(machine.providerNodeId);
-    } else if (node.providerNodeId === undefined && at.nowMs - requestedAtMs < UNNAMED_GRACE_MS) {
+    const machine = machineOf(node);
+    // A machine names one node, so those that name theirs are different ones.
+    if (machine !== undefined) ownedCount += Number(machine.nodeId === node.nodeId);
+    else if (node.providerNodeId === undefined && at.nowMs - requestedAtMs < UNNAMED_GRACE_MS) {
       waiting.add(clientToken);
     }
   }
-  const ownerless = machines.filter(
-    (machine) =>
-      machine.state !== "terminated" &&
-      machine.tags[CLUSTER_TAG] === at.clusterId &&
-      !owned.has(machine.providerNodeId),
-  );
+  // Mostly every machine has its owner, and then there is nothing to look for.
+  const ownerless =
+    ownedCount === machines.length ? [] : ownerlessOf(records, machines, machineOf, at.clusterId);
   const isWaitedFor = ({ state, nodeId, clientToken = "" }: ProviderNode): boolean =>
     isAlive({ state }) && nodeId === undefined && waiting.has(clientToken);
   return {
@@ -106,6 +104,19 @@ export function matchMachines(
     unnamed: new Set(ownerless.filter(isWaitedFor).map(({ clientToken = "" }) => clientToken)),
     strays: ownerless.filter((machine) => !isWaitedFor(machine)),
   };
+}
+
+function ownerlessOf(
+  records: readonly PoolRecord[],
+  machines: readonly ProviderNode[],
+  machineOf: Match["machineOf"],
+  clusterId: string,
+): readonly ProviderNode[] {
+  const owned = new Set(records.map(({ node }) => machineOf(node)?.providerNodeId));
+  return machines.filter(
+    ({ state, tags, providerNodeId }) =>
+      state !== "terminated" && tags[CLUSTER_TAG] === clusterId && !owned.has(providerNodeId),
+  );
 }
 
 /** What has happened to a node, oldest first. */
@@ -116,8 +127,8 @@ export function observe(
 ): readonly Observation[] {
   const { record } = node;
   const { state, providerNodeId } = record.node;
-  const observations: Observation[] =
-    providerNodeId === undefined ? listedAs(seen, record, nowMs) : [];
+  const observations: readonly Observation[] =
+    providerNodeId === undefined ? listedAs(seen, record, nowMs) : NOTHING;
   const end = endOf(node, seen.agent, nowMs);
   if (end !== undefined) {
     const event = { kind: "end", ...(isOurs(node) ? {} : { byProvider: true as const }) } as const;
@@ -127,23 +138,24 @@ export function observe(
     const reason = "its provider is taking the machine away";
     return [...observations, { event: { kind: "drain", byProvider: true }, reason }];
   }
-  return [...observations, ...arrivalOf(record, seen.agent)];
+  const arrival = arrivalOf(record, seen.agent);
+  return observations.length === 0 ? arrival : [...observations, ...arrival];
 }
+
+const NOTHING: readonly Observation[] = [];
 
 /** An agent that is heard registers its node, and passes its checks when it finds no fault. */
 function arrivalOf(
   { node: { state }, requestedAtMs }: PoolRecord,
   agent: AgentSighting | undefined,
 ): readonly Observation[] {
-  if (agent === undefined || agent.lastHeardAtMs < requestedAtMs) return [];
   const isNew = state === "requested" || state === "booting";
+  if (!isNew && state !== "registered") return NOTHING;
+  if (agent === undefined || agent.lastHeardAtMs < requestedAtMs) return NOTHING;
   const isFit = (agent.faults ?? []).length === 0;
   const register = { event: { kind: "register" }, reason: "its agent has connected" } as const;
   const pass = { event: { kind: "pass-checks" }, reason: "its agent takes containers" } as const;
-  return [
-    ...(isNew ? [register] : []),
-    ...(isFit && (isNew || state === "registered") ? [pass] : []),
-  ];
+  return [...(isNew ? [register] : []), ...(isFit ? [pass] : [])];
 }
 
 /** The machine that a listing names for a node without one, unless the answer is needed. */
@@ -151,7 +163,7 @@ function listedAs(
   { machine }: { readonly machine?: ProviderNode | undefined },
   record: PoolRecord,
   nowMs: number,
-): Observation[] {
+): readonly Observation[] {
   if (machine === undefined || isAwaited(record, nowMs)) return [];
   const { providerNodeId } = machine;
   const reason = `its provider lists it as ${providerNodeId}`;

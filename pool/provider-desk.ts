@@ -45,6 +45,9 @@ export const READ_TIMEOUT_MS = 30_000;
 /** Longest wait for an answer that rents or releases. */
 export const WRITE_TIMEOUT_MS = 60_000;
 
+/** Why a limit is no longer waited for; made once, since each call ends its limit with it. */
+const ANSWERED = new Error("the call has ended");
+
 /** Longest wait for a survey, which no tick waits for. */
 const SURVEY_TIMEOUT_MS = 120_000;
 
@@ -125,14 +128,17 @@ export class ProviderDesk {
 
   async #within<T>(timeoutMs: number, cloud: CloudName, answer: Promise<T>): Promise<T> {
     const settled = new AbortController();
-    const late = this.#options.clock.sleep(timeoutMs, settled.signal).then(() => {
-      throw timedOut(cloud, timeoutMs);
+    const late = new Promise<never>((_, reject) => {
+      const sleep = this.#options.clock.sleep(timeoutMs, settled.signal);
+      sleep.then(() => {
+        if (!settled.signal.aborted) reject(timedOut(cloud, timeoutMs));
+      }, reject);
     });
     try {
       return await Promise.race([answer, late]);
     } finally {
       late.catch(() => undefined);
-      settled.abort();
+      settled.abort(ANSWERED);
     }
   }
 }

@@ -14,6 +14,7 @@
  */
 import { assertNever, MS_PER_MINUTE, MS_PER_SECOND } from "../core/index.ts";
 import type { NodeAction } from "./actions.ts";
+import type { Fitness } from "./fitness.ts";
 import { heldCount, NO_PLAN_HELD } from "./held-plan.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
 import { riskCordon, riskDrains } from "./risk.ts";
@@ -21,10 +22,8 @@ import { reclaimedOffers, rents, staffingOf } from "./rents.ts";
 import {
   inSeconds,
   isReady,
-  isSilent,
   isUnborn,
   offerIdOfNode,
-  reclaimDeadlineOf,
   RELEASE_RETRY_MS,
   viewOf,
   type PoolSnapshot,
@@ -39,10 +38,26 @@ export const STRAY_GRACE_MS = MS_PER_MINUTE;
 
 /** What to do now, most urgent first. */
 export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeAction[] {
+  return lookAndReconcile(snapshot, nowMs).actions;
+}
+
+/** The same, and which nodes are unfit. */
+export function lookAndReconcile(
+  snapshot: PoolSnapshot,
+  nowMs: number,
+): { readonly actions: readonly NodeAction[]; readonly fitness: Fitness } {
   const view = viewOf(snapshot, nowMs);
-  const perNode = view.rented.flatMap((node) => actionFor(node, view) ?? []);
-  const leaving = new Set(perNode.map(({ nodeId }) => nodeId));
-  const staying = view.rented.filter(({ record }) => !leaving.has(record.node.nodeId));
+  return { actions: actionsIn(view), fitness: view.fitness };
+}
+
+function actionsIn(view: View): readonly NodeAction[] {
+  const perNode: PerNodeAction[] = [];
+  const staying: PoolNode[] = [];
+  for (const node of view.rented) {
+    const action = actionFor(node, view);
+    if (action === undefined) staying.push(node);
+    else perNode.push(action);
+  }
   const present = staying.filter(({ record }) => isReady(record.node));
   const coming = staying.filter(({ record }) => isReady(record.node) || isUnborn(record.node));
   const actions = [
@@ -56,7 +71,7 @@ export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeA
   ];
   return actions
     .sort((one, other) => URGENCY[one.kind] - URGENCY[other.kind])
-    .slice(0, snapshot.policy.actionCountMaxPerTick);
+    .slice(0, view.snapshot.policy.actionCountMaxPerTick);
 }
 
 type PerNodeAction = Exclude<NodeAction, { kind: "rent" | "release-stray" | "resume" }>;
@@ -146,7 +161,7 @@ function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {
   const { nodeId, stateSinceMs } = node.record.node;
   const silent = lost(node, view);
   if (silent !== undefined) return silent;
-  const reclaimAtMs = reclaimDeadlineOf(nodeId, view) ?? Infinity;
+  const reclaimAtMs = view.reclaimAtMs.get(nodeId) ?? Infinity;
   const { drainTimeoutMs } = view.snapshot.policy;
   const byMs = node.record.drainByMs ?? stateSinceMs + drainTimeoutMs;
   const deadlineMs = Math.min(byMs, reclaimAtMs - RECLAIM_MARGIN_MS);
@@ -158,7 +173,7 @@ function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {
 }
 
 function lost(node: PoolNode, view: View): PerNodeAction | undefined {
-  if (view.deaf || !isSilent(node, view.snapshot, view.nowMs)) return undefined;
+  if (view.deaf || !view.silent.has(node.record.node.nodeId)) return undefined;
   const silence = inSeconds(view.snapshot.policy.heartbeatTimeoutMs);
   const reason = `lost: its agent has been silent for ${silence}`;
   return terminate(node, { reason, blamesOffer: false }, view);
@@ -174,7 +189,7 @@ function terminate(
 }
 
 function reclaimDrain(nodeId: string, view: View): PerNodeAction | undefined {
-  const deadlineMs = reclaimDeadlineOf(nodeId, view);
+  const deadlineMs = view.reclaimAtMs.get(nodeId);
   if (deadlineMs === undefined) return undefined;
   const leftMs = Math.max(0, deadlineMs - view.nowMs);
   const reason = `its provider takes the machine back in ${inSeconds(leftMs)}`;
@@ -219,24 +234,26 @@ function moveDrains(staying: readonly PoolNode[], view: View): readonly NodeActi
 function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAction[] {
   const { desired, heldPlan = NO_PLAN_HELD, emptySinceMs, policy } = view.snapshot;
   if (desired === undefined) return [];
-  const { keptCountOf } = staffingOf(ready, view);
-  return [...Map.groupBy(ready, offerIdOfNode)].flatMap(([offerId, nodes]) => {
+  const idle = ready.flatMap((one) => {
+    const { nodeId } = one.record.node;
+    const sinceMs = emptySinceMs.get(nodeId) ?? Infinity;
+    const isDue = view.nowMs - sinceMs >= policy.idleReleaseMs && !view.occupied.has(nodeId);
+    return isDue ? [{ nodeId, offerId: offerIdOfNode(one), sinceMs }] : [];
+  });
+  if (idle.length === 0) return [];
+  const { keptCountOf, ownCountOf } = staffingOf(ready, view);
+  return [...Map.groupBy(idle, ({ offerId }) => offerId)].flatMap(([offerId, nodes]) => {
     const planned = Math.max(view.lines.get(offerId)?.count ?? 0, heldCount(heldPlan, offerId));
     const wanted = planned + (keptCountOf.get(offerId) ?? 0);
+    const count = ownCountOf.get(offerId) ?? 0;
     return nodes
-      .flatMap(({ record: { node } }) => {
-        const sinceMs = emptySinceMs.get(node.nodeId);
-        if (sinceMs === undefined || view.occupied.has(node.nodeId)) return [];
-        return [{ nodeId: node.nodeId, sinceMs }];
-      })
-      .filter(({ sinceMs }) => view.nowMs - sinceMs >= policy.idleReleaseMs)
       .sort((a, b) => a.sinceMs - b.sinceMs || (a.nodeId < b.nodeId ? -1 : 1))
-      .slice(0, Math.max(0, nodes.length - wanted))
+      .slice(0, Math.max(0, count - wanted))
       .map(({ nodeId, sinceMs }) => ({
         kind: "drain" as const,
         nodeId,
         cause: "surplus" as const,
-        reason: `the plan wants ${wanted} of ${nodes.length}; empty for ${inSeconds(view.nowMs - sinceMs)}`,
+        reason: `the plan wants ${wanted} of ${count}; empty for ${inSeconds(view.nowMs - sinceMs)}`,
       }));
   });
 }

@@ -9,7 +9,7 @@ import type { ActionOf, NodeAction } from "./actions.ts";
 import type { PoolNode } from "./observe.ts";
 import type { DesiredLine } from "./ports.ts";
 import { openRefusals, refusalOf } from "./refusals.ts";
-import { isUnborn, offerIdOfNode, reclaimDeadlineOf, type View } from "./snapshot.ts";
+import { isUnborn, offerIdOfNode, type View } from "./snapshot.ts";
 import { unseenPlaceOf } from "./unseen.ts";
 import { rentChoices, staffLines, type RentChoice, type Staffing } from "./stand-ins.ts";
 
@@ -58,8 +58,7 @@ export function rents(
 /** Offers whose machines are being taken back, or may be: asked for last, when all else is short. */
 export function reclaimedOffers(view: View): ReadonlySet<string> {
   const reclaimed = view.rented.filter(
-    ({ record: { node } }) =>
-      reclaimDeadlineOf(node.nodeId, view) !== undefined || isAtRisk(node.nodeId, view),
+    ({ record: { node } }) => view.reclaimAtMs.has(node.nodeId) || isAtRisk(node.nodeId, view),
   );
   return new Set(reclaimed.map(offerIdOfNode));
 }

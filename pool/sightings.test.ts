@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import type { ProviderNode } from "../providers/index.ts";
 import { RELEASE_RETRY_MS } from "./snapshot.ts";
 import { Sightings } from "./sightings.ts";
+import { testNode } from "./test-pool.ts";
 
 const machine = (providerNodeId: string, over: Partial<ProviderNode> = {}): ProviderNode => ({
   providerNodeId,
@@ -24,6 +25,19 @@ it("what is left of a create that failed half-way is a stray, what has ended is 
     machine("foreign", { tags: { "flotilla:cluster": "other" } }),
   ];
   expect(read(new Sightings("c"), machines, 0)).toEqual(["runs", "half-made"]);
+});
+
+it("a stray is found although as many machines are owned as are listed", () => {
+  // Two records claim one machine, as after a hand has gone through the ledger.
+  const records = ["no_1", "no_2"].map((nodeId) => {
+    const { record } = testNode(nodeId, "booting");
+    return { ...record, node: { ...record.node, providerNodeId: "m-1" } };
+  });
+  const machines = [machine("m-1", { nodeId: "no_1" }), machine("m-2", { nodeId: "no_3" })];
+  const sightings = new Sightings("c");
+  const listing = { kind: "listed", machines, unseen: [], reclaimedAtMs: new Map() } as const;
+  sightings.read("fake", listing, records, 0);
+  expect(sightings.strays.map(({ providerNodeId }) => providerNodeId)).toEqual(["m-2"]);
 });
 
 it("a stray whose release was accepted is released again only after a minute", () => {

@@ -27,6 +27,7 @@ export class Sightings {
   readonly #unreachable = new Map<CloudName, number>();
   /** Regions and zones that the last listing of their cloud did not see. */
   readonly #unseen = new Map<CloudName, readonly UnseenRegion[]>();
+  /** Complete listings in a row without its machine; only nodes that were absent from the last. */
   readonly #absentCount = new Map<string, number>();
   readonly #reclaimedAtMs = new Map<string, number>();
   /** First and latest accepted release, by node id. */
@@ -91,29 +92,35 @@ export class Sightings {
     });
     const strays = this.#aged(cloud, match.strays, nowMs);
     this.#strays.set(cloud, this.#due(cloud, strays, nowMs));
+    const machines = { ...match, unseen };
     for (const record of records) {
       const { node } = record;
-      const machine = match.machineOf.get(node.nodeId);
-      const deadlineMs = listing.reclaimedAtMs.get(machine?.providerNodeId ?? "");
-      if (deadlineMs !== undefined) this.#reclaimedAtMs.set(node.nodeId, deadlineMs);
-      const listed = listedOf(record, { ...match, unseen });
-      if (listed === "unknown") continue;
-      const absent = (this.#absentCount.get(node.nodeId) ?? 0) + 1;
-      this.#absentCount.set(node.nodeId, listed === "absent" ? absent : 0);
+      const machine = match.machineOf(node);
+      if (machine !== undefined) {
+        this.#noteListed(node.nodeId, listing.reclaimedAtMs.get(machine.providerNodeId));
+        continue;
+      }
+      const listed = listedOf(record, machines);
+      if (listed === "unnamed") this.#absentCount.delete(node.nodeId);
+      if (listed !== "absent") continue;
+      this.#absentCount.set(node.nodeId, (this.#absentCount.get(node.nodeId) ?? 0) + 1);
     }
-    return { ...match, unseen };
+    return machines;
   }
 
   /** A record with what is known of its machine. */
   nodeOf(record: PoolRecord, machines: Machines): PoolNode {
     const { nodeId } = record.node;
     const released = this.#released.get(nodeId);
-    return {
-      record,
-      listed: machines === undefined ? "unknown" : listedOf(record, machines),
-      absentCount: this.#absentCount.get(nodeId) ?? 0,
-      ...(released === undefined ? {} : { releasedAtMs: released.lastMs }),
-    };
+    const listed = machines === undefined ? "unknown" : listedOf(record, machines);
+    const absentCount = this.#absentCount.get(nodeId) ?? 0;
+    if (released === undefined) return { record, listed, absentCount };
+    return { record, listed, absentCount, releasedAtMs: released.lastMs };
+  }
+
+  #noteListed(nodeId: string, deadlineMs: number | undefined): void {
+    if (deadlineMs !== undefined) this.#reclaimedAtMs.set(nodeId, deadlineMs);
+    this.#absentCount.delete(nodeId);
   }
 
   /** Notes that a release was accepted. */
@@ -170,6 +177,8 @@ export class Sightings {
 
   /** Forgets nodes that are no longer open. */
   keepOnly(open: readonly PoolRecord[]): void {
+    const remembered = this.#absentCount.size + this.#reclaimedAtMs.size + this.#released.size;
+    if (remembered + this.#unlisted.size === 0) return;
     const ids = new Set(open.map(({ node }) => node.nodeId));
     for (const memory of [this.#absentCount, this.#reclaimedAtMs, this.#released]) {
       for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
@@ -198,7 +207,7 @@ function listedOf(
   { node, clientToken, batch }: PoolRecord,
   { machineOf, unnamed, unseen }: NonNullable<Machines>,
 ): Listed {
-  const machine = machineOf.get(node.nodeId);
+  const machine = machineOf(node);
   if (machine !== undefined) return machine.state;
   const places = batch?.offers ?? [node];
   if (places.some((place) => unseenPlaceOf(unseen, place) !== undefined)) return "unknown";

@@ -10,7 +10,7 @@ import {
   type PoolPolicy,
 } from "../core/index.ts";
 import type { Consolidation } from "./consolidate.ts";
-import { fitnessOf, type Fitness } from "./fitness.ts";
+import { fitnessOf, type Fitness, type WatchedNode } from "./fitness.ts";
 import type { HeldPlan } from "./held-plan.ts";
 import type { PoolNode } from "./observe.ts";
 import type { AgentSighting, DesiredLine } from "./ports.ts";
@@ -73,6 +73,10 @@ export interface View {
   readonly offersById: ReadonlyMap<string, Offer>;
   /** Lines of the plan by offer. */
   readonly lines: ReadonlyMap<string, DesiredLine>;
+  /** When machines will be taken back, as providers or the machines say, the earlier; by node id. */
+  readonly reclaimAtMs: ReadonlyMap<string, number>;
+  /** Nodes whose agents have been silent for too long. */
+  readonly silent: ReadonlySet<string>;
   /** Whether so many agents are silent that the fault is ours. */
   readonly deaf: boolean;
   readonly fitness: Fitness;
@@ -82,37 +86,36 @@ export function viewOf(snapshot: PoolSnapshot, nowMs: number): View {
   const rented = snapshot.nodes.filter(
     ({ record: { node } }) => isRented(node) && node.state !== "terminated",
   );
-  const watched = rented.filter(({ record }) => hasAgent(record.node));
-  const silentNodes = new Set(watched.filter((node) => isSilent(node, snapshot, nowMs)));
-  const silent = silentNodes.size;
+  const silent = new Set<string>();
+  const reclaimAtMs = new Map<string, number>();
+  const watched: WatchedNode[] = [];
+  for (const { record } of rented) {
+    const { node } = record;
+    const agent = snapshot.agents.get(node.nodeId);
+    const listedMs = snapshot.reclaimedAtMs.get(node.nodeId) ?? Infinity;
+    const deadlineMs = Math.min(listedMs, agent?.reclaimAtMs ?? Infinity);
+    if (deadlineMs < Infinity) reclaimAtMs.set(node.nodeId, deadlineMs);
+    if (!hasAgent(node)) continue;
+    const silentNow = isSilent(node, agent, { snapshot, nowMs });
+    if (silentNow) silent.add(node.nodeId);
+    watched.push({ node, agent, isSilent: silentNow });
+  }
   const { unhealthyFractionMax } = snapshot.policy;
   const offersById = new Map(snapshot.offers.map((offer) => [offer.offerId, offer]));
-  const looked = watched.map((one) => ({
-    node: one.record.node,
-    isSilent: silentNodes.has(one),
-  }));
+  const occupied = new Set<string>();
+  for (const { nodeId } of snapshot.containers) occupied.add(nodeId);
   return {
     snapshot,
     nowMs,
     rented,
-    occupied: new Set(snapshot.containers.map((container) => container.nodeId)),
+    occupied,
     offersById,
     lines: new Map(snapshot.desired?.map((line) => [line.offerId, line])),
-    deaf: silent > SILENT_COUNT_OK && silent / watched.length > unhealthyFractionMax,
-    fitness: fitnessOf(looked, { agents: snapshot.agents, offersById }, unhealthyFractionMax),
+    silent,
+    reclaimAtMs,
+    deaf: silent.size > SILENT_COUNT_OK && silent.size / watched.length > unhealthyFractionMax,
+    fitness: fitnessOf(watched, offersById, unhealthyFractionMax),
   };
-}
-
-/** Which nodes are unfit, and whether too many are. */
-export function fitnessIn(snapshot: PoolSnapshot, nowMs: number): Fitness {
-  return viewOf(snapshot, nowMs).fitness;
-}
-
-/** When a machine will be taken back: as its provider or the machine itself says, the earlier. */
-export function reclaimDeadlineOf(nodeId: string, { snapshot }: View): number | undefined {
-  const listed = snapshot.reclaimedAtMs.get(nodeId);
-  const told = snapshot.agents.get(nodeId)?.reclaimAtMs;
-  return listed === undefined || told === undefined ? (listed ?? told) : Math.min(listed, told);
 }
 
 /** Whether the pool rents and releases this node. */
@@ -134,15 +137,16 @@ export function hasAgent(node: Node): boolean {
 }
 
 /** Not heard since its last sign of life, its present state, and our own start. */
-export function isSilent(
-  { record: { node } }: PoolNode,
-  snapshot: PoolSnapshot,
-  nowMs: number,
+function isSilent(
+  { stateSinceMs }: Node,
+  agent: AgentSighting | undefined,
+  { snapshot, nowMs }: { readonly snapshot: PoolSnapshot; readonly nowMs: number },
 ): boolean {
-  if (!hasAgent(node)) return false;
-  const heardAtMs = snapshot.agents.get(node.nodeId)?.lastHeardAtMs ?? 0;
-  const sinceMs = Math.max(heardAtMs, node.stateSinceMs, snapshot.watchingSinceMs);
-  return nowMs - sinceMs >= snapshot.policy.heartbeatTimeoutMs;
+  const { heartbeatTimeoutMs } = snapshot.policy;
+  const heardAtMs = agent?.lastHeardAtMs ?? 0;
+  if (nowMs - heardAtMs < heartbeatTimeoutMs) return false;
+  const sinceMs = Math.max(heardAtMs, stateSinceMs, snapshot.watchingSinceMs);
+  return nowMs - sinceMs >= heartbeatTimeoutMs;
 }
 
 export function offerIdOfNode({ record }: PoolNode): string {

@@ -3,6 +3,7 @@ export { readAgentConfig, type AgentConfig } from "./agent/config.ts";
 export type { MetadataCloud } from "./agent/cloud-metadata.ts";
 export {
   BATCH_HEADER,
+  CONTAINER_HEADER,
   HEARTBEAT_MS,
   MACHINE_HEADER,
   type AgentMessage,
@@ -14,6 +15,17 @@ export {
 } from "./agent/link.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
+export { parseAllowedHost } from "./egress/allowed-host.ts";
+export { parseRanges } from "./egress/egress-gate.ts";
 export { reap } from "./agent/reap.ts";
+export {
+  ImageBuilder,
+  StepFailedError,
+  type BuildRequest,
+  type BuiltRoot,
+} from "./images/build/builder.ts";
+export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
+export { BUILT_DIR } from "./images/image-of.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
+export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";

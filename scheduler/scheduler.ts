@@ -40,6 +40,8 @@ export class Scheduler {
   readonly #history = new DemandHistory();
   #seen = new Set<string>();
   #nodes: ReadonlyMap<string, Node> = new Map();
+  /** The list that `#nodes` was made of. */
+  #nodeList: readonly Node[] = [];
   #index = new FleetIndex([], []);
   #ranker: Ranker;
 
@@ -87,6 +89,11 @@ export class Scheduler {
 
   /** Makes the index equal to the snapshot. Returns whether nodes came or went. */
   #takeOver({ nodes, containers }: FleetSnapshot): boolean {
+    if (nodes === this.#nodeList) {
+      this.#admit(this.#dismissMissing(containers));
+      return false;
+    }
+    this.#nodeList = nodes;
     const present = new Map(nodes.map((node) => [node.nodeId, node]));
     const gone = [...this.#nodes.keys()].filter((nodeId) => !present.has(nodeId));
     for (const nodeId of gone) this.#index.removeNode(nodeId);
@@ -103,26 +110,32 @@ export class Scheduler {
       } else this.#index.updateNode(node);
     }
     this.#nodes = present;
-    this.#dismissMissing(containers);
+    const unseen = this.#dismissMissing(containers);
     const freshIds = new Set(added.map(({ nodeId }) => nodeId));
     if (added.length > 0)
       this.#index.addNodes(
         added,
         containers.filter((one) => freshIds.has(one.nodeId)),
       );
-    this.#admitNew(containers);
+    this.#admit(unseen);
     if (changed) this.#ranker.forgetNodes();
     return gone.length + added.length > 0;
   }
 
-  #dismissMissing(containers: FleetSnapshot["containers"]): void {
+  /** Dismisses containers that are gone or elsewhere; gives those to admit. */
+  #dismissMissing(containers: FleetSnapshot["containers"]): FleetSnapshot["containers"] {
+    const fresh = containers.filter(
+      ({ containerId, nodeId }) => this.#index.residence(containerId)?.nodeId !== nodeId,
+    );
+    if (containers.length - fresh.length === this.#index.residenceCount) return fresh;
     const homes = new Map(containers.map((one) => [one.containerId, one.nodeId]));
     for (const [containerId, { nodeId }] of [...this.#index.residences()]) {
       if (homes.get(containerId) !== nodeId) this.#index.dismiss(containerId);
     }
+    return fresh;
   }
 
-  #admitNew(containers: FleetSnapshot["containers"]): void {
+  #admit(containers: FleetSnapshot["containers"]): void {
     const fresh = containers.filter(
       ({ containerId, nodeId }) =>
         this.#nodes.has(nodeId) && this.#index.residence(containerId) === undefined,

@@ -2,8 +2,8 @@
  * The first thing `npm run quickstart`, `npm test` and `npm run bench` start.
  *
  * Runs on Node 20 before anything is installed, so it is plain JavaScript without imports
- * from node_modules. It installs what is missing (npm packages by the lock file, redis-server
- * and runsc by apt where it may), then hands over to the step under Node 24, which comes in
+ * from node_modules. It installs what is missing (npm packages by the lock file, redis-server,
+ * runsc and python3 by apt where it may), then hands over to the step under Node 24, which comes in
  * through the lock file. A second run finds everything in place and installs nothing.
  *
  *     node scripts/bootstrap.mjs quickstart|test|bench|setup [arguments of the step]
@@ -54,6 +54,19 @@ const SYSTEM_PARTS = [
     purpose: "gVisor, isolates the containers",
     source: "https://gvisor.dev/docs/user_guide/install/",
   },
+  {
+    program: "python3",
+    aptPackage: "python3",
+    purpose: "runs functions written in Python",
+    source: "https://www.python.org/downloads/",
+  },
+  {
+    program: "docker-registry",
+    aptPackage: "docker-registry",
+    purpose: "gives images to tests",
+    source: "https://distribution.github.io/distribution/",
+    onlyFor: "test",
+  },
 ];
 
 /** Ends the program with a message for people; not a bug, so no stack. */
@@ -90,14 +103,20 @@ function observe(step, stepArguments) {
     step,
     node: { version: process.version, stepsRunUnder: stepNode() ?? "installed by npm ci" },
     dependencies: dependencyPlan(),
-    system: SYSTEM_PARTS.map((part) => {
+    system: SYSTEM_PARTS.filter(({ onlyFor = step }) => onlyFor === step).map((part) => {
       const path = findProgram(part.program);
       return path === undefined
-        ? { ...part, action: aptUsable() ? "apt-get install" : "ask" }
+        ? { ...part, action: actionFor(part) }
         : { program: part.program, path, action: "none" };
     }),
     command: STEPS[step] === undefined ? undefined : [STEPS[step], ...stepArguments],
   };
+}
+
+/** A part for tests alone is done without where apt cannot bring it: they say so and are skipped. */
+function actionFor({ onlyFor }) {
+  if (aptUsable()) return "apt-get install";
+  return onlyFor === undefined ? "ask" : "skip";
 }
 
 function checkNode() {
@@ -226,7 +245,7 @@ function installSystemParts(parts) {
   } finally {
     if (ownPolicy) rmSync(POLICY_FILE, { force: true });
   }
-  if (packages.includes("redis-server")) disableRedisService();
+  for (const name of packages.filter((each) => each !== "runsc")) disableService(name);
   const absent = missing.filter((part) => findProgram(part.program) === undefined);
   if (absent.length > 0) throw new SetupError(missingMessage(absent));
   console.error(`Installed ${packages.join(", ")} in ${secondsSince(startedAtMs)} s.`);
@@ -262,9 +281,9 @@ function forbidServiceStart() {
 }
 
 /** The package enables its service for the next boot; it was installed for its program. */
-function disableRedisService() {
+function disableService(name) {
   if (!existsSync("/run/systemd/system")) return;
-  spawnSync("systemctl", ["disable", "--now", "redis-server.service"], { stdio: "ignore" });
+  spawnSync("systemctl", ["disable", "--now", `${name}.service`], { stdio: "ignore" });
 }
 
 // --- the step ---------------------------------------------------------------------------

@@ -74,7 +74,7 @@ function explain(): Explained {
 }
 
 test("a fresh clone installs packages; explaining it changes nothing", () => {
-  provide("npm", "redis-server", "runsc");
+  provide("npm", "redis-server", "runsc", "python3");
   expect(explain().dependencies).toEqual({
     action: "install",
     reason: "node_modules is missing",
@@ -84,7 +84,7 @@ test("a fresh clone installs packages; explaining it changes nothing", () => {
 });
 
 test("the first run installs once, and the second installs nothing", () => {
-  provide("npm", "redis-server", "runsc");
+  provide("npm", "redis-server", "runsc", "python3");
   expect(bootstrap("setup").status).toBe(0);
   expect(calls()).toEqual(["npm ci --no-audit --no-fund --loglevel=error"]);
   expect(bootstrap("setup")).toMatchObject({ status: 0, stderr: "✔ Everything is installed.\n" });
@@ -93,7 +93,7 @@ test("the first run installs once, and the second installs nothing", () => {
 });
 
 test("a changed lock file installs again", () => {
-  provide("npm", "redis-server", "runsc");
+  provide("npm", "redis-server", "runsc", "python3");
   bootstrap("setup");
   write("package-lock.json", JSON.stringify({ packages: {}, changed: true }));
   write("node_modules/.package-lock.json", "{}");
@@ -120,12 +120,12 @@ test("without apt, missing parts are named together before anything is installed
   expect(status).toBe(1);
   expect(stderr).toContain("redis-server");
   expect(stderr).toContain("runsc");
-  expect(stderr).toContain("apt-get install -y redis-server runsc");
+  expect(stderr).toContain("apt-get install -y redis-server runsc python3");
   expect(calls()).toEqual([]);
 });
 
 test("a failing npm ci is reported with its exit code and leaves no stamp", () => {
-  provide("redis-server", "runsc");
+  provide("redis-server", "runsc", "python3");
   write("bin/npm", "#!/bin/sh\n/bin/mkdir -p node_modules\nexit 7\n", 0o755);
   const { status, stderr } = bootstrap("setup");
   expect(status).toBe(1);
@@ -134,7 +134,7 @@ test("a failing npm ci is reported with its exit code and leaves no stamp", () =
 });
 
 test("a step runs with its arguments and its exit code comes back", () => {
-  provide("npm", "redis-server", "runsc");
+  provide("npm", "redis-server", "runsc", "python3");
   write("scripts/bench.ts", "console.log(process.argv.slice(2).join()); process.exitCode = 5;");
   const { status, stdout } = bootstrap("bench", "calls", "--json");
   expect({ status, stdout }).toEqual({ status: 5, stdout: "calls,--json\n" });
@@ -143,7 +143,7 @@ test("a step runs with its arguments and its exit code comes back", () => {
 test.runIf(process.getuid?.() === 0 && existsSync("/etc/debian_version"))(
   "with apt, missing parts are installed in one go, after one update when the first try fails",
   () => {
-    provide("npm", "runsc");
+    provide("npm", "runsc", "python3");
     const apt = [
       "#!/bin/sh",
       `echo "apt-get $*" >> "${clone}/calls"`,
@@ -153,7 +153,12 @@ test.runIf(process.getuid?.() === 0 && existsSync("/etc/debian_version"))(
       `/bin/chmod 755 "${clone}/bin/redis-server"`,
     ];
     write("bin/apt-get", apt.join("\n"), 0o755);
-    expect(explain().system.map((part) => part.action)).toEqual(["apt-get install", "none"]);
+    expect(explain().system.map((part) => part.action)).toEqual([
+      "apt-get install",
+      "none",
+      "none",
+      "apt-get install",
+    ]);
     const policyBefore = existsSync("/usr/sbin/policy-rc.d");
     expect(bootstrap("setup")).toMatchObject({ status: 0 });
     const install = "apt-get install -y -q --no-install-recommends redis-server";

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import type { Deployment, PlatformEvent, PlatformStatus } from "../sdk/protocol/index.ts";
 import { quantile } from "../benchmarks/harness.ts";
 import { Client } from "../sdk/index.ts";
-import { streamEvents } from "../sdk/commands/event-stream.ts";
+import { streamEvents } from "../sdk/client/event-stream.ts";
 import { createNarrator } from "./quickstart/narrate.ts";
 import {
   flotilla,

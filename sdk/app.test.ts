@@ -66,13 +66,23 @@ test("local runs the code here", async () => {
 
 describe("within a container", () => {
   const key = Symbol.for("flotilla.container");
-  beforeEach(() => Object.defineProperty(globalThis, key, { value: true, configurable: true }));
   afterEach(() => Reflect.deleteProperty(globalThis, key));
 
-  test("a remote call says that there is no network", async () => {
+  test("a remote call goes through the node agent", async () => {
+    const asked: string[] = [];
+    const refusal = { status: 404, code: "not_found", detail: "there is no app shop" };
+    const body = new TextEncoder().encode(JSON.stringify(refusal));
+    const value = {
+      currentInput: () => undefined,
+      request: async ({ method, path }: { method: string; path: string }) => {
+        asked.push(`${method} ${path}`);
+        return Promise.resolve({ status: 404, body });
+      },
+    };
+    Object.defineProperty(globalThis, key, { value, configurable: true });
     const square = new App("shop").function({ name: "f" }, (x: number) => x);
-    await expect(square.remote(1)).rejects.toThrow(/from within a container, which has no network/);
-    await expect(square.remote(1)).rejects.toBeInstanceOf(UsageError);
+    await expect(square.remote(1)).rejects.toThrow("there is no app shop");
+    expect(asked).toEqual(["GET /v1/apps/shop/functions/f"]);
   });
 });
 
@@ -80,4 +90,37 @@ test("what is no function is refused", () => {
   const app = new App("shop");
   expect(() => app.function({}, 5 as never)).toThrow(UsageError);
   expect(() => app.localEntrypoint(5 as never)).toThrow(UsageError);
+});
+
+describe("functions of Python", () => {
+  const python = { runtime: "python", source: "model.py", handler: "Model.predict" } as const;
+
+  test("are called as their handler unless an export or their spec names them", () => {
+    const app = new App("shop");
+    const byExport = app.function<[x: number], string>(python);
+    app.function({ ...python, handler: "serve:rank" });
+    app.function({ ...python, name: "bySpec" });
+    const names = nameFunctions(registeredApps().get("shop")!, { byExport });
+    expect([...names.keys()]).toEqual(["byExport", "rank", "bySpec"]);
+    expect(names.get("rank")?.python).toEqual({ source: "model.py", handler: "serve:rank" });
+    expect(names.get("rank")?.spec).toEqual({});
+  });
+
+  test.each([
+    [{ ...python, runtime: "ruby" }, /runtime must be "python".*"ruby"/],
+    [{ ...python, source: "" }, /source must be the path/],
+    [{ ...python, handler: "a b" }, /handler must name a Python function/],
+    [{ ...python, handler: "m:f:g" }, /handler must name a Python function/],
+    [{ ...python, gpu: "H10O" }, /did you mean "H100"/],
+    [{ ...python, python: {} }, /python is filled in by/],
+  ])("are refused with %j", (spec, message) => {
+    expect(() => new App("shop").function(spec as typeof python)).toThrow(message);
+  });
+
+  test("take no code as second argument, and none here to run", () => {
+    const app = new App("shop");
+    const define = app.function.bind(app) as (...args: unknown[]) => { local(): unknown };
+    expect(() => define(python, () => 1)).toThrow(/has its code in `source`/);
+    expect(() => define(python).local()).toThrow(/is Python, which runs in containers only/);
+  });
 });

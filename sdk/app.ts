@@ -12,6 +12,7 @@ import {
 import { UsageError } from "./errors.ts";
 import { AppFunction, RemoteFunction } from "./function.ts";
 import type { FunctionSpec } from "./protocol/spec.ts";
+import { handlerName, isPythonSpec, splitPythonSpec, type PythonSpec } from "./python-function.ts";
 import {
   registerApp,
   type AppRecord,
@@ -20,6 +21,7 @@ import {
   type UserProgram,
 } from "./registry.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 export interface AppOptions {
   /** How to reach the server; by default as the environment says. */
@@ -79,29 +81,64 @@ export class App {
   }
 
   /**
+   * Defines a function of Python: what it needs, and where its code is. Arguments and result
+   * are typed by hand; docs/python.md says what each value is on the other side.
+   *
+   * @example
+   * const predict = app.function<[text: string], Float32Array>({
+   *   runtime: "python",
+   *   source: "model.py",
+   *   handler: "predict",
+   * });
+   * @throws UsageError naming the option that is wrong.
+   */
+  function<Args extends unknown[] = unknown[], Result = unknown>(
+    spec: PythonSpec,
+  ): RemoteFunction<Args, Result>;
+  /**
    * Defines a function: what it needs, and its code. It is deployed under `spec.name`, else the
    * name of the export that holds it, else the code's own name.
    *
    * @throws UsageError naming the option that is wrong.
    */
   function<Args extends unknown[], Result>(
-    spec: FunctionSpec,
+    spec: WrittenSpec,
     handler: (...args: Args) => Result,
-  ): AppFunction<Args, Result> {
+  ): AppFunction<Args, Result>;
+  function(spec: WrittenSpec | PythonSpec, handler?: Handler): RemoteFunction {
+    if (isPythonSpec(spec)) return this.#pythonFunction(spec, handler);
     validateSpec(spec);
     if (typeof handler !== "function") {
       throw new UsageError("app.function(spec, fn) needs the function's code as second argument");
     }
     const binding = bindingOf(spec, handler.name);
     const target = new CallTarget({ app: this.name, binding, client: this.#client });
-    const facade = new AppFunction(target, spec, handler);
+    const facade = new AppFunction(target, spec, handler as Program);
     const program = (): UserProgram => ({
       construct: () => undefined,
       enter: () => Promise.resolve(),
-      handler: handler as (...args: unknown[]) => unknown,
+      handler: handler as Program,
       exits: [],
     });
     this.#record.functions.push({ spec, codeName: handler.name, program, facade, binding });
+    return facade;
+  }
+
+  #pythonFunction(spec: PythonSpec, handler: Handler | undefined): RemoteFunction {
+    if (handler !== undefined) {
+      throw new UsageError("a Python function has its code in `source`, not as second argument");
+    }
+    const { common, python } = splitPythonSpec(spec);
+    validateSpec(common);
+    const codeName = handlerName(python.handler);
+    const binding = bindingOf(common, codeName);
+    const target = new CallTarget({ app: this.name, binding, client: this.#client });
+    const refuse = (): never => {
+      throw new UsageError(`${codeName} is Python, which runs in containers only: use .remote()`);
+    };
+    const facade = new AppFunction(target, common, refuse);
+    const record = { spec: common, codeName, program: refuse, facade, binding, python };
+    this.#record.functions.push(record);
     return facade;
   }
 
@@ -157,13 +194,15 @@ export class App {
   }
 }
 
+type Program = (...args: unknown[]) => unknown;
+
 /** What `lookupClass` gives for the type of a class: the same without `local`. */
 type RemoteOf<Class> =
   Class extends RemoteClass<infer Params, infer Instance, infer Hook>
     ? RemoteClass<Params, Instance, Hook>
     : never;
 
-function bindingOf({ name }: FunctionSpec, codeName: string): FunctionBinding {
+function bindingOf({ name }: WrittenSpec, codeName: string): FunctionBinding {
   return { name: name ?? (codeName === "" ? undefined : codeName), functionId: undefined };
 }
 

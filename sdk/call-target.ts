@@ -1,6 +1,5 @@
 /** What a call goes to: a function on a server, found by its name once and then kept. */
 import { defaultClient, type Client, type ResultsPage } from "./client/client.ts";
-import { CONTAINER_KEY } from "./current-input.ts";
 import { NotFoundError, UsageError } from "./errors.ts";
 import { PAYLOAD_BYTES_MAX, type CreateCallHeader } from "./protocol/api.ts";
 import type { FunctionOptions } from "./protocol/spec.ts";
@@ -89,11 +88,11 @@ export class CallTarget {
   async createCall(
     header: CreateCallHeader,
     payloads: readonly Uint8Array[],
+    signal?: AbortSignal,
   ): Promise<ResultsPage> {
-    refuseInContainer(this.#options.app);
     const functionId = await this.#finder.find();
     try {
-      return await this.client.createCall(functionId, header, payloads);
+      return await this.client.createCall(functionId, header, payloads, signal);
     } catch (error) {
       if (!(error instanceof NotFoundError) || this.#options.binding.functionId !== undefined) {
         throw error;
@@ -101,7 +100,7 @@ export class CallTarget {
       this.#finder.forget();
       const functionIdNow = await this.#finder.find();
       if (functionIdNow === functionId) throw error;
-      return await this.client.createCall(functionIdNow, header, payloads);
+      return await this.client.createCall(functionIdNow, header, payloads, signal);
     }
   }
 
@@ -167,14 +166,5 @@ function encodeArgs(args: readonly unknown[], label: string): Uint8Array {
   if (payload.byteLength <= PAYLOAD_BYTES_MAX) return payload;
   throw new SerializationError(
     `${label} take ${payload.byteLength} bytes; one input may have ${PAYLOAD_BYTES_MAX}`,
-  );
-}
-
-/** Containers have no way to the server. */
-function refuseInContainer(app: string): void {
-  if (!(CONTAINER_KEY in globalThis)) return;
-  throw new UsageError(
-    `a function of app "${app}" was called from within a container, which has no network: ` +
-      "use .local() there, or make the call where the result is used",
   );
 }

@@ -8,8 +8,9 @@
 import type { CallTarget } from "./call-target.ts";
 import { UsageError } from "./errors.ts";
 import { RemoteFunction } from "./function.ts";
-import type { FunctionOptions, FunctionSpec } from "./protocol/spec.ts";
+import type { FunctionOptions } from "./protocol/spec.ts";
 import type { Handler, UserProgram } from "./registry.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 /** Names of the methods that take no argument: what may be a hook. */
 export type HookName<Instance> = {
@@ -29,7 +30,7 @@ export interface EnterOptions {
 export interface ClassSpec<
   Enter extends string = string,
   Exit extends string = string,
-> extends FunctionSpec {
+> extends WrittenSpec {
   /**
    * Methods that run before the first input, in this order, those with `snapshot` first. A
    * container is ready when they have ended; an error in one fails its start.
@@ -134,7 +135,7 @@ export class AppClass<
 export function functionSpecOf<Params extends unknown[], Instance>(
   spec: ClassSpec,
   type: Constructor<Params, Instance>,
-): FunctionSpec {
+): WrittenSpec {
   const { enter, exit, ...functionSpec } = spec;
   const prototype: unknown = type.prototype;
   for (const hook of [...Object.keys(enter ?? {}), ...(exit ?? [])]) {

@@ -71,6 +71,7 @@ export class TimeoutError extends FlotillaError {
 const CALL_NEXT_STEPS: Readonly<Record<CallErrorCode, string | undefined>> = {
   attempts_exhausted: "look at the logs of its containers with `flotilla app logs`",
   cancelled: undefined,
+  deadline_exceeded: "give the call a longer deadlineMs, or less to do",
   container_exited: "look at the logs of its containers with `flotilla app logs`",
   not_serializable: "return plain data, bytes or another value that can be cloned",
   out_of_memory: "raise `memoryMiB` in the function's spec",

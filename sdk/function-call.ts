@@ -1,4 +1,5 @@
 import { isCallId } from "./call-id.ts";
+import { streamEvents } from "./client/event-stream.ts";
 import { defaultClient, type Client } from "./client/client.ts";
 import { UsageError } from "./errors.ts";
 import type { CallStatus } from "./protocol/api.ts";
@@ -8,6 +9,16 @@ import { waitForValue } from "./results.ts";
 export interface GetOptions {
   /** Give up after this long; 0 looks once. Absent waits until there is a result. */
   readonly timeoutMs?: number;
+  /** Gives up waiting when it aborts; the call goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** One line that a function printed. */
+export interface LogLine {
+  readonly stream: "stdout" | "stderr";
+  readonly text: string;
+  readonly atMs: number;
+  readonly containerId: string | undefined;
 }
 
 /**
@@ -42,12 +53,12 @@ export class FunctionCall<Result = unknown> {
    *   when there is no result in time (the call goes on).
    */
   async get(options: GetOptions = {}): Promise<Result> {
-    const { timeoutMs } = options;
+    const { timeoutMs, signal } = options;
     if (timeoutMs !== undefined && !(timeoutMs >= 0)) {
       throw new UsageError(`timeoutMs must be 0 or more, got ${timeoutMs}`);
     }
     const client = this.#reach();
-    return (await waitForValue({ client, callId: this.callId, timeoutMs })) as Result;
+    return (await waitForValue({ client, callId: this.callId, timeoutMs, signal })) as Result;
   }
 
   /** How far the call is, and why it waits if it does. */
@@ -58,6 +69,31 @@ export class FunctionCall<Result = unknown> {
   /** Ends the call; inputs that have no result yet are recorded as cancelled. */
   async cancel(): Promise<void> {
     await this.#reach().cancelCall(this.callId);
+  }
+
+  /**
+   * What the call prints, from its start to its end; ends when the call has. Lines older than
+   * the platform keeps are left out.
+   */
+  async *logs(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<LogLine, void> {
+    const ending = new AbortController();
+    const { signal } = ending;
+    const both = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
+    try {
+      const client = this.#reach();
+      for await (const event of streamEvents(
+        client,
+        { call: this.callId, after: "0" },
+        { signal: both },
+      )) {
+        if (event.kind === "call.finished") return;
+        if (event.kind !== "log") continue;
+        const { stream, text, atMs, containerId } = event;
+        yield { stream, text, atMs, containerId };
+      }
+    } finally {
+      ending.abort();
+    }
   }
 
   #reach(): Client {

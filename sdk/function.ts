@@ -1,11 +1,14 @@
 import { newCallId } from "./call-id.ts";
+import { callHeaderOf, checkCallOptions, signalOf, type CallOptions } from "./call-options.ts";
 import type { CallTarget } from "./call-target.ts";
+import { cancelInPassing, type ResultsPage } from "./client/client.ts";
 import { FunctionCall } from "./function-call.ts";
-import { mapInputs, type MapOptions } from "./map.ts";
+import { mapInputs, type MapOptions, type MapRequest } from "./map.ts";
 import { WAIT_MS_MAX } from "./protocol/api.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionOptions, FunctionSpec } from "./protocol/spec.ts";
+import type { FunctionOptions } from "./protocol/spec.ts";
 import { waitForValue } from "./results.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 /** What `map` takes for each input: the function's only argument, or the first of optional ones. */
 export type MapItem<Args extends readonly unknown[]> = Args extends readonly [
@@ -17,6 +20,12 @@ export type MapItem<Args extends readonly unknown[]> = Args extends readonly [
     : never
   : never;
 
+/** Asks for errors in place of results. */
+export type WithExceptions = MapOptions & { readonly returnExceptions: true };
+
+type Results<Result> = AsyncGenerator<Awaited<Result>, void, undefined>;
+type ResultsOrErrors<Result> = AsyncGenerator<Awaited<Result> | Error, void, undefined>;
+
 /**
  * A function that runs in containers on the platform.
  *
@@ -24,10 +33,12 @@ export type MapItem<Args extends readonly unknown[]> = Args extends readonly [
  */
 export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown> {
   readonly #target: CallTarget;
+  readonly #call: CallOptions;
 
   /** Functions come from `app.function` and `App.lookup`. */
-  constructor(target: CallTarget) {
+  constructor(target: CallTarget, call: CallOptions = {}) {
     this.#target = target;
+    this.#call = call;
   }
 
   /** The name under which it is deployed. @throws UsageError when nothing names it. */
@@ -53,46 +64,124 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
   }
 
   /**
+   * The same function, called with a signal, a deadline or an idempotency key.
+   *
+   * @example
+   * await square.with({ signal, deadlineMs: 10_000 }).remote(7);
+   * @throws UsageError naming the option that is wrong.
+   */
+  with(options: CallOptions): RemoteFunction<Args, Result> {
+    checkCallOptions(options);
+    return new RemoteFunction(this.#target, { ...this.#call, ...options });
+  }
+
+  /**
    * Calls the function and waits for its result, however long it takes.
    *
    * @throws the error the function threw (`RemoteError`), CallError when the platform ended
    *   it, SerializationError before anything is sent when an argument cannot be.
    */
   async remote(...args: Args): Promise<Awaited<Result>> {
-    const payload = this.#target.encode(args);
-    const callId = newCallId();
-    const header = { ...singleCall(callId, payload), waitMs: WAIT_MS_MAX };
-    const firstPage = await this.#target.createCall(header, [payload]);
+    const signal = signalOf(this.#call);
+    const page = await this.#start(args, WAIT_MS_MAX, signal);
     const { client } = this.#target;
-    return (await waitForValue({ client, callId, firstPage })) as Awaited<Result>;
+    const { callId } = page.status;
+    try {
+      const waiting = { client, callId, firstPage: page, signal };
+      return (await waitForValue(waiting)) as Awaited<Result>;
+    } catch (error) {
+      if (signal?.aborted === true) await cancelInPassing(client, callId);
+      throw error;
+    }
   }
 
   /**
    * Calls the function once for each item and yields the results as they come.
    *
    * Items are read only as far ahead as `concurrency` allows, so endless sources are fine.
-   * The first failure is thrown and cancels the rest, and so does leaving the loop early.
+   * The first failure is thrown and cancels the rest, and so does leaving the loop early; with
+   * `returnExceptions` failures are yielded in place of results.
    *
    * @example
    * for await (const result of square.map([1, 2, 3])) console.log(result);
    */
   map(
     items: Iterable<MapItem<Args>> | AsyncIterable<MapItem<Args>>,
+    options: WithExceptions,
+  ): ResultsOrErrors<Result>;
+  map(
+    items: Iterable<MapItem<Args>> | AsyncIterable<MapItem<Args>>,
+    options?: MapOptions,
+  ): Results<Result>;
+  map(
+    items: Iterable<MapItem<Args>> | AsyncIterable<MapItem<Args>>,
     options: MapOptions = {},
-  ): AsyncGenerator<Awaited<Result>, void, undefined> {
-    return mapInputs(this.#target, items, options) as AsyncGenerator<
-      Awaited<Result>,
-      void,
-      undefined
-    >;
+  ): Results<Result> {
+    return this.#map(items, { ...options, spread: false });
+  }
+
+  /**
+   * As `map`, of lists of arguments.
+   *
+   * @example
+   * for await (const sum of add.starmap([[1, 2], [3, 4]])) console.log(sum);
+   */
+  starmap(
+    items: Iterable<Readonly<Args>> | AsyncIterable<Readonly<Args>>,
+    options: WithExceptions,
+  ): ResultsOrErrors<Result>;
+  starmap(
+    items: Iterable<Readonly<Args>> | AsyncIterable<Readonly<Args>>,
+    options?: MapOptions,
+  ): Results<Result>;
+  starmap(
+    items: Iterable<Readonly<Args>> | AsyncIterable<Readonly<Args>>,
+    options: MapOptions = {},
+  ): Results<Result> {
+    return this.#map(items, { ...options, spread: true });
+  }
+
+  /** Calls the function once for each item, in any order, and waits for all of them. */
+  async forEach(
+    items: Iterable<MapItem<Args>> | AsyncIterable<MapItem<Args>>,
+    options: Pick<MapOptions, "concurrency" | "returnExceptions"> = {},
+  ): Promise<void> {
+    const results = this.#map(items, { ...options, ordered: false, spread: false });
+    for (let step = await results.next(); step.done !== true;) step = await results.next();
   }
 
   /** Starts a call and does not wait for it; resolves once the platform has accepted it. */
   async spawn(...args: Args): Promise<FunctionCall<Awaited<Result>>> {
+    const page = await this.#start(args, 0, this.#call.signal);
+    return FunctionCall.fromId(page.status.callId, { client: this.#target.client });
+  }
+
+  async #start(args: Args, waitMs: number, signal: AbortSignal | undefined): Promise<ResultsPage> {
     const payload = this.#target.encode(args);
     const callId = newCallId();
-    await this.#target.createCall({ ...singleCall(callId, payload), waitMs: 0 }, [payload]);
-    return FunctionCall.fromId(callId, { client: this.#target.client });
+    const header = {
+      callId,
+      kind: "single",
+      sizes: [payload.byteLength],
+      final: true,
+      waitMs,
+      ...callHeaderOf(this.#call),
+    } as const;
+    try {
+      return await this.#target.createCall(header, [payload], signal);
+    } catch (error) {
+      // It may have been accepted all the same; under a key it may be another's too.
+      const isOwn = signal?.aborted === true && header.idempotencyKey === undefined;
+      if (isOwn) await cancelInPassing(this.#target.client, callId);
+      throw error;
+    }
+  }
+
+  #map(
+    items: Iterable<unknown> | AsyncIterable<unknown>,
+    options: Omit<MapRequest, "call">,
+  ): Results<Result> {
+    return mapInputs(this.#target, items, { ...options, call: this.#call }) as Results<Result>;
   }
 }
 
@@ -102,11 +191,11 @@ export class AppFunction<
   Result = unknown,
 > extends RemoteFunction<Args, Result> {
   /** What the function asked for, as it was written. */
-  readonly spec: FunctionSpec;
+  readonly spec: WrittenSpec;
   readonly #handler: (...args: Args) => Result;
 
   /** Made by `app.function`. */
-  constructor(target: CallTarget, spec: FunctionSpec, handler: (...args: Args) => Result) {
+  constructor(target: CallTarget, spec: WrittenSpec, handler: (...args: Args) => Result) {
     super(target);
     this.spec = spec;
     this.#handler = handler;
@@ -116,8 +205,4 @@ export class AppFunction<
   local(...args: Args): Result {
     return this.#handler(...args);
   }
-}
-
-function singleCall(callId: string, payload: Uint8Array) {
-  return { callId, kind: "single", sizes: [payload.byteLength], final: true } as const;
 }

@@ -13,6 +13,7 @@ export {
   type HookName,
   type RemoteMethods,
 } from "./class.ts";
+export { type CallOptions } from "./call-options.ts";
 export { Client, type ClientOptions } from "./client/client.ts";
 export { currentInput, type CurrentInput } from "./current-input.ts";
 export {
@@ -28,16 +29,21 @@ export {
   TimeoutError,
   UsageError,
 } from "./errors.ts";
-export { FunctionCall, type GetOptions } from "./function-call.ts";
-export { AppFunction, RemoteFunction, type MapItem } from "./function.ts";
+export { FunctionCall, type GetOptions, type LogLine } from "./function-call.ts";
+export { AppFunction, RemoteFunction, type MapItem, type WithExceptions } from "./function.ts";
 export { type MapOptions } from "./map.ts";
 export {
   type CallErrorCode,
   type CallStatus,
   type FunctionOptions,
-  type FunctionSpec,
   type GpuChoice,
   type GpuType,
+  NdArray,
+  type NdArrayData,
+  type NdArrayDtype,
   type NetworkPolicy,
 } from "./protocol/index.ts";
+export { type PythonSpec } from "./python-function.ts";
+export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
+export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

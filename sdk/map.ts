@@ -12,18 +12,13 @@
  * page more).
  */
 import { newCallId } from "./call-id.ts";
+import { callHeaderOf, signalOf, type CallOptions } from "./call-options.ts";
 import type { CallTarget } from "./call-target.ts";
-import type { ReceivedResult, ResultsPage } from "./client/client.ts";
+import { cancelInPassing, type ReceivedResult, type ResultsPage } from "./client/client.ts";
 import { pause } from "./client/pause.ts";
-import {
-  CallError,
-  NotFoundError,
-  RequestError,
-  ServerUnreachableError,
-  UsageError,
-} from "./errors.ts";
+import { CallError, RequestError, UsageError } from "./errors.ts";
 import { WAIT_MS_MAX, type CallStatus } from "./protocol/api.ts";
-import { pollResults, valueOf } from "./results.ts";
+import { pollResults, valueOf, valueOrErrorOf } from "./results.ts";
 
 /** How `map` reads its items and gives its results. */
 export interface MapOptions {
@@ -31,6 +26,15 @@ export interface MapOptions {
   readonly ordered?: boolean;
   /** Most items between source and consumer at once, 1 to 100,000. Default 2,048. */
   readonly concurrency?: number;
+  /** Yield the error of an item that failed in its place, and go on. Default false: throw it. */
+  readonly returnExceptions?: boolean;
+}
+
+/** What `mapInputs` needs beside the user's options. */
+export interface MapRequest extends MapOptions {
+  /** Whether an item is the function's only argument, or the list of all of them. */
+  readonly spread: boolean;
+  readonly call: CallOptions;
 }
 
 const CONCURRENCY_DEFAULT = 2_048;
@@ -62,7 +66,7 @@ interface SourceStep {
 export async function* mapInputs(
   target: CallTarget,
   items: Source,
-  options: MapOptions,
+  options: MapRequest,
 ): AsyncGenerator<unknown, void, undefined> {
   const run = new MapRun(target, items, options);
   try {
@@ -70,7 +74,7 @@ export async function* mapInputs(
     for (;;) {
       const result = await run.next();
       if (result === undefined) return;
-      yield valueOf(result);
+      yield options.returnExceptions === true ? valueOrErrorOf(result) : valueOf(result);
     }
   } finally {
     await run.close();
@@ -83,6 +87,8 @@ class MapRun {
   readonly #callId = newCallId();
   readonly #window: number;
   readonly #ordered: boolean;
+  readonly #options: MapRequest;
+  readonly #signal: AbortSignal | undefined;
   readonly #abort = new AbortController();
   readonly #changed = new Turnstile();
   #sending: Promise<void> = Promise.resolve();
@@ -101,20 +107,36 @@ class MapRun {
   #failed: ReceivedResult | undefined;
   #broken: { readonly error: unknown } | undefined;
 
-  constructor(target: CallTarget, items: Source, options: MapOptions) {
+  constructor(target: CallTarget, items: Source, options: MapRequest) {
+    if (options.call.idempotencyKey !== undefined) {
+      throw new UsageError("a map takes no idempotencyKey: its items are sent as they are read");
+    }
     this.#target = target;
+    this.#options = options;
+    this.#signal = signalOf(options.call);
     this.#window = checkConcurrency(options.concurrency ?? CONCURRENCY_DEFAULT);
     this.#ordered = options.ordered ?? true;
     this.#iterator = iteratorOf(items);
   }
 
   start(): void {
+    if (this.#signal?.aborted === true) {
+      this.#onAborted();
+      return;
+    }
+    this.#signal?.addEventListener("abort", this.#onAborted, { once: true });
     const guard = (loop: Promise<void>): Promise<void> =>
       loop.catch((error: unknown) => this.#break(error));
     void guard(this.#pull());
     this.#sending = guard(this.#send());
     void guard(this.#receive());
   }
+
+  readonly #onAborted = (): void => {
+    // What was received is not given out any more: whoever aborts wants none of it.
+    this.#results.clear();
+    this.#break(this.#signal?.reason);
+  };
 
   /** The next result to give out, or undefined at the end. @throws what ended the map early. */
   async next(): Promise<ReceivedResult | undefined> {
@@ -130,12 +152,13 @@ class MapRun {
   /** Ends the loops; cancels what is still running on the platform. */
   async close(): Promise<void> {
     const isCancelNeeded = !this.#isComplete();
+    this.#signal?.removeEventListener("abort", this.#onAborted);
     this.#abort.abort();
     this.#changed.notify();
     if (!this.#sourceDone) closeSource(this.#iterator);
     if (!isCancelNeeded) return;
     await Promise.race([this.#sending, pause(LAST_SEND_MS_MAX)]);
-    if (this.#sentCount > 0) await this.#cancelCall();
+    if (this.#sentCount > 0) await cancelInPassing(this.#target.client, this.#callId);
   }
 
   async #pull(): Promise<void> {
@@ -171,7 +194,11 @@ class MapRun {
   }
 
   #enqueue(item: unknown): void {
-    const payload = this.#target.encode([item], `item ${this.#pulledCount}: args`);
+    const args = this.#options.spread ? item : [item];
+    if (!Array.isArray(args)) {
+      throw new UsageError(`item ${this.#pulledCount} of starmap is no list of arguments`);
+    }
+    const payload = this.#target.encode(args, `item ${this.#pulledCount}: args`);
     this.#pulledCount += 1;
     this.#pending.push(payload);
     this.#pendingBytes += payload.byteLength;
@@ -199,7 +226,8 @@ class MapRun {
   async #sendChunk(chunk: readonly Uint8Array[], final: boolean): Promise<void> {
     const sizes = chunk.map((payload) => payload.byteLength);
     if (this.#sentCount === 0) {
-      const header = { callId: this.#callId, kind: "map", sizes, final, waitMs: 0 } as const;
+      const start = { callId: this.#callId, kind: "map", sizes, final, waitMs: 0 } as const;
+      const header = { ...start, ...callHeaderOf(this.#options.call) };
       await this.#target.createCall(header, chunk);
       return;
     }
@@ -245,7 +273,8 @@ class MapRun {
     for (const result of results) {
       this.#receivedCount += 1;
       this.#resultBytes += result.payload.byteLength;
-      if (result.outcome === "succeeded") this.#results.set(result.index, result);
+      const isGivenOut = result.outcome === "succeeded" || this.#options.returnExceptions === true;
+      if (isGivenOut) this.#results.set(result.index, result);
       else this.#failed ??= result;
     }
     if (results.length === 0 && status.state !== "running" && !this.#isComplete()) {
@@ -296,15 +325,6 @@ class MapRun {
     if (this.#abort.signal.aborted) return;
     this.#broken ??= { error };
     this.#changed.notify();
-  }
-
-  async #cancelCall(): Promise<void> {
-    try {
-      await this.#target.client.cancelCall(this.#callId);
-    } catch (error) {
-      // What ended the map is on its way to the user; a cancel that got lost must not hide it.
-      if (!(error instanceof NotFoundError || error instanceof ServerUnreachableError)) throw error;
-    }
   }
 }
 

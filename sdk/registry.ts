@@ -8,8 +8,9 @@
  */
 import { hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
+import type { PythonSource } from "./python-function.ts";
 import { validateFunctionName } from "./validate-spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 const APPS_KEY: unique symbol = Symbol.for("flotilla.apps");
 const RUNTIME_KEY: unique symbol = Symbol.for("flotilla.runtime");
@@ -26,7 +27,7 @@ export interface AppRecord {
 
 /** One function of an app. */
 export interface FunctionRecord {
-  readonly spec: FunctionSpec;
+  readonly spec: WrittenSpec;
   /** What the code itself is called; empty when it has no name. */
   readonly codeName: string;
   /** What a runner does with it, made anew for each container. */
@@ -34,6 +35,8 @@ export interface FunctionRecord {
   /** What `app.function` gave the user, by which an export is recognised. */
   readonly facade: object;
   readonly binding: FunctionBinding;
+  /** Where its code is, when that is Python. */
+  readonly python?: PythonSource;
 }
 
 /** What calls of a function need to know; filled in as it becomes known. */

@@ -18,6 +18,15 @@ export function valueOf(result: ReceivedResult): unknown {
     : new CallError("the input failed and left no reason", { code: "container_exited" });
 }
 
+/** The value of a result, or the error that `valueOf` would throw. */
+export function valueOrErrorOf(result: ReceivedResult): unknown {
+  try {
+    return valueOf(result);
+  } catch (error) {
+    return error;
+  }
+}
+
 export interface WaitOptions {
   readonly client: Client;
   readonly callId: string;
@@ -25,11 +34,13 @@ export interface WaitOptions {
   readonly timeoutMs?: number | undefined;
   /** What the request that started the call already brought. */
   readonly firstPage?: ResultsPage;
+  /** Rejects with its reason when it aborts. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The value of a call with one input. @throws as `valueOf`, or TimeoutError. */
 export async function waitForValue(options: WaitOptions): Promise<unknown> {
-  const { client, callId, timeoutMs = Infinity } = options;
+  const { client, callId, timeoutMs = Infinity, signal } = options;
   const deadlineMs = performance.now() + timeoutMs;
   let page = options.firstPage;
   for (;;) {
@@ -41,7 +52,8 @@ export async function waitForValue(options: WaitOptions): Promise<unknown> {
     const leftMs = deadlineMs - performance.now();
     if (leftMs <= 0 && page !== undefined) throw timeoutOf(callId, timeoutMs, page);
     const waitMs = Math.ceil(Math.min(WAIT_MS_MAX, Math.max(0, leftMs)));
-    page = await pollResults({ client, callId, cursor: 0, limit: 1, waitMs });
+    page = await pollResults({ client, callId, cursor: 0, limit: 1, waitMs, signal });
+    signal?.throwIfAborted();
   }
 }
 
@@ -51,7 +63,7 @@ export interface PollOptions {
   readonly cursor: number;
   readonly limit: number;
   readonly waitMs: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** One long poll. An empty answer that came at once is followed by a pause. */

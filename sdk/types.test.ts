@@ -48,6 +48,15 @@ test("map takes the items of a function with one required argument", () => {
   >();
 });
 
+test("errors are among the results only when that is asked", () => {
+  const mapped = () => pair.starmap([[1, "a"]], { returnExceptions: true });
+  type Pair = { a: number; b: string };
+  expectTypeOf(mapped).returns.toEqualTypeOf<AsyncGenerator<Pair | Error, void, undefined>>();
+  const plain = () => square.map([1], { ordered: false });
+  expectTypeOf(plain).returns.toEqualTypeOf<AsyncGenerator<number, void, undefined>>();
+  expectTypeOf<ReturnType<typeof square.forEach>>().toEqualTypeOf<Promise<void>>();
+});
+
 test("lookup takes its types from the caller", () => {
   const looked = (): Promise<RemoteFunction<[number], string>> =>
     App.lookup<[number], string>("a", "f");
@@ -73,6 +82,13 @@ test("a wrong GPU or option does not compile", () => {
 test("an entrypoint keeps its type", () => {
   const main = app.localEntrypoint(async (x: string) => x.length);
   expectTypeOf(main).toEqualTypeOf<(x: string) => Promise<number>>();
+});
+
+test("a Python function has the types that it is given by hand", () => {
+  const python = { runtime: "python", source: "model.py", handler: "predict" } as const;
+  const predict = app.function<[text: string], Float32Array>(python);
+  expectTypeOf(predict).toEqualTypeOf<RemoteFunction<[text: string], Float32Array>>();
+  expectTypeOf(app.function(python)).toEqualTypeOf<RemoteFunction>();
 });
 
 test("a class gives its methods, without its hooks and fields, and its parameters", () => {

@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { didYouMean } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
 
 const check = (spec: unknown, message: string | RegExp): void => {
-  expect(() => validateSpec(spec as FunctionSpec)).toThrow(message);
-  expect(() => validateSpec(spec as FunctionSpec)).toThrow(UsageError);
+  expect(() => validateSpec(spec as WrittenSpec)).toThrow(message);
+  expect(() => validateSpec(spec as WrittenSpec)).toThrow(UsageError);
 };
 
 describe("a spec", () => {
@@ -68,7 +68,9 @@ describe("a spec", () => {
     [{ enableMemorySnapshot: "yes" }, "enableMemorySnapshot must be true or false"],
     [{ priority: 101 }, /priority must be a whole number from -100 to 100 \(larger is more/],
     [{ priority: "high" }, /priority must be a whole number .*got "high"/],
-    [{ network: { egress: "all" } }, 'network must be { egress: "none" }'],
+    [{ network: { egress: "all" } }, "network must be { block: true } or { allowHosts:"],
+    [{ network: { allowHosts: "a.com" } }, "network must be { block: true }"],
+    [{ network: { allowHosts: ["http://a.com"] } }, 'network has "http://a.com" in allowHosts'],
     [{ env: { "A B": "1" } }, 'env has "A B"'],
     [{ env: { A: 1 } }, "env .A must be a text, got a number"],
     [{ name: "9lives" }, /name must be 1 to 64 letters/],

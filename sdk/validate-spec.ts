@@ -1,7 +1,9 @@
 /** Checks a function's options where they are written, before anything is sent. */
 import { didYouMean, hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
-import type { FunctionSpec, GpuType } from "./protocol/spec.ts";
+import { isImage } from "./image.ts";
+import type { GpuType } from "./protocol/spec.ts";
+import type { WrittenSpec } from "./written-spec.ts";
 
 const GPU_TYPES = Object.keys({
   T4: 0,
@@ -30,7 +32,7 @@ const FUNCTION_NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/;
 
 type Check = (value: unknown) => string | undefined;
 
-const FIELD_CHECKS: Readonly<Record<keyof FunctionSpec, Check>> = {
+const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   name: checkFunctionName,
   gpu: checkGpu,
   cpu: range({ min: 0.1, max: 64, unit: "cores" }),
@@ -49,22 +51,27 @@ const FIELD_CHECKS: Readonly<Record<keyof FunctionSpec, Check>> = {
   priority: wholeRange({ min: -100, max: 100, unit: "(larger is more important)" }),
   enableMemorySnapshot: checkFlag,
   network: checkNetwork,
+  image: checkImage,
   env: checkEnv,
+  python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
+
+/** Roughly a host with or without a port; the server checks the rest. */
+const HOST_PATTERN = /^(\*|(\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/;
 
 /**
  * Refuses a spec the server would refuse.
  *
  * @throws UsageError naming the field, what it was and what it may be.
  */
-export function validateSpec(spec: FunctionSpec): void {
+export function validateSpec(spec: WrittenSpec): void {
   if (!isRecord(spec)) {
     throw new UsageError('the spec must be an object, such as { gpu: "H100" }');
   }
   for (const [field, value] of Object.entries(spec)) {
     if (value === undefined) continue;
     const check: Check | undefined = Object.hasOwn(FIELD_CHECKS, field)
-      ? FIELD_CHECKS[field as keyof FunctionSpec]
+      ? FIELD_CHECKS[field as keyof WrittenSpec]
       : undefined;
     if (check === undefined) {
       throw new UsageError(
@@ -93,7 +100,7 @@ export function validateFunctionName(name: string): void {
   if (problem !== undefined) throw new UsageError(`the function's name ${problem}`);
 }
 
-function checkContainerBounds(spec: FunctionSpec): void {
+function checkContainerBounds(spec: WrittenSpec): void {
   const { minContainers = 0, maxContainers = Infinity } = spec;
   if (minContainers > maxContainers) {
     throw new UsageError(
@@ -102,7 +109,7 @@ function checkContainerBounds(spec: FunctionSpec): void {
   }
 }
 
-function checkConcurrency({ maxConcurrentInputs = 1, targetConcurrentInputs }: FunctionSpec): void {
+function checkConcurrency({ maxConcurrentInputs = 1, targetConcurrentInputs }: WrittenSpec): void {
   if (targetConcurrentInputs === undefined || targetConcurrentInputs <= maxConcurrentInputs) return;
   throw new UsageError(
     `targetConcurrentInputs (${targetConcurrentInputs}) must not be above ` +
@@ -200,8 +207,23 @@ function checkCloud(value: unknown): string | undefined {
 }
 
 function checkNetwork(value: unknown): string | undefined {
-  const isNone = isRecord(value) && value.egress === "none" && Object.keys(value).length === 1;
-  return isNone ? undefined : `must be { egress: "none" }, got ${show(value)}`;
+  const isOne = isRecord(value) && Object.keys(value).length === 1;
+  if (isOne && (value.egress === "none" || value.block === true)) return undefined;
+  if (!isOne || !Array.isArray(value.allowHosts)) {
+    return `must be { block: true } or { allowHosts: ["api.example.com"] }, got ${show(value)}`;
+  }
+  const hosts: readonly unknown[] = value.allowHosts;
+  const wrong = hosts.find((host) => typeof host !== "string" || !HOST_PATTERN.test(host));
+  if (wrong === undefined) return undefined;
+  return (
+    `has ${show(wrong)} in allowHosts, which is no host: write "api.example.com", ` +
+    '"*.example.com", "db.example.com:5432" or "*"'
+  );
+}
+
+function checkImage(value: unknown): string | undefined {
+  if (isImage(value)) return undefined;
+  return `must be an Image, such as Image.debianSlim(), got ${show(value)}`;
 }
 
 function checkEnv(value: unknown): string | undefined {

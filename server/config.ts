@@ -15,6 +15,8 @@ export interface PlatformConfig {
   readonly policy: Policy;
   /** The node agent for this machine; absent means none. */
   readonly localNode?: LocalNodeConfig;
+  /** Private ranges that containers may reach where their function is allowed to. */
+  readonly egressOpenRanges?: readonly string[];
   /** Emulated clouds, and then no real ones; absent means none. */
   readonly emulatedClouds?: EmulatedCloudsConfig;
   /** Rent from the real AWS with the machine's own credentials. */
@@ -25,6 +27,10 @@ export interface PlatformConfig {
   readonly gcp?: GcpConfig;
   /** Where prices are read from, when not from the clouds themselves. */
   readonly priceSources: PriceSources;
+  /** `host:port` of registries that images may come from although they are not public. */
+  readonly imageRegistries: readonly string[];
+  /** What built images and their layers may take on the disk. */
+  readonly imageDiskBytesMax: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
 }
 

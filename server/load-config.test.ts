@@ -16,6 +16,8 @@ test("nothing given is an isolated node on this machine, reachable from this mac
     awsRegions: [],
     logLevel: "info",
     priceSources: {},
+    imageRegistries: [],
+    imageDiskBytesMax: 50_000_000_000,
   });
 });
 
@@ -108,6 +110,7 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{ localGpus: "H10O:8" }, {}, /^--local-gpus takes .*did you mean H100\?/],
   [{}, { FLOTILLA_LOCAL_USD_PER_HOUR: "free" }, /^FLOTILLA_LOCAL_USD_PER_HOUR takes an amount/],
   [{ localGpus: "H100:0" }, {}, /^--local-gpus takes .*1 to 16/],
+  [{}, { FLOTILLA_EGRESS_OPEN_RANGES: "10.0.0.0/33" }, /^FLOTILLA_EGRESS_OPEN_RANGES takes a list/],
   [{}, { FLOTILLA_PORT: "http" }, /^FLOTILLA_PORT takes a whole number/],
   [{}, { FLOTILLA_LOG_LEVEL: "inof" }, /^FLOTILLA_LOG_LEVEL takes .*did you mean info\?/],
   [{}, { FLOTILLA_HOST: "a b" }, /^FLOTILLA_HOST takes an address/],

@@ -17,6 +17,7 @@ import {
   type Policy,
 } from "../core/index.ts";
 import { nearestWord } from "../documents/index.ts";
+import { parseRanges } from "../sandbox/index.ts";
 import {
   EMULATED_CLOUDS,
   type EmulatedCloud,
@@ -29,6 +30,8 @@ export const DEFAULT_PORT = 7070;
 const DEFAULT_HOST = "127.0.0.1";
 const DEFAULT_EMULATED_BOOT_MS = 3_000;
 const EMULATED_BOOT_MS_MAX = 3_600_000;
+const DEFAULT_IMAGE_DISK_GB = 50;
+const BYTES_PER_GB = 1_000_000_000;
 const DAY_MS = 86_400_000;
 const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"] as const;
 const SOLVERS = ["highs", "glpk", "javascript-lp"] as const;
@@ -66,6 +69,8 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
   const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
   const localNode = localNodeOf(settings);
+  const ranges = listOf(addressRange);
+  const egressOpenRanges = settings.read(undefined, "FLOTILLA_EGRESS_OPEN_RANGES", ranges);
   return {
     dataDir: settings.read("dataDir", "FLOTILLA_DATA_DIR", folder) ?? defaultDataDir(env),
     host: settings.read("host", "FLOTILLA_HOST", hostName) ?? DEFAULT_HOST,
@@ -74,9 +79,14 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...(redisUrl === undefined ? {} : { redisUrl }),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
+    ...(egressOpenRanges === undefined ? {} : { egressOpenRanges }),
     ...emulatedCloudsOf(settings, flags),
     ...cloudsOf(settings),
     priceSources: priceSourcesOf(settings),
+    imageRegistries: settings.read(undefined, "FLOTILLA_IMAGE_REGISTRIES", registryHosts) ?? [],
+    imageDiskBytesMax:
+      (settings.read(undefined, "FLOTILLA_IMAGE_DISK_GB", wholeNumber(1, 100_000)) ??
+        DEFAULT_IMAGE_DISK_GB) * BYTES_PER_GB,
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
 }
@@ -297,6 +307,11 @@ function oneOf<Word extends string>(words: readonly Word[]): Parse<Word> {
   };
 }
 
+function addressRange(text: string): ReturnType<Parse<string>> {
+  if (parseRanges([text]) !== undefined) return { value: text };
+  return { expects: "a range of addresses such as 10.1.0.0/16" };
+}
+
 function listOf<Item>(parse: Parse<Item>): Parse<readonly Item[]> {
   return (text) => {
     const value: Item[] = [];
@@ -376,6 +391,12 @@ function httpUrl(text: string): ReturnType<Parse<string>> {
   if (!isHttp || url.search !== "")
     return { expects: "a URL such as https://flotilla.example.com" };
   return { value: text.replace(/\/+$/, "") };
+}
+
+function registryHosts(text: string): ReturnType<Parse<readonly string[]>> {
+  const hosts = text.split(",").map((host) => host.trim().toLowerCase());
+  const isRight = hosts.every((host) => /^[a-z0-9.-]{1,253}:[0-9]{1,5}$/.test(host));
+  return isRight ? { value: hosts } : { expects: "host:port, or several with commas between" };
 }
 
 function apiKey(text: string): ReturnType<Parse<string>> {

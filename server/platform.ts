@@ -25,6 +25,7 @@ import { createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
+import { openImageService } from "./assembly/images.ts";
 import type { PlatformConfig } from "./config.ts";
 import { createAgentFileService } from "./fleet/agent-file-service.ts";
 import { AgentFiles } from "./fleet/agent-files.ts";
@@ -110,6 +111,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     calls: calls.service,
     apps,
     functions,
+    images: await openImageService(config, foundations),
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -205,6 +207,7 @@ async function createFleet(
           serverUrl: config.publicUrl ?? whole.serverUrl,
           token: batchTokenOf(clientToken, foundations.key),
           rented: { batch: clientToken, cloud: metadataCloudOf(offers) },
+          ...(config.egressOpenRanges && { egressOpenRanges: config.egressOpenRanges }),
         },
         await whole.agentFiles.all(),
       ),

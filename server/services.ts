@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type {
   AppendInputsHeader,
   AppSummary,
+  BuildEvent,
   CallStatus,
   ContainerSummary,
   CreateCallHeader,
@@ -14,10 +15,13 @@ import type {
   FunctionInfo,
   FunctionOptions,
   FunctionVariant,
+  ImageDefinition,
+  ImageList,
   NodeSummary,
   PlanSummary,
   PlatformEvent,
   PlatformStatus,
+  PruneReport,
   ResultsHeader,
   ScalingUpdate,
 } from "../sdk/protocol/index.ts";
@@ -35,6 +39,8 @@ import type { PoolEventQuery } from "./store/record-store.ts";
 export interface Principal {
   readonly workspaceId: string;
   readonly tokenId: string;
+  /** The deployment whose container asks; absent for anybody else. */
+  readonly appId?: string;
 }
 
 /** A page of results: the header and one payload per result, in order. */
@@ -86,6 +92,22 @@ export interface VariantWish {
   readonly params: Uint8Array;
 }
 
+/** Images of a workspace: built, listed, removed. */
+export interface ImageService {
+  /**
+   * Builds an image, or finds it built; the last event tells how it went. Resolves without one
+   * when the signal aborts.
+   */
+  build(
+    who: Principal,
+    definition: ImageDefinition,
+    follow: { readonly signal: AbortSignal; readonly onEvent: (event: BuildEvent) => void },
+  ): Promise<void>;
+  list(who: Principal): Promise<ImageList>;
+  /** Removes the workspace's images that no running deployment uses, and layers of no image. */
+  prune(who: Principal): Promise<PruneReport>;
+}
+
 /** Functions of deployed apps: listed, and scaled while they run. */
 export interface FunctionService {
   /** Of one app, or of all; by name. */
@@ -110,6 +132,11 @@ export interface FleetService {
   status(): Promise<PlatformStatus>;
   /** How much one function has waiting and running, for `AppService`. */
   functionLoad(functionId: string): { readonly backlog: number; readonly containers: number };
+  /** Whose container a node has; undefined when it has none of this id. */
+  ownerOf(
+    nodeId: string,
+    containerId: string,
+  ): { readonly workspaceId: string; readonly appId: string } | undefined;
 }
 
 /** What an operator orders of one node. */
@@ -176,6 +203,7 @@ export interface Services {
   readonly calls: CallService;
   readonly apps: AppService;
   readonly functions: FunctionService;
+  readonly images: ImageService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

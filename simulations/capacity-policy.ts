@@ -18,6 +18,8 @@ export interface FunctionLoad {
   readonly backlog: number;
   /** Containers that it has, on nodes and waiting for one. */
   readonly containers: number;
+  /** Those of them that wait for one. */
+  readonly waiting: number;
   /** Inputs that one container runs at once. */
   readonly concurrency: number;
   /** Containers that are kept whatever comes. */

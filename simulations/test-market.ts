@@ -51,6 +51,7 @@ export function testLoad(gpus: number, overrides: Partial<FunctionLoad> = {}): F
     arrivedPerSecond: gpus / 10,
     arrivalsPerSecond: gpus / 10,
     containers: Math.ceil(gpus),
+    waiting: 0,
     serviceMs: 10_000,
     running: Math.floor(gpus),
     backlog: 0,

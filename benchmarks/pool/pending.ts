@@ -9,7 +9,7 @@ import {
 } from "../../scripts/platform/platform-process.ts";
 import { sweep } from "../../scripts/platform/sweep.ts";
 import { App, Client } from "../../sdk/index.ts";
-import { streamEvents } from "../../sdk/commands/event-stream.ts";
+import { streamEvents } from "../../sdk/client/event-stream.ts";
 import type { Report } from "../harness.ts";
 
 const FIXTURE = "tests/fixtures/bench-gpu-app.ts";

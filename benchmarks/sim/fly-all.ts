@@ -1,30 +1,36 @@
 /** Makes runs on several threads; results come in the order of the jobs. */
 import { Worker } from "node:worker_threads";
+import type { Progress } from "../../simulations/engine/flight.ts";
 import { fly, type Flown, type Job } from "./fly.ts";
 
-type Answer = { readonly flown: Flown } | { readonly error: unknown };
+type Answer =
+  { readonly flown: Flown } | { readonly progress: Progress } | { readonly error: unknown };
 
 export interface FlyOptions {
   readonly threads: number;
-  readonly onFlown: (flown: Flown, left: number) => void;
+  readonly onProgress: (job: Job, progress: Progress) => void;
+  /** The thread takes its next run when this is done. */
+  readonly onFlown: (flown: Flown, left: number) => Promise<void>;
 }
 
 export async function flyAll(
   jobs: readonly Job[],
-  { threads, onFlown }: FlyOptions,
+  { threads, onProgress, onFlown }: FlyOptions,
 ): Promise<readonly Flown[]> {
   const flown = new Map<Job, Flown>();
   const waiting = [...jobs];
-  const note = (one: Flown, job: Job): void => {
+  const note = async (one: Flown, job: Job): Promise<void> => {
     flown.set(job, one);
-    onFlown(one, jobs.length - flown.size);
+    await onFlown(one, jobs.length - flown.size);
   };
   const lane = async (): Promise<void> => {
     const worker =
       threads > 1 ? new Worker(new URL("./fly-worker.ts", import.meta.url)) : undefined;
     try {
       for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-        note(worker === undefined ? await fly(job) : await ask(worker, job), job);
+        const current = job;
+        const tell = (progress: Progress): void => onProgress(current, progress);
+        await note(worker === undefined ? await fly(job, tell) : await ask(worker, job, tell), job);
       }
     } finally {
       await worker?.terminate();
@@ -34,17 +40,18 @@ export async function flyAll(
   return jobs.flatMap((job) => flown.get(job) ?? []);
 }
 
-async function ask(worker: Worker, job: Job): Promise<Flown> {
+async function ask(worker: Worker, job: Job, tell: (progress: Progress) => void): Promise<Flown> {
   const { promise, resolve, reject } = Promise.withResolvers<Flown>();
   const answered = (answer: Answer): void => {
-    if ("flown" in answer) resolve(answer.flown);
+    if ("progress" in answer) tell(answer.progress);
+    else if ("flown" in answer) resolve(answer.flown);
     else reject(new Error("a run failed", { cause: answer.error }));
   };
-  worker.once("message", answered).once("error", reject);
+  worker.on("message", answered).once("error", reject);
   worker.postMessage(job);
   try {
     return await promise;
   } finally {
-    worker.off("error", reject);
+    worker.off("message", answered).off("error", reject);
   }
 }

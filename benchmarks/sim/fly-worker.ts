@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { fly, type Job } from "./fly.ts";
 
 parentPort?.on("message", (job: Job) => {
-  fly(job).then(
+  fly(job, (progress) => parentPort?.postMessage({ progress })).then(
     (flown) => parentPort?.postMessage({ flown }),
     (error: unknown) => parentPort?.postMessage({ error }),
   );

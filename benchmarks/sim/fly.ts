@@ -2,7 +2,7 @@
 import { createSolvers } from "../../optimizer/index.ts";
 import { reactive, REACTIVE_70_10 } from "../../simulations/baselines/reactive.ts";
 import type { CapacityPolicy } from "../../simulations/capacity-policy.ts";
-import { Flight } from "../../simulations/engine/flight.ts";
+import { Flight, type Progress } from "../../simulations/engine/flight.ts";
 import { OurPolicy } from "../../simulations/policies/ours.ts";
 import type { SimulationResult } from "../../simulations/result.ts";
 import type { World } from "../../simulations/world.ts";
@@ -17,6 +17,8 @@ export interface Job {
   readonly world: WorldChoice;
   readonly policy: PolicyChoice;
   readonly seed: number;
+  /** Time between rounds of placement, where it is not the simulator's own. */
+  readonly placeEveryMs?: number;
 }
 
 /** What a run found, how long it took, and what memory it left in use. */
@@ -24,16 +26,33 @@ export interface Flown {
   readonly job: Job;
   readonly result: SimulationResult;
   readonly seconds: number;
-  readonly heapMiB: number;
+  /** Processor time of its thread, which other work on the machine hardly changes. */
+  readonly cpuSeconds: number;
+  /** Memory in use after each quarter of the run, garbage included. */
+  readonly heapMiB: readonly number[];
 }
 
-export async function fly(job: Job): Promise<Flown> {
+const QUARTERS = 4;
+
+export async function fly(job: Job, onProgress?: (progress: Progress) => void): Promise<Flown> {
   const world = worldOf(job.dataDir, job.world);
   const policy = policyOf(job.policy, world);
+  const heapMiB: number[] = [];
+  const note = (progress: Progress): void => {
+    const { nowMs, untilMs } = progress;
+    while (nowMs >= ((heapMiB.length + 1) * untilMs) / QUARTERS) {
+      heapMiB.push(process.memoryUsage().heapUsed / 2 ** 20);
+    }
+    onProgress?.(progress);
+  };
+  const { seed, placeEveryMs } = job;
+  const paced = placeEveryMs === undefined ? {} : { placeEveryMs };
   const startedMs = performance.now();
-  const result = await new Flight(world, policy, { seed: job.seed }).run();
+  const cpuBefore = process.threadCpuUsage();
+  const result = await new Flight(world, policy, { seed, onProgress: note, ...paced }).run();
   const seconds = (performance.now() - startedMs) / 1_000;
-  return { job, result, seconds, heapMiB: process.memoryUsage().heapUsed / 2 ** 20 };
+  const { user, system } = process.threadCpuUsage(cpuBefore);
+  return { job, result, seconds, cpuSeconds: (user + system) / 1e6, heapMiB };
 }
 
 function policyOf(choice: PolicyChoice, world: World): CapacityPolicy {

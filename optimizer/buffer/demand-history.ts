@@ -148,6 +148,6 @@ function firstForecast(
   const [nearest] = before
     .filter((pool) => pool.members.some(({ needs }) => needs.gpu.types.some((t) => types.has(t))))
     .sort((a, b) => levelOf(b) - levelOf(a) || compareText(a.poolKey, b.poolKey));
-  if (nearest === undefined) return newForecast();
+  if (nearest === undefined) return newForecast({ target: "sustained" });
   return inheritForecast(nearest.forecast, (quantity + 1) / (levelOf(nearest) + 1));
 }

@@ -22,16 +22,26 @@ function at(quantile: number, leadMs = LEAD_MS): { quantile: number; leadMs: num
   return { quantile, leadMs };
 }
 
+/** The level after each sample. */
+function levelsOf(samples: readonly DemandSample[]): readonly number[] {
+  let forecast = newForecast();
+  return samples.map((sample) => {
+    forecast = observe(forecast, sample);
+    return forecast.samples?.level ?? 0;
+  });
+}
+
 /** Share of outcomes after the first day that each quantile was not exceeded by. */
 function coverage(samples: readonly DemandSample[], target: ForecastTarget): readonly number[] {
   let forecast = newForecast({ target, leadsMs: [LEAD_MS] });
   const covered = [0, 0, 0];
   let count = 0;
+  const next = target === "sustained" ? levelsOf(samples) : samples.map((one) => one.quantity);
   for (const [index, sample] of samples.entries()) {
     forecast = observe(forecast, sample);
-    const ahead = samples.slice(index + 1, index + 1 + LEAD_COUNT).map((next) => next.quantity);
+    const ahead = next.slice(index + 1, index + 1 + LEAD_COUNT);
     if (index < DAY_COUNT || ahead.length < LEAD_COUNT) continue;
-    const outcome = target === "peak" ? Math.max(...ahead) : (ahead.at(-1) ?? 0);
+    const outcome = target === "end" ? (ahead.at(-1) ?? 0) : Math.max(...ahead);
     count += 1;
     [0.5, 0.9, 0.99].forEach((quantile, place) => {
       if (outcome <= demandQuantile(forecast, at(quantile))) covered[place]! += 1;
@@ -42,7 +52,7 @@ function coverage(samples: readonly DemandSample[], target: ForecastTarget): rea
 
 describe("quantiles", () => {
   const kinds = STEP_KINDS.flatMap((kind) =>
-    (["end", "peak"] as const).map((target) => [kind, target] as const),
+    (["end", "peak", "sustained"] as const).map((target) => [kind, target] as const),
   );
   test.each(kinds)("hold what they say for %s steps and the %s of a lead time", (kind, target) => {
     const samples = randomSeries({ ...BUSY, kind, seed: kind, count: 3 * DAY_COUNT });

@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { addError, errorQuantile, priorHistogram, type Histogram } from "./histogram.ts";
+import {
+  addError,
+  errorQuantile,
+  errorQuantiles,
+  priorHistogram,
+  type Histogram,
+} from "./histogram.ts";
 
 const EMPTY = priorHistogram((error) => (error < 0 ? 0 : 1), 0);
 
@@ -30,6 +36,17 @@ test("quantiles rise with the share", () => {
       const histogram = histogramOf(errors);
       const quantiles = [0, 0.1, 0.5, 0.9, 0.99, 1].map((q) => errorQuantile(histogram, q));
       expect(quantiles).toEqual(quantiles.toSorted((a, b) => a - b));
+    }),
+  );
+});
+
+test("several quantiles in one pass are those of one pass each", () => {
+  fc.assert(
+    fc.property(errorLists, (errors) => {
+      const histogram = histogramOf(errors);
+      const shares = [0, 0.1, 0.1, 0.5, 0.999, 1];
+      const alone = shares.map((q) => errorQuantile(histogram, q));
+      expect(errorQuantiles(histogram, shares)).toEqual(alone);
     }),
   );
 });

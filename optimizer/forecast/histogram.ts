@@ -34,9 +34,8 @@ export function addError(
   sample: { readonly error: number; readonly weight: number; readonly keptFraction: number },
 ): Histogram {
   const hit = binOf(sample.error);
-  return histogram.map(
-    (weight, bin) => weight * sample.keptFraction + (bin === hit ? sample.weight : 0),
-  );
+  const { weight: added, keptFraction } = sample;
+  return histogram.map((weight, bin) => weight * keptFraction + (bin === hit ? added : 0));
 }
 
 /**
@@ -46,15 +45,30 @@ export function addError(
  * @param quantile 0..1.
  */
 export function errorQuantile(histogram: Histogram, quantile: number): number {
+  const [error = ERROR_MAX] = errorQuantiles(histogram, [quantile]);
+  return error;
+}
+
+/** The same for several quantiles, which must rise. O(bins + quantiles). */
+export function errorQuantiles(
+  histogram: Histogram,
+  quantiles: readonly number[],
+): readonly number[] {
   const total = histogram.reduce((sum, weight) => sum + weight, 0);
-  let missing = quantile * total;
-  for (const [bin, weight] of histogram.entries()) {
-    if (weight > 0 && missing <= weight) {
-      return edge(bin + missing / weight);
+  const errors: number[] = [];
+  let bin = 0;
+  let passed = 0;
+  for (const quantile of quantiles) {
+    const wanted = quantile * total;
+    let weight = histogram[bin] ?? 0;
+    while (bin < BIN_COUNT && !(weight > 0 && wanted - passed <= weight)) {
+      passed += weight;
+      bin += 1;
+      weight = histogram[bin] ?? 0;
     }
-    missing -= weight;
+    errors.push(bin < BIN_COUNT ? edge(bin + (wanted - passed) / weight) : ERROR_MAX);
   }
-  return ERROR_MAX;
+  return errors;
 }
 
 /** The error at a place along the bins, whole numbers being their lower edges. */

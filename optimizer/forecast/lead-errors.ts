@@ -21,11 +21,21 @@
  */
 import { MS_PER_HOUR, MS_PER_MINUTE } from "../../core/index.ts";
 import { addToMean, keptAfter, NO_MEAN, type DecayedMean } from "./decayed-mean.ts";
-import { addError, errorQuantile, priorHistogram, type Histogram } from "./histogram.ts";
+import {
+  addError,
+  errorQuantile,
+  errorQuantiles,
+  priorHistogram,
+  type Histogram,
+} from "./histogram.ts";
 import { seasonDrift, type Season } from "./season.ts";
 
-/** What a quantile is of: demand at the end of the lead time, or the most until then. */
-export type ForecastTarget = "end" | "peak";
+/**
+ * What a quantile is of: demand at the end of the lead time, the most of one sample until then, or
+ * the most that the level reaches until then. A queue of some seconds evens out what is more than
+ * `sustained`.
+ */
+export type ForecastTarget = "end" | "peak" | "sustained";
 
 /** A moment whose forecast cannot be judged yet. */
 interface Origin {
@@ -35,7 +45,7 @@ interface Origin {
   readonly drift: number;
   /** By season weight. */
   readonly volatilities: readonly number[];
-  /** The most demand since. */
+  /** The most demand since, of samples or of the level. */
   readonly peak: number;
   /** Share of a lead time that this origin adds to those before it. */
   readonly weight: number;
@@ -97,16 +107,17 @@ const PRIOR_VOLATILITY_EXPONENT = 0.36;
 
 /** Nothing measured: errors spread like a Laplace distribution of the prior volatility. */
 export function newLeadErrors(leadMs: number, target: ForecastTarget): LeadErrors {
-  const histogram = priorHistogram(target === "peak" ? exponential : laplace, PRIOR_LEADS);
+  const histogram = priorHistogram(target === "end" ? laplace : exponential, PRIOR_LEADS);
   const learner = { lately: NO_MEAN, daily: NO_MEAN, histogram, loss: NO_MEAN };
   return { leadMs, target, origins: [], learners: SEASON_WEIGHTS.map(() => learner) };
 }
 
 /** The errors after one more moment; moments come in order of time. O(1). */
 export function observeErrors(errors: LeadErrors, moment: Moment): LeadErrors {
-  const { atMs, quantity } = moment;
+  const { atMs } = moment;
+  const reached = reachedIn(errors, moment);
   const seen = errors.origins.map((origin) =>
-    quantity > origin.peak ? { ...origin, peak: quantity } : origin,
+    reached > origin.peak ? { ...origin, peak: reached } : origin,
   );
   const youngest = atMs - errors.leadMs;
   const mature = seen.filter((origin) => origin.atMs <= youngest);
@@ -117,6 +128,11 @@ export function observeErrors(errors: LeadErrors, moment: Moment): LeadErrors {
   if (sinceMs < errors.leadMs / ORIGINS_PER_LEAD) return { ...learnt, origins };
   const weight = Math.min(1, sinceMs / errors.leadMs);
   return { ...learnt, origins: [...origins, originAt(learnt, moment, weight)] };
+}
+
+/** What counts for the most of a lead time. */
+function reachedIn({ target }: LeadErrors, { quantity, level }: Moment): number {
+  return target === "sustained" ? level : quantity;
 }
 
 /** The errors after a hole in the samples: forecasts that it touches are never judged. */
@@ -178,7 +194,7 @@ function expected(level: number, drift: number, weightIndex: number): number {
 /** What the season says of the lead time from now on; a peak is not lower than the present. */
 function driftOver(errors: LeadErrors, { atMs, season }: Omit<Moment, "quantity">): number {
   const drift = seasonDrift(season, atMs, atMs + errors.leadMs);
-  return errors.target === "peak" ? Math.max(0, drift) : drift;
+  return errors.target === "end" ? drift : Math.max(0, drift);
 }
 
 function volatilityOf(learner: Learner, leadMs: number, level: number): number {
@@ -191,21 +207,21 @@ function volatilityOf(learner: Learner, leadMs: number, level: number): number {
 }
 
 function originAt(errors: LeadErrors, moment: Moment, weight: number): Origin {
-  const { atMs, level, quantity } = moment;
+  const { atMs, level } = moment;
   const { leadMs, learners } = errors;
   return {
     atMs,
     level,
     drift: driftOver(errors, moment),
     volatilities: learners.map((learner) => volatilityOf(learner, leadMs, level)),
-    peak: quantity,
+    peak: reachedIn(errors, moment),
     weight,
   };
 }
 
 function learnOrigin(errors: LeadErrors, origin: Origin, { atMs, quantity }: Moment): LeadErrors {
   const elapsedMs = atMs - (errors.maturedAtMs ?? origin.atMs);
-  const outcome = errors.target === "peak" ? origin.peak : quantity;
+  const outcome = errors.target === "end" ? quantity : origin.peak;
   const learners = errors.learners.map((learner, index) => {
     const center = expected(origin.level, origin.drift, index);
     return learnError(learner, {
@@ -233,8 +249,9 @@ interface MeasuredError {
 function learnError(learner: Learner, measured: MeasuredError): Learner {
   const { swing, volatility, weight, elapsedMs } = measured;
   const error = measured.error / volatility;
-  const loss = LOSS_QUANTILES.reduce((sum, quantile) => {
-    const missed = error - errorQuantile(learner.histogram, quantile);
+  const said = errorQuantiles(learner.histogram, LOSS_QUANTILES);
+  const loss = LOSS_QUANTILES.reduce((sum, quantile, index) => {
+    const missed = error - (said[index] ?? 0);
     return sum + Math.max(quantile * missed, (quantile - 1) * missed);
   }, 0);
   const kept = (halfLifeMs: number): number => keptAfter(elapsedMs, halfLifeMs);

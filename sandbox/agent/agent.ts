@@ -13,8 +13,9 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import { WarmPool } from "../pools/warm-pool.ts";
-import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
+import type { Runtime, SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
+import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
 import { Container, type ContainerReports } from "./container.ts";
 import { sandboxEnvironment } from "./gpu-environment.ts";
@@ -52,6 +53,8 @@ export interface NodeAgentOptions {
   readonly emulatedGpus: boolean;
   readonly isolation: Isolation;
   readonly runtime: Runtime;
+  /** The image that a container asks for; undefined when it is not on this node. */
+  readonly imageOf?: (start: StartContainer) => SandboxImage | undefined;
   readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
@@ -79,6 +82,7 @@ export class NodeAgent {
   readonly #pool: WarmPool | undefined;
   #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
+  readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
   #closing = false;
@@ -105,6 +109,7 @@ export class NodeAgent {
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
     this.#pool = this.#openPool();
+    this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs, restored) => {
@@ -178,7 +183,7 @@ export class NodeAgent {
     const gpuCount = sum((resources) => resources.gpuCount);
     const cpuMilli = sum((resources) => resources.cpuMilli);
     const memoryMiB = sum((resources) => resources.memoryMiB);
-    return this.#roomFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
+    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
   }
 
   async #openSnapshots(): Promise<void> {
@@ -255,10 +260,13 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError } = this.#options;
+    const { runtime, clock, onError, imageOf } = this.#options;
+    const image = imageOf?.(start);
     const container = new Container({
+      ...(image === undefined ? {} : { image }),
       start: { ...start, cards: room.cards },
       params,
+      relay: this.#relay,
       runtime: this.#pool ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
@@ -276,7 +284,15 @@ export class NodeAgent {
   }
 
   /** Whether this node takes a container, and on which cards. */
-  #roomFor(wanted: Room): RoomAnswer {
+  #roomFor(wanted: StartContainer): RoomAnswer {
+    if (wanted.imageId !== undefined && this.#options.imageOf?.(wanted) === undefined) {
+      return { kind: "refused", reason: `image ${wanted.imageId} is not on this node` };
+    }
+    return this.#spaceFor(wanted);
+  }
+
+  /** Whether so much is free, and on which cards. */
+  #spaceFor(wanted: Room): RoomAnswer {
     if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);

@@ -1,6 +1,7 @@
 /** Settings of a node agent: a JSON file written by whoever starts it. */
 import { readFile } from "node:fs/promises";
 import { messageOf, PlatformError, type Isolation, type Resources } from "../../core/index.ts";
+import { parseRanges } from "../egress/egress-gate.ts";
 import { METADATA_CLOUDS, type MetadataCloud } from "./cloud-metadata.ts";
 
 export interface AgentConfig {
@@ -19,6 +20,8 @@ export interface AgentConfig {
   /** With `resources`, or with GPUs that are pretended. */
   readonly gpuType?: string;
   readonly emulatedGpus?: boolean;
+  /** Special ranges that containers may reach where they are allowed, such as `10.1.0.0/16`. */
+  readonly egressOpenRanges?: readonly string[];
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
 }
@@ -65,7 +68,9 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   }
   const flag = FLAGS.find((field) => !["undefined", "boolean"].includes(typeof settings[field]));
   if (flag !== undefined) return `"${flag}" must be true or false`;
-  const { gpuType, resources } = settings;
+  const { gpuType, resources, egressOpenRanges: ranges = [] } = settings;
+  const isRanges = Array.isArray(ranges) && parseRanges(ranges.map(String)) !== undefined;
+  if (!isRanges) return '"egressOpenRanges" must be a list such as ["10.1.0.0/16"]';
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
 }

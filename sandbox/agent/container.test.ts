@@ -27,6 +27,15 @@ describe("starting", () => {
     expect(one.container.held).toMatchObject({ state: "starting", inputIds: [] });
   });
 
+  test("Python is started as that, with the paths of any Linux, and told where its function is", async () => {
+    const python = { module: "model", handler: "Model.predict" };
+    const one = new TestContainer(undefined, { python });
+    await one.start();
+    const env = { PATH: "/usr/local/bin:/usr/bin:/bin" };
+    expect(one.sandbox.spec).toMatchObject({ runner: "python", env });
+    expect(one.sandbox.told[0]?.header).toMatchObject({ type: "boot", python, env });
+  });
+
   test("the parameters of a class come behind its code", async () => {
     const one = new TestContainer(undefined, {}, Uint8Array.from([7, 8]));
     await one.start();

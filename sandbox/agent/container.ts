@@ -17,13 +17,22 @@ import {
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
-import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
+import { PYTHON_PATH } from "../runtime/python-launch.ts";
+import type {
+  RunningSandbox,
+  Runtime,
+  SandboxExit,
+  SandboxImage,
+  SandboxSpec,
+} from "../runtime/runtime.ts";
 import {
   ENTROPY_BYTES,
   loadMessageOf,
   type EnteredSandbox,
   type MemorySnapshots,
 } from "../snapshots/snapshots.ts";
+import type { Relay } from "./call-relay.ts";
+import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -49,11 +58,15 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   /** Images of memory, where this node keeps them. */
   readonly snapshots?: Pick<MemorySnapshots, "restore" | "consider">;
   readonly reports: ContainerReports;
   readonly clock: Clock;
+  /** Where requests of the user's code go. */
+  readonly relay: Relay;
 }
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
@@ -75,6 +88,7 @@ export class Container {
   readonly #receivedAtMs: number;
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
+  readonly #requests: ContainerRequests;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #restored = false;
@@ -97,6 +111,11 @@ export class Container {
     this.#receivedAtMs = options.clock.nowMs();
     this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
     const { containerId } = options.start;
+    this.#requests = new ContainerRequests({
+      containerId,
+      relay: options.relay,
+      send: (message, body) => this.#send(message, body),
+    });
     this.#log = new ContainerLog(options.clock, (lines) => {
       options.reports.logs(containerId, lines);
     });
@@ -258,15 +277,28 @@ export class Container {
   }
 
   get #sandboxSpec(): SandboxSpec {
-    const { start, runtime } = this.#options;
-    const { containerId, resources, cards = [] } = start;
-    return { containerId, resources, env: sandboxEnvironment(cards, runtime.isolation) };
+    const { start, runtime, image } = this.#options;
+    const { containerId, resources, python, allowHosts, cards = [] } = start;
+    const env = { ...sandboxEnvironment(cards, runtime.isolation), PATH: this.#path };
+    return {
+      containerId,
+      resources,
+      env,
+      ...(python === undefined ? {} : { runner: "python" as const }),
+      ...(allowHosts === undefined ? {} : { allowHosts }),
+      ...(image === undefined ? {} : { image }),
+    };
+  }
+
+  /** Where its programs are. */
+  get #path(): string {
+    return this.#options.start.python === undefined ? "/bin" : PYTHON_PATH;
   }
 
   /** The whole environment of the user's code. */
   get #environment(): Readonly<Record<string, string>> {
     const { env, containerId } = this.#options.start;
-    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: "/bin", HOME: "/tmp" };
+    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
     // A user's variable may replace ours, but not name other cards.
     return { ...own, ...env, ...this.#gpuEnvironment };
   }
@@ -279,7 +311,7 @@ export class Container {
       this.#send(say, ...bodies);
       return;
     }
-    const { functionName, appName, maxInputs } = start;
+    const { functionName, appName, maxInputs, python } = start;
     const boot = {
       type: "boot",
       functionName,
@@ -287,6 +319,7 @@ export class Container {
       env: this.#environment,
       ...(maxInputs === undefined ? {} : { maxInputs }),
       ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+      ...(python === undefined ? {} : { python }),
     } as const;
     this.#send(boot, code, params);
   }
@@ -357,6 +390,12 @@ export class Container {
           header.droppedBytes,
         );
         return;
+      case "request":
+        this.#requests.begin(header.requestId, { ...header, body });
+        return;
+      case "request_cancel":
+        this.#requests.cancel(header.requestId);
+        return;
       case "exiting":
         this.#announced = header;
     }
@@ -402,6 +441,7 @@ export class Container {
   #end(exit: SandboxExit): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#requests.close();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

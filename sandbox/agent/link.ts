@@ -12,6 +12,7 @@
  */
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
+import type { PythonEntry } from "../runners/protocol.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -53,6 +54,10 @@ export interface StartContainer {
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
   readonly timeoutMs: number;
+  /** Image under it; absent means the base image of the node. */
+  readonly imageId?: string;
+  /** Folder in the image that it starts in. */
+  readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
   /**
@@ -60,6 +65,10 @@ export interface StartContainer {
    * depend on as far as the server knows, the same for equal functions of one workspace.
    */
   readonly snapshotId?: string;
+  /** Its code is Python, and this is where the function is; absent means Node. */
+  readonly python?: PythonEntry;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }
@@ -166,3 +175,5 @@ export type AgentMessage =
 export const BATCH_HEADER = "x-flotilla-batch";
 /** The ids by which its provider may know the machine, separated by commas. */
 export const MACHINE_HEADER = "x-flotilla-machine";
+/** Header of requests that an agent sends on for a container: its id. */
+export const CONTAINER_HEADER = "x-flotilla-container";

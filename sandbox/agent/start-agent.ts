@@ -3,7 +3,10 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
+import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
+import { imageOf } from "../images/image-of.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
+import { preparePythonImage } from "../images/python-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
@@ -52,7 +55,8 @@ export async function createAgent(
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   await reap(dataDir);
   const { onError, onDismissed, clock } = surroundings;
-  const runtime = await createRuntime(config, surroundings.cacheDir ?? join(dataDir, "cache"));
+  const cacheDir = surroundings.cacheDir ?? join(dataDir, "cache");
+  const runtime = await createRuntime(config, cacheDir, clock);
   const detected = config.resources === undefined ? await detectGpus() : undefined;
   const gpuType = config.gpuType ?? detected?.gpuType;
   const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
@@ -69,6 +73,7 @@ export async function createAgent(
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
     runtime,
+    imageOf: (start) => (config.isolation === "gvisor" ? imageOf(start, cacheDir) : undefined),
     clock,
     onError,
     onDismissed,
@@ -161,11 +166,24 @@ async function identify(metadata: CloudMetadata, clock: Clock): Promise<readonly
   }
 }
 
-async function createRuntime(config: AgentConfig, cacheDir: string): Promise<Runtime> {
+async function createRuntime(
+  config: AgentConfig,
+  cacheDir: string,
+  clock: Clock,
+): Promise<Runtime> {
   const { dataDir, isolation } = config;
   const runnerDir = await bundleRunner(join(cacheDir, "runners"));
   if (isolation === "process") return createProcessRuntime({ dir: dataDir, runnerDir });
-  const rootfs = await prepareBaseImage(join(cacheDir, "images"));
+  const images = join(cacheDir, "images");
+  const rootfs = await prepareBaseImage(images);
+  const pythonRootfs = (): Promise<string> => preparePythonImage(images);
   const cgroupParent = cgroupParentOf(dataDir);
-  return createGvisorRuntime({ dir: dataDir, rootfs, runnerDir, cgroupParent });
+  const gvisor = createGvisorRuntime({
+    dir: dataDir,
+    rootfs,
+    pythonRootfs,
+    runnerDir,
+    cgroupParent,
+  });
+  return withEgress(gvisor, egressOptionsOf(config, clock));
 }

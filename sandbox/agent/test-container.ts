@@ -3,6 +3,7 @@ import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import { Container, type ContainerOptions } from "./container.ts";
 import type { LogLine } from "./container-log.ts";
+import type { Relay } from "./call-relay.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "./link.ts";
 
 export const START: StartContainer = {
@@ -41,6 +42,8 @@ export class TestContainer {
   };
   readonly container: Container;
   running: Promise<void> = Promise.resolve();
+  /** Where its requests go; a test puts its own here. */
+  relay: Relay = () => Promise.resolve({ status: 204, body: new Uint8Array(0) });
 
   constructor(
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
@@ -52,6 +55,7 @@ export class TestContainer {
     this.container = new Container({
       start: { ...START, ...start },
       params,
+      relay: (containerId, request, signal) => this.relay(containerId, request, signal),
       runtime: this.runtime,
       loadCode,
       clock: this.clock,

@@ -11,18 +11,17 @@ import { assert, type Resources } from "../../core/index.ts";
 import { decodeValue, encodeValue, splitBody } from "../../sdk/protocol/index.ts";
 import { NodeAgent } from "../agent/agent.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "../agent/link.ts";
+import { parseRanges } from "../egress/egress-gate.ts";
+import type { AuditEntry } from "../egress/egress-proxy.ts";
+import { withEgress } from "../egress/with-egress.ts";
 import { FakeServer, type FakeLink } from "../fake/server.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
+import { HOOK } from "../runners/node/sdk-hook.ts";
 import { removeCgroup } from "../runtime/cgroups.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { tracesOf } from "../runtime/traces.ts";
 
-/** What the SDK in a user's bundle does for the runner, at its least. */
-const HOOK = `globalThis[Symbol.for("flotilla.runtime")] = {
-  resolveHandler: (module, name) => module[name],
-};
-`;
 /** Long enough for a machine that is busy with other tests. */
 const ANSWER_MS_MAX = 60_000;
 const POLL_MS = 10;
@@ -93,7 +92,9 @@ export class TestContainer {
 export class TestNode {
   readonly dir: string;
   readonly link: FakeLink;
-  readonly errors: string[] = [];
+  readonly errors: string[];
+  /** Connections of its containers that have ended. */
+  readonly audit: AuditEntry[];
   readonly #server: FakeServer;
   readonly #agent: NodeAgent;
   readonly #running: Promise<void>;
@@ -101,7 +102,7 @@ export class TestNode {
   #count = 0;
 
   private constructor(
-    made: Pick<TestNode, "dir" | "link" | "errors">,
+    made: Pick<TestNode, "dir" | "link" | "errors" | "audit">,
     own: {
       readonly server: FakeServer;
       readonly agent: NodeAgent;
@@ -112,21 +113,32 @@ export class TestNode {
     this.dir = made.dir;
     this.link = made.link;
     this.errors = made.errors;
+    this.audit = made.audit;
     this.#server = own.server;
     this.#agent = own.agent;
     this.#running = own.running;
     this.#cgroupParent = own.cgroupParent;
   }
 
-  static async open(): Promise<TestNode> {
+  /** @param settings Special ranges that containers may reach where they are allowed. */
+  static async open(settings: { readonly openRanges?: readonly string[] } = {}): Promise<TestNode> {
     const dir = await mkdtemp(join(tmpdir(), "flotilla-attacks-"));
     const server = await FakeServer.open();
     const cgroupParent = `/flotilla/attacks-${process.pid}`;
-    const runtime = createGvisorRuntime({
+    const clock = { nowMs: () => Date.now(), sleep: (ms: number) => sleep(ms) };
+    const gvisor = createGvisorRuntime({
       dir,
       rootfs: await prepareBaseImage(join(dir, "images")),
       runnerDir: await bundleRunner(join(dir, "runners")),
       cgroupParent,
+    });
+    const audit: AuditEntry[] = [];
+    const openRanges = parseRanges(settings.openRanges ?? []);
+    const runtime = withEgress(gvisor, {
+      dir: join(dir, "egress"),
+      clock,
+      onAudit: (entry) => audit.push(entry),
+      ...(openRanges === undefined ? {} : { openRanges }),
     });
     const errors: string[] = [];
     const agent = new NodeAgent({
@@ -138,7 +150,7 @@ export class TestNode {
       emulatedGpus: false,
       isolation: "gvisor",
       runtime,
-      clock: { nowMs: () => Date.now(), sleep: (ms) => sleep(ms) },
+      clock,
       onError: (_, doing) => errors.push(doing),
       onDismissed: (reason) => errors.push(reason),
     });
@@ -146,7 +158,7 @@ export class TestNode {
     const link = await server.link(0);
     link.say({ type: "welcome", nodeId: "no_1", sessionToken: "session" });
     await link.hear("hello");
-    return new TestNode({ dir, link, errors }, { server, agent, running, cgroupParent });
+    return new TestNode({ dir, link, errors, audit }, { server, agent, running, cgroupParent });
   }
 
   async close(): Promise<void> {

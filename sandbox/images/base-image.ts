@@ -36,14 +36,26 @@ const ETC: Readonly<Record<string, string>> = {
 
 /** Builds the base image under `dir` if it is not there; gives the path of its root. */
 export async function prepareBaseImage(dir: string): Promise<string> {
-  const root = join(dir, `node-${process.versions.node}-${process.arch}-1`);
+  return buildOnce(join(dir, `node-${process.versions.node}-${process.arch}-1`), async (root) => {
+    const node = await realpath(process.execPath);
+    await copyInto(root, node, "/bin/node");
+    for (const library of await sharedLibraries([node])) await copyInto(root, library, library);
+  });
+}
+
+/**
+ * Builds a root file system at `root` if it is not there: what every container expects, and what
+ * `fill` adds to the folder that it is given. Several may build it at once.
+ */
+export async function buildOnce(
+  root: string,
+  fill: (root: string) => Promise<void>,
+): Promise<string> {
   if (await isBuilt(root)) return root;
   const temporary = `${root}.${process.pid}`;
   await rm(temporary, { recursive: true, force: true });
   for (const folder of FOLDERS) await mkdir(join(temporary, folder), { recursive: true });
-  const node = await realpath(process.execPath);
-  await copyInto(temporary, node, "/bin/node");
-  for (const library of await sharedLibraries(node)) await copyInto(temporary, library, library);
+  await fill(temporary);
   for (const [name, text] of Object.entries(ETC)) {
     await writeFile(join(temporary, "etc", name), text, { mode: 0o644 });
   }
@@ -65,9 +77,9 @@ async function isBuilt(root: string): Promise<boolean> {
   }
 }
 
-/** Absolute paths of the libraries that `ldd` resolves for a program, the linker included. */
-async function sharedLibraries(program: string): Promise<readonly string[]> {
-  const { stdout } = await run("ldd", [program]);
+/** Absolute paths of the libraries that `ldd` resolves for programs, the linker included. */
+export async function sharedLibraries(programs: readonly string[]): Promise<readonly string[]> {
+  const { stdout } = await run("ldd", [...programs]);
   return parseLdd(stdout);
 }
 
@@ -80,7 +92,8 @@ export function parseLdd(output: string): readonly string[] {
   return [...new Set(paths)];
 }
 
-async function copyInto(root: string, source: string, target: string): Promise<void> {
+/** Copies a file to the path `target` of an image, for all to read and run. */
+export async function copyInto(root: string, source: string, target: string): Promise<void> {
   const path = join(root, target);
   await mkdir(dirname(path), { recursive: true });
   await copyFile(source, path);

@@ -49,7 +49,13 @@ test("one of the commonest kind is kept, and handed out without a start", async 
   expect(warm?.spec).toMatchObject(COMMONEST);
   expect(warm?.spec.containerId).toMatch(/^warm_/);
   // The order in which its fields were written does not matter.
-  expect(await pool.start({ env: spec("co_1").env, containerId: "co_1", resources: COMMONEST.resources })).toBe(warm);
+  expect(
+    await pool.start({
+      env: spec("co_1").env,
+      containerId: "co_1",
+      resources: COMMONEST.resources,
+    }),
+  ).toBe(warm);
 });
 
 test("each is handed out once: what has run a user's code never comes back", async () => {

@@ -62,7 +62,7 @@ export class WarmPool implements Runtime {
 
   /** A sandbox that waits for code, or a fresh one. @throws PlatformError `unavailable` */
   async start(spec: SandboxSpec): Promise<RunningSandbox> {
-    const isPooled = spec.resources.gpuCount === 0;
+    const isPooled = isPlain(spec);
     const kind = kindOf(spec);
     const position = this.#warm.findIndex((warm) => isPooled && warm.kind === kind);
     const [warm] = position < 0 ? [] : this.#warm.splice(position, 1);
@@ -137,6 +137,11 @@ export class WarmPool implements Runtime {
     });
     this.makeRoom();
   }
+}
+
+/** Cards, a proxy and an image are a container's own, or come and go with it. */
+function isPlain({ resources, allowHosts, image }: SandboxSpec): boolean {
+  return resources.gpuCount === 0 && allowHosts === undefined && image === undefined;
 }
 
 /** All of a specification but the name: two sandboxes of a kind are the same to a container. */

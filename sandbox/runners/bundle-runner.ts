@@ -1,35 +1,40 @@
-/** The Node runner as one file, made once per version of its source. */
+/** The runners as files, made once per version of their sources. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { addEntropyAddon } from "./entropy-addon.ts";
+import { PYTHON_RUNNER_FILE, pythonRunnerArchive, unpackPythonRunner } from "./python-runner.ts";
 
 const SOURCE = fileURLToPath(new URL("./node/main.ts", import.meta.url));
 /** Frames of this file are left out of users' stacks. */
 export const RUNNER_FILE = "flotilla-runner.mjs";
-/** Beside a bundled agent, which has no sources to bundle. */
-const READY_MADE = fileURLToPath(new URL(`./${RUNNER_FILE}`, import.meta.url));
 
 /**
- * Bundles the runner into `dir`, with its add-on beside it where one can be had, and gives the
- * path of the folder that holds them: named by the hash of the runner, so that containers of
- * different versions never share one.
+ * Puts the runners of Node and Python, and the add-on of Node's where one can be had, into `dir` and gives the path of the folder that holds
+ * them: named by the hash of their content, so that containers of different versions never
+ * share one.
  */
 export async function bundleRunner(dir: string): Promise<string> {
-  const contents = (await isThere(READY_MADE)) ? await readFile(READY_MADE) : await runnerBundle();
-  const folder = join(dir, createHash("sha256").update(contents).digest("hex").slice(0, 16));
-  const file = join(folder, RUNNER_FILE);
-  if (await isThere(file)) return folder;
-  await mkdir(folder, { recursive: true });
-  await addEntropyAddon(folder);
-  const temporary = `${file}.${process.pid}`;
-  await writeFile(temporary, contents, { mode: 0o644 });
-  await rename(temporary, file);
+  const node = (await readyMade(RUNNER_FILE)) ?? (await runnerBundle());
+  const python = (await readyMade(PYTHON_RUNNER_FILE)) ?? (await pythonRunnerArchive());
+  const hash = createHash("sha256").update(node).update(python).digest("hex");
+  const folder = join(dir, hash.slice(0, 16));
+  if (await isThere(folder)) return folder;
+  const temporary = `${folder}.${process.pid}`;
+  await mkdir(temporary, { recursive: true });
+  await writeFile(join(temporary, RUNNER_FILE), node, { mode: 0o644 });
+  await unpackPythonRunner(python, temporary);
+  await addEntropyAddon(temporary);
+  await rename(temporary, folder).catch(async (error: unknown) => {
+    // Another agent was faster; its runners are the same.
+    await rm(temporary, { recursive: true, force: true });
+    if (!(await isThere(folder))) throw error;
+  });
   return folder;
 }
 
-/** The runner as the bytes of one module. */
+/** The Node runner as the bytes of one module. */
 export async function runnerBundle(): Promise<Uint8Array> {
   const { build, stop } = await import("esbuild");
   const { outputFiles } = await build({
@@ -48,12 +53,22 @@ export async function runnerBundle(): Promise<Uint8Array> {
   return bundle.contents;
 }
 
-async function isThere(file: string): Promise<boolean> {
+/** A file beside a bundled agent, which has no sources to make it from. */
+async function readyMade(name: string): Promise<Uint8Array | undefined> {
   try {
-    await readFile(file);
+    return await readFile(fileURLToPath(new URL(`./${name}`, import.meta.url)));
+  } catch {
+    // This is a checkout.
+    return undefined;
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
     return true;
   } catch {
-    // Not bundled yet.
+    // Not made yet.
     return false;
   }
 }

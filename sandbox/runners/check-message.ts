@@ -37,6 +37,10 @@ export function checkMessage(header: unknown): FromRunner {
         lines: listOf(message["lines"], "lines").map(lineOf),
         droppedBytes: amountOf(message["droppedBytes"], "droppedBytes"),
       };
+    case "request":
+      return requestOf(message);
+    case "request_cancel":
+      return { type: "request_cancel", requestId: amountOf(message["requestId"], "requestId") };
     case "exiting": {
       const inputId = optionalText(message["inputId"], "inputId");
       const exitCode = numberOf(message["exitCode"], "exitCode");
@@ -45,6 +49,17 @@ export function checkMessage(header: unknown): FromRunner {
     default:
       throw new ProtocolError("a message of an unknown type");
   }
+}
+
+function requestOf(message: Readonly<Record<string, unknown>>): FromRunner {
+  const contentType = optionalText(message["contentType"], "contentType");
+  return {
+    type: "request",
+    requestId: amountOf(message["requestId"], "requestId"),
+    method: textOf(message["method"], "method"),
+    path: textOf(message["path"], "path"),
+    ...(contentType === undefined ? {} : { contentType }),
+  };
 }
 
 function resultOf(value: unknown): RunnerResult {

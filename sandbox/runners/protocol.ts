@@ -5,6 +5,14 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 
+/** Where in an archive of Python files the function is. */
+export interface PythonEntry {
+  /** Name of the module, as it is imported. */
+  readonly module: string;
+  /** Name of a function in it, or of a class and its method: `Model.predict`. */
+  readonly handler: string;
+}
+
 /**
  * To the runner. `boot` carries the code as its body and then the payload of the parameters;
  * `inputs` their payloads in order.
@@ -18,6 +26,8 @@ export type ToRunner =
       readonly env: Readonly<Record<string, string>>;
       /** Inputs to run at once; one unless given. */
       readonly maxInputs?: number;
+      /** Where the function is, for the runner of Python. */
+      readonly python?: PythonEntry;
       /** Bytes at the end of the body that are the payload of a class's parameters. */
       readonly paramsBytes?: number;
     }
@@ -54,7 +64,14 @@ export type ToRunner =
    * End in peace: give back what has not begun, tell what runs, run the exit hooks, exit. Only
    * successes are told of from now on; whatever else ran runs again elsewhere.
    */
-  | { readonly type: "leave" };
+  | { readonly type: "leave" }
+  /** The server's answer to a request; its body is that of the answer. */
+  | {
+      readonly type: "response";
+      readonly requestId: number;
+      readonly status: number;
+      readonly retryAfter?: string;
+    };
 
 /** One result; `returned` means that it did not begin. */
 export interface RunnerResult {
@@ -89,5 +106,15 @@ export type FromRunner =
       /** Bytes that the runner dropped because more was printed than it could hold. */
       readonly droppedBytes: number;
     }
+  /** The user's code asks the server something; the body is that of the request. */
+  | {
+      readonly type: "request";
+      readonly requestId: number;
+      readonly method: string;
+      readonly path: string;
+      readonly contentType?: string;
+    }
+  /** Nobody waits for that answer any more. */
+  | { readonly type: "request_cancel"; readonly requestId: number }
   /** The user's code ended the process while this input ran. */
   | { readonly type: "exiting"; readonly exitCode: number; readonly inputId?: string };

@@ -8,12 +8,14 @@
 import { spawn } from "node:child_process";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
+import { pythonArguments } from "./python-launch.ts";
 import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
@@ -22,6 +24,8 @@ export interface GvisorOptions {
   readonly dir: string;
   /** Root file system of the containers. */
   readonly rootfs: string;
+  /** That of containers of Python, made when first needed. */
+  readonly pythonRootfs?: () => Promise<string>;
   readonly runnerDir: string;
   /** Parent of the containers' control groups. */
   readonly cgroupParent: string;
@@ -43,7 +47,7 @@ export function runscRoot(dir: string): string {
 }
 
 export function createGvisorRuntime(options: GvisorOptions): Runtime {
-  const { dir, rootfs, runnerDir, cgroupParent, runsc = "runsc" } = options;
+  const { dir, runnerDir, cgroupParent, runsc = "runsc" } = options;
   const { cgroups = missingControllers().length === 0 } = options;
   const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
@@ -53,15 +57,17 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     spec: SandboxSpec,
     command: readonly [name: string, ...flags: readonly string[]],
   ): Promise<RunningSandbox> => {
-    const { containerId, resources } = spec;
+    const { containerId, resources, egressDir } = spec;
+    // The only sockets of this machine that a container can open are those of its own proxy.
+    const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
     const bundle = join(dir, "bundles", containerId);
     const cgroupsPath = `${cgroupParent}/${containerId}`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
-    const args = runnerArguments("/bin/node", `/runner/${RUNNER_FILE}`, resources.memoryMiB);
+    const { rootfs, args } = await programOf(spec, options);
     const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
     await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
     const { ours, theirs } = await createChannelPair();
-    const child = spawn(runsc, [...globalFlags, ...command, `--bundle=${bundle}`, containerId], {
+    const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
       stdio: [theirs, "pipe", "pipe"],
       env,
     });
@@ -122,6 +128,21 @@ async function killContainer(
     killer.once("error", () => resolve(false));
     killer.once("close", (code) => resolve(code === 0));
   });
+}
+
+/** What runs in a container, and the root file system that it is found in. */
+async function programOf(
+  { runner, resources, image }: SandboxSpec,
+  { rootfs, pythonRootfs }: GvisorOptions,
+): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
+  if (runner !== "python") {
+    const file = `/runner/${RUNNER_FILE}`;
+    return { rootfs, args: runnerArguments("/bin/node", file, resources.memoryMiB) };
+  }
+  const args = pythonArguments("python3", "/runner");
+  if (image !== undefined) return { rootfs, args };
+  assert(pythonRootfs !== undefined, "a container of Python needs a root file system with it");
+  return { rootfs: await pythonRootfs(), args };
 }
 
 async function writeBundle(bundle: string, config: object): Promise<void> {

@@ -1,5 +1,5 @@
 /** The OCI configuration of a container: the least that a function needs. */
-import type { SandboxSpec } from "./runtime.ts";
+import { EGRESS_MOUNT, type SandboxSpec } from "./runtime.ts";
 
 /** Memory that gVisor's own kernel takes inside the container's limit. */
 export const SENTRY_MEMORY_MIB = 48;
@@ -39,9 +39,9 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
     ociVersion: "1.0.2",
     process: {
       user: { uid: USER_ID, gid: USER_ID },
-      args,
+      args: programIn(spec, args),
       env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
-      cwd: "/tmp",
+      cwd: spec.image?.workdir ?? "/tmp",
       noNewPrivileges: true,
       capabilities: {
         bounding: nothing,
@@ -55,7 +55,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         { type: "RLIMIT_CORE", hard: 0, soft: 0 },
       ],
     },
-    root: { path: paths.rootfs, readonly: true },
+    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: true },
     hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
@@ -67,6 +67,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         source: paths.runnerDir,
         options: ["ro", "rbind", "nosuid", "nodev"],
       },
+      ...egressMounts(spec.egressDir),
     ],
     linux: {
       cgroupsPath: paths.cgroupsPath,
@@ -82,6 +83,13 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
       },
     },
   };
+}
+
+/** The folder with the socket of the container's proxy. */
+function egressMounts(source: string | undefined): readonly object[] {
+  if (source === undefined) return [];
+  const options = ["ro", "rbind", "nosuid", "nodev", "noexec"];
+  return [{ destination: EGRESS_MOUNT, type: "bind", source, options }];
 }
 
 /** Most that all processes of a container may hold, gVisor's own among them. */
@@ -106,4 +114,9 @@ export function runnerArguments(node: string, runnerFile: string, memoryMiB: num
     "--no-warnings",
     runnerFile,
   ];
+}
+
+/** Node is where the image says; Python is found in the image by its path. */
+function programIn({ image, runner }: SandboxSpec, args: readonly string[]): readonly string[] {
+  return image === undefined || runner === "python" ? args : [image.node, ...args.slice(1)];
 }

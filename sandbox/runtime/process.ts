@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { createChannelPair } from "./channel.ts";
 import { runnerArguments } from "./oci-spec.ts";
-import type { Runtime, SandboxExit } from "./runtime.ts";
+import { findPython, pythonArguments } from "./python-launch.ts";
+import type { Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface ProcessOptions {
@@ -27,12 +28,7 @@ export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtim
       const clear = (): Promise<void> => rm(home, { recursive: true, force: true });
       await mkdir(home, { recursive: true });
       const { ours, theirs } = await createChannelPair();
-      const runner = join(runnerDir, RUNNER_FILE);
-      const [program = process.execPath, ...args] = runnerArguments(
-        process.execPath,
-        runner,
-        spec.resources.memoryMiB,
-      );
+      const [program = process.execPath, ...args] = await commandOf(spec, runnerDir);
       const child = spawn(program, args, {
         stdio: [theirs, "pipe", "pipe"],
         cwd: home,
@@ -71,4 +67,14 @@ export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtim
       return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
     },
   };
+}
+
+async function commandOf(
+  { runner, resources }: SandboxSpec,
+  runnerDir: string,
+): Promise<readonly string[]> {
+  if (runner !== "python") {
+    return runnerArguments(process.execPath, join(runnerDir, RUNNER_FILE), resources.memoryMiB);
+  }
+  return pythonArguments((await findPython()) ?? "python3", runnerDir);
 }

@@ -2,12 +2,34 @@
 import type { Duplex, Readable } from "node:stream";
 import type { Isolation, Resources } from "../../core/index.ts";
 
+/** What runs the user's code. */
+export type RunnerKind = "node" | "python";
+/** The root file system of an image, with the platform's Node in it. */
+export interface SandboxImage {
+  readonly rootfs: string;
+  /** Absolute path of its Node. */
+  readonly node: string;
+  /** Folder to start in; absent means the temporary one. */
+  readonly workdir?: string;
+}
+
 export interface SandboxSpec {
   readonly containerId: string;
+  /** Node unless given. */
+  readonly runner?: RunnerKind;
   readonly resources: Resources;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;
+  /** Hosts that it may reach, as patterns; absent means no network. */
+  readonly allowHosts?: readonly string[];
+  /** Folder of this machine with the socket of its proxy, mounted at `EGRESS_MOUNT`. */
+  readonly egressDir?: string;
+  /** What it runs in; absent means the base image. */
+  readonly image?: SandboxImage;
 }
+
+/** Where a sandbox finds the folder of its proxy. */
+export const EGRESS_MOUNT = "/run/flotilla";
 
 export interface SandboxExit {
   readonly exitCode: number | undefined;

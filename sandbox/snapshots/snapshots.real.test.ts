@@ -7,7 +7,8 @@ import { Container } from "../agent/container.ts";
 import type { StartContainer } from "../agent/link.ts";
 import { until } from "../fake/clock.ts";
 import { systemClock } from "../system-clock.ts";
-import { HOOK, TestRunner } from "../runners/node/test-runner.ts";
+import { HOOK } from "../runners/node/sdk-hook.ts";
+import { TestRunner } from "../runners/node/test-runner.ts";
 import { MemorySnapshots } from "./snapshots.ts";
 import { RealBench } from "./test-real.ts";
 
@@ -174,6 +175,7 @@ describe("a container whose snapshot is bad starts cold and answers", () => {
       runtime: bench.runtime,
       loadCode: () => Promise.resolve(Buffer.from(HOOK + COUNTER)),
       snapshots,
+      relay: () => Promise.resolve({ status: 204, body: new Uint8Array(0) }),
       clock,
       reports: {
         ready: (_, __, isRestored) => (restored = isRestored),

@@ -110,6 +110,11 @@ export class FleetIndex implements StateLog {
     this.#enter(record);
   }
 
+  /** Containers on nodes. */
+  get residenceCount(): number {
+    return this.#residences.size;
+  }
+
   residences(): Iterable<readonly [string, Residence]> {
     return this.#residences;
   }

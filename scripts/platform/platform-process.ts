@@ -8,7 +8,8 @@ import { ROOT, stepEnvironment } from "../steps.ts";
 
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 15_000;
-const COMMAND_MS_MAX = 120_000;
+/** Building an image for the first time takes minutes. */
+const COMMAND_MS_MAX = 600_000;
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
 const CLI = join(ROOT, "sdk", "bin", "flotilla.mjs");
 

@@ -11,6 +11,7 @@ import {
   type VariantHeader,
 } from "../protocol/api.ts";
 import { decodeFrame, encodeFrame, splitBody } from "../protocol/frames.ts";
+import { NotFoundError, ServerUnreachableError } from "../errors.ts";
 import { strangeAnswer } from "./problems.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
 
@@ -76,6 +77,7 @@ export class Client {
     functionId: string,
     header: CreateCallHeader,
     payloads: readonly Uint8Array[],
+    signal?: AbortSignal,
   ): Promise<ResultsPage> {
     const bytes = await this.transport.send({
       method: "POST",
@@ -83,6 +85,7 @@ export class Client {
       body: encodeFrame(header, payloads),
       contentType: FRAME_MEDIA_TYPE,
       waitMs: header.waitMs,
+      signal,
     });
     return parsePage(bytes);
   }
@@ -128,6 +131,18 @@ export class Client {
       path: `/v1/calls/${encodeURIComponent(callId)}/cancel`,
       retryForMs: CANCEL_RETRY_FOR_MS,
     });
+  }
+}
+
+/**
+ * Cancels a call whose end is told by something else already: that it is not there, or that the
+ * server is away, must not hide that.
+ */
+export async function cancelInPassing(client: Client, callId: string): Promise<void> {
+  try {
+    await client.cancelCall(callId);
+  } catch (error) {
+    if (!(error instanceof NotFoundError || error instanceof ServerUnreachableError)) throw error;
   }
 }
 

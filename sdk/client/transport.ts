@@ -9,6 +9,7 @@
  */
 import { ServerUnreachableError, type FlotillaError } from "../errors.ts";
 import { resolveConnection, type Connection, type ConnectionOptions } from "./connection.ts";
+import { containerLink, exchangeThrough } from "./container-link.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http.ts";
 import { backoffMs, pause } from "./pause.ts";
 import { refusalOf, strangeAnswer } from "./problems.ts";
@@ -100,10 +101,13 @@ export class Transport {
     request: ApiRequest,
     read: (answer: HttpAnswer) => Promise<T>,
   ): Promise<T | Failure> {
-    const connection = await this.connection();
+    const link = containerLink();
+    const connection = link === undefined ? await this.connection() : WITHIN_CONTAINER;
     try {
-      const url = connection.serverUrl + request.path;
-      const answer = await exchange(url, httpRequestOf(connection, request));
+      const sent = httpRequestOf(connection, request);
+      const answer = await (link === undefined
+        ? exchange(connection.serverUrl + request.path, sent)
+        : exchangeThrough(link, request.path, sent));
       this.#hasAnswered = true;
       if (answer.status >= 200 && answer.status < 300) return await read(answer);
       return { ...FAILED, ...refusalOf(answer, new TextDecoder().decode(await answer.bytes())) };
@@ -124,6 +128,8 @@ export class Transport {
   }
 }
 
+/** Its agent knows the server and has a token. */
+const WITHIN_CONTAINER: Connection = { serverUrl: "the end of its node agent", token: "" };
 const FAILURE = Symbol("failure");
 const FAILED = { [FAILURE]: true } as const;
 

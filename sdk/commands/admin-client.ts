@@ -1,7 +1,9 @@
 /** The parts of the API that only the command line uses. */
 import type { Client } from "../client/client.ts";
 import { NotFoundError } from "../errors.ts";
+import { parseBuildEvents } from "./images/build-events.ts";
 import type {
+  BuildEvent,
   AppList,
   AppSummary,
   ContainerSummary,
@@ -9,6 +11,9 @@ import type {
   DeployRequest,
   FunctionInfo,
   FunctionList,
+  ImageDefinition,
+  ImageList,
+  PruneReport,
   ScalingUpdate,
 } from "../protocol/index.ts";
 
@@ -81,6 +86,31 @@ export class AdminClient {
       body: JSON.stringify(update),
       contentType: JSON_MEDIA_TYPE,
     });
+  }
+
+  /** Progress of a build as it is made; leaving the loop, or the signal, cancels it. */
+  async *buildImage(
+    definition: ImageDefinition,
+    signal?: AbortSignal,
+  ): AsyncGenerator<BuildEvent, void, void> {
+    const answer = await this.#client.transport.open({
+      method: "POST",
+      path: "/v1/images/builds",
+      body: JSON.stringify(definition),
+      contentType: JSON_MEDIA_TYPE,
+      waitMs: Infinity,
+      signal,
+    });
+    yield* parseBuildEvents(answer.stream());
+  }
+
+  images(): Promise<ImageList> {
+    return this.#client.transport.json<ImageList>({ method: "GET", path: "/v1/images" });
+  }
+
+  pruneImages(): Promise<PruneReport> {
+    const path = "/v1/images/prune";
+    return this.#client.transport.json<PruneReport>({ method: "POST", path });
   }
 
   async containers(): Promise<readonly ContainerSummary[]> {

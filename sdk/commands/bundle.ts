@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, extname, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build, type BuildFailure, type Message } from "esbuild";
+import { build, type BuildFailure, type Message, type Plugin } from "esbuild";
 import { UsageError } from "../errors.ts";
 
 /** What is uploaded and imported. */
@@ -43,6 +43,28 @@ export async function bundleFile(path: string): Promise<Bundle> {
   return { file, code: bytes, sha256, buildMs: performance.now() - startedAtMs };
 }
 
+/**
+ * A package that is imported inside a function, by `await import("name")`, and is not installed
+ * here is left to the function's image. What is imported at the top must be here.
+ */
+const packagesOfImages: Plugin = {
+  name: "packages-of-images",
+  setup: (bundling) => {
+    bundling.onResolve({ filter: /^[^./]/ }, async ({ path, kind, pluginData, ...rest }) => {
+      if (kind !== "dynamic-import" || pluginData === LOOKED_UP) return undefined;
+      const { importer, resolveDir } = rest;
+      const found = await bundling.resolve(path, {
+        kind,
+        importer,
+        resolveDir,
+        pluginData: LOOKED_UP,
+      });
+      return found.errors.length === 0 ? undefined : { path, external: true };
+    });
+  },
+};
+const LOOKED_UP = Symbol("looked up");
+
 async function buildOrExplain(file: string, outfile: string) {
   try {
     return await build({
@@ -58,6 +80,7 @@ async function buildOrExplain(file: string, outfile: string) {
       sourcesContent: false,
       alias: sdkAliases(),
       banner: { js: REQUIRE_BANNER },
+      plugins: [packagesOfImages],
       logLevel: "silent",
     });
   } catch (error) {

@@ -1,15 +1,22 @@
 /** From a file to apps on the server: the part that `run` and `deploy` share. */
-import { basename } from "node:path";
-import type { Deployment } from "../protocol/index.ts";
+import { basename, dirname } from "node:path";
+import type { Deployment, FunctionSpec } from "../protocol/index.ts";
+import type { FunctionRecord } from "../registry.ts";
 import type { AdminClient } from "./admin-client.ts";
+import { bundlePython, type PythonBundle } from "./bundle-python.ts";
 import { bundleFile, type Bundle } from "./bundle.ts";
+import { buildAppImages, specWith, type BuiltImages } from "./images/build-app-images.ts";
 import { loadApps, type LoadedApp, type LoadedModule } from "./load-apps.ts";
 
 /** A file ready to be sent: bundled, and imported to see what it defines. */
 export interface PreparedFile {
   readonly bundle: Bundle;
   readonly module: LoadedModule;
+  /** Code of those functions that are Python. */
+  readonly python: PythonBundles;
 }
+
+type PythonBundles = ReadonlyMap<FunctionRecord, PythonBundle>;
 
 type Progress = (line: string) => void;
 
@@ -18,12 +25,23 @@ export async function prepareFile(path: string, progress: Progress): Promise<Pre
   const bundle = await bundleFile(path);
   const sizeKb = Math.ceil(bundle.code.byteLength / 1_000);
   progress(`Bundled ${basename(path)} (${sizeKb} kB, ${Math.round(bundle.buildMs)} ms)`);
-  return { bundle, module: await loadApps(bundle) };
+  const module = await loadApps(bundle);
+  return { bundle, module, python: await bundleEachPython(module, dirname(bundle.file)) };
+}
+
+async function bundleEachPython(module: LoadedModule, folder: string): Promise<PythonBundles> {
+  const bundles = new Map<FunctionRecord, PythonBundle>();
+  for (const record of module.apps.flatMap(({ functions }) => [...functions.values()])) {
+    if (record.python === undefined) continue;
+    bundles.set(record, await bundlePython(record.python, folder));
+  }
+  return bundles;
 }
 
 export interface SendOptions {
   readonly admin: AdminClient;
   readonly bundle: Bundle;
+  readonly python: PythonBundles;
   readonly apps: readonly LoadedApp[];
   readonly mode: Deployment["mode"];
   readonly progress: Progress;
@@ -31,19 +49,34 @@ export interface SendOptions {
 
 /** Uploads the code if the server lacks it, and deploys each app that has functions. */
 export async function sendApps(options: SendOptions): Promise<Deployment[]> {
-  const { admin, bundle, mode, progress } = options;
+  const { admin, bundle, python, mode, progress } = options;
   const apps = options.apps.filter(({ functions }) => functions.size > 0);
   if (apps.length === 0) return [];
   const wasSent = await admin.uploadBlob(bundle.sha256, bundle.code);
+  for (const { archive, code } of python.values()) {
+    await admin.uploadBlob(code.codeSha256, archive);
+  }
   progress(wasSent ? "Uploaded the code" : "The server has this code already");
+  const built = await buildAppImages(apps, { admin, progress });
   const deployments: Deployment[] = [];
   for (const { record, functions } of apps) {
     const deployment = await admin.deploy(record.name, {
       mode,
       codeSha256: bundle.sha256,
-      functions: [...functions].map(([name, { spec }]) => ({ name, spec })),
+      functions: [...functions].map(([name, record]) => {
+        return { name, spec: specOf(record, python.get(record), built) };
+      }),
     });
     deployments.push(deployment);
   }
   return deployments;
+}
+
+function specOf(
+  { spec }: FunctionRecord,
+  python: PythonBundle | undefined,
+  built: BuiltImages,
+): FunctionSpec {
+  const sent = specWith(spec, built);
+  return python === undefined ? sent : { ...sent, python: python.code };
 }

@@ -7,10 +7,11 @@ import { printData, printJson, printProgress } from "./terminal.ts";
 
 /** Deploys every app of the file. @throws UsageError when there is no function in it. */
 export async function deployFile(path: string, options: { json?: boolean }): Promise<void> {
-  const { bundle, module } = await prepareFile(path, printProgress);
+  const { bundle, module, python } = await prepareFile(path, printProgress);
   const deployments = await sendApps({
     admin: new AdminClient(new Client()),
     bundle,
+    python,
     apps: module.apps,
     mode: "deployed",
     progress: printProgress,

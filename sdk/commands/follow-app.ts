@@ -2,7 +2,7 @@
 import type { Client } from "../client/client.ts";
 import { pause } from "../client/pause.ts";
 import type { PlatformEvent } from "../protocol/index.ts";
-import { streamEvents } from "./event-stream.ts";
+import { streamEvents } from "../client/event-stream.ts";
 import { showEvent } from "./show-event.ts";
 import { printProgress, withoutControls } from "./terminal.ts";
 

@@ -1,6 +1,6 @@
 /** What functions printed, of an app or a container. */
 import { Client } from "../client/client.ts";
-import { streamEvents, type EventQuery } from "./event-stream.ts";
+import { streamEvents, type EventQuery } from "../client/event-stream.ts";
 import { printLog } from "./follow-app.ts";
 import { printJson, printProgress } from "./terminal.ts";
 

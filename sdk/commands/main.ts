@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { addFunction } from "./add-function.ts";
+import { addImage } from "./images/add-image.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -39,6 +40,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addApp(program);
   addFunction(program);
   addContainer(program);
+  addImage(program);
   options.extraCommands?.(program);
   return program;
 }

@@ -10,7 +10,7 @@ import {
 } from "../errors.ts";
 import type { PlanSummary, PlatformEvent } from "../protocol/index.ts";
 import { rebuildError } from "../remote-error.ts";
-import { parseEvents } from "./event-stream.ts";
+import { parseEvents } from "../client/event-stream.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { printLog } from "./follow-app.ts";
 import { InterruptedError } from "./interrupted-error.ts";

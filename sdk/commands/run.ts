@@ -36,13 +36,13 @@ export async function runFile(
 ): Promise<void> {
   const { path, name } = splitTarget(target);
   const progress = options.quiet === true ? () => undefined : printProgress;
-  const { bundle, module } = await prepareFile(path, progress);
+  const { bundle, module, python } = await prepareFile(path, progress);
   const runnable = chooseRunnable(module, name);
   const client = new Client();
   await exportConnection(client);
   const admin = new AdminClient(client);
   const { apps } = module;
-  const deployments = await sendApps({ admin, bundle, apps, mode: "ephemeral", progress });
+  const deployments = await sendApps({ admin, bundle, python, apps, mode: "ephemeral", progress });
   bindFunctions(apps, deployments);
   const ending = new AbortController();
   const shown = deployments.map(({ appId }) => followApp({ client, appId, ...options }));

@@ -148,6 +148,15 @@ export interface CreateCallHeader {
   readonly final: boolean;
   /** How long to wait for results before answering, 0 to WAIT_MS_MAX. */
   readonly waitMs: number;
+  /** What has no result after this long, 1 ms to 7 days, fails with `deadline_exceeded`. */
+  readonly deadlineInMs?: number;
+  /** The call within which this one is made: it never has longer than that has left. */
+  readonly parentCallId?: string;
+  /**
+   * Of a single call, instead of `callId`: calls of one function by one key are one call. The
+   * answer has its id. Another payload under a known key is a conflict.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** More inputs of an open map, from `startIndex` on. Sending a range again changes nothing. */
@@ -219,12 +228,15 @@ export type CallErrorCode =
   | "not_serializable"
   | "startup_failed"
   | "payload_too_large"
-  | "attempts_exhausted";
+  | "attempts_exhausted"
+  | "deadline_exceeded";
 
 /** The plain way in, for curl and other languages: arguments and result as JSON. */
 export interface JsonCallRequest {
   readonly args: readonly unknown[];
   readonly waitMs?: number;
+  readonly deadlineInMs?: number;
+  readonly idempotencyKey?: string;
 }
 
 export interface JsonCallResponse {

@@ -35,6 +35,7 @@ export {
   type VariantHeader,
   type WireError,
 } from "./api.ts";
+export { decodeArchive, encodeArchive, type ArchivedFile } from "./archive.ts";
 export { type EventBase, type EventBody, type PlatformEvent } from "./events.ts";
 export {
   decodeFrame,
@@ -46,10 +47,37 @@ export {
   type Frame,
 } from "./frames.ts";
 export {
+  ARCHIVE_BYTES_MAX,
+  BUILD_MEDIA_TYPE,
+  DEBIAN_RELEASES,
+  IMAGE_STEPS_MAX,
+  IMAGE_VERSION,
+  STEP_ARCHIVES_MAX,
+  STEP_ENTRIES_MAX,
+  STEP_TEXT_MAX,
+  type BuildEvent,
+  type BuiltImage,
+  type DebianRelease,
+  type ImageBase,
+  type ImageDefinition,
+  type ImageList,
+  type ImageStep,
+  type ImageSummary,
+  type PruneReport,
+} from "./image.ts";
+export {
   type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type PythonCode,
 } from "./spec.ts";
-export { decodeValue, encodeValue, SerializationError } from "./values.ts";
+export {
+  decodeValue,
+  encodeValue,
+  NdArray,
+  SerializationError,
+  type NdArrayData,
+  type NdArrayDtype,
+} from "./values.ts";

@@ -20,9 +20,26 @@ type GpuCount = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 /** One choice: a type, or a type and how many of it on one machine. */
 export type GpuChoice = GpuType | `${GpuType}:${GpuCount}`;
 
-/** Egress of a container. `none` is the default. */
-export interface NetworkPolicy {
-  readonly egress: "none";
+/**
+ * What a container may reach: nothing (the default, in two spellings), or the hosts of a list.
+ *
+ * A host is a name (`api.example.com`), all names below one (`*.example.com`), an address, or `*`
+ * for every public host; with a port (`db.example.com:5432`) or without, which means 80 and 443.
+ * Private networks, cloud metadata services and the machine itself are never reached.
+ */
+export type NetworkPolicy =
+  | { readonly egress: "none" }
+  | { readonly block: true }
+  | { readonly allowHosts: readonly string[] };
+
+/** Where the code of a Python function is. */
+export interface PythonCode {
+  /** SHA-256 (hex) of the uploaded archive of its files. */
+  readonly codeSha256: string;
+  /** The module, as it is imported: `model`, or `package.part`. */
+  readonly module: string;
+  /** A function in it, or a class and its method: `Model.predict`. */
+  readonly handler: string;
 }
 
 /** The options of a function. Everything has a default. */
@@ -83,9 +100,16 @@ export interface FunctionSpec {
    */
   readonly enableMemorySnapshot?: boolean;
   readonly network?: NetworkPolicy;
+  /**
+   * The id of a built image (64 hexadecimal digits). Default: Node and nothing else. In code it is
+   * an `Image`, which `flotilla run` and `flotilla deploy` build first.
+   */
+  readonly image?: string;
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
+  readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: everything but the name. */
-export type FunctionOptions = Omit<FunctionSpec, "name">;
+/** What a call may ask otherwise than the deployed spec: everything but the name and the image. */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image">;

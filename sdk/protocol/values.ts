@@ -7,11 +7,12 @@
  */
 import { decodeTagged } from "./values/decode-tagged.ts";
 import { encodeTagged } from "./values/encode-tagged.ts";
+import { NdArray, type NdArrayData, type NdArrayDtype } from "./values/nd-array.ts";
 import { isPlainJson } from "./values/plain-json.ts";
 import { SerializationError } from "./values/serialization-error.ts";
 import { DEPTH_MAX, ENCODING } from "./values/tags.ts";
 
-export { SerializationError };
+export { NdArray, SerializationError, type NdArrayData, type NdArrayDtype };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

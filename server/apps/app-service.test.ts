@@ -2,11 +2,18 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { countingIds } from "../../core/index.ts";
 import type { DeployRequest, FunctionSpec } from "../../sdk/protocol/index.ts";
 import { createAppService, EPHEMERAL_LEASE_MS, type ManagedApps } from "./app-service.ts";
+import type { StoredImage } from "../store/record-store.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
 
 const CODE = "a".repeat(64);
 const WHO = { workspaceId: "main", tokenId: "to_1" };
 const STRANGER = { workspaceId: "other", tokenId: "to_2" };
+
+const IMAGE = "c".repeat(64);
+const findImage = (workspaceId: string, imageId: string) =>
+  Promise.resolve(
+    workspaceId === "main" && imageId === IMAGE ? ({ imageId } as StoredImage) : undefined,
+  );
 
 let nowMs: number;
 let apps: ManagedApps;
@@ -18,7 +25,7 @@ beforeEach(() => {
   deployed = [];
   stopped = [];
   apps = createAppService({
-    store: { registry: createFakeRegistry() },
+    store: { registry: createFakeRegistry(), images: { find: findImage } },
     blobs: { has: async (sha256) => sha256 === CODE },
     fleet: { functionLoad: () => ({ backlog: 3, containers: 2 }) },
     clock: { nowMs: () => nowMs },
@@ -136,6 +143,15 @@ test("code that was never uploaded is refused by its hash", async () => {
   await expect(apps.deploy(WHO, "demo", missing)).rejects.toThrow(/never uploaded/);
 });
 
+test("an image must have been built for the workspace before", async () => {
+  const functions = (image: string) => [{ name: "square", spec: { image } }];
+  await apps.deploy(WHO, "demo", request({ functions: functions(IMAGE) }));
+  const unknown = apps.deploy(WHO, "demo", request({ functions: functions("d".repeat(64)) }));
+  await expect(unknown).rejects.toThrow(/function square needs image d{64}.*not built/);
+  const others = apps.deploy(STRANGER, "demo", request({ functions: functions(IMAGE) }));
+  await expect(others).rejects.toMatchObject({ code: "invalid_request" });
+});
+
 describe("refused specs name the field", () => {
   const refuses = async (spec: unknown, message: RegExp): Promise<void> => {
     const functions = [{ name: "f", spec: spec as FunctionSpec }];
@@ -168,10 +184,15 @@ describe("refused specs name the field", () => {
     [{ regions: [] }, /spec\.regions/],
     [{ regions: ["../x"] }, /spec\.regions\[0\]/],
     [{ clouds: ["fake"] }, /spec\.clouds\[0\]/],
-    [{ network: { egress: "all" } }, /spec\.network\.egress/],
+    [{ network: { egress: "all" } }, /spec\.network/],
+    [{ network: { allowHosts: ["http://a.com"] } }, /spec\.network/],
+    [{ network: { allowHosts: [] } }, /spec\.network/],
+    [{ network: { block: true, allowHosts: ["a.com"] } }, /spec\.network/],
     [{ env: { "A B": "x" } }, /spec\.env/],
     [{ env: { A: "x\0y" } }, /NUL/],
     [{ env: { A: "x".repeat(70_000) } }, /65536 bytes/],
+    [{ image: "debian" }, /spec\.image: .*64 digits/],
+    [{ image: { base: {} } }, /spec\.image/],
     [{ memoryMb: 512 }, /memoryMb/],
     [undefined, /functions\[0\]\.spec/],
   ])("%j", refuses);

@@ -14,7 +14,13 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { AppService, FleetService, Principal } from "../services.ts";
-import type { RecordStore, Registry, StoredDeployment } from "../store/record-store.ts";
+import type {
+  ImageStore,
+  RecordStore,
+  Registry,
+  StoredDeployment,
+  StoredFunction,
+} from "../store/record-store.ts";
 import { appNameSchema, deployRequestSchema } from "./deploy-schema.ts";
 import { explainIssues } from "./explain-issues.ts";
 import { findFunction, functionInfoOf } from "./find-function.ts";
@@ -25,7 +31,9 @@ import { createTurns } from "./turns.ts";
 export const EPHEMERAL_LEASE_MS = 30_000;
 
 export interface AppServiceOptions {
-  readonly store: Pick<RecordStore, "registry">;
+  readonly store: Pick<RecordStore, "registry"> & {
+    readonly images: Pick<ImageStore, "find">;
+  };
   readonly blobs: Pick<BlobStore, "has">;
   readonly fleet: Pick<FleetService, "functionLoad">;
   readonly clock: Pick<Clock, "nowMs">;
@@ -74,8 +82,10 @@ class Apps implements ManagedApps {
 
   async deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment> {
     checkDeployment(app, request);
-    const hasCode = await this.#options.blobs.has(request.codeSha256);
-    if (!hasCode) throw missingCode(request.codeSha256);
+    for (const sha256 of codesOf(request)) {
+      if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
+    }
+    await this.#checkImages(who, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
     return deploymentOf(stored, this.#leaseMs);
@@ -107,8 +117,23 @@ class Apps implements ManagedApps {
   }
 
   async lookup(who: Principal, app: string, functionName: string): Promise<FunctionInfo> {
-    const found = await findFunction(this.#registry, who, app, functionName);
+    const own = await this.#ownFunction(who, app, functionName);
+    const found = own ?? (await findFunction(this.#registry, who, app, functionName));
     return functionInfoOf(found, this.#options.fleet.functionLoad(found.functionId));
+  }
+
+  /** A container finds the functions that were deployed with its own, whatever came after. */
+  async #ownFunction(
+    { workspaceId, appId }: Principal,
+    app: string,
+    functionName: string,
+  ): Promise<StoredFunction | undefined> {
+    if (appId === undefined) return undefined;
+    const deployments = await this.#registry.list(workspaceId);
+    const own = deployments.find((each) => each.appId === appId && each.app === app);
+    const found = own?.functions.find(({ name }) => name === functionName);
+    if (own === undefined || found === undefined || !isRunning(own)) return undefined;
+    return { ...found, deployment: own };
   }
 
   async expireLeases(nowMs: number): Promise<readonly string[]> {
@@ -122,6 +147,18 @@ class Apps implements ManagedApps {
       }
     }
     return expired;
+  }
+
+  async #checkImages({ workspaceId }: Principal, { functions }: DeployRequest): Promise<void> {
+    for (const { name, spec } of functions) {
+      if (spec.image === undefined) continue;
+      if (await this.#options.store.images.find(workspaceId, spec.image)) continue;
+      throw new PlatformError(
+        `function ${name} needs image ${spec.image}, which is not built here; ` +
+          "`flotilla deploy` and `flotilla image build` build it",
+        { code: "invalid_request", retryable: false, details: { image: spec.image } },
+      );
+    }
   }
 
   async #replace(who: Principal, app: string, request: DeployRequest): Promise<StoredDeployment> {
@@ -185,6 +222,12 @@ function checkDeployment(app: string, request: DeployRequest): void {
     code: "invalid_request",
     retryable: false,
   });
+}
+
+/** The app's own bundle, and the archives of its Python functions. */
+function codesOf({ codeSha256, functions }: DeployRequest): ReadonlySet<string> {
+  const ofPython = functions.flatMap(({ spec }) => spec.python?.codeSha256 ?? []);
+  return new Set([codeSha256, ...ofPython]);
 }
 
 function missingCode(sha256: string): PlatformError {

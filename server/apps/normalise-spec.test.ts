@@ -5,6 +5,14 @@ import type { FunctionSpec } from "../../sdk/protocol/index.ts";
 import { needsOf, normaliseSpec, parseGpuChoice } from "./normalise-spec.ts";
 import { functionSpecSchema } from "./spec-schema.ts";
 
+test("the network is nothing in one spelling, or the hosts of the list", () => {
+  for (const network of [{ egress: "none" }, { block: true }] as const) {
+    expect(normaliseSpec({ network }).network).toEqual({ egress: "none" });
+  }
+  const network = { allowHosts: ["*.example.com"] };
+  expect(normaliseSpec({ network }).network).toEqual(network);
+});
+
 test("an empty spec gets every default", () => {
   expect(normaliseSpec({})).toEqual({
     cpuMilli: 125,

@@ -7,7 +7,7 @@ import {
   type GpuRequest,
   type GpuType,
 } from "../../core/index.ts";
-import type { FunctionSpec, NetworkPolicy } from "../../sdk/protocol/index.ts";
+import type { FunctionSpec, NetworkPolicy, PythonCode } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
 export interface NormalSpec {
@@ -34,7 +34,11 @@ export interface NormalSpec {
   readonly priority: number;
   readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
+  /** Id of the image; absent: Node and nothing else. */
+  readonly image?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Present: the code is Python, and this is where it is. */
+  readonly python?: PythonCode;
 }
 
 /** What a function gets when its spec does not say; the two left out follow another one. */
@@ -73,8 +77,10 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
-    network: spec.network ?? DEFAULT_SPEC.network,
+    network: networkOf(spec.network),
+    ...(spec.image === undefined ? {} : { image: spec.image }),
     env: spec.env ?? DEFAULT_SPEC.env,
+    ...(spec.python === undefined ? {} : { python: spec.python }),
   };
 }
 
@@ -87,6 +93,11 @@ export function needsOf(spec: NormalSpec): ContainerNeeds {
     ...placesOf(spec),
     preemptible: spec.preemptible,
   };
+}
+
+/** One spelling for what blocks everything. */
+export function networkOf(network: NetworkPolicy = DEFAULT_SPEC.network): NetworkPolicy {
+  return "allowHosts" in network ? network : DEFAULT_SPEC.network;
 }
 
 /** A GPU choice such as `H100:8` in its two parts; undefined when it is not one. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "../../documents/index.ts";
+import { networkPolicySchema } from "./network-schema.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
 const MS_PER_DAY = 86_400_000;
@@ -55,6 +56,18 @@ const env = z
   })
   .meta({ description: `Environment variables; at most ${ENV_ENTRIES_MAX}, 64 KiB in all.` });
 
+const python = z.strictObject({
+  codeSha256: z.string().regex(/^[0-9a-f]{64}$/),
+  module: z
+    .string()
+    .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/)
+    .max(256),
+  handler: z
+    .string()
+    .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/)
+    .max(256),
+});
+
 /** The fields of a `FunctionSpec`, each for itself. */
 export const functionSpecFields = z.strictObject({
   name: z.string().regex(FUNCTION_NAME).exactOptional(),
@@ -82,8 +95,13 @@ export const functionSpecFields = z.strictObject({
   preemptible: z.boolean().exactOptional(),
   enableMemorySnapshot: z.boolean().exactOptional(),
   priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
-  network: z.strictObject({ egress: z.literal("none") }).exactOptional(),
+  network: networkPolicySchema.exactOptional(),
+  image: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, { error: "an image is named by the 64 digits of its id" })
+    .exactOptional(),
   env: env.exactOptional(),
+  python: python.exactOptional(),
 });
 
 /** Checks a `FunctionSpec`; a field it does not know is an error that names the field. */

@@ -50,7 +50,7 @@ export async function openLocalDesk(
 
 /** Takes this machine into the fleet, when the settings say so; resolves once its agent is there. */
 export async function startLocalNode(
-  { localNode, policy }: PlatformConfig,
+  { localNode, policy, egressOpenRanges }: PlatformConfig,
   foundations: Foundations,
   place: {
     readonly desk: LocalDesk;
@@ -83,6 +83,7 @@ export async function startLocalNode(
         isolation,
         resources,
         ...(gpuType === undefined ? {} : { gpuType, emulatedGpus: emulated }),
+        ...(egressOpenRanges && { egressOpenRanges }),
       }),
     logTail: (machineId) => desk.agents.logTail(machineId),
   });

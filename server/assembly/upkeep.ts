@@ -1,4 +1,4 @@
-/** What must be looked after now and then: leases of apps, arrivals, lost queue jobs, old results. */
+/** What must be looked after now and then: leases of apps, deadlines, arrivals, lost queue jobs, old results. */
 import type { ManagedApps } from "../apps/app-service.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
@@ -30,6 +30,7 @@ export class Upkeep {
   async run(nowMs: number): Promise<void> {
     const { store, apps, calls } = this.#options;
     await apps.expireLeases(nowMs);
+    await calls.service.expireDeadlines(nowMs);
     await calls.functions.writeArrivals();
     if (nowMs - this.#rebuiltAtMs >= REBUILD_EVERY_MS) {
       this.#rebuiltAtMs = nowMs;

@@ -2,7 +2,7 @@
 import type { Clock } from "../../core/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload } from "../blobs/payloads.ts";
-import type { CallService, EventBus } from "../services.ts";
+import type { EventBus } from "../services.ts";
 import type { InputRef, RecordStore, StoredInput } from "../store/record-store.ts";
 import { ArrivalMemory } from "./arrival-memory.ts";
 import { LedgeredCalls } from "./call-service.ts";
@@ -39,7 +39,7 @@ export class CallDesk {
   readonly functions: FunctionTable;
   /** What functions have learned of their load. */
   readonly arrivals: ArrivalMemory;
-  readonly service: CallService;
+  readonly service: LedgeredCalls;
   readonly #options: CallDeskOptions;
   readonly #watch = new CallWatch();
   readonly #cache = new PayloadCache();
@@ -123,6 +123,8 @@ export class CallDesk {
     }
     if (missing.length === 0) return found;
     const loaded = await this.#loadFromLedger(missing);
+    // It may have been cancelled meanwhile.
+    if (this.#cancelled.has(range.callId)) return [];
     return [...found, ...loaded].sort((a, b) => a.index - b.index);
   }
 

@@ -7,6 +7,7 @@ import {
   type CallStatus,
   type CreateCallHeader,
   type ResultItem,
+  type WireError,
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload, storePayload } from "../blobs/payloads.ts";
@@ -20,6 +21,7 @@ import type {
 } from "../store/record-store.ts";
 import type { CallWatch, FreshResult } from "./call-watch.ts";
 import type { FunctionTable, LiveFunction } from "./function-table.ts";
+import { keyedCallId, refuseOtherInput } from "./idempotency.ts";
 import type { PayloadCache } from "./payload-cache.ts";
 
 export interface CallServiceOptions {
@@ -57,15 +59,20 @@ export class LedgeredCalls implements CallService {
     payloads: readonly Uint8Array[],
     signal: AbortSignal,
   ): Promise<ResultsPage> {
-    const { clock, watch, events } = this.#options;
-    const { callId, kind, final, waitMs } = header;
-    checkCallId(callId);
+    const { clock, watch, events, store } = this.#options;
+    const { kind, final, waitMs } = header;
+    checkCallId(header.callId);
     checkPayloads(payloads);
-    const live = await this.#functionFor(who, functionId, callId);
+    const { live, callId } = await this.#functionFor(who, functionId, header);
     const createdAtMs = clock.nowMs();
+    if (callId !== header.callId && (await store.calls.get(callId)) !== undefined) {
+      await refuseOtherInput(this.#options, callId, payloads[0]);
+      return this.results(who, callId, { cursor: 0, limit: 1, waitMs, signal });
+    }
+    const deadline = await this.#deadlineOf(who, header, createdAtMs);
     const { workspaceId } = who;
     const { appId } = live;
-    const fresh = { callId, workspaceId, functionId, appId, kind, createdAtMs };
+    const fresh = { callId, workspaceId, functionId, appId, kind, createdAtMs, ...deadline };
     const acceptedAtMs = createdAtMs;
     const accept = { call: fresh, mode: "create", startIndex: 0, final, acceptedAtMs } as const;
     const { call, enqueue } = await this.#accept(live, accept, payloads);
@@ -122,9 +129,26 @@ export class LedgeredCalls implements CallService {
   }
 
   async cancel(who: Principal, callId: string): Promise<CallStatus> {
-    const { store, clock, functions, watch } = this.#options;
     await this.#find(who, callId);
-    const call = await store.ledger.cancelCall(callId, clock.nowMs());
+    return this.#cancel(callId);
+  }
+
+  /** Ends calls whose deadline is over; to be called on a tick. */
+  async expireDeadlines(nowMs: number): Promise<void> {
+    for (const live of this.#options.functions.all()) {
+      for (const callId of live.open.overdueIds(nowMs)) {
+        await this.#cancel(callId, {
+          name: "DeadlineExceededError",
+          message: `call ${callId} had no result by its deadline`,
+          code: "deadline_exceeded",
+        });
+      }
+    }
+  }
+
+  async #cancel(callId: string, error?: WireError): Promise<CallStatus> {
+    const { store, clock, functions, watch } = this.#options;
+    const call = await store.ledger.cancelCall(callId, clock.nowMs(), error);
     if (call === undefined) throw noCall(callId);
     functions.noteCall(call);
     this.#options.onCancelled(callId);
@@ -140,7 +164,26 @@ export class LedgeredCalls implements CallService {
     return call;
   }
 
-  async #functionFor(who: Principal, functionId: string, callId: string): Promise<LiveFunction> {
+  /** The earlier of its own deadline and that of the call within which it is made. */
+  async #deadlineOf(
+    who: Principal,
+    { deadlineInMs, parentCallId }: CreateCallHeader,
+    nowMs: number,
+  ): Promise<{ readonly deadlineAtMs?: number }> {
+    const { store } = this.#options;
+    const parent = parentCallId === undefined ? undefined : await store.calls.get(parentCallId);
+    const isOurs = parent?.workspaceId === who.workspaceId;
+    const inherited = (isOurs ? parent.deadlineAtMs : undefined) ?? Infinity;
+    const deadlineAtMs = Math.min(nowMs + (deadlineInMs ?? Infinity), inherited);
+    return deadlineAtMs === Infinity ? {} : { deadlineAtMs };
+  }
+
+  /** The function that is called, and the call's id: the client's, or that of its key. */
+  async #functionFor(
+    who: Principal,
+    functionId: string,
+    header: CreateCallHeader,
+  ): Promise<{ readonly live: LiveFunction; readonly callId: string }> {
     const live = await this.#options.functions.get(functionId);
     if (live === undefined || live.workspaceId !== who.workspaceId) {
       throw new PlatformError(`there is no function ${functionId}`, {
@@ -148,8 +191,10 @@ export class LedgeredCalls implements CallService {
         retryable: false,
       });
     }
+    const { idempotencyKey: key } = header;
+    const callId = key === undefined ? header.callId : keyedCallId(live, key);
     if (live.retired) await refuseRetired(this.#options.store, live, callId);
-    return live;
+    return { live, callId };
   }
 
   /** Writes inputs to the ledger; `enqueue` then puts the new ones in the queue. */

@@ -81,6 +81,27 @@ describe("a function's dispatcher", () => {
     }
   });
 
+  it.each(["returned", ...ENDS] as const)(
+    "hands out no input of a cancelled call again: %s",
+    async (end) => {
+      const bench = new Bench();
+      await bench.dispatcher.enqueue(CALL, 0, 3);
+      bench.dispatcher.containerReady("co_a");
+      await settled();
+      const sent = bench.takeSent().get("co_a") ?? [];
+      expect(sent).toHaveLength(1);
+      bench.dispatcher.cancelCall(CALL);
+      expect(bench.takenBack).toEqual([{ containerId: "co_a", inputIds: sent.map(inputIdOf) }]);
+      if (end === "returned") await bench.answer("co_a", sent, "returned");
+      else bench.dispatcher.containerGone("co_a", end);
+      bench.dispatcher.containerReady("co_b");
+      await settled();
+      expect(bench.takeSent().size).toBe(0);
+      expect(bench.dispatcher.heldCount).toBe(0);
+      expect(bench.queue.waiting).toEqual([]);
+    },
+  );
+
   it("runs the inputs of a dead container again", async () => {
     const bench = new Bench();
     await bench.dispatcher.enqueue(CALL, 0, 1);

@@ -52,6 +52,8 @@ export class FunctionDispatcher {
   readonly #slots = new Map<string, Slot>();
   readonly #held = new Map<string, LocalInput>();
   readonly #leases = new Set<LocalLease>();
+  /** Inputs in containers whose call was cancelled: they never wait again. */
+  readonly #unwanted = new WeakSet<LocalInput>();
   #waiting: LocalInput[] = [];
   /** Waiting inputs that must run alone. */
   #suspects: LocalInput[] = [];
@@ -241,8 +243,9 @@ export class FunctionDispatcher {
   cancelCall(callId: string): void {
     for (const input of this.#unwait((other) => other.callId === callId)) this.#release(input);
     for (const slot of this.#slots.values()) {
-      const ids = [...slot.inflight.values()].filter((input) => input.callId === callId);
-      if (ids.length > 0) this.#port.takeBack(slot.containerId, ids.map(inputIdOf), true);
+      const own = [...slot.inflight.values()].filter((input) => input.callId === callId);
+      for (const input of own) this.#unwanted.add(input);
+      if (own.length > 0) this.#port.takeBack(slot.containerId, own.map(inputIdOf), true);
     }
   }
 
@@ -457,8 +460,10 @@ export class FunctionDispatcher {
     this.pump();
   }
 
-  /** Puts inputs back to the front of those that wait. */
-  #wait(inputs: readonly LocalInput[]): void {
+  /** Puts inputs back to the front of those that wait; what nobody wants any more is dropped. */
+  #wait(all: readonly LocalInput[]): void {
+    const inputs = all.filter((input) => !this.#unwanted.has(input));
+    for (const input of all) if (this.#unwanted.has(input)) this.#release(input);
     if (inputs.length === 0) return;
     this.#suspects.push(...inputs.filter((input) => input.suspect));
     this.#waiting = [...inputs.filter((input) => !input.suspect), ...this.#waiting];

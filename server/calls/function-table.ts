@@ -4,7 +4,12 @@ import type { ContainerNeeds } from "../../core/index.ts";
 import type { ArrivalLog } from "../../scheduler/index.ts";
 import { specInForce } from "../apps/find-function.ts";
 import { needsOf, type NormalSpec } from "../apps/normalise-spec.ts";
-import type { CallRecord, RecordStore, StoredFunction } from "../store/record-store.ts";
+import type {
+  CallRecord,
+  RecordStore,
+  StoredFunction,
+  StoredImage,
+} from "../store/record-store.ts";
 import type { ArrivalMemory, Remembered } from "./arrival-memory.ts";
 import type { InputConcurrency } from "./assign.ts";
 import type { DispatcherPort } from "./dispatcher-port.ts";
@@ -45,6 +50,8 @@ export interface LiveFunction {
   mayLackJobs: boolean;
   /** Why it waits, when it does. */
   pendingReason: string | undefined;
+  /** The image that its spec names. */
+  image: StoredImage | undefined;
 }
 
 export interface FunctionTableOptions {
@@ -129,8 +136,14 @@ export class FunctionTable {
     const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec));
     const remembered = this.#predecessorOf(stored) ?? (await this.#options.memory.recall(stored));
     const live = liveFunctionOf(stored, spec, { dispatcher, ...remembered });
+    live.image = await this.#imageOf(stored);
     this.#functions.set(functionId, live);
     return live;
+  }
+
+  async #imageOf({ spec, deployment }: StoredFunction): Promise<StoredImage | undefined> {
+    if (spec.image === undefined) return undefined;
+    return this.#options.store.images.find(deployment.workspaceId, spec.image);
   }
 
   /** An earlier version that is still here: both go on with one memory. */
@@ -168,7 +181,7 @@ function liveFunctionOf(
     app: stored.deployment.app,
     mode: stored.deployment.mode,
     workspaceId: stored.deployment.workspaceId,
-    codeSha256: stored.deployment.codeSha256,
+    codeSha256: spec.python?.codeSha256 ?? stored.deployment.codeSha256,
     spec,
     needs,
     gpuCount: resourcesOf(needs).gpuCount,
@@ -180,5 +193,6 @@ function liveFunctionOf(
     failedStarts: 0,
     mayLackJobs: false,
     pendingReason: undefined,
+    image: undefined,
   };
 }

@@ -32,7 +32,10 @@ const run = promisify(execFile);
 /** Runs every check side by side. @returns The findings in a fixed order. */
 export async function examine(dataDir = flotillaHome()): Promise<readonly Finding[]> {
   const [parts, platform] = await Promise.all([
-    Promise.all([checkRedis(), checkRunsc(), checkFuse(), checkCgroups(), checkGpus()]),
+    Promise.all([
+      ...[checkRedis(), checkRunsc(), checkPython(), checkFuse()],
+      ...[checkCgroups(), checkGpus()],
+    ]),
     Promise.all([checkDisk(dataDir), checkServer()]),
   ]);
   return [checkNode(), ...parts, ...CLOUDS.map(checkCloud), ...platform];
@@ -84,6 +87,16 @@ async function checkRunsc(): Promise<Finding> {
     const [reason = ""] = messageOf(error).split("\n").slice(-2);
     return { name, state: "bad", detail: `${version}, cannot start a sandbox: ${reason}`, mend };
   }
+}
+
+async function checkPython(): Promise<Finding> {
+  const name = "python3";
+  const output = await outputOf("python3", ["--version"]);
+  if (output !== undefined) {
+    return { name, state: "good", detail: output.trim().replace("Python ", "") };
+  }
+  const mend = "apt-get install -y python3";
+  return { name, state: "absent", detail: "not found; functions in Python need it", mend };
 }
 
 async function checkFuse(): Promise<Finding> {

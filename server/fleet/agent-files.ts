@@ -1,6 +1,6 @@
 /**
- * The files that a rented machine fetches to become a node: the agent and its runner, each one
- * module, and the Node that this server runs on.
+ * The files that a rented machine fetches to become a node: the agent and its runners, each one
+ * file, and the Node that this server runs on.
  *
  * They are made once for each run of the server, when first needed, and named by their SHA-256.
  */
@@ -10,7 +10,12 @@ import { realpath, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
-import { RUNNER_FILE, runnerBundle } from "../../sandbox/index.ts";
+import {
+  PYTHON_RUNNER_FILE,
+  pythonRunnerArchive,
+  RUNNER_FILE,
+  runnerBundle,
+} from "../../sandbox/index.ts";
 import { AGENT_FILE, NODE_FILE, type AgentFile } from "./user-data.ts";
 
 const AGENT_MAIN = fileURLToPath(new URL("../../sandbox/agent/main.ts", import.meta.url));
@@ -57,6 +62,7 @@ async function makeFiles(): Promise<readonly ServedFile[]> {
     ...(node === undefined ? [] : [node]),
     servedBytes(AGENT_FILE, agent),
     servedBytes(RUNNER_FILE, runner),
+    servedBytes(PYTHON_RUNNER_FILE, await pythonRunnerArchive()),
   ];
 }
 

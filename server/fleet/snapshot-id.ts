@@ -17,8 +17,22 @@ export function snapshotIdOf(
   >,
 ): string | undefined {
   const { workspaceId, app, name, codeSha256, needs, spec, params } = live;
-  if (!spec.enableMemorySnapshot) return undefined;
-  const { maxConcurrentInputs, gpu } = spec;
-  const parts = [workspaceId, app, name, codeSha256, resourcesOf(needs), maxConcurrentInputs, gpu];
+  if (!spec.enableMemorySnapshot || !canBeKept(spec)) return undefined;
+  const { maxConcurrentInputs, gpu, image } = spec;
+  const parts = [
+    workspaceId,
+    app,
+    name,
+    codeSha256,
+    resourcesOf(needs),
+    maxConcurrentInputs,
+    gpu,
+    image,
+  ];
   return createHash("sha256").update(JSON.stringify(parts)).update(params).digest("hex");
+}
+
+/** The memory of Node without a way out; nothing else is kept. */
+function canBeKept({ python, network }: LiveFunction["spec"]): boolean {
+  return python === undefined && !("allowHosts" in network);
 }

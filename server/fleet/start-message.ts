@@ -13,6 +13,7 @@ export function startMessageOf(
   cards: readonly number[],
 ): StartContainer {
   const snapshotId = snapshotIdOf(live);
+  const { python } = live.spec;
   return {
     containerId,
     functionId: live.functionId,
@@ -21,11 +22,20 @@ export function startMessageOf(
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
     cards,
-    env: live.spec.env,
+    env: { ...live.image?.env, ...live.spec.env },
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(python === undefined ? {} : { python: { module: python.module, handler: python.handler } }),
+    ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
+    ...imageOf(live),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
+}
+
+/** The image of a function that has one, and the folder in it. */
+function imageOf({ spec, image }: LiveFunction): Pick<StartContainer, "imageId" | "workdir"> {
+  if (spec.image === undefined) return {};
+  return { imageId: spec.image, workdir: image?.workdir ?? "/" };
 }

@@ -26,6 +26,7 @@ export interface FirstBoot {
   readonly serverUrl: string;
   readonly token: string;
   readonly rented: { readonly batch: string; readonly cloud: MetadataCloud };
+  readonly egressOpenRanges?: readonly string[];
 }
 
 const HEADER = "#cloud-config\n";

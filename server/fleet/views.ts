@@ -63,6 +63,10 @@ export function createFleetService(options: FleetViewsOptions): FleetService {
       containers: containers.ofFunction(functionId).filter(({ nodeId }) => nodeId !== undefined)
         .length,
     }),
+    ownerOf: (nodeId, containerId) => {
+      const container = containers.get(containerId);
+      return container?.nodeId === nodeId ? container.live : undefined;
+    },
   };
 }
 

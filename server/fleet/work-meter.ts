@@ -40,7 +40,7 @@ export class WorkMeter {
       const came = sum(counts.slice(Math.max(0, counts.length - freshSeconds)));
       started += came;
       if (containers.some((one) => isOverdue(one, nowMs))) missed += came;
-      return workOf(live, containers.length, sum(counts.slice(-RATE_SECONDS)) / RATE_SECONDS);
+      return workOf(live, containers, sum(counts.slice(-RATE_SECONDS)) / RATE_SECONDS);
     });
     return { work, started, missed };
   }
@@ -50,14 +50,20 @@ function isOverdue({ nodeId, requestedAtMs }: ContainerRecord, nowMs: number): b
   return nodeId === undefined && nowMs - requestedAtMs > MISS_WAIT_MS;
 }
 
-function workOf(live: LiveFunction, containers: number, inputsPerSecond: number): FunctionWork {
+function workOf(
+  live: LiveFunction,
+  records: readonly ContainerRecord[],
+  inputsPerSecond: number,
+): FunctionWork {
   const { needs, spec, dispatcher, open } = live;
   const { meanServiceMs: serviceMs } = dispatcher;
-  if (serviceMs === undefined) return { needs, containers };
+  const waiting = records.filter(({ nodeId }) => nodeId === undefined).length;
+  const counts = { containers: records.length, waiting };
+  if (serviceMs === undefined) return { needs, ...counts };
   const { minContainers, maxContainers, targetConcurrentInputs: concurrency } = spec;
   return {
     needs,
-    containers,
+    ...counts,
     load: {
       inputsPerSecond,
       serviceMs,

@@ -2,12 +2,16 @@
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
 import type { Authenticator } from "../auth/tokens.ts";
-import type { Principal } from "../services.ts";
+import { CONTAINER_HEADER } from "../../sandbox/index.ts";
+import type { FleetService, Principal } from "../services.ts";
 import type { StoredToken } from "../store/record-store.ts";
 import { RefusedError } from "./problem.ts";
 
-/** Whose tokens a route takes; `user` unless the route says otherwise. */
-export type Access = "public" | "user" | "user-or-agent";
+/**
+ * Whose tokens a route takes; `user` unless the route says otherwise. `user-or-container` lets
+ * agents in that name one of their containers, in the name of its workspace.
+ */
+export type Access = "public" | "user" | "user-or-agent" | "user-or-container";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -24,6 +28,7 @@ declare module "fastify" {
 const KINDS: Readonly<Record<Exclude<Access, "public">, readonly StoredToken["kind"][]>> = {
   user: ["user"],
   "user-or-agent": ["user", "agent"],
+  "user-or-container": ["user", "agent"],
 };
 
 /**
@@ -34,6 +39,7 @@ const KINDS: Readonly<Record<Exclude<Access, "public">, readonly StoredToken["ki
 export async function authorize(
   request: FastifyRequest,
   authenticator: Authenticator,
+  fleet: Pick<FleetService, "ownerOf">,
 ): Promise<void> {
   const { access = "user" } = request.routeOptions.config;
   if (access === "public") return;
@@ -48,7 +54,23 @@ export async function authorize(
   if (!KINDS[access].includes(token.kind)) {
     throw new RefusedError(403, "auth_failed", `a token of kind ${token.kind} may not do this`);
   }
-  request.principal = { workspaceId: token.workspaceId, tokenId: token.tokenId };
+  const { workspaceId, tokenId, kind, nodeId } = token;
+  request.principal =
+    access === "user-or-container" && kind === "agent"
+      ? { tokenId, ...ownerOf(fleet, nodeId, request.headers[CONTAINER_HEADER]) }
+      : { workspaceId, tokenId };
+}
+
+/** An agent may speak for the containers on its own node, and for nobody else. */
+function ownerOf(
+  fleet: Pick<FleetService, "ownerOf">,
+  nodeId: string | undefined,
+  containerId: unknown,
+): Pick<Required<Principal>, "workspaceId" | "appId"> {
+  const isNamed = nodeId !== undefined && typeof containerId === "string";
+  const owner = isNamed ? fleet.ownerOf(nodeId, containerId) : undefined;
+  if (owner !== undefined) return { workspaceId: owner.workspaceId, appId: owner.appId };
+  throw new RefusedError(403, "auth_failed", "an agent may do this for its own containers only");
 }
 
 /** Who sent a request that `authorize` has let through. */

@@ -12,11 +12,21 @@ import { createFunctionService } from "../apps/function-service.ts";
 import { createFakeRegistry } from "../apps/fake-registry.ts";
 import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
-import type { EventFilter, FleetService, ResultsPage, Services } from "../services.ts";
+import type {
+  EventFilter,
+  FleetService,
+  ImageService,
+  ResultsPage,
+  Services,
+} from "../services.ts";
 import type { StoredToken, TokenStore } from "../store/record-store.ts";
 import { systemClock } from "../system-clock.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
+
+/** The one container of the fake fleet; its workspace is "main". */
+export const FAKE_CONTAINER = "co_1";
+const NO_IMAGES = { find: () => Promise.resolve(undefined) };
 
 const PLAN: PlanSummary = {
   planId: "pl_1",
@@ -82,7 +92,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const services: Services = {
     calls: createFakeCalls(state),
     apps: createAppService({
-      store: { registry },
+      store: { registry, images: NO_IMAGES },
       blobs: blobStore,
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       clock: systemClock,
@@ -97,6 +107,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       onScaled: () => Promise.resolve(),
     }),
+    images: createFakeImages(),
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),
@@ -109,6 +120,20 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const store = { registry, tokens };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
+}
+
+/** Builds whatever it is asked for at once. */
+function createFakeImages(): ImageService {
+  const image = { imageId: "0".repeat(64), byteCount: 1, wasCached: false };
+  return {
+    build: (_who, { steps }, { onEvent }) => {
+      onEvent({ kind: "step", index: 0, count: steps.length + 1, step: "base" });
+      onEvent({ kind: "built", image });
+      return Promise.resolve();
+    },
+    list: () => Promise.resolve({ images: [], layerCount: 0, diskByteCount: 0 }),
+    prune: () => Promise.resolve({ images: [], layerCount: 0, freedByteCount: 0 }),
+  };
 }
 
 /** A call's status with nothing done. */
@@ -275,6 +300,8 @@ function createFakeFleet(state: State): FleetService {
         gpuMsUsed: 1,
         costMicroUsd: 1,
       }),
+    ownerOf: (_, containerId) =>
+      containerId === FAKE_CONTAINER ? { workspaceId: "main", appId: "ap_1" } : undefined,
     functionLoad: () => ({ backlog: 0, containers: 0 }),
   };
 }

@@ -29,10 +29,18 @@ export function jsonCallOf(
       retryable: false,
     });
   }
-  const { waitMs = WAIT_MS_MAX } = request;
+  const { waitMs = WAIT_MS_MAX, deadlineInMs, idempotencyKey } = request;
   const sizes = [payload.byteLength];
   return {
-    header: { callId, kind: "single", sizes, final: true, waitMs },
+    header: {
+      callId,
+      kind: "single",
+      sizes,
+      final: true,
+      waitMs,
+      ...(deadlineInMs === undefined ? {} : { deadlineInMs }),
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    },
     payloads: [payload],
   };
 }

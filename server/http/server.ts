@@ -32,6 +32,7 @@ import { blobRoutes } from "./routes/blob-routes.ts";
 import { callRoutes } from "./routes/call-routes.ts";
 import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
+import { imageRoutes } from "./routes/image-routes.ts";
 import { poolRoutes } from "./routes/pool-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
@@ -136,7 +137,7 @@ function guard(app: FastifyInstance, options: HttpServerOptions, openRequests: O
         retryable: true,
       });
     }
-    await authorize(request, authenticator);
+    await authorize(request, authenticator, options.services.fleet);
   });
 }
 
@@ -158,6 +159,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     blobRoutes,
     appRoutes,
     functionRoutes,
+    imageRoutes,
     callRoutes,
     eventRoutes,
     fleetRoutes,

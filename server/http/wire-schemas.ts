@@ -7,6 +7,7 @@ import {
   type AppendInputsHeader,
   type AppList,
   type AppSummary,
+  type BuildEvent,
   type CallStatus,
   type ContainerSummary,
   type CreateCallHeader,
@@ -15,6 +16,7 @@ import {
   type FunctionList,
   type FunctionVariant,
   type FunctionScaling,
+  type ImageList,
   type JsonCallRequest,
   type JsonCallResponse,
   type NodeSummary,
@@ -22,21 +24,27 @@ import {
   type PlatformEvent,
   type PlatformStatus,
   type Problem,
+  type PruneReport,
   type ResultsHeader,
   type VariantHeader,
   type WireError,
 } from "../../sdk/protocol/index.ts";
 import { deployRequestSchema } from "../apps/deploy-schema.ts";
+import { imageDefinitionSchema } from "../images/definition-schema.ts";
 import {
   functionSpecFields,
   functionSpecSchema,
   scalingUpdateSchema,
 } from "../apps/spec-schema.ts";
 
+/** As long as results are kept. */
+const DEADLINE_MS_MAX = 7 * 24 * 3_600_000;
 const count = z.int().min(0);
 const mode = z.enum(["deployed", "ephemeral"]);
 const isolation = z.enum(["gvisor", "process"]);
 const sizes = z.array(count).max(INPUTS_PER_REQUEST_MAX);
+const deadlineInMs = z.int().min(1).max(DEADLINE_MS_MAX);
+const idempotencyKey = z.string().min(1).max(255);
 const waitMs = z.int().min(0).max(WAIT_MS_MAX);
 
 /** An id such as `fn_…` with this prefix. */
@@ -52,13 +60,20 @@ export const createCallHeaderSchema = z
     sizes,
     final: z.boolean(),
     waitMs,
+    deadlineInMs: deadlineInMs.exactOptional(),
+    parentCallId: idSchema("ca").exactOptional(),
+    idempotencyKey: idempotencyKey.exactOptional(),
+  })
+  .refine((header) => header.kind === "single" || header.idempotencyKey === undefined, {
+    path: ["idempotencyKey"],
+    error: "a map takes no key",
   })
   .refine((header) => header.kind === "map" || (header.final && header.sizes.length === 1), {
     error: "a single call has exactly one input and is final",
   }) satisfies z.ZodType<CreateCallHeader>;
 
 export const variantHeaderSchema = z.object({
-  options: functionSpecFields.omit({ name: true }).strict(),
+  options: functionSpecFields.omit({ name: true, image: true }).strict(),
   paramsBytes: count.max(VARIANT_PARAMS_BYTES_MAX),
 }) satisfies z.ZodType<VariantHeader>;
 
@@ -76,6 +91,8 @@ export const appendInputsHeaderSchema = z.object({
 export const jsonCallRequestSchema = z.strictObject({
   args: z.array(z.unknown()).max(1_000),
   waitMs: waitMs.exactOptional(),
+  deadlineInMs: deadlineInMs.exactOptional(),
+  idempotencyKey: idempotencyKey.exactOptional(),
 }) satisfies z.ZodType<JsonCallRequest>;
 
 export const problemSchema = z.object({
@@ -100,6 +117,7 @@ const callErrorCode = z.enum([
   "startup_failed",
   "payload_too_large",
   "attempts_exhausted",
+  "deadline_exceeded",
 ]);
 
 export const wireErrorSchema: z.ZodType<WireError> = z.object({
@@ -301,6 +319,45 @@ export const platformEventSchema = z.looseObject({
   nodeId: z.string().exactOptional(),
 });
 
+export const imageListSchema = z.object({
+  images: z.array(
+    z.object({
+      imageId: z.string(),
+      steps: z.array(z.string()),
+      byteCount: count,
+      createdAtMs: count,
+      usedAtMs: count,
+      usedBy: z.array(z.string()),
+    }),
+  ),
+  layerCount: count,
+  diskByteCount: count,
+}) satisfies z.ZodType<ImageList>;
+
+export const pruneReportSchema = z.object({
+  images: z.array(z.string()),
+  layerCount: count,
+  freedByteCount: count,
+}) satisfies z.ZodType<PruneReport>;
+
+/** One line of a build's answer. */
+const buildEventSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("step"), index: count, count, step: z.string() }),
+  z.object({ kind: z.literal("cached"), index: count }),
+  z.object({ kind: z.literal("log"), index: count, text: z.string() }),
+  z.object({ kind: z.literal("done"), index: count, durationMs: z.number() }),
+  z.object({
+    kind: z.literal("built"),
+    image: z.object({ imageId: z.string(), byteCount: count, wasCached: z.boolean() }),
+  }),
+  z.object({
+    kind: z.literal("failed"),
+    code: z.string(),
+    message: z.string(),
+    lastLines: z.array(z.string()),
+  }),
+]) satisfies z.ZodType<BuildEvent>;
+
 /** The shapes under the names that they have in the OpenAPI document. */
 const NAMED: Readonly<Record<string, z.ZodType>> = {
   AppendInputsHeader: appendInputsHeaderSchema,
@@ -317,10 +374,14 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   FunctionVariant: functionVariantSchema,
   JsonCallRequest: jsonCallRequestSchema,
   JsonCallResponse: jsonCallResponseSchema,
+  BuildEvent: buildEventSchema,
+  ImageDefinition: imageDefinitionSchema,
+  ImageList: imageListSchema,
   NodeSummary: nodeSummarySchema,
   PlanSummary: planSummarySchema,
   PlatformEvent: platformEventSchema,
   PlatformStatus: platformStatusSchema,
+  PruneReport: pruneReportSchema,
   Problem: problemSchema,
   ResultsHeader: resultsHeaderSchema,
   ScalingUpdate: scalingUpdateSchema,

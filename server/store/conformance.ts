@@ -6,6 +6,7 @@
  */
 import { afterEach, beforeEach, describe } from "vitest";
 import { testArrivals } from "./conformance/arrivals.ts";
+import { testImages } from "./conformance/images.ts";
 import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
 import { testNodes, testPlans } from "./conformance/nodes.ts";
@@ -58,5 +59,6 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("pool memory", () => testPoolMemory(open));
     describe("fences", () => testFences(open));
     describe("offers", () => testOffers(open));
+    describe("images", () => testImages(open));
   });
 }

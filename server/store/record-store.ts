@@ -30,6 +30,7 @@ export interface RecordStore {
   readonly poolMemory: PoolMemoryStore;
   readonly fences: FenceStore;
   readonly offers: OfferRecords;
+  readonly images: ImageStore;
   close(): Promise<void>;
 }
 
@@ -159,12 +160,14 @@ export interface CallRecord {
   readonly failedCount: number;
   readonly final: boolean;
   readonly createdAtMs: number;
+  /** When what has no result fails; absent: never. */
+  readonly deadlineAtMs?: number;
 }
 
 export interface AcceptInputs {
   readonly call: Pick<
     CallRecord,
-    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs"
+    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs" | "deadlineAtMs"
   >;
   /** `create` makes the call when it is new; `append` needs it to exist. */
   readonly mode: "create" | "append";
@@ -235,8 +238,11 @@ export interface CallLedger {
   excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void>;
   /** Records results; the first one of an input wins for ever. */
   recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
-  /** Gives every unfinished input of a call the outcome `cancelled` and closes the call. */
-  cancelCall(callId: string, nowMs: number): Promise<CallRecord | undefined>;
+  /**
+   * Gives every unfinished input of a call the outcome `cancelled`, for `error` when there is
+   * one, and closes the call.
+   */
+  cancelCall(callId: string, nowMs: number, error?: WireError): Promise<CallRecord | undefined>;
   /** Payloads and attempts of inputs, in the order asked; unknown ones are left out. */
   loadInputs(inputs: readonly InputRef[]): Promise<readonly StoredInput[]>;
   /** Unfinished inputs after `after` in (callId, index) order: what a lost queue is rebuilt from. */
@@ -429,4 +435,32 @@ export interface OfferRecords {
   put(records: readonly OfferRecord[]): Promise<void>;
   /** All records, by key in ascending order. */
   list(): Promise<readonly OfferRecord[]>;
+}
+
+// ---------------------------------------------------------------- images
+
+/** An image that was built for a workspace; its bytes are with whoever built it. */
+export interface StoredImage {
+  readonly imageId: string;
+  readonly workspaceId: string;
+  /** The base and the steps in words, in order. */
+  readonly steps: readonly string[];
+  /** Keys of its layers, the base first. */
+  readonly layerKeys: readonly string[];
+  /** What its functions get of it. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir: string;
+  readonly byteCount: number;
+  readonly createdAtMs: number;
+  readonly usedAtMs: number;
+}
+
+export interface ImageStore {
+  /** Inserts or replaces by workspace and id; when it was created stays what it was first. */
+  put(image: StoredImage): Promise<void>;
+  find(workspaceId: string, imageId: string): Promise<StoredImage | undefined>;
+  /** All images of all workspaces, those used last first. */
+  list(): Promise<readonly StoredImage[]>;
+  /** False when there was none. */
+  remove(workspaceId: string, imageId: string): Promise<boolean>;
 }

@@ -1,6 +1,6 @@
 /** The provider port of one simulated cloud. */
 import { PlatformError, type CloudName } from "../../core/index.ts";
-import type { Provider } from "../../providers/index.ts";
+import type { Provider, ProviderNode } from "../../providers/index.ts";
 import type { Market } from "./market.ts";
 
 /** A provider whose machines are those of the market. Answers at once; fails during outages. */
@@ -10,7 +10,6 @@ export function marketDesk(cloud: CloudName, market: Market): Provider {
     const message = `${cloud} does not answer while ${doing}: an outage of the scenario`;
     throw new PlatformError(message, { code: "unavailable", retryable: true });
   };
-  const own = () => [...market.machines.values()].filter(({ offer }) => offer.cloud === cloud);
   return {
     cloud,
     listOffers: async () => {
@@ -28,15 +27,19 @@ export function marketDesk(cloud: CloudName, market: Market): Provider {
     },
     listNodes: async () => {
       open("listing machines");
-      return Promise.resolve({ nodes: own().map(({ listed }) => listed), unseen: [] });
+      const nodes: ProviderNode[] = [];
+      for (const { offer, listed } of market.machines.values()) {
+        if (offer.cloud === cloud) nodes.push(listed);
+      }
+      return Promise.resolve({ nodes, unseen: [] });
     },
     interruptions: async () => {
       open("listing notices");
-      const noticed = own().flatMap(({ providerNodeId, reclaimAtMs }) =>
-        reclaimAtMs === undefined
-          ? []
-          : [{ providerNodeId, noticedAtMs: reclaimAtMs, deadlineMs: reclaimAtMs }],
-      );
+      const noticed: { providerNodeId: string; noticedAtMs: number; deadlineMs: number }[] = [];
+      for (const { offer, providerNodeId, reclaimAtMs } of market.machines.values()) {
+        if (reclaimAtMs === undefined || offer.cloud !== cloud) continue;
+        noticed.push({ providerNodeId, noticedAtMs: reclaimAtMs, deadlineMs: reclaimAtMs });
+      }
       return Promise.resolve(noticed);
     },
     close: async () => Promise.resolve(),

@@ -56,6 +56,8 @@ export class Fleet {
   readonly #ledger = new MemoryLedger();
   readonly #stations = new Map<string, Station>();
   readonly #agents = new Map<string, AgentSighting>();
+  /** All agents that are not about to go are heard at each tick. */
+  readonly #heard = { lastHeardAtMs: 0 };
   readonly #emptySinceMs = new Map<string, number>();
   #schedulable: readonly Node[] | undefined;
   readyGpus = 0;
@@ -114,6 +116,7 @@ export class Fleet {
     containers: readonly PlacedContainer[],
     waiting: readonly Pick<PlacedContainer, "containerId" | "resources" | "needs">[],
   ): Promise<void> {
+    this.#heard.lastHeardAtMs = this.#options.clock.nowMs();
     await this.#controller.tick(desired, {
       offers: this.#options.market.offers,
       containers,
@@ -192,14 +195,14 @@ export class Fleet {
     this.#schedulable = undefined;
   }
 
-  /** Heard now, whenever it is asked. */
   #sightingOf({ reclaimAtMs }: Machine): AgentSighting {
-    const { clock } = this.#options;
+    const heard = this.#heard;
+    if (reclaimAtMs === undefined) return heard;
     return {
       get lastHeardAtMs() {
-        return clock.nowMs();
+        return heard.lastHeardAtMs;
       },
-      ...(reclaimAtMs === undefined ? {} : { reclaimAtMs }),
+      reclaimAtMs,
     };
   }
 

@@ -47,6 +47,8 @@ export interface Progress {
 
 export interface FlightOptions {
   readonly seed: number;
+  /** Time between two rounds of placement while something waits; 100 ms when absent. */
+  readonly placeEveryMs?: number;
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
 }
@@ -131,7 +133,8 @@ export class Flight {
     let atMs = this.#clock.nowMs();
     while (atMs < untilMs) {
       const second = (Math.floor(atMs / MS_PER_SECOND) + 1) * MS_PER_SECOND;
-      const step = this.#anyDirty ? atMs + PLACE_EVERY_MS : second;
+      const { placeEveryMs = PLACE_EVERY_MS } = this.#options;
+      const step = this.#anyDirty ? atMs + placeEveryMs : second;
       const nextMs = Math.min(untilMs, second, step);
       this.#runEvents(nextMs);
       this.#clock.set(nextMs);
@@ -295,6 +298,7 @@ export class Flight {
       running: owner.running,
       backlog: owner.queue.length,
       containers: isFirst ? expectedContainers(owner, firstRate) : owner.containers.size,
+      waiting: isFirst ? 0 : owner.pending.length,
       concurrency: spec.concurrency,
       floor: spec.minContainers,
       maxContainers: spec.maxContainers,

@@ -77,11 +77,11 @@ export class OurPolicy implements CapacityPolicy {
 }
 
 function workOf(load: FunctionLoad): FunctionWork {
-  const { needs, containers, serviceMs } = load;
-  if (serviceMs === undefined) return { needs, containers };
+  const { needs, containers, waiting, serviceMs } = load;
+  if (serviceMs === undefined) return { needs, containers, waiting };
   const { arrivedPerSecond: inputsPerSecond, backlog, concurrency, floor, maxContainers } = load;
   const known = { inputsPerSecond, serviceMs, backlog, concurrency, floor, maxContainers };
-  return { needs, containers, load: known };
+  return { needs, containers, waiting, load: known };
 }
 
 function presentOf(

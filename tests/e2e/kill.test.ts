@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CallStatus } from "../../sdk/protocol/index.ts";
 import { processesOf } from "../../scripts/platform/sweep.ts";
-import { streamEvents } from "../../sdk/commands/event-stream.ts";
+import { streamEvents } from "../../sdk/client/event-stream.ts";
 import { Client } from "../../sdk/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { streamEvents } from "../../sdk/commands/event-stream.ts";
+import { streamEvents } from "../../sdk/client/event-stream.ts";
 import { Client } from "../../sdk/index.ts";
 import type { PlatformEvent } from "../../sdk/protocol/index.ts";
 import { TestPlatform } from "../support/platform.ts";

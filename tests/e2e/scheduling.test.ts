@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ContainerSummary, PlatformEvent } from "../../sdk/protocol/index.ts";
 import type { StoredArrivals } from "../../server/store/record-store.ts";
 import { openRecordStore } from "../../server/store/sqlite/open.ts";
-import { streamEvents } from "../../sdk/commands/event-stream.ts";
+import { streamEvents } from "../../sdk/client/event-stream.ts";
 import { Client } from "../../sdk/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 

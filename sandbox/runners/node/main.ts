@@ -14,7 +14,9 @@ import { generatorObstacle, prepareGenerators, reseedGenerators } from "./genera
 import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
+import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
+import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = UserProgram["handler"];
@@ -36,6 +38,7 @@ const exitProcess = process.exit.bind(process);
 const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
+const requests = new ServerRequests(channel);
 const queue: Queued[] = [];
 /** Known from when the code is loaded; it takes inputs from `program` on. */
 let loaded: UserProgram | undefined;
@@ -52,7 +55,10 @@ let flushScheduled = false;
 output.capture();
 // Tells the SDK in the user's bundle that it runs in a container, and for which input.
 Object.defineProperty(globalThis, Symbol.for("flotilla.container"), {
-  value: { currentInput: () => running.present },
+  value: {
+    currentInput: () => running.present,
+    request: (request: ServerRequest, signal?: AbortSignal) => requests.request(request, signal),
+  },
 });
 Object.defineProperty(process, "exit", {
   value: (code?: number | string | null): never => {
@@ -98,6 +104,9 @@ function receive({ header, body }: Frame<ToRunner>): void {
       return;
     case "leave":
       void leave();
+      return;
+    case "response":
+      requests.receive(header, body);
   }
 }
 
@@ -157,6 +166,7 @@ async function loadCode(
     paramsBytes,
   ]);
   try {
+    await openWayOut();
     loaded = await loadProgram({ functionName, appName, code, params });
     return true;
   } catch (error) {

@@ -8,18 +8,8 @@ import { encodeFrame, encodeValue, FrameDecoder, splitBody } from "../../../sdk/
 import { createProcessRuntime } from "../../runtime/process.ts";
 import type { RunningSandbox, SandboxExit } from "../../runtime/runtime.ts";
 import { bundleRunner } from "../bundle-runner.ts";
+import { HOOK } from "./sdk-hook.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../protocol.ts";
-
-/** What the SDK in a user's bundle does for the runner, at its least. */
-export const HOOK = `globalThis[Symbol.for("flotilla.runtime")] = {
-  resolveProgram: (module, name) => {
-    const handler = module[name];
-    if (handler === undefined) throw new Error("there is no function " + name);
-    const [enter, exits] = [() => Promise.resolve(), []];
-    return { construct: () => undefined, enter, exits, handler, ...handler.program };
-  },
-};
-`;
 
 export interface Answer extends RunnerResult {
   readonly payload: Uint8Array;

@@ -5,6 +5,7 @@
  * a memory snapshot, then those that run in every container.
  */
 import { writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { decodeValue } from "../../../sdk/protocol/index.ts";
@@ -27,13 +28,16 @@ export interface ProgramSource {
   readonly params: Uint8Array;
 }
 
+/** The container's own folder that it may write to; read before the user's variables are set. */
+const CODE_DIR = tmpdir();
+
 /**
  * Loads the code and builds the instance of a class, as far as a memory snapshot may hold it.
  *
  * @throws what the user's module, constructor or hooks throw.
  */
 export async function loadProgram(source: ProgramSource): Promise<UserProgram> {
-  const file = join(process.cwd(), `app-${process.pid}.mjs`);
+  const file = join(CODE_DIR, `app-${process.pid}.mjs`);
   writeFileSync(file, source.code);
   const module: unknown = await import(pathToFileURL(file).href);
   const program = resolveProgram(module, source);

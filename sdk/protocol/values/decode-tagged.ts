@@ -4,6 +4,7 @@
  * name like any other), and nothing of the payload is called.
  */
 import { ByteReader } from "./byte-reader.ts";
+import { DIMENSIONS_MAX, DTYPES, NdArray, type NdArrayData } from "./nd-array.ts";
 import { SerializationError } from "./serialization-error.ts";
 import { DEPTH_MAX, TAG, VIEW_NAMES } from "./tags.ts";
 
@@ -120,8 +121,26 @@ function readSet(reader: TaggedReader): Set<unknown> {
 
 function readView(reader: TaggedReader): ArrayBufferView {
   const kind = reader.input.byte();
-  const { buffer, byteLength } = reader.input.bytes();
-  const name = VIEW_NAMES[kind];
+  return reader.register(viewOf(VIEW_NAMES[kind], kind, reader.input.bytes()));
+}
+
+function readNdArray(reader: TaggedReader): NdArray {
+  const kind = reader.input.byte();
+  const known = DTYPES[kind];
+  const dimensions = reader.input.count();
+  if (known === undefined || dimensions > DIMENSIONS_MAX) {
+    throw new SerializationError(`the payload has an array of type ${kind}, ${dimensions} deep`);
+  }
+  const shape = Array.from({ length: dimensions }, () => reader.input.varint());
+  const data = viewOf(known.view, kind, reader.input.bytes()) as NdArrayData;
+  return reader.register(new NdArray(data, shape, known.dtype));
+}
+
+function viewOf(
+  name: string | undefined,
+  kind: number,
+  { buffer, byteLength }: Uint8Array<ArrayBuffer>,
+): ArrayBufferView {
   const constructors = globalThis as unknown as Readonly<
     Record<string, ViewConstructor | undefined>
   >;
@@ -132,7 +151,7 @@ function readView(reader: TaggedReader): ArrayBufferView {
   if (byteLength % (View.BYTES_PER_ELEMENT ?? 1) !== 0) {
     throw new SerializationError(`the payload has a ${View.name} of ${byteLength} bytes`);
   }
-  return reader.register(new View(buffer));
+  return new View(buffer);
 }
 
 interface ViewConstructor {
@@ -197,6 +216,7 @@ const READERS: Readonly<Record<number, TagReader | undefined>> = {
   [TAG.set]: readSet,
   [TAG.arrayBuffer]: (reader) => reader.register(reader.input.bytes().buffer),
   [TAG.view]: readView,
+  [TAG.ndArray]: readNdArray,
   [TAG.error]: readError,
   [TAG.reference]: (reader) => reader.referenced(),
   [TAG.boxed]: readBoxed,

@@ -8,6 +8,7 @@
  * are not sent.
  */
 import { ByteWriter } from "./byte-writer.ts";
+import { DTYPES, faultOf, type NdArray } from "./nd-array.ts";
 import { formatPath, type PathSegment } from "./path.ts";
 import { SerializationError } from "./serialization-error.ts";
 import { DEPTH_MAX, ENCODING, TAG, VIEW_NAMES } from "./tags.ts";
@@ -190,6 +191,17 @@ function writeView(writer: TaggedWriter, view: ArrayBufferView): void {
   writer.out.bytes(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
 }
 
+function writeNdArray(writer: TaggedWriter, array: NdArray): void {
+  const problem = faultOf(array);
+  if (problem !== undefined) throw writer.failure(`cannot be sent: ${problem}`);
+  const { data, shape, dtype } = array;
+  writer.out.byte(TAG.ndArray);
+  writer.out.byte(DTYPES.findIndex((known) => known.dtype === dtype));
+  writer.out.varint(shape.length);
+  for (const length of shape) writer.out.varint(length);
+  writer.out.bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}
+
 function writeError(writer: TaggedWriter, error: Error): void {
   writer.out.byte(TAG.error);
   writer.out.text(textOf(error.name));
@@ -218,6 +230,7 @@ const OBJECT_WRITERS: ReadonlyMap<string, ObjectWriter> = new Map<string, Object
   ["Map", writeMap],
   ["Set", writeSet],
   ["View", writeView],
+  ["NdArray", writeNdArray],
   ["Error", writeError],
   ["DOMException", writeError],
   ["Boolean", writeBoxed],

@@ -47,6 +47,11 @@ export const TAG = {
   boxed: 20,
   /** Text of the address. */
   url: 21,
+  /**
+   * A dtype byte (index in `DTYPES`), varint count of dimensions, a varint for each, varint byte
+   * count, raw bytes in C order, little endian.
+   */
+  ndArray: 22,
 } as const;
 
 /** Views over bytes; the position in the list is the kind byte. */

@@ -38,7 +38,7 @@ export async function basisOf(spec: RunSpec): Promise<string> {
 }
 
 /** A hash of all code that a run consists of, tests left out. About 10 ms a megabyte. */
-async function codeHash(): Promise<string> {
+export async function codeHash(): Promise<string> {
   const hash = createHash("sha256");
   const files = (
     await Promise.all(

@@ -37,6 +37,7 @@ export function callRoutes(app: ApiServer, deps: RouteDeps): void {
   app.get(
     "/v1/calls/:callId",
     {
+      config: { access: "user-or-container" },
       schema: {
         operationId: "getCall",
         summary: "How far a call is, and why it waits when it does",
@@ -52,6 +53,7 @@ export function callRoutes(app: ApiServer, deps: RouteDeps): void {
   app.post(
     "/v1/calls/:callId/cancel",
     {
+      config: { access: "user-or-container" },
       schema: {
         operationId: "cancelCall",
         summary: "Cancel every input that has no result yet",
@@ -70,6 +72,7 @@ function createCallRoute(app: ApiServer, { services, ids, openRequests }: RouteD
   app.post(
     "/v1/functions/:functionId/calls",
     {
+      config: { access: "user-or-container" },
       schema: {
         operationId: "createCall",
         summary: "Call a function",
@@ -121,6 +124,7 @@ function appendInputsRoute(app: ApiServer, { services }: RouteDeps): void {
   app.post(
     "/v1/calls/:callId/inputs",
     {
+      config: { access: "user-or-container" },
       schema: {
         operationId: "appendInputs",
         summary: "More inputs of an open map, at most 2,000; a range sent again changes nothing",
@@ -142,6 +146,7 @@ function resultsRoute(app: ApiServer, { services, openRequests }: RouteDeps): vo
   app.get(
     "/v1/calls/:callId/results",
     {
+      config: { access: "user-or-container" },
       schema: {
         operationId: "getResults",
         summary: "Results in the order recorded, after a cursor; waits for some if asked",

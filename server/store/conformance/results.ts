@@ -136,6 +136,23 @@ function testReading({ store }: OpenBench): void {
     expect(await calls.results("ca_1", 2, 1)).toMatchObject({ results: [{ index: 4 }] });
   });
 
+  it("says why inputs were cancelled, and keeps when a call was to have ended", async () => {
+    const accept = inputsOf("ca_1", 0, 2);
+    const call = { ...accept.call, deadlineAtMs: 5_000 };
+    await store().ledger.acceptInputs({ ...accept, call });
+    expect(await store().calls.get("ca_1")).toMatchObject({ deadlineAtMs: 5_000 });
+    await store().ledger.recordResults([aResult("ca_1", 1)]);
+    const error = { name: "Late", message: "too late", code: "deadline_exceeded" } as const;
+    await store().ledger.cancelCall("ca_1", 6_000, error);
+    const { results } = await store().calls.results("ca_1", 0, 10);
+    expect(results).toMatchObject([
+      { index: 1, outcome: "succeeded" },
+      { index: 0, outcome: "cancelled", error },
+    ]);
+    await store().ledger.acceptInputs(inputsOf("ca_2", 0, 1));
+    expect(await store().calls.get("ca_2")).not.toHaveProperty("deadlineAtMs");
+  });
+
   it("gives nothing for calls and cursors that it does not have", async () => {
     const { ledger, calls } = store();
     for (const callId of ["ca_1", "ca_2"]) await ledger.acceptInputs(inputsOf(callId, 0, 1));

@@ -172,4 +172,16 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE functions ADD COLUMN base TEXT;
   ALTER TABLE functions ADD COLUMN params BLOB;
   `,
+  "ALTER TABLE calls ADD COLUMN deadline_at_ms INTEGER;",
+  // Images; what is in them as JSON.
+  `
+  CREATE TABLE images (
+    workspace_id TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    used_at_ms INTEGER NOT NULL,
+    image TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, image_id)
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -2,6 +2,7 @@ import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
 import { SqliteArrivals } from "./sqlite-arrivals.ts";
 import { SqliteFences } from "./sqlite-fences.ts";
+import { SqliteImages } from "./sqlite-images.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
 import { SqliteOffers } from "./sqlite-offers.ts";
@@ -31,6 +32,7 @@ export function openRecordStore(path: string): RecordStore {
     poolMemory: new SqlitePoolMemory(db),
     fences: new SqliteFences(db),
     offers: new SqliteOffers(db),
+    images: new SqliteImages(db),
     close: () => {
       db.close();
       return Promise.resolve();

@@ -73,7 +73,11 @@ export class SqliteLedger implements CallLedger, CallReader {
     return this.#db.write(() => this.#record(results));
   }
 
-  async cancelCall(callId: string, nowMs: number): Promise<CallRecord | undefined> {
+  async cancelCall(
+    callId: string,
+    nowMs: number,
+    error?: WireError,
+  ): Promise<CallRecord | undefined> {
     return this.#db.write(() => {
       const row = this.#db.get(SELECT_CALL, callId);
       if (row === undefined) return undefined;
@@ -92,6 +96,7 @@ export class SqliteLedger implements CallLedger, CallReader {
           outcome: "cancelled",
           runMs: 0,
           finishedAtMs: nowMs,
+          ...(error === undefined ? {} : { error }),
         })),
       );
       this.#db.run(
@@ -212,14 +217,15 @@ export class SqliteLedger implements CallLedger, CallReader {
   #insertCall(call: AcceptInputs["call"]): number {
     return this.#db.insert(
       `INSERT INTO calls (call_id, workspace_id, function_id, app_id, kind, state, input_count,
-                          finished_count, failed_count, final, created_at_ms)
-       VALUES (?, ?, ?, ?, ?, 'running', 0, 0, 0, 0, ?)`,
+                          finished_count, failed_count, final, created_at_ms, deadline_at_ms)
+       VALUES (?, ?, ?, ?, ?, 'running', 0, 0, 0, 0, ?, ?)`,
       call.callId,
       call.workspaceId,
       call.functionId,
       call.appId,
       call.kind,
       call.createdAtMs,
+      call.deadlineAtMs ?? null,
     );
   }
 
@@ -377,6 +383,7 @@ function conflictOf(accept: AcceptInputs, known: Row | undefined): string | unde
 }
 
 function callOf(row: Row): CallRecord {
+  const { deadline_at_ms: deadlineAtMs } = row;
   return {
     callId: text(row, "call_id"),
     workspaceId: text(row, "workspace_id"),
@@ -389,6 +396,7 @@ function callOf(row: Row): CallRecord {
     failedCount: count(row, "failed_count"),
     final: count(row, "final") === 1,
     createdAtMs: count(row, "created_at_ms"),
+    ...(typeof deadlineAtMs === "number" ? { deadlineAtMs } : {}),
   };
 }
 

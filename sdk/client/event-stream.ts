@@ -4,8 +4,8 @@
  * A stream that breaks is opened again after the last event seen, so that a reader meets each
  * event once and in order, as long as the server still keeps it.
  */
-import type { Client } from "../client/client.ts";
-import { backoffMs, pause } from "../client/pause.ts";
+import type { Client } from "./client.ts";
+import { backoffMs, pause } from "./pause.ts";
 import { ServerUnreachableError } from "../errors.ts";
 import type { PlatformEvent } from "../protocol/index.ts";
 

@@ -1,0 +1,20 @@
+"""A tiny model: words that often stand next to each other, learnt once in each container."""
+
+import collections
+import json
+
+TEXT = "the cat sat on the mat and the cat ate the fish that lay on the mat"
+
+
+class Model:
+    def __init__(self):
+        self.after = collections.defaultdict(collections.Counter)
+        words = TEXT.split()
+        for word, following in zip(words, words[1:]):
+            self.after[word][following] += 1
+        print("learnt", len(self.after), "words")
+
+    def predict(self, word):
+        if word not in self.after:
+            raise ValueError(f"I have never read {json.dumps(word)}")
+        return dict(self.after[word].most_common(3))

@@ -1,0 +1,28 @@
+/**
+ * A TypeScript app whose model is Python: typed here, run there.
+ *
+ *     flotilla run examples/python/next-word.ts
+ */
+import { App } from "flotilla";
+
+const app = new App("next-word");
+
+/** A method: its class is made once in each container. */
+export const predict = app.function<[word: string], Record<string, number>>({
+  runtime: "python",
+  source: "model.py",
+  handler: "Model.predict",
+});
+
+/** TypeScript beside it. */
+export const shout = app.function({}, (word: string) => `${word.toUpperCase()}!`);
+
+app.localEntrypoint(async () => {
+  for await (const next of predict.map(["the", "cat", "on"])) console.log(next);
+  try {
+    await predict.remote("dog");
+  } catch (error) {
+    console.log(String(error)); // ValueError: I have never read "dog"
+  }
+  return shout.remote("done");
+});

@@ -1,0 +1,98 @@
+/** What images begin with: found, named by its content, and made when it is not there yet. */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { rm } from "node:fs/promises";
+import type { Clock } from "../../../core/index.ts";
+import type { DebianRelease, ImageBase } from "../../../sdk/protocol/index.ts";
+import { applyTar } from "../oci/apply-tar.ts";
+import { parseReference } from "../oci/reference.ts";
+import { RegistryClient } from "../oci/registry-client.ts";
+import { debianSources, makeDebianBase, sourcesText } from "./debian-base.ts";
+import type { HostIndexes } from "./host-indexes.ts";
+import type { BaseIdentity } from "./layer-plan.ts";
+import type { StepRunner } from "./run-step.ts";
+import type { Follower } from "./shared-work.ts";
+
+/** A base that is known, and how to make it in `<work>/tree`. */
+export interface OpenedBase extends BaseIdentity {
+  make(making: Follower & { readonly work: string; readonly runner: StepRunner }): Promise<void>;
+}
+
+export interface BaseSurroundings {
+  readonly clock: Pick<Clock, "nowMs" | "sleep">;
+  readonly indexes: HostIndexes;
+  readonly signal: AbortSignal;
+}
+
+/** As registries call them. */
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
+const NO_CONFIG = { env: {}, workdir: "/" };
+
+/** Finds a base; of a registry's tag, what it is now. @throws PlatformError */
+export async function openBase(base: ImageBase, around: BaseSurroundings): Promise<OpenedBase> {
+  switch (base.kind) {
+    case "debian":
+      if (canMakeDebian()) return debianBase(base.release, around);
+      return registryBase(`debian:${base.release}-slim`, around);
+    case "registry":
+      return registryBase(base.ref, around);
+    case "scratch":
+      return {
+        identity: ["scratch"],
+        words: "an empty image",
+        config: NO_CONFIG,
+        make: () => Promise.resolve(),
+      };
+  }
+}
+
+function debianBase(release: DebianRelease, { indexes }: BaseSurroundings): OpenedBase {
+  const sources = sourcesText(debianSources(release, indexes.apt));
+  return {
+    identity: ["debian", release, sources, process.arch],
+    words: `Debian ${release}`,
+    config: NO_CONFIG,
+    make: (making) => makeDebianBase({ ...making, release, indexes }),
+  };
+}
+
+async function registryBase(ref: string, around: BaseSurroundings): Promise<OpenedBase> {
+  const { indexes, clock, signal } = around;
+  const reference = parseReference(ref);
+  const http = { network: indexes, clock, certificates: indexes.certificates };
+  const architecture = ARCHITECTURES[process.arch] ?? process.arch;
+  const found = await new RegistryClient(http, signal).find(reference, architecture);
+  return {
+    identity: ["registry", found.digest],
+    words: `${ref} (${found.digest.slice(0, 19)})`,
+    config: found.config,
+    make: async ({ work, onLine, signal: whileMade }) => {
+      const client = new RegistryClient(http, whileMade);
+      const file = join(work, "layer");
+      for (const [index, layer] of found.layers.entries()) {
+        const megabytes = (layer.byteCount / 1e6).toFixed(1);
+        onLine(`layer ${index + 1} of ${found.layers.length} (${megabytes} MB)`);
+        await applyTar(await client.layer(found, layer, file), join(work, "tree"));
+        await rm(file, { force: true });
+        whileMade.throwIfAborted();
+      }
+    },
+  };
+}
+
+/** Whether this host has what Debian's packages are fetched and unpacked with. */
+function canMakeDebian(): boolean {
+  return ["apt-get", "apt-cache", "dpkg-deb", "tar"].every(isProgram);
+}
+
+function isProgram(name: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((dir) => {
+    try {
+      accessSync(join(dir, name), constants.X_OK);
+      return true;
+    } catch {
+      // Not in this folder.
+      return false;
+    }
+  });
+}

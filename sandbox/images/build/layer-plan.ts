@@ -1,0 +1,141 @@
+/**
+ * Pure: the layers that a definition asks for, each with the key that says all it is made from.
+ *
+ * A key covers the key before it, the step, the variables and the folder that the step sees, the
+ * hashes of local files, and, for steps that install, the package indexes of the host. So a
+ * layer of the same key may serve any image, and whatever changes makes new layers from there on.
+ */
+import { createHash } from "node:crypto";
+import type { ImageDefinition, ImageStep } from "../../../sdk/protocol/index.ts";
+import { RUNTIME_DIR, wordsOf, type RunningStep } from "./step-scripts.ts";
+
+/** What is known of the base before any of it is fetched. */
+export interface BaseIdentity {
+  /** Equal for bases of equal content. */
+  readonly identity: readonly string[];
+  readonly words: string;
+  readonly config: StepSurroundings;
+}
+
+/** What a step sees, and what functions get of the image. */
+export interface StepSurroundings {
+  readonly env: Readonly<Record<string, string>>;
+  readonly workdir: string;
+}
+
+export type LayerTask =
+  | { readonly kind: "base" }
+  | { readonly kind: "runtime" }
+  | { readonly kind: "npm" }
+  | { readonly kind: "files"; readonly target: string; readonly archives: readonly string[] }
+  | { readonly kind: "folder"; readonly path: string }
+  | { readonly kind: "run"; readonly step: RunningStep };
+
+export interface PlannedLayer extends StepSurroundings {
+  readonly key: string;
+  readonly words: string;
+  readonly task: LayerTask;
+}
+
+export interface LayerPlan {
+  /** In order, the base first; at least two. */
+  readonly layers: readonly PlannedLayer[];
+  /** What functions get. */
+  readonly config: StepSurroundings;
+  readonly imageId: string;
+}
+
+export interface PlanInputs {
+  readonly base: BaseIdentity;
+  /** Version and architecture of the platform's Node. */
+  readonly runtime: readonly string[];
+  /** What brings npm; part of the keys of what is installed by it. */
+  readonly npm: readonly string[];
+  /** Variables by which steps find package indexes. */
+  readonly indexVariables: Readonly<Record<string, string>>;
+}
+
+/** Counts up when layers of equal keys would be made in another way. */
+const KEY_VERSION = 1;
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Equal definitions and inputs give equal plans. */
+export function planLayers({ steps }: ImageDefinition, inputs: PlanInputs): LayerPlan {
+  const { base } = inputs;
+  const { PATH = DEFAULT_PATH, ...others } = base.config.env;
+  const env = { ...others, PATH: `${PATH}:${RUNTIME_DIR}/bin:/node_modules/.bin` };
+  const start: StepSurroundings = { env, workdir: base.config.workdir };
+  const draft = new PlanDraft(start, inputs);
+  draft.add(base.words, { kind: "base" }, base.identity);
+  draft.add("the platform's Node", { kind: "runtime" }, inputs.runtime);
+  for (const step of steps) draft.step(step);
+  return draft.plan();
+}
+
+class PlanDraft {
+  readonly #inputs: PlanInputs;
+  readonly #layers: PlannedLayer[] = [];
+  #surroundings: StepSurroundings;
+  #hasNpm = false;
+
+  constructor(start: StepSurroundings, inputs: PlanInputs) {
+    this.#surroundings = start;
+    this.#inputs = inputs;
+  }
+
+  step(step: ImageStep): void {
+    const words = wordsOf(step);
+    switch (step.kind) {
+      case "env":
+        this.#surroundings = {
+          ...this.#surroundings,
+          env: { ...this.#surroundings.env, ...step.variables },
+        };
+        return;
+      case "workdir":
+        this.#surroundings = { ...this.#surroundings, workdir: step.path };
+        this.add(words, { kind: "folder", path: step.path }, [step.path]);
+        return;
+      case "files": {
+        const { target, archives } = step;
+        this.add(words, { kind: "files", target, archives }, [target, ...archives]);
+        return;
+      }
+      case "npm":
+        if (!this.#hasNpm) this.add("npm", { kind: "npm" }, this.#inputs.npm);
+        this.#hasNpm = true;
+        this.#run(step, words);
+        return;
+      default:
+        this.#run(step, words);
+    }
+  }
+
+  add(words: string, task: LayerTask, content: readonly unknown[]): void {
+    const before = this.#layers.at(-1)?.key ?? "";
+    const key = hashOf([KEY_VERSION, before, task.kind, ...content]).slice(0, 32);
+    this.#layers.push({ key, words, task, ...this.#surroundings });
+  }
+
+  plan(): LayerPlan {
+    const { env, workdir } = this.#surroundings;
+    const top = this.#layers.at(-1)?.key ?? "";
+    const imageId = hashOf([KEY_VERSION, "image", top, sorted(env), workdir]);
+    return { layers: this.#layers, config: this.#surroundings, imageId };
+  }
+
+  #run(step: RunningStep, words: string): void {
+    const { env, workdir } = this.#surroundings;
+    // What apt asks is in the base's own files, and so in its key.
+    const indexes = step.kind === "apt" ? [] : sorted(this.#inputs.indexVariables);
+    this.add(words, { kind: "run", step }, [step, sorted(env), workdir, indexes]);
+  }
+}
+
+function sorted(record: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {
+  return Object.entries(record).sort(([one], [other]) => (one < other ? -1 : 1));
+}
+
+function hashOf(content: readonly unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex");
+}

@@ -1,0 +1,51 @@
+/**
+ * Makes layers that run nothing of the image: files that are added, folders, the platform's Node.
+ *
+ * In a mount namespace of its own, over the layers before, so that links of the image lead where
+ * they would in the container; its names are resolved within the image (`apply-tar.ts`).
+ */
+import { createReadStream } from "node:fs";
+import { applyTar, makeFolder } from "../oci/apply-tar.ts";
+import { PlatformError } from "../../../core/index.ts";
+import { mountLayers, type LayerMount } from "./mount-layers.ts";
+import { addRuntime } from "./runtime-layer.ts";
+
+export type LayerWork =
+  | { readonly kind: "runtime" }
+  /** Tar archives on this machine, unpacked at `target`, a path of the image. */
+  | { readonly kind: "files"; readonly target: string; readonly archives: readonly string[] }
+  | { readonly kind: "folder"; readonly path: string };
+
+export interface LayerProcessSettings {
+  readonly mount: LayerMount;
+  readonly work: LayerWork;
+}
+
+/** Exit code when what was asked for is wrong, and not the machine. */
+export const WRONG_REQUEST = 2;
+
+if (import.meta.main) {
+  try {
+    await main(JSON.parse(process.argv.at(-1) ?? "{}") as LayerProcessSettings);
+  } catch (error) {
+    const isWrong = error instanceof PlatformError && error.code === "invalid_request";
+    process.stderr.write(error instanceof Error ? error.message : String(error));
+    process.exitCode = isWrong ? WRONG_REQUEST : 1;
+  }
+}
+
+async function main({ mount, work }: LayerProcessSettings): Promise<void> {
+  mountLayers(mount);
+  const root = mount.target;
+  switch (work.kind) {
+    case "runtime":
+      return addRuntime(root);
+    case "files":
+      for (const archive of work.archives) {
+        await applyTar(createReadStream(archive), root, { prefix: work.target });
+      }
+      return;
+    case "folder":
+      return makeFolder(work.path, root);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * What the steps of a definition run: shell scripts and arguments, made of data that was checked.
+ *
+ * Names of packages and commands never become part of a script: they are its arguments.
+ */
+import type { ImageStep } from "../../../sdk/protocol/index.ts";
+import { INPUTS_DIR } from "./run-step.ts";
+
+export interface StepScript {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly inputs?: Readonly<Record<string, Uint8Array>>;
+}
+
+/** Steps that run something. */
+export type RunningStep = Extract<
+  ImageStep,
+  { readonly kind: "apt" | "pip" | "npm" | "run" | "function" }
+>;
+
+/** Where functions' containers find the platform's Node, and builds npm. */
+export const RUNTIME_DIR = "/opt/flotilla";
+export const NODE_PATH = `${RUNTIME_DIR}/bin/node`;
+export const NPM_PATH = `${RUNTIME_DIR}/npm/package/bin/npm-cli.js`;
+/** Packages of npm; `/node_modules` leads there. */
+const NPM_PREFIX = `${RUNTIME_DIR}/packages`;
+
+const APT_INSTALL = `
+export DEBIAN_FRONTEND=noninteractive
+command -v apt-get >/dev/null || { echo "this image has no apt-get: aptInstall needs Debian or Ubuntu" >&2; exit 1; }
+apt-get update -q
+apt-get install -q -y --no-install-recommends "$@"
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
+`;
+
+const PIP_INSTALL = `
+if ! python3 -m pip --version >/dev/null 2>&1; then
+  command -v apt-get >/dev/null || { echo "this image has no pip; begin with one that has Python, such as python:3.12-slim" >&2; exit 1; }
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -q
+  apt-get install -q -y --no-install-recommends python3 python3-pip
+  rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
+fi
+python3 -m pip install --no-cache-dir "$@"
+`;
+
+const NPM_INSTALL = `
+mkdir -p ${NPM_PREFIX}
+if [ ! -e /node_modules ]; then ln -s ${NPM_PREFIX}/node_modules /node_modules; fi
+cd ${NPM_PREFIX}
+export HOME=/tmp/npm-home PATH="$PATH:${RUNTIME_DIR}/bin"
+${NODE_PATH} ${NPM_PATH} install --no-audit --no-fund --no-update-notifier "$@"
+`;
+
+const RUN_COMMANDS = `
+for command in "$@"; do
+  printf '$ %s\\n' "$command"
+  /bin/sh -e -c "$command"
+done
+`;
+
+/** Gives the exit code 1 and the error to a function that fails, and hints at the usual mistake. */
+const RUN_FUNCTION = `
+const hint = "a function of runFunction sees nothing of the file around it; " +
+  "import what it needs inside it: await import(\\"node:fs\\")";
+try {
+  const { default: run } = await import("${INPUTS_DIR}/function.mjs");
+  await run();
+} catch (error) {
+  console.error(error);
+  if (error instanceof ReferenceError) console.error(hint);
+  process.exitCode = 1;
+}
+`;
+
+/** How a step is run. */
+export function scriptOf(step: RunningStep): StepScript {
+  switch (step.kind) {
+    case "apt":
+      return shell(APT_INSTALL, ["--", ...step.packages]);
+    case "pip":
+      return shell(PIP_INSTALL, step.packages, PIP_VARIABLES);
+    case "npm":
+      return shell(NPM_INSTALL, ["--", ...step.packages]);
+    case "run":
+      return shell(RUN_COMMANDS, step.commands);
+    case "function":
+      return {
+        args: [NODE_PATH, `${INPUTS_DIR}/main.mjs`],
+        env: {},
+        inputs: {
+          "main.mjs": new TextEncoder().encode(RUN_FUNCTION),
+          "function.mjs": new TextEncoder().encode(`export default (${step.source});\n`),
+        },
+      };
+  }
+}
+
+const PIP_VARIABLES = {
+  // Debian's own Python asks for it; the image belongs to nobody else.
+  PIP_BREAK_SYSTEM_PACKAGES: "1",
+  PIP_ROOT_USER_ACTION: "ignore",
+  PIP_DISABLE_PIP_VERSION_CHECK: "1",
+  PIP_NO_INPUT: "1",
+  PIP_PROGRESS_BAR: "off",
+};
+
+function shell(
+  script: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): StepScript {
+  return { args: ["/bin/sh", "-e", "-c", script, "flotilla-build", ...args], env };
+}
+
+/** A step in a few words, as logs and listings show it. */
+export function wordsOf(step: ImageStep): string {
+  switch (step.kind) {
+    case "apt":
+      return `aptInstall ${step.packages.join(" ")}`;
+    case "pip":
+      return `pipInstall ${step.packages.join(" ")}`;
+    case "npm":
+      return `npmInstall ${step.packages.join(" ")}`;
+    case "run":
+      return `runCommands ${step.commands.join("; ")}`;
+    case "files":
+      return `add files to ${step.target}`;
+    case "env":
+      return `env ${Object.keys(step.variables).join(" ")}`;
+    case "workdir":
+      return `workdir ${step.path}`;
+    case "function":
+      return `runFunction ${step.source.split("\n")[0] ?? ""}`;
+  }
+}

@@ -1,0 +1,303 @@
+"""The runner: told the code once, it takes inputs and answers each.
+
+Inputs of a plain function run in the main thread one after the other, or in as many threads as
+may run at once; those of an ``async def`` in one event loop. One more thread reads the channel,
+so that inputs which have not begun can be taken back while another runs, and one sends lines.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+
+from .answers import Answers
+from .channel import Channel
+from .frames import PAYLOAD_BYTES_MAX, Header, split_body
+from .hooks import ENTER, EXIT, hooks_of, run_hooks
+from .inputs import InputQueue, Waiting
+from .loading import Loaded, load
+from .output import Output
+from .running import RunningInput, RunningInputs
+from .values import decode_value, encode_value
+from .wire_error import wire_error_of
+
+# Values may nest a thousand deep, at four calls a level.
+_RECURSION_LIMIT = 6_000
+# Lines wait this long for others before they are sent.
+_LINES_GATHER_SECONDS = 0.005
+
+_exit_process = os._exit
+
+
+class Runner:
+    """One container's worth of user code."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._frames: Iterator[Tuple[Header, bytes]] = channel.frames()
+        self._running = RunningInputs()
+        self._lines_wait = threading.Event()
+        self._lines_lock = threading.Lock()
+        self._output = Output(self._lines_wait.set, lambda: self._running.present)
+        self._answers = Answers(channel, lambda: self._send_lines(False))
+        self._queue = InputQueue()
+        self._exits: List[Callable[[], Any]] = []
+        # Tells the event loop, where there is one, to cancel these inputs; None means all.
+        self._cancel: Callable[[Optional[Set[str]]], None] = lambda _: None
+        self._leaving = False
+
+    def run(self) -> None:
+        """Serves until the channel ends."""
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
+        signal.signal(signal.SIGTERM, lambda *_: _exit_process(0))
+        self._output.capture()
+        os._exit = self._exit  # type: ignore[assignment]
+        os.register_at_fork(after_in_child=self._let_go)
+        header, code = next(self._frames, ({}, b""))
+        if header.get("type") != "boot":
+            return
+        loaded = self._boot(header, code)
+        if loaded is not None:
+            self._serve(loaded)
+
+    def _boot(self, header: Header, code: bytes) -> Optional[Loaded]:
+        env: Dict[str, str] = header["env"]
+        os.environ.clear()
+        os.environ.update(env)
+        self._running.max = header.get("maxInputs", 1)
+        self._start_thread(self._send_lines_forever, "flotilla-lines")
+        try:
+            into = os.path.join(os.getcwd(), "app")
+            python = header["python"]
+            loaded = load(code, python["module"], python["handler"], env, into)
+            run_hooks(ENTER, loaded.instance)
+        except SystemExit as error:
+            self._exit(_exit_code_of(error))
+        except BaseException as error:
+            self._send_lines(True)
+            self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
+            self._await_end()
+            return None
+        self._send_lines(False)
+        self._exits = hooks_of(EXIT, loaded.instance)
+        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
+        return loaded
+
+    def _serve(self, loaded: Loaded) -> None:
+        self._start_thread(self._read, "flotilla-channel")
+        if loaded.is_async:
+            asyncio.run(self._work_together(loaded))
+        elif self._running.max == 1:
+            self._work_in_turn(loaded)
+        else:
+            # Started as they are needed: few functions are called a thousand at a time.
+            _Threads(self._running.max, self._queue, lambda: self._work_in_turn(loaded))
+            threading.Event().wait()
+
+    def _work_in_turn(self, loaded: Loaded) -> None:
+        while True:
+            waiting = self._queue.take()
+            running = self._running.begin(waiting.input_id)
+            try:
+                value = loaded.handler(*_arguments(waiting))
+                payload = encode_value(value, "result")
+            except SystemExit as error:
+                self._exit(_exit_code_of(error))
+            except BaseException as error:
+                self._failed(running, error)
+            else:
+                self._succeeded(running, payload)
+            self._answers.flush_unless_more(len(self._queue) > 0)
+
+    async def _work_together(self, loaded: Loaded) -> None:
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+        self._queue.on_put = lambda: _wake(loop, changed)
+        tasks: Dict[str, "asyncio.Task[None]"] = {}
+        self._cancel = lambda input_ids: loop.call_soon_threadsafe(_cancel, tasks, input_ids)
+
+        def ended(input_id: str) -> None:
+            tasks.pop(input_id, None)
+            changed.set()
+
+        while True:
+            while len(tasks) < self._running.max:
+                waiting = self._queue.take_now()
+                if waiting is None:
+                    break
+                task = loop.create_task(self._run_async(loaded, waiting))
+                tasks[waiting.input_id] = task
+                task.add_done_callback(lambda _, input_id=waiting.input_id: ended(input_id))
+            await changed.wait()
+            changed.clear()
+
+    async def _run_async(self, loaded: Loaded, waiting: Waiting) -> None:
+        running = self._running.begin(waiting.input_id)
+        try:
+            value = await loaded.handler(*_arguments(waiting))
+            payload = encode_value(value, "result")
+        except SystemExit as error:
+            self._exit(_exit_code_of(error))
+        except BaseException as error:
+            self._failed(running, error)
+        else:
+            self._succeeded(running, payload)
+        self._answers.flush()
+
+    def _succeeded(self, running: RunningInput, payload: bytes) -> None:
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            self._answer(running, {"outcome": "failed", "bytes": 0, "error": _too_large(payload)})
+            return
+        self._answer(running, {"outcome": "succeeded", "bytes": len(payload)}, payload)
+
+    def _failed(self, running: RunningInput, error: BaseException) -> None:
+        if self._leaving:
+            # It runs again elsewhere.
+            self._running.end(running)
+            return
+        self._answer(running, {"outcome": "failed", "bytes": 0, "error": wire_error_of(error)})
+
+    def _answer(self, running: RunningInput, result: Dict[str, Any], payload: bytes = b"") -> None:
+        times = self._running.end(running)
+        self._output.finish(running.input_id)
+        self._answers.push({"inputId": running.input_id, **result, **times}, payload)
+
+    def _read(self) -> None:
+        """The reading thread; the end of the channel is the end of the process."""
+        try:
+            for header, body in self._frames:
+                if header["type"] == "inputs":
+                    sizes = [each["bytes"] for each in header["inputs"]]
+                    pieces = split_body(body, sizes)
+                    inputs = zip(header["inputs"], pieces)
+                    self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
+                elif header["type"] == "cancel":
+                    self._give_back(set(header["inputIds"]))
+                elif header["type"] == "abort":
+                    self._cancel(set(header["inputIds"]))
+                elif header["type"] == "leave":
+                    self._leave()
+        finally:
+            _exit_process(0)
+
+    def _give_back(self, input_ids: Set[str]) -> None:
+        for input_id in self._queue.remove(input_ids):
+            result = {"inputId": input_id, "outcome": "returned", "bytes": 0, "runMs": 0}
+            self._answers.push(result)
+        self._answers.flush()
+
+    def _leave(self) -> None:
+        """Ends in peace: the server gave what has not begun, and what fails now, to others."""
+        self._leaving = True
+        self._queue.clear()
+        self._cancel(None)
+        for hook in self._exits:
+            try:
+                hook()
+            except BaseException:
+                traceback.print_exc()
+        self._send_lines(True)
+        self._answers.flush()
+        _exit_process(0)
+
+    def _await_end(self) -> None:
+        """The agent has been told, and ends this process."""
+        for _ in self._frames:
+            pass
+
+    def _exit(self, code: int) -> Any:
+        """Ends the process, once the agent knows which input wanted it."""
+        input_id = self._running.present
+        try:
+            self._send_lines(True)
+            self._answers.flush()
+        except OSError:
+            # Nobody is there to be told.
+            _exit_process(code)
+        announcement: Header = {"type": "exiting", "exitCode": code}
+        if input_id is not None:
+            announcement["inputId"] = input_id
+        self._channel.send_last(announcement)
+        _exit_process(code)
+
+    def _let_go(self) -> None:
+        """A process that the user's code forks is no runner: it has no thread to send lines."""
+        os._exit = _exit_process
+        self._output.release()
+        self._channel.close()
+
+    def _send_lines(self, everything: bool) -> None:
+        # Whoever takes lines sends them before anybody sends the result that they go before.
+        with self._lines_lock:
+            batch = self._output.take(everything)
+            if batch is not None:
+                self._channel.send({"type": "logs", **batch})
+
+    def _send_lines_forever(self) -> None:
+        while True:
+            self._lines_wait.wait()
+            time.sleep(_LINES_GATHER_SECONDS)
+            self._lines_wait.clear()
+            self._send_lines(False)
+
+    @staticmethod
+    def _start_thread(work: Any, name: str) -> None:
+        threading.Thread(target=work, name=name, daemon=True).start()
+
+
+class _Threads:
+    """Threads that work, one more whenever an input would have to wait."""
+
+    def __init__(self, most: int, queue: InputQueue, work: Any) -> None:
+        self._most = most
+        self._queue = queue
+        self._work = work
+        self._started = 0
+        queue.on_put = self._grow
+        self._grow()
+
+    def _grow(self) -> None:
+        wanted = min(self._most, self._started + max(1, len(self._queue)))
+        while self._started < wanted:
+            self._started += 1
+            threading.Thread(target=self._work, daemon=True).start()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(changed.set)
+
+
+def _cancel(tasks: Dict[str, "asyncio.Task[None]"], input_ids: Optional[Set[str]]) -> None:
+    for input_id, task in tasks.items():
+        if input_ids is None or input_id in input_ids:
+            task.cancel("the call was cancelled")
+
+
+def _arguments(waiting: Waiting) -> Any:
+    arguments = decode_value(waiting.payload)
+    if not isinstance(arguments, list):
+        raise TypeError("the input is not a list of arguments")
+    return arguments
+
+
+def _exit_code_of(error: SystemExit) -> int:
+    code = error.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _too_large(payload: bytes) -> Dict[str, str]:
+    return {
+        "name": "PayloadTooLargeError",
+        "message": f"the result has {len(payload)} bytes, more than the {PAYLOAD_BYTES_MAX} that "
+        "one may have; give large data back by reference",
+        "code": "payload_too_large",
+    }

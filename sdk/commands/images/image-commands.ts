@@ -1,0 +1,81 @@
+/** `flotilla image`: what it does; `add-image.ts` declares it. */
+import { Client } from "../../client/client.ts";
+import { UsageError } from "../../errors.ts";
+import { AdminClient } from "../admin-client.ts";
+import { prepareFile } from "../deploy-code.ts";
+import { interruption } from "../interruption.ts";
+import { ageOf, tableOf } from "../table.ts";
+import { printData, printJson, printProgress, withoutControls } from "../terminal.ts";
+import { buildAppImages, imagesOf } from "./build-app-images.ts";
+
+/** Lists the images of the workspace. */
+export async function listImages({ json }: { readonly json?: boolean }): Promise<void> {
+  const list = await new AdminClient(new Client()).images();
+  if (json === true) {
+    printJson(list);
+    return;
+  }
+  const nowMs = Date.now();
+  const rows = list.images.map(({ imageId, byteCount, usedAtMs, usedBy, steps }) => [
+    imageId.slice(0, 12),
+    megabytes(byteCount),
+    ageOf(usedAtMs, nowMs),
+    usedBy.join(", ") || "-",
+    withoutControls(steps.join(" · ")).slice(0, 80),
+  ]);
+  printData(tableOf(["IMAGE", "SIZE", "USED", "BY", "STEPS"], rows));
+  printProgress(`${list.layerCount} layers take ${megabytes(list.diskByteCount)}`);
+}
+
+/** Builds the images of a file's functions. @throws UsageError when there are none */
+export async function buildImages(
+  path: string,
+  { json }: { readonly json?: boolean },
+): Promise<void> {
+  const { module } = await prepareFile(path, printProgress);
+  const apps = module.apps;
+  if (imagesOf(apps).length === 0) {
+    throw new UsageError(
+      `no function of ${path} has an image`,
+      "give one: { image: Image.debianSlim() }",
+    );
+  }
+  const cancelling = new AbortController();
+  const building = buildAppImages(apps, {
+    admin: new AdminClient(new Client()),
+    progress: printProgress,
+    signal: cancelling.signal,
+  });
+  try {
+    const built = await Promise.race([
+      building,
+      interruption({ doing: "Cancelling the build", done: "finished steps are kept" }),
+    ]);
+    const images = [...new Set(built.values())];
+    if (json === true) {
+      printJson({ images });
+      return;
+    }
+    for (const imageId of images) printData(imageId);
+  } finally {
+    cancelling.abort();
+    building.catch(() => undefined);
+  }
+}
+
+/** Removes what nothing runs on. */
+export async function pruneImages({ json }: { readonly json?: boolean }): Promise<void> {
+  const report = await new AdminClient(new Client()).pruneImages();
+  if (json === true) {
+    printJson(report);
+    return;
+  }
+  const { images, layerCount, freedByteCount } = report;
+  printData(
+    `Removed ${images.length} images and ${layerCount} layers: ${megabytes(freedByteCount)} are free`,
+  );
+}
+
+function megabytes(byteCount: number): string {
+  return `${Math.ceil(byteCount / 1e6)} MB`;
+}

@@ -1,0 +1,62 @@
+/** Functions whose code is Python: what their options say about it. */
+import { UsageError } from "./errors.ts";
+import type { WrittenSpec } from "./written-spec.ts";
+
+/** The options of a Python function: those of any function, and where its code is. */
+export interface PythonSpec extends Omit<WrittenSpec, "python"> {
+  readonly runtime: "python";
+  /**
+   * A Python file, or a folder of modules; relative to the TypeScript file that is run or
+   * deployed. Of a single file, only that file goes into the container.
+   */
+  readonly source: string;
+  /**
+   * The function in it: `predict`, or a method of a class that is made once in each container:
+   * `Model.predict`. In a folder without `__init__.py`, with its module: `serve:predict`.
+   */
+  readonly handler: string;
+}
+
+/** The Python half of a `PythonSpec`. */
+export type PythonSource = Pick<PythonSpec, "source" | "handler">;
+
+/** `predict`, `Model.predict`, `serve:predict`, `parts.serve:Model.predict`. */
+const HANDLER = /^(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?$/;
+
+/** Whether options are those of a Python function. */
+export function isPythonSpec(spec: WrittenSpec | PythonSpec): spec is PythonSpec {
+  return typeof spec === "object" && "runtime" in spec;
+}
+
+/**
+ * Parts a `PythonSpec` into what every function has and what is Python's.
+ *
+ * @throws UsageError naming the option that is wrong.
+ */
+export function splitPythonSpec(spec: PythonSpec): {
+  readonly common: WrittenSpec;
+  readonly python: PythonSource;
+} {
+  const { runtime, source, handler, ...common } = spec;
+  const given: Readonly<Record<string, unknown>> = { runtime, source, handler };
+  if (given["runtime"] !== "python") {
+    throw new UsageError(
+      `runtime must be "python", or be left out for TypeScript, got ${JSON.stringify(runtime)}`,
+    );
+  }
+  if (typeof given["source"] !== "string" || source === "") {
+    throw new UsageError('source must be the path of a Python file or folder, such as "model.py"');
+  }
+  if (typeof given["handler"] !== "string" || !HANDLER.test(handler)) {
+    throw new UsageError(
+      `handler must name a Python function, such as "predict", "Model.predict" or ` +
+        `"serve:predict", got ${JSON.stringify(handler)}`,
+    );
+  }
+  return { common, python: { source, handler } };
+}
+
+/** The part of a handler that names the function: what it is called unless its spec says so. */
+export function handlerName(handler: string): string {
+  return handler.slice(handler.lastIndexOf(":") + 1);
+}

@@ -1,0 +1,97 @@
+/** `/v1/images`: built, listed, and removed when nothing runs on them. */
+import { z } from "zod";
+import {
+  BUILD_MEDIA_TYPE,
+  type BuildEvent,
+  type ImageList,
+  type PruneReport,
+} from "../../../sdk/protocol/index.ts";
+import { imageDefinitionSchema } from "../../images/definition-schema.ts";
+import { principalOf } from "../authorize.ts";
+import { answers, json, media } from "../documented.ts";
+import type { ApiServer, RouteDeps } from "../route-deps.ts";
+import { imageListSchema, pruneReportSchema } from "../wire-schemas.ts";
+
+const tags = ["images"];
+/** A client that lets this much wait misses lines of the log; nothing else is ever left out. */
+const BUFFERED_BYTES_MAX = 1024 * 1024;
+const HEARTBEAT_MS = 15_000;
+
+const progress = z.string().meta({
+  description:
+    "A JSON text (BuildEvent) a line; empty lines keep the connection open. The last is of the " +
+    "kind `built` or `failed`.",
+  "x-flotilla-event": { $ref: "#/components/schemas/BuildEvent" },
+});
+
+export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDeps): void {
+  const { images } = services;
+
+  app.post(
+    "/v1/images/builds",
+    {
+      config: { isStream: true },
+      schema: {
+        operationId: "buildImage",
+        summary: "Build an image, or find it built; progress comes as it is made",
+        description:
+          "Archives that it names must be uploaded before. When the client goes, the build is " +
+          "cancelled unless another one wants the same; layers that are finished are kept.",
+        tags,
+        body: imageDefinitionSchema,
+        response: answers(
+          { 200: media(BUILD_MEDIA_TYPE, progress, "Progress, then the outcome.") },
+          413,
+          415,
+        ),
+      },
+    },
+    async (request, reply) => {
+      const who = principalOf(request);
+      const { body: definition } = request;
+      await openRequests.run(reply, async (signal) => {
+        reply.hijack();
+        const { raw } = reply;
+        raw.on("error", () => raw.destroy());
+        raw.writeHead(200, { "content-type": BUILD_MEDIA_TYPE, "cache-control": "no-store" });
+        const heartbeat = setInterval(() => raw.write("\n"), HEARTBEAT_MS);
+        const onEvent = (event: BuildEvent): void => {
+          if (event.kind === "log" && raw.writableLength > BUFFERED_BYTES_MAX) return;
+          raw.write(`${JSON.stringify(event)}\n`);
+        };
+        try {
+          await images.build(who, definition, { signal, onEvent });
+        } finally {
+          clearInterval(heartbeat);
+          raw.end();
+        }
+      });
+    },
+  );
+
+  app.get(
+    "/v1/images",
+    {
+      schema: {
+        operationId: "listImages",
+        summary: "The images that were built, those used last first",
+        tags,
+        response: answers({ 200: json(imageListSchema, "The images.") }),
+      },
+    },
+    async (request): Promise<ImageList> => images.list(principalOf(request)),
+  );
+
+  app.post(
+    "/v1/images/prune",
+    {
+      schema: {
+        operationId: "pruneImages",
+        summary: "Remove the images that no running deployment uses, and layers of no image",
+        tags,
+        response: answers({ 200: json(pruneReportSchema, "What was removed.") }),
+      },
+    },
+    async (request): Promise<PruneReport> => images.prune(principalOf(request)),
+  );
+}
