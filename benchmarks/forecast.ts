@@ -61,6 +61,8 @@ const FIXED_FRACTION = 0.2;
 const TUNED_FRACTIONS = Array.from({ length: 30 }, (_, index) => (index + 1) / 50);
 /** An H100 on demand, at the cheaper end of public price lists in 2025. */
 const IDLE_MICRO_USD_PER_GPU_HOUR = 2_500_000;
+/** Waiting has a price here; by default it has none, and no buffer is held. */
+const BUFFERS = { ...DEFAULT_BUFFER_POLICY, waitMicroUsdPerGpuHour: 60_000_000 };
 
 export function run(report: Report, { data = "" }: OptionValues): Promise<void> {
   const dataDir = isAbsolute(data) ? data : join(ROOT, data);
@@ -183,8 +185,7 @@ class Ledger {
 
   usdPerHour(): number {
     const microUsd =
-      this.idle * IDLE_MICRO_USD_PER_GPU_HOUR +
-      this.missing * DEFAULT_BUFFER_POLICY.waitMicroUsdPerGpuHour;
+      this.idle * IDLE_MICRO_USD_PER_GPU_HOUR + this.missing * BUFFERS.waitMicroUsdPerGpuHour;
     return usdFromMicroUsd(microUsd / this.count);
   }
 }
@@ -192,7 +193,7 @@ class Ledger {
 function reportBuffers(report: Report, traffic: Traffic): void {
   const leadMs = SHORT_LEAD_MS;
   const leadSteps = leadMs / traffic.stepMs;
-  const quantile = heldQuantile(IDLE_MICRO_USD_PER_GPU_HOUR, DEFAULT_BUFFER_POLICY);
+  const quantile = heldQuantile(IDLE_MICRO_USD_PER_GPU_HOUR, BUFFERS);
   const ours = new Ledger();
   const usual = new Ledger();
   const tuned = TUNED_FRACTIONS.map((fraction) => ({ fraction, ledger: new Ledger() }));

@@ -53,8 +53,8 @@ describe("demand", () => {
     expect(Object.values(offered)).toEqual([200]);
   });
 
-  test("a backlog counts for as many containers as work it off in two minutes", () => {
-    expect(offeredOf(workOf(100, { backlog: 120 }))).toBeCloseTo(110, 9);
+  test("a backlog counts for as many containers as work it off in a minute", () => {
+    expect(offeredOf(workOf(100, { backlog: 60 }))).toBeCloseTo(110, 9);
     expect(offeredOf(workOf(0, { inputsPerSecond: 0, serviceMs: 600_000, backlog: 7 }))).toBe(7);
   });
 
@@ -65,7 +65,7 @@ describe("demand", () => {
 
   test("a burst does not rent a machine for every input that waits", () => {
     const burst = { ...workOf(3_100, { backlog: 3_000 }), waiting: 3_000 };
-    expect(wantedOf(burst)).toBe(350);
+    expect(wantedOf(burst)).toBe(600);
     expect(wantedOf({ ...burst, waiting: 0 })).toBe(3_100);
     expect(wantedOf({ needs: NEEDS, containers: 3_100, waiting: 3_000 })).toBe(3_100);
   });

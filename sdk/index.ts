@@ -46,4 +46,9 @@ export {
 export { type PythonSpec } from "./python-function.ts";
 export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
+export { type ProgramOptions } from "./sandbox/program.ts";
+export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
+export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
+export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
+export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
 export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

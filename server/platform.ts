@@ -8,6 +8,7 @@ import { hostname } from "node:os";
 import { pino, type Logger } from "pino";
 import { createRng, messageOf, PlatformError } from "../core/index.ts";
 import { createAppService, type ManagedApps } from "./apps/app-service.ts";
+import { endSandboxes } from "./apps/end-sandboxes.ts";
 import { specInForce } from "./apps/find-function.ts";
 import { createFunctionService } from "./apps/function-service.ts";
 import { Closers } from "./assembly/closers.ts";
@@ -94,7 +95,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   closers.add("calls", () => calls.close());
   const fleet = await createFleet(config, workshop, { calls, whole });
   const apps = createApps(foundations, calls, fleet);
-  whole.upkeep = new Upkeep({ store, calls, apps });
+  whole.upkeep = createUpkeep(foundations, calls, apps);
 
   const { token: adminToken } = await createToken(
     store.tokens,
@@ -236,6 +237,15 @@ function openLeadership(
 /** Makes what machines will fetch before the first one is rented; a failure comes up then. */
 function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
+}
+
+function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+  return new Upkeep({
+    store,
+    calls,
+    apps,
+    endSandboxes: (nowMs) => endSandboxes(apps, [DEFAULT_WORKSPACE], { nowMs, onError }),
+  });
 }
 
 function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): ManagedApps {

@@ -27,5 +27,5 @@ test("arrivals keep as many containers busy as inputs are under way, and some fo
   expect(offeredLoad({ inputsPerSecond: 5, serviceMs: 2_000, backlogCount: 0 })).toBe(10);
   const backlog = (serviceMs: number): number =>
     offeredLoad({ inputsPerSecond: 0, serviceMs, backlogCount: 30 });
-  expect([1_000, 10_000, 30_000, 600_000].map(backlog)).toEqual([0.25, 2.5, 7.5, 30]);
+  expect([1_000, 10_000, 30_000, 600_000].map(backlog)).toEqual([0.5, 5, 15, 30]);
 });

@@ -16,8 +16,6 @@ import {
 } from "../../sdk/protocol/index.ts";
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
-import { tooLargeError } from "../runners/too-large.ts";
-import { PYTHON_PATH } from "../runtime/python-launch.ts";
 import type {
   RunningSandbox,
   Runtime,
@@ -33,10 +31,11 @@ import {
 } from "../snapshots/snapshots.ts";
 import type { Relay } from "./call-relay.ts";
 import { ContainerRequests } from "./container-requests.ts";
+import { checkSize } from "./check-size.ts";
+import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
-import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { ReadPace } from "./read-pace.ts";
@@ -267,52 +266,30 @@ export class Container {
     this.#follow(sandbox, "stderr");
   }
 
-  get #gpuEnvironment(): Readonly<Record<string, string>> {
-    const { start, runtime } = this.#options;
-    return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
-  }
-
   get #isToEnd(): boolean {
     return this.#ordered !== undefined;
   }
 
   get #sandboxSpec(): SandboxSpec {
     const { start, runtime, image } = this.#options;
-    const { containerId, resources, python, allowHosts, cards = [] } = start;
-    const env = { ...sandboxEnvironment(cards, runtime.isolation), PATH: this.#path };
-    return {
-      containerId,
-      resources,
-      env,
-      ...(python === undefined ? {} : { runner: "python" as const }),
-      ...(allowHosts === undefined ? {} : { allowHosts }),
-      ...(image === undefined ? {} : { image }),
-    };
+    return sandboxSpecOf(start, runtime.isolation, image);
   }
 
-  /** Where its programs are. */
-  get #path(): string {
-    return this.#options.start.python === undefined ? "/bin" : PYTHON_PATH;
-  }
-
-  /** The whole environment of the user's code. */
   get #environment(): Readonly<Record<string, string>> {
-    const { env, containerId } = this.#options.start;
-    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
-    // A user's variable may replace ours, but not name other cards.
-    return { ...own, ...env, ...this.#gpuEnvironment };
+    return environmentOf(this.#options.start, this.#options.runtime.isolation);
   }
 
   #boot(code: Uint8Array): void {
     const { start, params = NOTHING } = this.#options;
-    if (start.snapshotId !== undefined) {
-      // As in a restored container: the code is loaded before it has an environment.
-      const { say, bodies } = loadMessageOf({ start, params }, code);
-      this.#send(say, ...bodies);
-      return;
-    }
-    const { functionName, appName, maxInputs, python } = start;
-    const boot = {
+    // As in a restored container: the code is loaded before it has an environment.
+    const isKept = start.snapshotId !== undefined;
+    const message = isKept ? loadMessageOf({ start, params }) : this.#bootMessage(params);
+    this.#send(message, code, params);
+  }
+
+  #bootMessage(params: Uint8Array): ToRunner {
+    const { functionName, appName, maxInputs, python } = this.#options.start;
+    return {
       type: "boot",
       functionName,
       appName,
@@ -320,8 +297,7 @@ export class Container {
       ...(maxInputs === undefined ? {} : { maxInputs }),
       ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
       ...(python === undefined ? {} : { python }),
-    } as const;
-    this.#send(boot, code, params);
+    };
   }
 
   /** Its code is loaded, in the first half of a start. */
@@ -361,21 +337,10 @@ export class Container {
   #receive({ header, body }: Frame<FromRunner>): void {
     switch (header.type) {
       case "ready":
-        if (this.#ready) return;
-        this.#ready = true;
-        this.#leaves = header.leaves ?? false;
-        this.#inputs.restart(this.#options.clock.nowMs());
-        this.#options.reports.ready(
-          this.#options.start.containerId,
-          this.#options.clock.nowMs() - this.#receivedAtMs,
-          this.#restored,
-        );
-        this.#considerSnapshot();
+        this.#becomeReady(header.leaves ?? false);
         return;
       case "loaded":
         this.#loaded(header.obstacle);
-        return;
-      case "entered":
         return;
       case "load_failed":
         this.#loadError = header.error;
@@ -398,7 +363,21 @@ export class Container {
         return;
       case "exiting":
         this.#announced = header;
+        return;
+      case "entered":
+      // It goes on to "ready" by itself.
     }
+  }
+
+  #becomeReady(leaves: boolean): void {
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#leaves = leaves;
+    const nowMs = this.#options.clock.nowMs();
+    this.#inputs.restart(nowMs);
+    const { containerId } = this.#options.start;
+    this.#options.reports.ready(containerId, nowMs - this.#receivedAtMs, this.#restored);
+    this.#considerSnapshot();
   }
 
   #considerSnapshot(): void {
@@ -481,16 +460,4 @@ export class Container {
     const share = others > 1 ? { busyMs: runMs / others } : {};
     return { inputId, outcome: "failed", bytes: 0, error, runMs, ...share };
   }
-}
-
-function checkSize(
-  result: RunnerResult,
-  payload: Uint8Array,
-): { readonly result: AgentResult; readonly payload: Uint8Array } {
-  const error = tooLargeError(result.bytes);
-  if (error === undefined) return { result, payload };
-  return {
-    result: { ...result, outcome: "failed", bytes: 0, error },
-    payload: new Uint8Array(0),
-  };
 }

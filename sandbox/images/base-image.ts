@@ -1,5 +1,5 @@
 /**
- * The base image: a root file system with Node and what it needs to start, and nothing else.
+ * The base image: a root file system with Node, a shell and its tools, and what they need.
  *
  * Built once per Node version from the Node this agent runs on: its binary, the shared
  * libraries the dynamic linker resolves for it, and the few files that programs expect in
@@ -27,6 +27,15 @@ const FOLDERS = [
   "lib64",
 ];
 
+/** Programs that scripts expect, where this machine has them (dash and coreutils in Debian). */
+const TOOLS: readonly string[] = [
+  ...["sh", "cat", "cp", "cut", "date", "dirname", "basename", "echo", "env", "expr", "false"],
+  ...["find", "grep", "gzip", "head", "id", "ln", "ls", "mkdir", "mktemp", "mv", "printf", "pwd"],
+  ...["readlink", "rm", "rmdir", "sed", "seq", "sha256sum", "sleep", "sort", "stat", "tail", "tar"],
+  ...["tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "xargs", "yes", "chmod", "du"],
+];
+const TOOL_FOLDERS = ["/bin", "/usr/bin"] as const;
+
 const ETC: Readonly<Record<string, string>> = {
   passwd: "root:x:0:0:root:/:/bin/false\nuser:x:65534:65534:user:/tmp:/bin/false\n",
   group: "root:x:0:\nuser:x:65534:\n",
@@ -36,10 +45,11 @@ const ETC: Readonly<Record<string, string>> = {
 
 /** Builds the base image under `dir` if it is not there; gives the path of its root. */
 export async function prepareBaseImage(dir: string): Promise<string> {
-  return buildOnce(join(dir, `node-${process.versions.node}-${process.arch}-1`), async (root) => {
+  return buildOnce(join(dir, `node-${process.versions.node}-${process.arch}-2`), async (root) => {
     const node = await realpath(process.execPath);
     await copyInto(root, node, "/bin/node");
     for (const library of await sharedLibraries([node])) await copyInto(root, library, library);
+    await copyTools(root);
   });
 }
 
@@ -75,6 +85,21 @@ async function isBuilt(root: string): Promise<boolean> {
     // There is no such folder yet.
     return false;
   }
+}
+
+/** Those of the tools that are here, with their libraries, as programs in `/bin`. */
+async function copyTools(root: string): Promise<void> {
+  const libraries = new Set<string>();
+  for (const tool of TOOLS) {
+    for (const folder of TOOL_FOLDERS) {
+      const source = await realpath(join(folder, tool)).catch(() => undefined);
+      if (source === undefined) continue;
+      for (const library of await sharedLibraries([source])) libraries.add(library);
+      await copyInto(root, source, `/bin/${tool}`);
+      break;
+    }
+  }
+  for (const library of libraries) await copyInto(root, library, library);
 }
 
 /** Absolute paths of the libraries that `ldd` resolves for programs, the linker included. */

@@ -35,7 +35,7 @@ export interface HeldImage {
   /** Its root folder. */
   readonly root: string;
   /** The container has started: what it read until now is what starts read. */
-  started(): void;
+  started(): Promise<void>;
   release(): void;
 }
 
@@ -100,7 +100,7 @@ export class ImageMounts {
     let isReleased = false;
     return {
       root: mount.root,
-      started: () => void this.#learn(mount),
+      started: () => this.#learn(mount),
       release: () => {
         if (isReleased) return;
         isReleased = true;

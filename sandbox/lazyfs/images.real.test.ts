@@ -264,9 +264,8 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
     const first = mountsOf({ serverUrl, sharedDirs: [] });
     const held = await first.hold(imageId);
     await readBytes(join(held.root, "piece-6"));
-    held.started();
+    await held.started();
     const list = join(dir, "images", "access", imageId);
-    for (let tries = 0; tries < 200 && !existsSync(list); tries += 1) await sleep(10);
     const learnt = await readFile(list);
     await first.close();
     await rm(join(dir, "cache"), { recursive: true });

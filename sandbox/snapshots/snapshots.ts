@@ -218,7 +218,8 @@ export class MemorySnapshots {
     key: string,
   ): Promise<void> {
     const { message } = await shakeHands(sandbox, {
-      ...loadMessageOf(loading, code),
+      say: loadMessageOf(loading),
+      bodies: [code, loading.params],
       isAnswer: ({ type }) => type === "loaded" || type === "load_failed",
       withinMs: loading.start.startupTimeoutMs,
       clock: this.#options.clock,
@@ -256,18 +257,17 @@ export interface Start {
 }
 
 /** What a runner is told to load a container's code, without what is the container's own. */
-export function loadMessageOf(
-  { start: { functionName, appName, maxInputs }, params }: Start,
-  code: Uint8Array,
-): { readonly say: LoadMessage; readonly bodies: readonly Uint8Array[] } {
-  const say = {
+export function loadMessageOf({
+  start: { functionName, appName, maxInputs },
+  params,
+}: Start): LoadMessage {
+  return {
     type: "load",
     functionName,
     appName,
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
-  } as const;
-  return { say, bodies: [code, params] };
+  };
 }
 
 type LoadMessage = Extract<ToRunner, { type: "load" }>;

@@ -20,7 +20,7 @@ export const ENCODING_HEADER_BYTES = 5;
 
 const PLAIN = 0;
 const ZSTD = 1;
-/** Level 3 stores 6 % less and takes 1.4 times as long: docs/decisions/0011. */
+/** Level 3 stores 6 % less and takes 1.4 times as long: docs/decisions/0013. */
 const LEVEL = 1;
 /** Below this a zstd frame saves nothing worth its decoding. */
 const COMPRESSED_BYTES_MIN = 128;

@@ -5,7 +5,7 @@
  * in the order of the tree, so that what is read together lies together and an image has some
  * thousand chunks, not one for each file. A pack ends after a file whose own hash says so, as
  * likely as the file is large, and so at the same files in every image that has them in a row:
- * images share packs as they share files. Measured on real images in docs/decisions/0011.
+ * images share packs as they share files. Measured on real images in docs/decisions/0013.
  */
 import { hash } from "node:crypto";
 import { HOLE, type Extent } from "./image-index.ts";

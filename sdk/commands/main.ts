@@ -5,6 +5,7 @@
 import { Command, CommanderError } from "commander";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
+import { addSandbox } from "./add-sandbox.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -40,6 +41,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addApp(program);
   addFunction(program);
   addContainer(program);
+  addSandbox(program);
   addImage(program);
   options.extraCommands?.(program);
   return program;

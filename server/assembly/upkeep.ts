@@ -9,6 +9,8 @@ export interface UpkeepOptions {
   readonly store: RecordStore;
   readonly calls: CallDesk;
   readonly apps: Pick<ManagedApps, "expireLeases">;
+  /** Ends sandboxes whose time is over; nobody does when absent. */
+  readonly endSandboxes?: (nowMs: number) => Promise<void>;
 }
 
 const REBUILD_EVERY_MS = 3_000;
@@ -39,6 +41,7 @@ export class Upkeep {
     if (nowMs - this.#expiredAtMs >= EXPIRE_EVERY_MS) {
       this.#expiredAtMs = nowMs;
       await store.calls.expire(nowMs - RESULTS_KEPT_MS, EXPIRED_PER_ROUND);
+      await this.#options.endSandboxes?.(nowMs);
     }
   }
 

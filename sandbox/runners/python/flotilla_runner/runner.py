@@ -23,6 +23,7 @@ from .loading import Loaded, load
 from .output import Output
 from .running import RunningInput, RunningInputs
 from .values import decode_value, encode_value
+from .way_out import open_way_out
 from .wire_error import wire_error_of
 
 # Values may nest a thousand deep, at four calls a level.
@@ -71,6 +72,7 @@ class Runner:
         self._running.max = header.get("maxInputs", 1)
         self._start_thread(self._send_lines_forever, "flotilla-lines")
         try:
+            open_way_out()
             into = os.path.join(os.getcwd(), "app")
             python = header["python"]
             loaded = load(code, python["module"], python["handler"], env, into)

@@ -1,0 +1,121 @@
+/** How a sandbox is told things: each is a call of the function that it is. */
+import type { Client } from "../client/client.ts";
+import { CallTarget } from "../call-target.ts";
+import { FlotillaError, NotFoundError } from "../errors.ts";
+import { RemoteFunction } from "../function.ts";
+import type { AppList, AppSummary, Deployment, DeployRequest } from "../protocol/api.ts";
+import { RemoteError } from "../remote-error.ts";
+import { ENDED } from "./program.ts";
+
+/** The name of the one function in a sandbox's app. */
+export const SANDBOX_FUNCTION = "sandbox";
+/** An app of this name is a sandbox; the first part says when it ends, in ms, in base 36. */
+const SANDBOX_ID = /^sandbox-([0-9a-z]{8,9})-[0-9a-f]{12}$/;
+const ID_BYTES = 6;
+const STOP_RETRY_FOR_MS = 5_000;
+
+/** The sandbox has ended: it was terminated, was idle or lived for too long, or its node died. */
+export class SandboxEndedError extends FlotillaError {
+  override readonly name = "SandboxEndedError";
+
+  constructor(sandboxId: string) {
+    super(`the sandbox ${sandboxId} has ended, and its files with it`, {
+      code: "sandbox_ended",
+      nextStep: "make a new one with Sandbox.create, with a longer timeoutMs or idleTimeoutMs",
+    });
+  }
+}
+
+/** A fresh id of a sandbox that ends at `endsAtMs`. */
+export function newSandboxId(endsAtMs: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(ID_BYTES));
+  const digits = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `sandbox-${Math.round(endsAtMs).toString(36)}-${digits}`;
+}
+
+/** When a sandbox ends at the latest; undefined for what is no sandbox's id. */
+export function sandboxEndsAtMs(sandboxId: string): number | undefined {
+  const digits = SANDBOX_ID.exec(sandboxId)?.[1];
+  return digits === undefined ? undefined : parseInt(digits, 36);
+}
+
+export class SandboxLink {
+  readonly sandboxId: string;
+  readonly #client: Client;
+  readonly #function: RemoteFunction;
+  #instance = "";
+
+  constructor(sandboxId: string, client: Client) {
+    this.sandboxId = sandboxId;
+    this.#client = client;
+    const binding = { name: SANDBOX_FUNCTION, functionId: undefined };
+    this.#function = new RemoteFunction(new CallTarget({ app: sandboxId, binding, client }));
+  }
+
+  /** Deploys the program of a sandbox. */
+  async deploy(code: Uint8Array<ArrayBuffer>, spec: DeployRequest["functions"][number]["spec"]) {
+    const digest = await crypto.subtle.digest("SHA-256", code);
+    const codeSha256 = Array.from(new Uint8Array(digest), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
+    await this.#upload(codeSha256, code);
+    const request: DeployRequest = {
+      mode: "deployed",
+      codeSha256,
+      functions: [{ name: SANDBOX_FUNCTION, spec }],
+    };
+    await this.#client.transport.json<Deployment>({
+      method: "POST",
+      path: `/v1/apps/${this.sandboxId}/deployments`,
+      body: JSON.stringify(request),
+      contentType: "application/json",
+    });
+  }
+
+  /** Finds the sandbox's container. @throws SandboxEndedError */
+  async open(isNew: boolean, lifetimeMs: number): Promise<void> {
+    this.#instance = (await this.ask("open", isNew, lifetimeMs)) as string;
+  }
+
+  /** One operation of its program. @throws what it throws, SandboxEndedError */
+  async ask(operation: string, ...args: readonly unknown[]): Promise<unknown> {
+    try {
+      return await this.#function.remote(this.#instance, operation, ...args);
+    } catch (error) {
+      const hasEnded = error instanceof RemoteError && error.name === ENDED;
+      throw hasEnded || error instanceof NotFoundError
+        ? new SandboxEndedError(this.sandboxId)
+        : error;
+    }
+  }
+
+  /** Ends it with all in it; one that has ended is no error. */
+  async stop(): Promise<void> {
+    try {
+      await this.#client.transport.json<AppSummary>({
+        method: "POST",
+        path: `/v1/apps/${this.sandboxId}/stop`,
+        retryForMs: STOP_RETRY_FOR_MS,
+      });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  async #upload(sha256: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { transport } = this.#client;
+    const path = `/v1/blobs/${sha256}`;
+    try {
+      await transport.send({ method: "HEAD", path });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+      await transport.send({ method: "PUT", path, body, contentType: "application/octet-stream" });
+    }
+  }
+}
+
+/** The sandboxes that are there. */
+export async function sandboxApps(client: Client): Promise<readonly AppSummary[]> {
+  const { apps } = await client.transport.json<AppList>({ method: "GET", path: "/v1/apps" });
+  return apps.filter(({ app, state }) => state === "running" && sandboxEndsAtMs(app) !== undefined);
+}

@@ -1,0 +1,125 @@
+/** Sandboxes: isolated machines for code that nobody has read, such as a model's. */
+import { defaultClient, type Client } from "../client/client.ts";
+import { NotFoundError, UsageError } from "../errors.ts";
+import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
+import { sandboxProgramSource, type ProgramOptions } from "./program.ts";
+import { SandboxFiles } from "./sandbox-files.ts";
+import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandbox-link.ts";
+import { SandboxProcess } from "./sandbox-process.ts";
+
+export interface SandboxOptions extends Pick<FunctionSpec, "cpu" | "memoryMiB" | "gpu"> {
+  /** It ends after so long at the latest, 1 s to 24 h. Default 1 h. */
+  readonly timeoutMs?: number;
+  /** It ends when nobody has asked anything of it for so long, 2 s to 20 min. Default 5 min. */
+  readonly idleTimeoutMs?: number;
+  /** What it may reach; nothing unless given. */
+  readonly network?: NetworkPolicy;
+  /** Variables of all programs in it. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** How to reach the server; by default as the environment says. */
+  readonly client?: Client;
+}
+
+export interface SandboxSummary {
+  readonly sandboxId: string;
+  /** 0 once it was idle for too long. */
+  readonly containers: number;
+  readonly createdAtMs: number;
+  readonly endsAtMs: number;
+}
+
+const TIMEOUT_MS = 3_600_000;
+const TIMEOUT_MS_MAX = 24 * 3_600_000;
+const IDLE_TIMEOUT_MS = 300_000;
+/** Longest single operation; programs run as long as they like. */
+const OPERATION_MS = 120_000;
+const OPERATIONS_AT_ONCE = 1_000;
+const STARTUP_MS_MAX = 600_000;
+
+export class Sandbox {
+  readonly sandboxId: string;
+  readonly files: SandboxFiles;
+  readonly #link: SandboxLink;
+
+  private constructor(link: SandboxLink) {
+    this.sandboxId = link.sandboxId;
+    this.files = new SandboxFiles(link);
+    this.#link = link;
+  }
+
+  /**
+   * Starts a sandbox: one container with no network, scheduled and paid for as a function's.
+   *
+   * @example
+   * const sandbox = await Sandbox.create({ memoryMiB: 512 });
+   * const { stdout } = await (await sandbox.exec(["node", "-p", "6 * 7"])).output();
+   * await sandbox.terminate();
+   * @throws UsageError, or what the server refuses, such as more than a quota allows.
+   */
+  static async create(options: SandboxOptions = {}): Promise<Sandbox> {
+    const { client, timeoutMs = TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = options;
+    if (!(timeoutMs >= 1_000 && timeoutMs <= TIMEOUT_MS_MAX)) {
+      throw new UsageError(`timeoutMs must be 1 s to 24 h in ms, got ${timeoutMs}`);
+    }
+    // The time of its start is its own: waiting for a machine takes nothing of it.
+    const sandboxId = newSandboxId(Date.now() + timeoutMs + STARTUP_MS_MAX);
+    const link = new SandboxLink(sandboxId, client ?? defaultClient());
+    await link.deploy(new TextEncoder().encode(sandboxProgramSource()), {
+      ...rest,
+      timeoutMs: OPERATION_MS,
+      startupTimeoutMs: STARTUP_MS_MAX,
+      scaledownWindowMs: idleTimeoutMs,
+      maxContainers: 1,
+      maxConcurrentInputs: OPERATIONS_AT_ONCE,
+      preemptible: false,
+    });
+    try {
+      await link.open(true, timeoutMs);
+    } catch (error) {
+      await link.stop();
+      throw error;
+    }
+    return new Sandbox(link);
+  }
+
+  /** Finds a sandbox that runs, from any process. @throws NotFoundError, SandboxEndedError */
+  static async fromId(
+    sandboxId: string,
+    options: Pick<SandboxOptions, "client"> = {},
+  ): Promise<Sandbox> {
+    if (sandboxEndsAtMs(sandboxId) === undefined) {
+      throw new NotFoundError(`"${sandboxId}" is no sandbox`, "see `flotilla sandbox list`");
+    }
+    const link = new SandboxLink(sandboxId, options.client ?? defaultClient());
+    await link.open(false, 0);
+    return new Sandbox(link);
+  }
+
+  /** The sandboxes that were not terminated and have time left. */
+  static async list(
+    options: Pick<SandboxOptions, "client"> = {},
+  ): Promise<readonly SandboxSummary[]> {
+    const apps = await sandboxApps(options.client ?? defaultClient());
+    return apps.map(({ app, containers, createdAtMs }) => {
+      return { sandboxId: app, containers, createdAtMs, endsAtMs: sandboxEndsAtMs(app) ?? 0 };
+    });
+  }
+
+  /**
+   * Starts a program; it runs on while nobody waits for it.
+   *
+   * @param command The program and its arguments; no shell reads them.
+   * @throws RemoteError when there is no such program or folder, SandboxEndedError.
+   */
+  async exec(command: readonly string[], options: ProgramOptions = {}): Promise<SandboxProcess> {
+    if (command.length === 0) throw new UsageError("exec needs a program and its arguments");
+    const id = crypto.randomUUID();
+    await this.#link.ask("start", id, command, options);
+    return new SandboxProcess(this.#link, id);
+  }
+
+  /** Ends it with all its programs and files. */
+  async terminate(): Promise<void> {
+    await this.#link.stop();
+  }
+}

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Sandbox, SandboxEndedError } from "../../sdk/index.ts";
+import { TestPlatform } from "../support/platform.ts";
+
+describe("sandboxes", () => {
+  const platform = new TestPlatform();
+  let sandbox: Sandbox;
+
+  beforeAll(async () => {
+    await platform.start();
+    sandbox = await Sandbox.create({ memoryMiB: 512, env: { COLOUR: "blue" } });
+  });
+
+  afterAll(async () => {
+    expect(await platform.close()).toEqual({ processes: [], mounts: 0 });
+  });
+
+  const sh = async (script: string, workdir?: string) =>
+    (await sandbox.exec(["sh", "-c", script], workdir === undefined ? {} : { workdir })).output();
+
+  it("runs programs with their output, errors, exit code, folder and variables", async () => {
+    expect(await sh("echo $COLOUR; pwd; echo bad >&2; exit 7")).toEqual({
+      exitCode: 7,
+      stdout: "blue\n/tmp\n",
+      stderr: "bad\n",
+    });
+    const program = await sandbox.exec(["node", "-p", "process.env.SIZE"], { env: { SIZE: "9" } });
+    expect((await program.output()).stdout).toBe("9\n");
+    await expect(sandbox.exec(["no-such-program"])).rejects.toThrow(/ENOENT/);
+  });
+
+  it("streams output while it comes, and holds a program that nobody listens to", async () => {
+    const program = await sandbox.exec(["sh", "-c", "echo one; cat; yes | head -c 5000000"]);
+    const chunks = program.stdout[Symbol.asyncIterator]();
+    const nextText = async (): Promise<string> => {
+      const next: IteratorResult<Uint8Array, unknown> = await chunks.next();
+      return next.done === true ? "" : new TextDecoder().decode(next.value);
+    };
+    expect(await nextText()).toBe("one\n");
+    await program.write("two\n");
+    expect(await nextText()).toBe("two\n");
+    await program.end();
+    let bytes = 0;
+    for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
+      bytes += next.value.byteLength;
+    }
+    expect(bytes).toBe(5_000_000);
+    expect(await program.wait()).toEqual({ exitCode: 0 });
+  });
+
+  it("takes large input whole, and ends a program with all that it started", async () => {
+    const program = await sandbox.exec(["sha256sum"]);
+    await program.write(new Uint8Array(3_000_000));
+    await program.end();
+    expect((await program.output()).stdout).toMatch(/^[0-9a-f]{64} {2}-\n$/);
+    const endless = await sandbox.exec(["sh", "-c", "sleep 1000 & sleep 1000"]);
+    await endless.kill();
+    expect(await endless.wait()).toMatchObject({ signal: "SIGKILL" });
+    const { stdout } = await sh("for one in /proc/[0-9]*; do cat $one/cmdline; done");
+    expect(stdout).toMatch(/node/);
+    expect(stdout).not.toMatch(/sleep/);
+  });
+
+  it("writes, reads, lists, watches and removes files, large ones too", async () => {
+    const { files } = sandbox;
+    await files.makeFolder("/tmp/work/deep");
+    const seen = files.watch("/tmp/work");
+    const first = seen.next();
+    const large = crypto.getRandomValues(new Uint8Array(60_000));
+    const whole = new Uint8Array(9_000_000);
+    for (let at = 0; at < whole.byteLength; at += large.byteLength) whole.set(large, at);
+    await files.write("/tmp/work/large", whole);
+    expect(Buffer.from(await files.read("/tmp/work/large")).equals(whole)).toBe(true);
+    await files.write("/tmp/work/text", "grüße");
+    expect(await files.readText("/tmp/work/text")).toBe("grüße");
+    expect((await files.list("/tmp/work")).map(({ name, type }) => [name, type])).toEqual([
+      ["deep", "folder"],
+      ["large", "file"],
+      ["text", "file"],
+    ]);
+    expect((await first).value).toBe("large");
+    await seen.return();
+    await files.write("/tmp/work/text", "");
+    expect(await files.readText("/tmp/work/text")).toBe("");
+    await files.remove("/tmp/work");
+    await expect(files.list("/tmp/work")).rejects.toThrow(/ENOENT/);
+    await expect(files.write("/bin/evil", "x")).rejects.toThrow(/EROFS|EACCES/);
+  });
+
+  it("has no network unless it is given one", async () => {
+    const script = "fetch('http://169.254.169.254/').catch((e) => console.log(e.cause.code))";
+    const program = await sandbox.exec(["node", "-e", script]);
+    expect((await program.output()).stdout).toMatch(/^E(HOST|NET)UNREACH\n$/);
+  });
+
+  it("is found by its id, and used and ended on the command line", async () => {
+    expect((await Sandbox.list()).map(({ sandboxId }) => sandboxId)).toContain(sandbox.sandboxId);
+    const same = await Sandbox.fromId(sandbox.sandboxId);
+    await same.files.write("/tmp/shared", "by another");
+    expect((await sh("cat /tmp/shared")).stdout).toBe("by another");
+    const { sandboxId } = await Sandbox.create();
+    const ran = platform.tryCli("sandbox", "exec", sandboxId, "--", "sh", "-c", "echo hi; exit 3");
+    expect(ran).toMatchObject({ stdout: "hi\n", status: 3 });
+    expect(platform.cli("sandbox", "list")).toContain(sandboxId);
+    platform.cli("sandbox", "terminate", sandboxId);
+    await expect(Sandbox.fromId(sandboxId)).rejects.toThrow(SandboxEndedError);
+    await expect(Sandbox.fromId("sandbox-none")).rejects.toThrow(/is no sandbox/);
+  });
+
+  it("ends when it is idle or its time is over, and says so instead of starting anew", async () => {
+    const [idle, short] = await Promise.all([
+      Sandbox.create({ idleTimeoutMs: 2_000 }),
+      Sandbox.create({ timeoutMs: 1_000 }),
+    ]);
+    const end = async (one: Sandbox): Promise<string> =>
+      one.files.list("/tmp").then(
+        () => "alive",
+        (error: unknown) => (error instanceof SandboxEndedError ? "ended" : String(error)),
+      );
+    await expect.poll(() => end(short), { timeout: 30_000, interval: 500 }).toBe("ended");
+    await expect.poll(() => end(idle), { timeout: 60_000, interval: 6_000 }).toBe("ended");
+    await Promise.all([idle.terminate(), short.terminate()]);
+    await short.terminate();
+  });
+});
+
+describe("a sandbox and its platform", () => {
+  const platform = new TestPlatform();
+
+  beforeAll(async () => {
+    await platform.start();
+  });
+
+  afterAll(async () => {
+    expect(await platform.close()).toEqual({ processes: [], mounts: 0 });
+  });
+
+  it("is gone with it, which says so after a restart and keeps nothing of it", async () => {
+    const sandbox = await Sandbox.create();
+    await (await sandbox.exec(["sleep", "1000"])).end();
+    await platform.stop();
+    await platform.start();
+    await expect(sandbox.files.list("/tmp")).rejects.toThrow(SandboxEndedError);
+    await sandbox.terminate();
+    expect(await Sandbox.list()).toEqual([]);
+  });
+});
