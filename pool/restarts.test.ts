@@ -10,7 +10,7 @@ import type { MemoryEntry } from "./memory.ts";
 import type { DesiredLine } from "./ports.ts";
 import { CLOUD_PROBE_MS } from "./refusals.ts";
 import { containerOn, testOffer } from "./test-pool.ts";
-import { lineOf, TestWorld, type CrashPoint } from "./test-world.ts";
+import { lineOf, TestWorld, type StepPoint } from "./test-world.ts";
 
 const TICK_MS = 5 * MS_PER_SECOND;
 const offer = testOffer();
@@ -30,7 +30,7 @@ async function ticks(
 /** Some ticks in which the process dies at a point, if it comes to it, and one of a new process. */
 async function dieIn(
   world: TestWorld,
-  point: CrashPoint,
+  point: StepPoint,
   lines: readonly DesiredLine[],
 ): Promise<void> {
   world.crashAt(point);
@@ -41,7 +41,7 @@ async function dieIn(
 }
 
 /** All points at which a life may end within one tick. */
-const crashPoints: readonly CrashPoint[] = Array.from({ length: STEPS_MAX }, (_, step) => [
+const crashPoints: readonly StepPoint[] = Array.from({ length: STEPS_MAX }, (_, step) => [
   { step, when: "before" as const },
   { step, when: "after" as const },
 ]).flat();

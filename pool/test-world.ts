@@ -1,4 +1,4 @@
-/** A fake cloud with agents, a ledger and controllers that can be killed, for tests. */
+/** A cloud with agents, a ledger and controllers that can be killed, for tests. */
 import {
   countingIds,
   createRng,
@@ -29,10 +29,13 @@ export class Crash extends Error {
 }
 
 /** At which call of the ledger or the provider, counted from now, the process dies. */
-export interface CrashPoint {
+export interface StepPoint {
   readonly step: number;
   readonly when: "before" | "after";
 }
+
+/** Where the process dies: by a number, or at the first call of a name, such as `put draining`. */
+export type CrashPoint = StepPoint | { readonly call: string; readonly when: "before" | "after" };
 
 /** A failure of one call; `after` loses the answer of a call that took effect. */
 export interface CallFault {
@@ -40,11 +43,31 @@ export interface CallFault {
   readonly when: "before" | "after";
 }
 
-export interface WorldOptions {
-  readonly seed?: number | string;
+/** The cloud of a world: a provider, and what a test sees of it beside. */
+export interface WorldCloud {
+  readonly clock: ManualClock;
+  readonly provider: Provider;
+  readonly offers: readonly Offer[];
+  /** Tag value on its machines. */
+  readonly clusterId: string;
+  /** Time that passes after each tick. */
+  readonly tickMs: number;
+  /** What a listing would show if nothing were out of reach; it never fails. */
+  readonly machines: () => readonly ProviderNode[];
+  /** Lets time pass while a call waits for the cloud. */
+  readonly passingTime: <T>(work: Promise<T>) => Promise<T>;
+}
+
+/** A world of the fake cloud. */
+export interface WorldOptions extends LifeOptions {
   readonly offers?: readonly Offer[];
   readonly visibilityMs?: number;
   readonly quotaLimits?: Readonly<Record<string, number>>;
+}
+
+/** What is so of a world, whatever its cloud. */
+export interface LifeOptions {
+  readonly seed?: number | string;
   /** Chance that a listing leaves out a machine that is younger than a minute, 0..1. */
   readonly flickerFraction?: number;
   /** Machines of batches do not say whose they are, as on EC2. */
@@ -52,9 +75,9 @@ export interface WorldOptions {
   readonly policy?: Partial<PoolPolicy>;
 }
 
-/** The world of one test; a controller that is killed is followed by a new one. */
-export class TestWorld {
-  readonly clock: ManualClock = createManualClock(1_000_000);
+/** The world of one test on any cloud; a controller that is killed is followed by a new one. */
+export class CloudWorld {
+  readonly clock: ManualClock;
   readonly ledger: MemoryLedger = memoryLedger();
   readonly events: PoolEvent[] = [];
   readonly containers: PlacedContainer[] = [];
@@ -78,7 +101,9 @@ export class TestWorld {
   fault: (call: string) => CallFault | undefined = () => undefined;
   /** Requests made of the provider so far. */
   rentCallCount = 0;
-  readonly provider: FakeProvider;
+  readonly provider: Provider;
+  readonly clusterId: string;
+  readonly #cloud: WorldCloud;
   readonly #ids = countingIds();
   readonly #offers: readonly Offer[];
   readonly #policy: PoolPolicy;
@@ -92,22 +117,17 @@ export class TestWorld {
   #controller: PoolController;
   #isNewborn = false;
 
-  constructor(options: WorldOptions = {}) {
-    const { seed = 1, offers = [testOffer()], visibilityMs = 0, policy } = options;
-    const { quotaLimits = {}, nameless = false, flickerFraction = 0 } = options;
+  constructor(cloud: WorldCloud, options: LifeOptions = {}) {
+    const { seed = 1, policy, nameless = false, flickerFraction = 0 } = options;
+    this.#cloud = cloud;
+    this.clock = cloud.clock;
+    this.provider = cloud.provider;
+    this.clusterId = cloud.clusterId;
     this.#nameless = nameless;
     this.#flickerFraction = flickerFraction;
     this.#flicker = createRng(`flicker ${seed}`);
-    this.#offers = offers;
+    this.#offers = cloud.offers;
     this.#policy = { ...DEFAULT_POOL_POLICY, ...policy };
-    const rng = createRng(seed);
-    this.provider = createFakeProvider({
-      clock: this.clock,
-      rng,
-      offers,
-      visibilityMs,
-      quotaLimits,
-    });
     this.#controller = this.#newLife();
   }
 
@@ -125,6 +145,11 @@ export class TestWorld {
     this.#jumpMs += byMs;
   }
 
+  /** The end of a call that waits for the cloud, with the time that it takes. */
+  settled<T>(work: Promise<T>): Promise<T> {
+    return this.#cloud.passingTime(work);
+  }
+
   /** The process is followed by another one, which knows nothing but the ledger. */
   restart(): void {
     this.#controller = this.#newLife();
@@ -139,19 +164,20 @@ export class TestWorld {
 
   /** Machines that cost money. */
   live(): Promise<readonly ProviderNode[]> {
-    const machines = this.provider.machines();
+    const machines = this.#cloud.machines();
     return Promise.resolve(machines.filter(({ state }) => state !== "terminated"));
   }
 
   /** One tick, then some time; gives nothing when the process died in it. */
   async tick(
     desired: readonly DesiredLine[] | undefined,
-    passMs = 5_000,
+    passMs = this.#cloud.tickMs,
   ): Promise<PoolTick | undefined> {
     try {
       if (this.#isNewborn) await this.#controller.recall();
       this.#isNewborn = false;
-      return await this.#controller.tick(desired, await this.#facts());
+      const facts = await this.#facts();
+      return await this.#cloud.passingTime(this.#controller.tick(desired, facts));
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
       this.restart();
@@ -164,7 +190,13 @@ export class TestWorld {
   async #facts(): Promise<PoolFacts> {
     const nowMs = this.#now();
     const agents = new Map<string, AgentSighting>();
-    for (const { nodeId = "", state } of await this.live()) {
+    const known = new Map(
+      this.ledger.all().map(({ node }) => [node.providerNodeId, node.nodeId] as const),
+    );
+    for (const { nodeId: named, providerNodeId, state } of await this.live()) {
+      // A machine of a batch that does not say whose it is joins when its node is known.
+      const nodeId = named ?? known.get(providerNodeId);
+      if (nodeId === undefined) continue;
       if (state !== "running" || this.muteAll || this.mute.has(nodeId)) continue;
       const reclaimAtMs = this.toldReclaims.get(nodeId);
       const notice = reclaimAtMs === undefined ? {} : { reclaimAtMs };
@@ -199,7 +231,7 @@ export class TestWorld {
       release: (ids) => run("release", () => this.#failing("release", () => this.#release(ids))),
     };
     return new PoolController({
-      providers: new Map<CloudName, Provider>([["fake", provider]]),
+      providers: new Map<CloudName, Provider>([[provider.cloud, provider]]),
       ledger: {
         get: (nodeId) => run("get", () => this.ledger.get(nodeId)),
         listOpen: () => run("listOpen", () => this.ledger.listOpen()),
@@ -215,7 +247,7 @@ export class TestWorld {
       },
       ids: this.#ids,
       policy: this.#policy,
-      clusterId: CLUSTER,
+      clusterId: this.clusterId,
       owner: "ws_test",
       userDataFor: ({ clientToken }) => `boot ${clientToken}`,
       onEvent: (event) => this.events.push(event),
@@ -260,7 +292,8 @@ export class TestWorld {
 
   async #step<T>(life: Life, name: string, call: () => Promise<T>): Promise<T> {
     if (life.dead) throw new Crash("dead");
-    const crash = this.#crash?.step === this.#steps ? this.#crash : undefined;
+    const isDue = this.#crash !== undefined && isAt(this.#crash, this.#steps, name);
+    const crash = isDue ? this.#crash : undefined;
     this.#steps += 1;
     if (crash !== undefined) {
       life.dead = true;
@@ -272,6 +305,28 @@ export class TestWorld {
     if (crash !== undefined) throw new Crash(`died after ${name}`);
     return answer;
   }
+}
+
+/** The world of one test on the fake cloud. */
+export class TestWorld extends CloudWorld {
+  declare readonly provider: FakeProvider;
+
+  constructor(options: WorldOptions = {}) {
+    const { seed = 1, offers = [testOffer()], visibilityMs = 0, quotaLimits = {} } = options;
+    const clock = createManualClock(1_000_000);
+    const rng = createRng(seed);
+    const provider = createFakeProvider({ clock, rng, offers, visibilityMs, quotaLimits });
+    const cloud: WorldCloud = {
+      ...{ clock, provider, offers, clusterId: CLUSTER, tickMs: 5_000 },
+      machines: () => provider.machines(),
+      passingTime: (work) => work,
+    };
+    super(cloud, options);
+  }
+}
+
+function isAt(point: CrashPoint, step: number, name: string): boolean {
+  return "step" in point ? point.step === step : point.call === name;
 }
 
 /** One process; a dead one has no effect any more. */

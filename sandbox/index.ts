@@ -29,3 +29,5 @@ export { BUILT_DIR } from "./images/image-of.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
 export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";
+export { createS3Blobs } from "./store/s3-blobs.ts";
+export { openS3Objects, parseS3Url } from "./store/s3-objects.ts";

@@ -111,6 +111,7 @@ describe("functions of Python", () => {
     [{ ...python, source: "" }, /source must be the path/],
     [{ ...python, handler: "a b" }, /handler must name a Python function/],
     [{ ...python, handler: "m:f:g" }, /handler must name a Python function/],
+    [{ ...python, workers: "fibers" }, /workers must be "threads" or "processes", got "fibers"/],
     [{ ...python, gpu: "H10O" }, /did you mean "H100"/],
     [{ ...python, python: {} }, /python is filled in by/],
   ])("are refused with %j", (spec, message) => {

@@ -15,10 +15,16 @@ export interface PythonSpec extends Omit<WrittenSpec, "python"> {
    * `Model.predict`. In a folder without `__init__.py`, with its module: `serve:predict`.
    */
   readonly handler: string;
+  /**
+   * What inputs run in, up to `maxConcurrentInputs` at once: threads of one process, or processes
+   * that are forked from one that has loaded the code. Default `threads`; `async def` handlers
+   * need neither.
+   */
+  readonly workers?: "threads" | "processes";
 }
 
 /** The Python half of a `PythonSpec`. */
-export type PythonSource = Pick<PythonSpec, "source" | "handler">;
+export type PythonSource = Pick<PythonSpec, "source" | "handler" | "workers">;
 
 /** `predict`, `Model.predict`, `serve:predict`, `parts.serve:Model.predict`. */
 const HANDLER = /^(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?$/;
@@ -37,8 +43,8 @@ export function splitPythonSpec(spec: PythonSpec): {
   readonly common: WrittenSpec;
   readonly python: PythonSource;
 } {
-  const { runtime, source, handler, ...common } = spec;
-  const given: Readonly<Record<string, unknown>> = { runtime, source, handler };
+  const { runtime, source, handler, workers, ...common } = spec;
+  const given: Readonly<Record<string, unknown>> = { runtime, source, handler, workers };
   if (given["runtime"] !== "python") {
     throw new UsageError(
       `runtime must be "python", or be left out for TypeScript, got ${JSON.stringify(runtime)}`,
@@ -53,7 +59,12 @@ export function splitPythonSpec(spec: PythonSpec): {
         `"serve:predict", got ${JSON.stringify(handler)}`,
     );
   }
-  return { common, python: { source, handler } };
+  if (![undefined, "threads", "processes"].includes(given["workers"] as undefined)) {
+    throw new UsageError(
+      `workers must be "threads" or "processes", got ${JSON.stringify(given["workers"])}`,
+    );
+  }
+  return { common, python: { source, handler, ...(workers === undefined ? {} : { workers }) } };
 }
 
 /** The part of a handler that names the function: what it is called unless its spec says so. */

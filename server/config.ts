@@ -12,6 +12,8 @@ export interface PlatformConfig {
   readonly publicUrl?: string;
   /** Absent: an own redis-server child on a unix socket in `dataDir`. */
   readonly redisUrl?: string;
+  /** The S3-compatible store of code and payloads; absent means a folder in `dataDir`. */
+  readonly blobStore?: BlobStoreConfig;
   readonly policy: Policy;
   /** The node agent for this machine; absent means none. */
   readonly localNode?: LocalNodeConfig;
@@ -32,6 +34,14 @@ export interface PlatformConfig {
   /** What built images and their layers may take on the disk. */
   readonly imageDiskBytesMax: number;
   readonly logLevel: "debug" | "info" | "warn" | "error" | "silent";
+}
+
+export interface BlobStoreConfig {
+  readonly bucket: string;
+  /** Begins the name of every object; may be empty. */
+  readonly prefix: string;
+  /** Address of a store that is not Amazon's. */
+  readonly endpoint?: string;
 }
 
 /** Addresses of price lists, for mirrors; absent ones are those of the clouds. */

@@ -129,6 +129,8 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{ emulatedClouds: "azur" }, {}, /^--emulated-clouds takes .*mean azure\?\), not "azur"$/],
   [{ emulatedClouds: "aws," }, {}, /^--emulated-clouds takes on, off, or a list/],
   [{}, { FLOTILLA_BUDGET_USD_PER_HOUR: "-1" }, /^FLOTILLA_BUDGET_USD_PER_HOUR takes an amount/],
+  [{}, { FLOTILLA_BLOB_STORE: "http://bucket" }, /^FLOTILLA_BLOB_STORE takes a bucket such as s3:/],
+  [{}, { FLOTILLA_BLOB_STORE_ENDPOINT: "http://x" }, /_ENDPOINT needs FLOTILLA_BLOB_STORE/],
   [{}, { FLOTILLA_DATABASE_URL: "postgres://x" }, /^FLOTILLA_DATABASE_URL is not supported/],
 ])("%j with %j is refused by name", (flags, env, message) => {
   expect(() => loadConfig(flags, env)).toThrow(message);
@@ -221,4 +223,12 @@ test("price lists are read from mirrors that are named, and a wrong key is not s
   const attempt = (): unknown => loadConfig({}, { FLOTILLA_GCP_PRICE_KEY: "key with spaces" });
   expect(attempt).toThrow(/FLOTILLA_GCP_PRICE_KEY takes an API key/);
   expect(attempt).not.toThrow(/spaces/);
+});
+
+test("blobs lie in the data folder, or in the bucket that is named", () => {
+  expect(loadConfig({}, {}).blobStore).toBeUndefined();
+  const amazon = { FLOTILLA_BLOB_STORE: "s3://bucket/a/b/" };
+  expect(loadConfig({}, amazon).blobStore).toEqual({ bucket: "bucket", prefix: "a/b" });
+  const own = { ...amazon, FLOTILLA_BLOB_STORE_ENDPOINT: "http://127.0.0.1:9000" };
+  expect(loadConfig({}, own).blobStore).toMatchObject({ endpoint: "http://127.0.0.1:9000" });
 });

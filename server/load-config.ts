@@ -17,7 +17,7 @@ import {
   type Policy,
 } from "../core/index.ts";
 import { nearestWord } from "../documents/index.ts";
-import { parseRanges } from "../sandbox/index.ts";
+import { parseRanges, parseS3Url } from "../sandbox/index.ts";
 import {
   EMULATED_CLOUDS,
   type EmulatedCloud,
@@ -77,6 +77,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     port: settings.read("port", "FLOTILLA_PORT", wholeNumber(0, 65_535)) ?? DEFAULT_PORT,
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(redisUrl === undefined ? {} : { redisUrl }),
+    ...blobStoreOf(settings),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(egressOpenRanges === undefined ? {} : { egressOpenRanges }),
@@ -89,6 +90,16 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
         DEFAULT_IMAGE_DISK_GB) * BYTES_PER_GB,
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
+}
+
+function blobStoreOf(settings: Settings): Pick<PlatformConfig, "blobStore"> {
+  const place = settings.read(undefined, "FLOTILLA_BLOB_STORE", s3Url);
+  const endpoint = settings.read(undefined, "FLOTILLA_BLOB_STORE_ENDPOINT", httpUrl);
+  if (place !== undefined) {
+    return { blobStore: { ...place, ...(endpoint === undefined ? {} : { endpoint }) } };
+  }
+  if (endpoint === undefined) return {};
+  throw refusal("FLOTILLA_BLOB_STORE_ENDPOINT needs FLOTILLA_BLOB_STORE, such as s3://bucket");
 }
 
 function priceSourcesOf(settings: Settings): PriceSources {
@@ -385,6 +396,13 @@ function redisUrlOf(text: string): ReturnType<Parse<string>> {
   return isRedis ? { value: text } : { expects: "a URL such as redis://localhost:6379/0" };
 }
 
+function s3Url(text: string): ReturnType<Parse<NonNullable<ReturnType<typeof parseS3Url>>>> {
+  const place = parseS3Url(text);
+  return place === undefined
+    ? { expects: "a bucket such as s3://bucket/prefix" }
+    : { value: place };
+}
+
 function httpUrl(text: string): ReturnType<Parse<string>> {
   const url = URL.parse(text);
   const isHttp = url !== null && /^https?:$/.test(url.protocol) && url.host !== "";
@@ -423,10 +441,8 @@ function defaultDataDir(env: Environment): string {
 
 /** Settings that would change where data goes must not be passed over in silence. */
 function refuseUnsupported(env: Environment): void {
-  for (const name of ["FLOTILLA_DATABASE_URL", "FLOTILLA_BLOB_STORE"]) {
-    if ((env[name] ?? "") === "") continue;
-    throw refusal(`${name} is not supported by this version; records and blobs live in --data`);
-  }
+  if ((env["FLOTILLA_DATABASE_URL"] ?? "") === "") return;
+  throw refusal("FLOTILLA_DATABASE_URL is not supported by this version; records live in --data");
 }
 
 function refusal(message: string): PlatformError {

@@ -20,9 +20,16 @@ import type {
 } from "../provider.ts";
 import type { RateLimit } from "../rate-limit.ts";
 import { placeOfRent } from "../rent-request.ts";
-import { openGcpCalls, type GcpCalls, type GcpCredentials, type GcpTimeouts } from "./calls.ts";
+import {
+  openGcpCalls,
+  type GcpCalls,
+  type GcpCredentials,
+  type GcpInstance,
+  type GcpTimeouts,
+} from "./calls.ts";
 import { interruptionsOf, PREEMPTIONS } from "./interruptions.ts";
 import { CLUSTER_TAG, DEFAULT_IMAGE, DEFAULT_NETWORK } from "./launch.ts";
+import { lifetimeEndsOf } from "./lifetimes.ts";
 import { providerNodeOf, unseenPlaceOf } from "./listing.ts";
 import { parseProviderNodeId, tagFilter } from "./names.ts";
 import { boundedOffer, limitsOf, type QuotaLimits } from "./quotas.ts";
@@ -148,15 +155,23 @@ class GcpProvider implements Provider, AccessProbe, AccountSurvey {
 
   /** Machines that have stopped are listed as terminating, and deleted. */
   async listNodes(): Promise<NodeListing> {
+    return (await this.#list()).listing;
+  }
+
+  async #list(): Promise<{
+    readonly listing: NodeListing;
+    readonly items: readonly GcpInstance[];
+  }> {
     const filter = tagFilter(CLUSTER_TAG, this.#options.clusterId);
     const { items, unseenZones } = await this.#calls.aggregateInstances(filter);
     const nodes = items.map(providerNodeOf);
     await deleteStopped(this.#calls, items);
     this.#known = new Set([...this.#known, ...nodes.map(({ providerNodeId }) => providerNodeId)]);
-    return {
+    const listing = {
       nodes: nodes.sort((a, b) => (a.providerNodeId < b.providerNodeId ? -1 : 1)),
       unseen: unseenZones.map(unseenPlaceOf),
     };
+    return { listing, items };
   }
 
   /**
@@ -164,9 +179,9 @@ class GcpProvider implements Provider, AccessProbe, AccountSurvey {
    * on the machine itself.
    */
   async interruptions(): Promise<readonly Interruption[]> {
-    const [operations, listed] = await Promise.all([
+    const [operations, { listing: listed, items }] = await Promise.all([
       this.#calls.aggregateOperations(PREEMPTIONS),
-      this.listNodes(),
+      this.#list(),
     ]);
     const found = interruptionsOf(operations.items, this.#known, this.#options.clock.nowMs());
     const unseen = new Set(listed.unseen.map(({ zone }) => zone));
@@ -174,7 +189,9 @@ class GcpProvider implements Provider, AccessProbe, AccountSurvey {
     // What can be seen and is neither listed nor interrupted is not asked for again.
     const seen = [...listed.nodes, ...found].map(({ providerNodeId }) => providerNodeId);
     this.#known = new Set([...hidden, ...seen]);
-    return found;
+    const taken = new Set(found.map(({ providerNodeId }) => providerNodeId));
+    const ends = lifetimeEndsOf(items, this.#options.clock.nowMs());
+    return [...found, ...ends.filter(({ providerNodeId }) => !taken.has(providerNodeId))];
   }
 
   probe(): Promise<readonly AccessFinding[]> {

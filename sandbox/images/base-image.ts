@@ -6,6 +6,7 @@
  * `/etc`. Nothing of the host is visible through it.
  */
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -62,8 +63,7 @@ export async function buildOnce(
   fill: (root: string) => Promise<void>,
 ): Promise<string> {
   if (await isBuilt(root)) return root;
-  const temporary = `${root}.${process.pid}`;
-  await rm(temporary, { recursive: true, force: true });
+  const temporary = `${root}.${randomUUID()}`;
   for (const folder of FOLDERS) await mkdir(join(temporary, folder), { recursive: true });
   await fill(temporary);
   for (const [name, text] of Object.entries(ETC)) {

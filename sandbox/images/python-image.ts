@@ -45,12 +45,27 @@ const LEFT_OUT =
 const WHEEL_LIBRARIES =
   /\/(libstdc\+\+|libgcc_s|libm|libdl|librt|libpthread|libutil|libnsl|libresolv|libz|libexpat|libc)\.so\.\d+$/;
 
+/** Images that are being built or are built by this process, by their folder. */
+const building = new Map<string, Promise<string>>();
+
 /**
- * Builds the image under `dir` if it is not there; gives the path of its root.
+ * Builds the image under `dir` if it is not there; gives the path of its root. Several who ask
+ * at once cause one build; after one that failed the next who asks tries again.
  *
  * @throws PlatformError `unavailable` on a machine without Python.
  */
 export async function preparePythonImage(dir: string): Promise<string> {
+  const known = building.get(dir) ?? buildPythonImage(dir);
+  building.set(dir, known);
+  try {
+    return await known;
+  } catch (error) {
+    building.delete(dir);
+    throw error;
+  }
+}
+
+async function buildPythonImage(dir: string): Promise<string> {
   const python = await findPython();
   if (python === undefined) {
     throw new PlatformError(

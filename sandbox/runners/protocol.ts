@@ -11,6 +11,8 @@ export interface PythonEntry {
   readonly module: string;
   /** Name of a function in it, or of a class and its method: `Model.predict`. */
   readonly handler: string;
+  /** What inputs that run at once run in; threads unless given. */
+  readonly workers?: "threads" | "processes";
 }
 
 /**

@@ -18,6 +18,7 @@ const SPEC = {
 interface Boot {
   readonly env?: Readonly<Record<string, string>>;
   readonly maxInputs?: number;
+  readonly workers?: "threads" | "processes";
   /** More files of the archive, by their paths. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -33,8 +34,8 @@ export class TestPython {
     const archive = encodeArchive(
       Object.entries(files).map(([path, text]) => ({ path, data: Buffer.from(text) })),
     );
-    const { env = {}, maxInputs = 1 } = boot;
-    const python = { module: "model", handler };
+    const { env = {}, maxInputs = 1, workers = "threads" } = boot;
+    const python = { module: "model", handler, workers };
     const names = { functionName: "f", appName: "app" };
     this.runner.say({ type: "boot", ...names, env, maxInputs, python }, [archive]);
     return this.runner.hear(({ type }) => type === "ready" || type === "load_failed");

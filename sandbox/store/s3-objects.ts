@@ -14,6 +14,7 @@ export interface S3Options {
   readonly prefix: string;
   /** Address of the store; Amazon's own for the region when absent. */
   readonly endpoint?: string;
+  /** Found as Amazon's tools find it when absent. */
   readonly region?: string;
   /** Found as Amazon's tools find them when absent. */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
@@ -34,24 +35,22 @@ const REQUEST_MS_MAX = 10_000;
 /** Objects that one request may remove. Source: S3 API, DeleteObjects (read 2026-11). */
 const REMOVED_AT_ONCE_MAX = 1_000;
 
-/** The bucket and prefix in `s3://bucket/prefix`. @throws PlatformError `invalid_request` */
-export function parseS3Url(url: string): Pick<S3Options, "bucket" | "prefix"> {
+/** The bucket and prefix in `s3://bucket/prefix`; undefined for any other text. */
+export function parseS3Url(url: string): Pick<S3Options, "bucket" | "prefix"> | undefined {
   const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^?#]*?))?\/?$/.exec(url);
   const [, bucket, prefix = ""] = match ?? [];
-  if (bucket !== undefined) return { bucket, prefix };
-  throw new PlatformError(`"${url}" is no address of a store: write s3://bucket/prefix`, {
-    code: "invalid_request",
-    retryable: false,
-  });
+  return bucket === undefined ? undefined : { bucket, prefix };
 }
 
 /** Opens a store; nothing is asked of it yet. */
 export async function openS3Objects(options: S3Options): Promise<S3Objects> {
-  const { endpoint, region = DEFAULT_REGION, credentials, attemptsMax = ATTEMPTS_MAX } = options;
+  const { endpoint, credentials, attemptsMax = ATTEMPTS_MAX } = options;
+  // Stores other than Amazon's take any region.
+  const region = options.region ?? (endpoint === undefined ? undefined : DEFAULT_REGION);
   // Loaded when it is used: agents and small platforms never do.
   const sdk = await import("@aws-sdk/client-s3");
   const client = new sdk.S3Client({
-    region,
+    ...(region === undefined ? {} : { region }),
     maxAttempts: attemptsMax,
     requestHandler: { requestTimeout: REQUEST_MS_MAX, connectionTimeout: REQUEST_MS_MAX },
     // Checksums that stores other than Amazon's may not know; chunks are verified by their name.

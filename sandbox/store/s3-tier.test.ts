@@ -6,6 +6,7 @@ import { chunkIdOf, encodeChunk } from "./chunk.ts";
 import { FakeS3 } from "./fake-s3.ts";
 import { createMemoryTier } from "./memory-tier.ts";
 import { openS3Objects, parseS3Url } from "./s3-objects.ts";
+import { createS3Blobs } from "./s3-blobs.ts";
 import { createS3Tier } from "./s3-tier.ts";
 
 const credentials = { accessKeyId: "key", secretAccessKey: "secret" };
@@ -118,6 +119,33 @@ test("the address of a store is a bucket and a prefix", () => {
     "s3://a?b",
     "my-bucket",
   ]) {
-    expect(() => parseS3Url(url)).toThrow(/write s3:\/\/bucket\/prefix/);
+    expect(parseS3Url(url)).toBeUndefined();
   }
+});
+
+test("blobs are stored once, found by their hash, and damaged ones count as absent", async () => {
+  const { endpoint } = fake;
+  const objects = await openS3Objects({ bucket: "bucket", prefix: "b", endpoint, credentials });
+  open.push(objects);
+  const damaged: string[] = [];
+  const blobs = createS3Blobs(objects, (sha256) => damaged.push(sha256));
+  const large = Buffer.alloc(6 * 1_024 * 1_024, "large");
+  for (const bytes of [Buffer.alloc(0), Buffer.from("small"), large]) {
+    const sha256 = await blobs.put(bytes);
+    expect(sha256).toBe(chunkIdOf(bytes));
+    expect(await blobs.put(bytes)).toBe(sha256);
+    expect(await blobs.has(sha256)).toBe(true);
+    expect(Buffer.compare((await blobs.get(sha256)) ?? Buffer.from("absent"), bytes)).toBe(0);
+  }
+  const sha256 = chunkIdOf(Buffer.from("small"));
+  fake.objects.set(`b/${sha256.slice(0, 2)}/${sha256}`, Buffer.from("other"));
+  expect(await blobs.get(sha256)).toBeUndefined();
+  expect(damaged).toEqual([sha256]);
+  expect(await blobs.has(sha256)).toBe(false);
+  for (const name of ["", "../x", "a".repeat(63)]) {
+    expect(await blobs.get(name)).toBeUndefined();
+    expect(await blobs.has(name)).toBe(false);
+  }
+  fake.faults.push(slowDown, slowDown, slowDown);
+  await expect(blobs.get(sha256)).rejects.toMatchObject({ code: "unavailable" });
 });

@@ -35,6 +35,9 @@ describe("a source", () => {
       { path: "model.py", data: new Uint8Array(Buffer.from("def predict(x): return x\n")) },
     ]);
     expect((await bundle("./model.py", "predict")).code).toEqual(first.code);
+    const source = { source: "model.py", handler: "predict", workers: "processes" } as const;
+    const { code } = await bundlePython(source, folder);
+    expect(code).toEqual({ ...first.code, workers: "processes" });
     write({ "model.py": "def predict(x): return -x\n" });
     expect((await bundle("model.py", "predict")).code.codeSha256).not.toBe(first.code.codeSha256);
   });

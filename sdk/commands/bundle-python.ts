@@ -41,7 +41,7 @@ interface FoundSource {
  * @throws UsageError when a file is missing, too large or no Python, or lacks the handler.
  */
 export async function bundlePython(
-  { source, handler }: PythonSource,
+  { source, handler, workers }: PythonSource,
   folder: string,
 ): Promise<PythonBundle> {
   const path = resolve(folder, source);
@@ -53,7 +53,8 @@ export async function bundlePython(
   await checkPython({ shownRoot: source, files: found.files, file, handler: name });
   const archive = new Uint8Array(encodeArchive(found.files));
   const codeSha256 = createHash("sha256").update(archive).digest("hex");
-  return { archive, code: { codeSha256, module, handler: name } };
+  const code = { codeSha256, module, handler: name };
+  return { archive, code: workers === undefined ? code : { ...code, workers } };
 }
 
 async function findSource(path: string, source: string): Promise<FoundSource> {

@@ -40,6 +40,8 @@ export interface PythonCode {
   readonly module: string;
   /** A function in it, or a class and its method: `Model.predict`. */
   readonly handler: string;
+  /** What inputs that run at once run in. Default `threads`. */
+  readonly workers?: "threads" | "processes";
 }
 
 /** The options of a function. Everything has a default. */

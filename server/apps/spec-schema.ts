@@ -66,6 +66,7 @@ const python = z.strictObject({
     .string()
     .regex(/^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/)
     .max(256),
+  workers: z.enum(["threads", "processes"]).exactOptional(),
 });
 
 /** The fields of a `FunctionSpec`, each for itself. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { messageOf, type Clock, type IdSource } from "../../core/index.ts";
+import { createS3Blobs, openS3Objects } from "../../sandbox/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { openDirectoryBlobStore } from "../blobs/directory-blob-store.ts";
 import type { PlatformConfig } from "../config.ts";
@@ -68,9 +69,7 @@ export async function openFoundations(
   closers.add("Redis", () => redis.close());
   const store = openRecordStore(recordStorePath(dataDir));
   closers.add("the record store", () => store.close());
-  const blobs = openDirectoryBlobStore(join(dataDir, "blobs"), (sha256) => {
-    logger.error({ sha256 }, "a blob was damaged and is removed");
-  });
+  const blobs = await openBlobs(config, logger, closers);
   const noteRedis = (error: Error): void => logger.debug({ error: error.message }, "Redis");
   const events = createRedisEventBus({ endpoint: redis.endpoint, clock, onError: noteRedis });
   closers.add("events", () => events.close());
@@ -106,6 +105,25 @@ export async function openFoundations(
       logger.warn({ error: messageOf(error), stack }, doing);
     },
   };
+}
+
+/** Blobs where the settings say: in an S3-compatible store, or in a folder. */
+async function openBlobs(
+  { dataDir, blobStore }: PlatformConfig,
+  logger: Logger,
+  closers: Closers,
+): Promise<BlobStore> {
+  const onDamage = (sha256: string): void => {
+    logger.error({ sha256 }, "a blob was damaged and is removed");
+  };
+  if (blobStore === undefined) return openDirectoryBlobStore(join(dataDir, "blobs"), onDamage);
+  const prefix = [blobStore.prefix, "blobs"].filter((part) => part !== "").join("/");
+  const objects = await openS3Objects({ ...blobStore, prefix });
+  closers.add("the blob store", () => {
+    objects.close();
+    return Promise.resolve();
+  });
+  return createS3Blobs(objects, onDamage);
 }
 
 /** The key in a file, made the first time. */

@@ -1,5 +1,6 @@
 import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
+import type { PythonCode } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
 
@@ -27,11 +28,16 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(snapshotId === undefined ? {} : { snapshotId }),
-    ...(python === undefined ? {} : { python: { module: python.module, handler: python.handler } }),
+    ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
+}
+
+/** Where a function is in its archive, without which archive that is. */
+function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartContainer["python"]> {
+  return { module, handler, ...(workers === undefined ? {} : { workers }) };
 }
 
 /** The image of a function that has one, and the folder in it. */

@@ -48,12 +48,12 @@ test(
       hasFile: true,
     });
 
+    platform.cli("image", "prune");
     const listed = await platform.get<ImageListing>("/v1/images");
     expect(listed.images.flatMap(({ usedBy }) => usedBy).toSorted()).toEqual([
       "images/mixed",
       "images/query",
     ]);
-    expect(platform.cli("image", "prune")).toContain("Removed 0 images");
     expect(await query.remote("[]", "length")).toMatchObject({ answer: "0" });
   },
   BUILD_MS,
@@ -124,6 +124,24 @@ test(
     expect(status).toBe(1);
     expect(stderr).toContain("Unable to locate package no-such-package-here");
     expect(platform.cli("app", "list", "--json")).not.toContain('"unknown"');
+  },
+  BUILD_MS,
+);
+
+test(
+  "a Python function imports what pip installed into its image",
+  () => {
+    platform.write("versions.py", "import six\n\ndef version():\n    return six.__version__\n");
+    const file = platform.write(
+      "versions.ts",
+      `import { App, Image } from "flotilla";
+       const app = new App("versions");
+       const image = Image.debianSlim().pipInstall("six==1.16.0");
+       export const version = app.function<[], string>(
+         { runtime: "python", source: "versions.py", handler: "version", image });`,
+    );
+    const { status, stdout, stderr } = platform.tryCli("run", file);
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: "1.16.0\n" });
   },
   BUILD_MS,
 );

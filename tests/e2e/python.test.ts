@@ -12,7 +12,7 @@ export const fail = app.function<[], never>({ ...python, handler: "fail" });
 export const place = app.function<[], object>({
   ...python, handler: "place", env: { MODE: "test" }, name: "whereabouts" });
 export const count = app.function<[x: number], number>({ ...python, handler: "Counter.add" });
-export const slow = app.function<[], void>({ ...python, handler: "slow", timeoutMs: 1000 });
+export const slow = app.function<[], void>({ ...python, handler: "slow", timeoutMs: 1000, startupTimeoutMs: 60_000 });
 export const greedy = app.function<[], void>({ ...python, handler: "greedy", memoryMiB: 128 });
 export const together = app.function<[x: number], number>({
   ...python, handler: "together", maxConcurrentInputs: 4, maxContainers: 1 });
@@ -138,8 +138,8 @@ describe("functions in Python", () => {
   });
 
   it("run the example", () => {
-    const { status, stdout } = platform.tryCli("run", "examples/python/next-word.ts");
-    expect({ status, stdout }).toMatchObject({ status: 0 });
+    const { status, stdout, stderr } = platform.tryCli("run", "examples/python/next-word.ts");
+    expect({ status, stderr }).toMatchObject({ status: 0 });
     expect(stdout).toContain('ValueError: I have never read "dog"');
     expect(stdout).toContain("DONE!");
   });

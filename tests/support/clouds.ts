@@ -41,14 +41,16 @@ export interface CloudBench {
 }
 
 /** AWS, with its emulator for what is peculiar to it. */
-export async function openAwsCloud(): Promise<CloudBench & { readonly emulator: Ec2Emulator }> {
+export async function openAwsCloud(
+  regions: readonly string[] = [REGION],
+): Promise<CloudBench & { readonly emulator: Ec2Emulator }> {
   const clock = createManualClock(1_800_000_000_000);
   const emulator = await startEc2Emulator({ clock, seed: "clouds", settings: { bootMs: 20_000 } });
   const { endpoint } = emulator;
   const opened: Provider[] = [];
   const openAs = async (clusterId: string): Promise<Provider> => {
     const provider = await createAwsProvider({
-      ...{ regions: [REGION], clusterId, clock, endpoint, credentials },
+      ...{ regions, clusterId, clock, endpoint, credentials },
       emulated: true,
       rng: createRng(1),
       limitOf: () => ({ burst: 10_000, perSecond: 10_000 }),

@@ -48,7 +48,7 @@ export function instanceDocument(world: World, instance: Instance): object {
     scheduling:
       spec.market === "spot"
         ? {
-            provisioningModel: "SPOT",
+            provisioningModel: spec.isLegacyPreemptible ? "STANDARD" : "SPOT",
             preemptible: true,
             automaticRestart: false,
             onHostMaintenance: "TERMINATE",

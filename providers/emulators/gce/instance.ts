@@ -15,6 +15,8 @@ export interface LaunchSpec {
   readonly machineType: string;
   readonly accelerator?: { readonly type: string; readonly count: number };
   readonly market: Market;
+  /** Whether it is of the kind before Spot, which ends after a day at the latest. */
+  readonly isLegacyPreemptible: boolean;
   /** What becomes of a Spot machine that is preempted. */
   readonly terminationAction: "DELETE" | "STOP";
   readonly sourceImage: string;

@@ -17,7 +17,10 @@ import { NODE_PATH } from "./step-scripts.ts";
 const run = promisify(execFile);
 
 /** Folders that a container mounts on, or expects. */
-const FOLDERS = ["proc", "sys", "dev", "tmp", "etc", "runner", "root", "usr/bin", "var/tmp"];
+const FOLDERS = [
+  ...["proc", "sys", "dev", "dev/shm", "tmp", "etc", "runner", "run/flotilla", "root"],
+  ...["usr/bin", "var/tmp"],
+];
 const LIBRARY_FOLDERS = [
   ...["lib64", "usr/lib64", "lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"],
   ...["lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib", "usr/lib", "usr/local/lib"],

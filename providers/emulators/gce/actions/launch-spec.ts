@@ -155,11 +155,17 @@ function specOf(
     zone,
     ...machineOf(world, { zone, market, properties: asked, prefix }),
     market,
+    isLegacyPreemptible: isLegacy(asked),
     terminationAction: asked.scheduling?.instanceTerminationAction ?? "STOP",
     sourceImage: imageOf(asked, prefix),
     labels,
     metadata: metadataOf(asked, prefix),
   };
+}
+
+/** Source: Compute Engine, "Preemptible VM instances": `preemptible` without the model SPOT. */
+function isLegacy({ scheduling = {} }: Properties): boolean {
+  return scheduling.preemptible === true && scheduling.provisioningModel !== "SPOT";
 }
 
 function marketOf({ scheduling = {} }: Properties, prefix: string): LaunchSpec["market"] {

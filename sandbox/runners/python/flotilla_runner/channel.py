@@ -7,7 +7,7 @@ ends is out. Any thread may send; one reads.
 import os
 import socket
 import threading
-from typing import Iterator, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .frames import Bytes, FrameDecoder, Header, encode_frame
 
@@ -49,17 +49,29 @@ class Channel:
         """Closes this process's descriptor; the channel lives while another has one."""
         self._socket.close()
 
+    def fileno(self) -> int:
+        """The descriptor, for ``select``."""
+        return self._socket.fileno()
+
+    def frames_now(self) -> Optional[List[Tuple[Header, bytes]]]:
+        """The frames that one read completes; None at the end. Blocks unless ``select`` says."""
+        chunk = self._read()
+        return None if chunk == b"" else self._decoder.push(chunk)
+
     def frames(self) -> Iterator[Tuple[Header, bytes]]:
         """The frames that come, until the agent ends the channel."""
         while True:
-            wanted = min(max(self._decoder.missing_bytes, _CHUNK_BYTES_MIN), _CHUNK_BYTES_MAX)
-            try:
-                chunk = self._socket.recv(wanted)
-            except ConnectionError:
-                return
+            chunk = self._read()
             if chunk == b"":
                 return
             yield from self._decoder.push(chunk)
+
+    def _read(self) -> bytes:
+        wanted = min(max(self._decoder.missing_bytes, _CHUNK_BYTES_MIN), _CHUNK_BYTES_MAX)
+        try:
+            return self._socket.recv(wanted)
+        except ConnectionError:
+            return b""
 
 
 def channel_of_stdin() -> Channel:

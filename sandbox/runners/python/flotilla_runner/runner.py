@@ -1,7 +1,7 @@
 """The runner: told the code once, it takes inputs and answers each.
 
-Inputs of a plain function run in the main thread one after the other, or in as many threads as
-may run at once; those of an ``async def`` in one event loop. One more thread reads the channel,
+Inputs of a plain function run in the main thread one after the other, or in as many threads or
+processes as may run at once; those of an ``async def`` in one event loop. One more thread reads the channel,
 so that inputs which have not begun can be taken back while another runs, and one sends lines.
 """
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from .answers import Answers
 from .channel import Channel
@@ -25,6 +25,9 @@ from .running import RunningInput, RunningInputs
 from .values import decode_value, encode_value
 from .way_out import open_way_out
 from .wire_error import wire_error_of
+
+if TYPE_CHECKING:
+    from .processes import Processes
 
 # Values may nest a thousand deep, at four calls a level.
 _RECURSION_LIMIT = 6_000
@@ -43,40 +46,62 @@ class Runner:
         self._running = RunningInputs()
         self._lines_wait = threading.Event()
         self._lines_lock = threading.Lock()
-        self._output = Output(self._lines_wait.set, lambda: self._running.present)
+        # No thread sends lines while the code is loaded that others are to be forked from.
+        self._may_start_threads = True
+        self._lines_thread: Optional[threading.Thread] = None
+        self._output = Output(self._lines_came, lambda: self._running.present)
         self._answers = Answers(channel, lambda: self._send_lines(False))
         self._queue = InputQueue()
         self._exits: List[Callable[[], Any]] = []
         # Tells the event loop, where there is one, to cancel these inputs; None means all.
         self._cancel: Callable[[Optional[Set[str]]], None] = lambda _: None
         self._leaving = False
+        self._processes: Optional[Processes] = None
 
     def run(self) -> None:
         """Serves until the channel ends."""
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
-        signal.signal(signal.SIGTERM, lambda *_: _exit_process(0))
-        self._output.capture()
-        os._exit = self._exit  # type: ignore[assignment]
-        os.register_at_fork(after_in_child=self._let_go)
+        self._take_over()
         header, code = next(self._frames, ({}, b""))
         if header.get("type") != "boot":
             return
         loaded = self._boot(header, code)
-        if loaded is not None:
+        if loaded is None:
+            return
+        if self._processes is None:
             self._serve(loaded)
+        else:
+            self._processes.serve()
+
+    def _take_over(self) -> None:
+        """This process is a runner from here on, and what it forks is none."""
+        signal.signal(signal.SIGTERM, lambda *_: _exit_process(0))
+        self._output.capture()
+        os._exit = self._exit  # type: ignore[assignment]
+        os.register_at_fork(after_in_child=self._let_go)
 
     def _boot(self, header: Header, code: bytes) -> Optional[Loaded]:
         env: Dict[str, str] = header["env"]
+        # An image's working folder need not be writable.
+        into = os.path.join(os.environ.get("TMPDIR") or os.getcwd(), "app")
         os.environ.clear()
         os.environ.update(env)
         self._running.max = header.get("maxInputs", 1)
-        self._start_thread(self._send_lines_forever, "flotilla-lines")
+        python = header["python"]
+        in_processes = python.get("workers") == "processes"
+        if in_processes:
+            # Imported where it is needed only: it costs every start some milliseconds.
+            from .reseed import prepare
+
+            prepare()
+            self._may_start_threads = False
         try:
             open_way_out()
-            into = os.path.join(os.getcwd(), "app")
-            python = header["python"]
             loaded = load(code, python["module"], python["handler"], env, into)
-            run_hooks(ENTER, loaded.instance)
+            if in_processes:
+                self._fork_for_inputs(loaded)
+            else:
+                run_hooks(ENTER, loaded.instance)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -88,6 +113,36 @@ class Runner:
         self._exits = hooks_of(EXIT, loaded.instance)
         self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
         return loaded
+
+    def _fork_for_inputs(self, loaded: Loaded) -> None:
+        from .processes import Processes
+
+        Processes.prepare()
+        self._processes = Processes(
+            self._channel, self._running, lambda channel: Runner(channel)._live(loaded)
+        )
+
+    def _live(self, loaded: Loaded) -> None:
+        """The life of a process that was forked to run inputs, one at a time."""
+        from .reseed import reseed
+
+        self._take_over()
+        try:
+            reseed(os.urandom(48))
+            run_hooks(ENTER, loaded.instance)
+        except BaseException as error:
+            self._send_lines(True)
+            self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
+            _exit_process(1)
+        self._exits = hooks_of(EXIT, loaded.instance)
+        if loaded.is_async:
+            self._serve(loaded)
+            return
+        # The zygote gives one input at a time and takes none back, so nothing need be read
+        # meanwhile, and a process starts without a thread.
+        for header, body in self._frames:
+            self._receive(header, body)
+            self._run_one(loaded, self._queue.take())
 
     def _serve(self, loaded: Loaded) -> None:
         self._start_thread(self._read, "flotilla-channel")
@@ -102,18 +157,20 @@ class Runner:
 
     def _work_in_turn(self, loaded: Loaded) -> None:
         while True:
-            waiting = self._queue.take()
-            running = self._running.begin(waiting.input_id)
-            try:
-                value = loaded.handler(*_arguments(waiting))
-                payload = encode_value(value, "result")
-            except SystemExit as error:
-                self._exit(_exit_code_of(error))
-            except BaseException as error:
-                self._failed(running, error)
-            else:
-                self._succeeded(running, payload)
-            self._answers.flush_unless_more(len(self._queue) > 0)
+            self._run_one(loaded, self._queue.take())
+
+    def _run_one(self, loaded: Loaded, waiting: Waiting) -> None:
+        running = self._running.begin(waiting.input_id)
+        try:
+            value = loaded.handler(*_arguments(waiting))
+            payload = encode_value(value, "result")
+        except SystemExit as error:
+            self._exit(_exit_code_of(error))
+        except BaseException as error:
+            self._failed(running, error)
+        else:
+            self._succeeded(running, payload)
+        self._answers.flush_unless_more(len(self._queue) > 0)
 
     async def _work_together(self, loaded: Loaded) -> None:
         loop = asyncio.get_running_loop()
@@ -172,19 +229,21 @@ class Runner:
         """The reading thread; the end of the channel is the end of the process."""
         try:
             for header, body in self._frames:
-                if header["type"] == "inputs":
-                    sizes = [each["bytes"] for each in header["inputs"]]
-                    pieces = split_body(body, sizes)
-                    inputs = zip(header["inputs"], pieces)
-                    self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
-                elif header["type"] == "cancel":
-                    self._give_back(set(header["inputIds"]))
-                elif header["type"] == "abort":
-                    self._cancel(set(header["inputIds"]))
-                elif header["type"] == "leave":
-                    self._leave()
+                self._receive(header, body)
         finally:
             _exit_process(0)
+
+    def _receive(self, header: Header, body: bytes) -> None:
+        if header["type"] == "inputs":
+            pieces = split_body(body, [each["bytes"] for each in header["inputs"]])
+            inputs = zip(header["inputs"], pieces)
+            self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
+        elif header["type"] == "cancel":
+            self._give_back(set(header["inputIds"]))
+        elif header["type"] == "abort":
+            self._cancel(set(header["inputIds"]))
+        elif header["type"] == "leave":
+            self._leave()
 
     def _give_back(self, input_ids: Set[str]) -> None:
         for input_id in self._queue.remove(input_ids):
@@ -239,6 +298,15 @@ class Runner:
             if batch is not None:
                 self._channel.send({"type": "logs", **batch})
 
+    def _lines_came(self) -> None:
+        self._lines_wait.set()
+        if self._lines_thread is None and self._may_start_threads:
+            with self._lines_lock:
+                if self._lines_thread is None:
+                    self._lines_thread = self._start_thread(
+                        self._send_lines_forever, "flotilla-lines"
+                    )
+
     def _send_lines_forever(self) -> None:
         while True:
             self._lines_wait.wait()
@@ -247,8 +315,10 @@ class Runner:
             self._send_lines(False)
 
     @staticmethod
-    def _start_thread(work: Any, name: str) -> None:
-        threading.Thread(target=work, name=name, daemon=True).start()
+    def _start_thread(work: Any, name: str) -> threading.Thread:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        thread.start()
+        return thread
 
 
 class _Threads:

@@ -1,0 +1,231 @@
+/** The builder in gVisor, on an empty base and on one of a registry: what a step does and leaves. */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { ImageBase, ImageStep } from "../../../sdk/protocol/index.ts";
+import { systemClock } from "../../system-clock.ts";
+import { FakeRegistry } from "../oci/fake-registry.ts";
+import { tarOf, type TarSample } from "../oci/test-tar.ts";
+import { ImageBuilder, StepFailedError, type BuildProgress } from "./builder.ts";
+import type { HostIndexes } from "./host-indexes.ts";
+
+const SCRATCH: ImageBase = { kind: "scratch" };
+let dir: string;
+let builder: ImageBuilder;
+let registry: FakeRegistry;
+let blobs: Map<string, Uint8Array>;
+
+beforeAll(() => {
+  // One folder for all, so that the layer with Node is made once.
+  dir = mkdtempSync(join(tmpdir(), "flotilla-builder-"));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+beforeEach(async () => {
+  registry = await FakeRegistry.start();
+  blobs = new Map();
+  const indexes: HostIndexes = {
+    apt: [],
+    variables: {},
+    httpProxy: undefined,
+    httpsProxy: undefined,
+    noProxy: "",
+    trusted: new Set([registry.host]),
+    certificates: undefined,
+  };
+  builder = await ImageBuilder.open({
+    dir,
+    clock: systemClock,
+    indexes: () => indexes,
+    blob: (sha256) => Promise.resolve(blobs.get(sha256)),
+  });
+});
+afterEach(async () => {
+  await registry.close();
+  expect(readdirSync(join(dir, "work"))).toEqual([]);
+  expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(dir);
+});
+
+interface Built {
+  readonly root: string;
+  readonly events: readonly BuildProgress[];
+}
+
+async function build(
+  steps: readonly ImageStep[],
+  base = SCRATCH,
+  signal = new AbortController().signal,
+): Promise<Built> {
+  const events: BuildProgress[] = [];
+  const definition = { version: 1, base, steps } as const;
+  const onEvent = (event: BuildProgress): void => void events.push(event);
+  const { imageId } = await builder.build({ definition, signal, onEvent });
+  return { root: builder.store.rootOf(imageId), events };
+}
+
+const code = (body: string): ImageStep => ({ kind: "function", source: `async () => { ${body} }` });
+const FS = 'const fs = await import("node:fs");';
+const logOf = ({ events }: Built): readonly string[] =>
+  events.flatMap((event) => (event.kind === "log" ? [event.text] : []));
+
+function files(target: string, samples: readonly TarSample[]): ImageStep {
+  const bytes = tarOf(samples);
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  blobs.set(hash, bytes);
+  return { kind: "files", target, archives: [hash] };
+}
+
+test("an empty base has the platform's Node, and keeps what its steps leave", async () => {
+  const built = await build([
+    files("/srv", [
+      { name: "a", content: "given" },
+      { name: "gone", content: "x" },
+    ]),
+    { kind: "env", variables: { GREETING: "hello" } },
+    { kind: "workdir", path: "/srv/deep" },
+    code(`${FS} fs.writeFileSync("b", process.env.GREETING + " from " + process.cwd());
+      fs.rmSync("/srv/gone"); fs.rmSync("/etc/nsswitch.conf"); fs.writeFileSync("/tmp/left", "x");
+      fs.mkdirSync("/new"); fs.symlinkSync("/srv/a", "/new/link"); fs.chownSync("b", 12, 34);
+      console.log(process.getuid());`),
+  ]);
+  const { root } = built;
+  expect(logOf(built)).toContain("0");
+  expect(readFileSync(join(root, "srv/a"), "utf8")).toBe("given");
+  expect(readFileSync(join(root, "srv/deep/b"), "utf8")).toBe("hello from /srv/deep");
+  expect(lstatSync(join(root, "srv/deep/b"))).toMatchObject({ uid: 12, gid: 34 });
+  expect(lstatSync(join(root, "new/link")).isSymbolicLink()).toBe(true);
+  for (const gone of ["srv/gone", "etc/nsswitch.conf", "tmp/left", ".flotilla-build"]) {
+    expect(existsSync(join(root, gone))).toBe(false);
+  }
+});
+
+test("a folder that was removed and made again has nothing of what it was", async () => {
+  const { root } = await build([
+    files("/srv", [
+      { name: "old/one", content: "1" },
+      { name: "old/two", content: "2" },
+    ]),
+    code(`${FS} fs.rmSync("/srv/old", { recursive: true }); fs.mkdirSync("/srv/old");
+      fs.writeFileSync("/srv/old/three", "3");`),
+  ]);
+  expect(readdirSync(join(root, "srv/old"))).toEqual(["three"]);
+});
+
+test("the image before stays as it was, though it shares its files", async () => {
+  const first = files("/srv", [{ name: "shared", content: "first" }]);
+  const before = await build([first]);
+  const after = await build([first, code(`${FS} fs.appendFileSync("/srv/shared", " changed");`)]);
+  expect(readFileSync(join(before.root, "srv/shared"), "utf8")).toBe("first");
+  expect(readFileSync(join(after.root, "srv/shared"), "utf8")).toBe("first changed");
+  expect(after.events.filter(({ kind }) => kind === "cached")).toHaveLength(3);
+});
+
+test("layers of a registry are followed where their links lead, and nothing leaves the image", async () => {
+  const secret = join(dir, "secret");
+  registry.add("v1", {
+    layers: [
+      tarOf([
+        { name: "usr/lib/", flag: "5", mode: 0o755 },
+        { name: "lib", flag: "2", linkName: "usr/lib" },
+        { name: "out", flag: "2", linkName: "../../../../../../../../.." },
+        { name: "etc", flag: "2", linkName: "/usr/settings" },
+        { name: "usr/settings/", flag: "5", mode: 0o755 },
+      ]),
+    ],
+    config: { Env: ["FROM_IMAGE=yes", "PATH=/usr/bin"], WorkingDir: "/usr" },
+  });
+  const base: ImageBase = { kind: "registry", ref: `${registry.host}/org/name:v1` };
+  const built = await build(
+    [
+      files("/lib", [{ name: "added", content: "x" }]),
+      files(`/out${dir}`, [{ name: "secret", content: "written" }]),
+      code('console.log([process.env.FROM_IMAGE, process.cwd(), process.env.PATH].join(" "));'),
+    ],
+    base,
+  );
+  expect(logOf(built)).toContain("yes /usr /usr/bin:/opt/flotilla/bin:/node_modules/.bin");
+  expect(existsSync(join(built.root, "usr/lib/added"))).toBe(true);
+  expect(existsSync(join(built.root, "usr/settings/passwd"))).toBe(true);
+  expect(existsSync(secret)).toBe(false);
+  expect(readFileSync(join(built.root, dir, "secret"), "utf8")).toBe("written");
+});
+
+test("a layer with a name that leads out of the image is refused, and nothing is kept of it", async () => {
+  registry.add("v1", { layers: [tarOf([{ name: "../../escaped", content: "x" }])] });
+  const base: ImageBase = { kind: "registry", ref: `${registry.host}/org/name:v1` };
+  await expect(build([], base)).rejects.toThrow(/leads out of the image: "\.\.\/\.\.\/escaped"/);
+  const attempt = build([files("/a", [{ name: "../../escaped", content: "x" }])]);
+  await expect(attempt).rejects.toMatchObject({ code: "invalid_request" });
+  expect(existsSync(join(dir, "..", "escaped"))).toBe(false);
+});
+
+describe("a step that fails", () => {
+  test("tells its code and its last lines, and what is before it is kept", async () => {
+    const before = code(`console.log("before");`);
+    const attempt = build([
+      before,
+      code(`for (let n = 1; n < 30; n += 1) console.log("line " + n); missing;`),
+    ]);
+    const error: unknown = await attempt.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(StepFailedError);
+    const { message, lastLines } = error as StepFailedError;
+    expect(message).toMatch(/ended with 1; the steps before it are kept/);
+    expect(lastLines).toHaveLength(20);
+    expect(lastLines.join("\n")).toMatch(/missing is not defined/);
+    expect(lastLines.at(-1)).toMatch(/sees nothing of the file around it/);
+    const again = await build([before]);
+    expect(again.events.filter(({ kind }) => kind === "cached")).toHaveLength(3);
+  });
+
+  test("because its image has no shell", async () => {
+    const error: unknown = await build([{ kind: "run", commands: ["true"] }]).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(StepFailedError);
+    expect((error as StepFailedError).lastLines.join("\n")).toMatch(/\/bin\/sh/);
+  });
+});
+
+test("two builds that want the same layer make it once", async () => {
+  const step = code(`console.log("made " + Math.random());`);
+  const [one, two] = await Promise.all([build([step]), build([step])]);
+  const made = [one, two].flatMap(logOf).filter((line) => line.startsWith("made "));
+  expect(new Set(made).size).toBe(1);
+});
+
+test("cancelling ends all that the step has started, at once", async () => {
+  const cancelling = new AbortController();
+  const events: BuildProgress[] = [];
+  const step = code(
+    'console.log("running"); setInterval(() => {}, 1_000); await new Promise(() => {});',
+  );
+  const definition = { version: 1, base: SCRATCH, steps: [step] } as const;
+  const onEvent = (event: BuildProgress): void => {
+    events.push(event);
+    if (event.kind === "log" && event.text === "running") cancelling.abort(new Error("no more"));
+  };
+  const attempt = builder.build({ definition, signal: cancelling.signal, onEvent });
+  await expect(attempt).rejects.toThrow("no more");
+  await untilNothingRuns();
+});
+
+/** Processes that were started for the folder of these tests. */
+async function untilNothingRuns(): Promise<void> {
+  const deadlineMs = performance.now() + 20_000;
+  for (;;) {
+    const listed = await outputOf("ps", ["-eo", "args"]);
+    if (!listed.includes(dir) && readdirSync(join(dir, "work")).length === 0) return;
+    expect(performance.now(), listed).toBeLessThan(deadlineMs);
+  }
+}
+
+async function outputOf(program: string, args: readonly string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+  await new Promise((resolve) => child.once("close", resolve));
+  return text;
+}
