@@ -385,9 +385,9 @@ export class Container {
   }
 
   #results(results: readonly RunnerResult[], body: Uint8Array): void {
-    const inputIds = results.map(({ inputId }) => inputId);
-    const answered = this.#inputs.remove(inputIds, this.#options.clock.nowMs());
-    const own = ownResults(results, body, answered);
+    const own = ownResults(results, body, (inputIds) =>
+      this.#inputs.remove(inputIds, this.#options.clock.nowMs()),
+    );
     if (own.results.length === 0) return;
     this.#options.reports.results(this.#options.start.containerId, own.results, own.payloads);
   }

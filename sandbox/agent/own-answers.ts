@@ -38,18 +38,19 @@ export function ownValues(
 /**
  * The first result of each input that was held; one that is too large is a failure.
  *
- * @param answered Inputs that were held until now.
+ * @param take Gives up these inputs and tells which of them were held; not called for results
+ *   whose payloads are not there, which is an error.
  */
 export function ownResults(
   results: readonly RunnerResult[],
   body: Uint8Array,
-  answered: ReadonlySet<string>,
+  take: (inputIds: readonly string[]) => ReadonlySet<string>,
 ): OwnResults {
-  const left = new Set(answered);
   const payloads = splitBody(
     body,
     results.map(({ bytes }) => bytes),
   );
+  const left = new Set(take(results.map(({ inputId }) => inputId)));
   const own = results.flatMap((result, position) => {
     if (!left.delete(result.inputId)) return [];
     return [checkSize(result, payloads[position] ?? new Uint8Array(0))];
