@@ -124,16 +124,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
       key: foundations.key,
     }),
   };
-  const http = buildHttpServer({
-    services,
-    store,
-    blobs,
-    clock,
-    ids,
-    version: VERSION,
-    logger,
-    metrics,
-  });
+  const common = { store, blobs, clock, ids, metrics, logger, version: VERSION };
+  const http = buildHttpServer({ services, ...common });
   const { nodes } = fleet;
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
