@@ -34,9 +34,7 @@ function nodesOf(command: Command, words: readonly string[]): readonly CommandNo
     path: words.join(" "),
     subcommands: subcommands.map((each) => ({ text: each.name(), about: each.description() })),
     flags: options.flatMap(({ long, short, description }) =>
-      [long, short].flatMap((text) =>
-        text === undefined || text === null ? [] : [{ text, about: description }],
-      ),
+      [long, short].flatMap((text) => (text === undefined ? [] : [{ text, about: description }])),
     ),
     takesFiles: command.registeredArguments.some((each) => FILE_ARGUMENT.test(each.name())),
     choices: options.flatMap(({ long, argChoices }) =>
