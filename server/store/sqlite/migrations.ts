@@ -184,4 +184,25 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (workspace_id, image_id)
   ) WITHOUT ROWID;
   `,
+  // Secrets: their data keys and values, both encrypted.
+  `
+  CREATE TABLE secrets (
+    workspace_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    key_id TEXT NOT NULL,
+    wrapped_key BLOB NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, name)
+  ) WITHOUT ROWID;
+  CREATE TABLE secret_values (
+    workspace_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    variable TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (workspace_id, name, variable),
+    FOREIGN KEY (workspace_id, name) REFERENCES secrets ON DELETE CASCADE
+  );
+  `,
 ];
