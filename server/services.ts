@@ -17,6 +17,7 @@ import type {
   FunctionVariant,
   ImageDefinition,
   ImageList,
+  NewSecret,
   NodeSummary,
   PlanSummary,
   PlatformEvent,
@@ -24,6 +25,8 @@ import type {
   PruneReport,
   ResultsHeader,
   ScalingUpdate,
+  SecretSummary,
+  SecretUpdate,
 } from "../sdk/protocol/index.ts";
 
 import type {
@@ -106,6 +109,15 @@ export interface ImageService {
   list(who: Principal): Promise<ImageList>;
   /** Removes the workspace's images that no running deployment uses, and layers of no image. */
   prune(who: Principal): Promise<PruneReport>;
+}
+
+/** Secrets of a workspace: written and named; no answer has a value. */
+export interface SecretService {
+  create(who: Principal, secret: NewSecret): Promise<SecretSummary>;
+  update(who: Principal, name: string, update: SecretUpdate): Promise<SecretSummary>;
+  /** By name. */
+  list(who: Principal): Promise<readonly SecretSummary[]>;
+  remove(who: Principal, name: string): Promise<void>;
 }
 
 /** Functions of deployed apps: listed, and scaled while they run. */
@@ -204,6 +216,7 @@ export interface Services {
   readonly apps: AppService;
   readonly functions: FunctionService;
   readonly images: ImageService;
+  readonly secrets: SecretService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
 import { addSandbox } from "./add-sandbox.ts";
+import { addSecret } from "./secrets/add-secret.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -43,6 +44,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addContainer(program);
   addSandbox(program);
   addImage(program);
+  addSecret(program);
   options.extraCommands?.(program);
   return program;
 }

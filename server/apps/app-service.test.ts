@@ -26,6 +26,7 @@ beforeEach(() => {
   stopped = [];
   apps = createAppService({
     store: { registry: createFakeRegistry(), images: { find: findImage } },
+    secrets: { checkDeployment: () => Promise.resolve(), keepOwn: () => Promise.resolve() },
     blobs: { has: async (sha256) => sha256 === CODE },
     fleet: { functionLoad: () => ({ backlog: 3, containers: 2 }) },
     clock: { nowMs: () => nowMs },

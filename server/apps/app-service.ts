@@ -13,6 +13,7 @@ import type {
   FunctionInfo,
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
+import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { AppService, FleetService, Principal } from "../services.ts";
 import type {
   ImageStore,
@@ -35,6 +36,7 @@ export interface AppServiceOptions {
     readonly images: Pick<ImageStore, "find">;
   };
   readonly blobs: Pick<BlobStore, "has">;
+  readonly secrets: Pick<SecretVault, "checkDeployment" | "keepOwn">;
   readonly fleet: Pick<FleetService, "functionLoad">;
   readonly clock: Pick<Clock, "nowMs">;
   readonly ids: IdSource;
@@ -86,6 +88,7 @@ class Apps implements ManagedApps {
       if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
     }
     await this.#checkImages(who, request);
+    await this.#options.secrets.checkDeployment(who.workspaceId, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
     return deploymentOf(stored, this.#leaseMs);
@@ -162,18 +165,21 @@ class Apps implements ManagedApps {
   }
 
   async #replace(who: Principal, app: string, request: DeployRequest): Promise<StoredDeployment> {
-    const { ids, clock, onDeployed, onStopped } = this.#options;
+    const { ids, clock, secrets, onDeployed, onStopped } = this.#options;
+    const { mode, codeSha256, ownSecrets } = request;
+    const owner = { workspaceId: who.workspaceId, appId: ids.next("ap") };
+    await secrets.keepOwn(owner, ownSecrets);
     const before = await this.#registry.list(who.workspaceId);
     const stored = await this.#registry.deploy({
-      ...request,
-      appId: ids.next("ap"),
-      workspaceId: who.workspaceId,
+      ...owner,
+      mode,
+      codeSha256,
       app,
       functions: request.functions.map((each) => ({ ...each, functionId: ids.next("fn") })),
       createdAtMs: clock.nowMs(),
     });
     onDeployed(stored);
-    if (request.mode === "deployed") {
+    if (mode === "deployed") {
       for (const old of before) if (isReplaced(old, app)) onStopped(old.appId);
     }
     return stored;

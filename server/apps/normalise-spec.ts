@@ -7,7 +7,12 @@ import {
   type GpuRequest,
   type GpuType,
 } from "../../core/index.ts";
-import type { FunctionSpec, NetworkPolicy, PythonCode } from "../../sdk/protocol/index.ts";
+import type {
+  FunctionSpec,
+  NetworkPolicy,
+  PythonCode,
+  SecretRef,
+} from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
 export interface NormalSpec {
@@ -35,6 +40,8 @@ export interface NormalSpec {
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
   readonly image?: string;
+  /** In the order in which they apply. */
+  readonly secrets: readonly SecretRef[];
   readonly env: Readonly<Record<string, string>>;
   /** Present: the code is Python, and this is where it is. */
   readonly python?: PythonCode;
@@ -53,6 +60,7 @@ const DEFAULT_SPEC = {
   preemptible: true,
   priority: 0,
   network: { egress: "none" },
+  secrets: [],
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
 
@@ -76,6 +84,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
+    secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
     env: spec.env ?? DEFAULT_SPEC.env,
     ...(spec.python === undefined ? {} : { python: spec.python }),
   };

@@ -10,8 +10,10 @@
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
+import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { Settlement } from "../calls/settlement.ts";
 import type { Metrics } from "../http/metrics.ts";
@@ -53,6 +55,8 @@ export interface FleetOptions {
   readonly key: Uint8Array;
   /** Whose agents those of rented machines are. */
   readonly workspaceId: string;
+  /** The values of the secrets that a function names. */
+  readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
   /** Housekeeping of others, once a second. */
   readonly onMaintain: (nowMs: number) => Promise<void>;
   readonly onError: (error: unknown, doing: string) => void;
@@ -107,6 +111,7 @@ export class Fleet {
       rng: options.rng,
       policy: policy.scheduler,
       desired: () => this.#capacity.desired,
+      secretsOf: options.secretsOf,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
       onLoadChanged: () => this.#place.kick(),
