@@ -42,7 +42,9 @@ export {
   type NdArrayData,
   type NdArrayDtype,
   type NetworkPolicy,
+  type RetryPolicy,
 } from "./protocol/index.ts";
+export { type Returned, type Yielded } from "./stream.ts";
 export { type PythonSpec } from "./python-function.ts";
 export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";

@@ -87,6 +87,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     openQueue: (functionId) => openQueue(foundations, functionId),
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
     takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
+    sendCredit: (...credit) => fleet.sendCredit(...credit),
     onLoadChanged: () => fleet.kickPlace(),
     onRecorded: (settlement, gpuMs) => {
       metrics.inputsFinished(settlement.outcome, 1);

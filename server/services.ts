@@ -25,6 +25,7 @@ import type {
   PruneReport,
   ResultsHeader,
   ScalingUpdate,
+  ValuesHeader,
   SecretSummary,
   SecretUpdate,
 } from "../sdk/protocol/index.ts";
@@ -52,6 +53,12 @@ export interface ResultsPage {
   readonly payloads: readonly Uint8Array[];
 }
 
+/** A page of a generator's values: the header and the payloads, in order. */
+export interface ValuesPage {
+  readonly header: ValuesHeader;
+  readonly payloads: readonly Uint8Array[];
+}
+
 export interface ResultsQuery {
   readonly cursor: number;
   readonly limit: number;
@@ -76,6 +83,8 @@ export interface CallService {
   ): Promise<CallStatus>;
   status(who: Principal, callId: string): Promise<CallStatus>;
   results(who: Principal, callId: string, query: ResultsQuery): Promise<ResultsPage>;
+  /** What a generator yielded; whoever asks after a cursor has what lies before it. */
+  values(who: Principal, callId: string, query: ResultsQuery): Promise<ValuesPage>;
   cancel(who: Principal, callId: string): Promise<CallStatus>;
 }
 

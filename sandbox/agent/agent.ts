@@ -24,6 +24,7 @@ import type {
   ServerMessage,
   StartContainer,
 } from "./link.ts";
+import { UnstoredValues } from "./unstored-values.ts";
 import { roomFor, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
@@ -66,6 +67,8 @@ export class NodeAgent {
   readonly #options: NodeAgentOptions;
   readonly #containers = new Map<string, Container>();
   readonly #running = new Set<Promise<void>>();
+  /** Values of the inputs that containers hold. */
+  readonly #unstored = new UnstoredValues();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
   readonly #link: LinkClient;
@@ -102,9 +105,18 @@ export class NodeAgent {
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
+        // Whoever runs them again is told how many values there are.
+        for (const inputId of exit.inputIds) this.#unstored.forget(inputId);
         this.#link.send({ type: "exited", exit });
       },
       results: (containerId, results, payloads) => this.#report(containerId, results, payloads),
+      values: (containerId, values, payloads) => {
+        for (const [position, { inputId, sequence }] of values.entries()) {
+          const payload = payloads[position] ?? new Uint8Array(0);
+          this.#unstored.add(inputId, { sequence, payload });
+        }
+        this.#link.send({ type: "values", containerId, values }, payloads);
+      },
     };
   }
 
@@ -178,18 +190,33 @@ export class NodeAgent {
       case "start":
         this.#start(message.container, body);
         return;
+      case "credit":
+        this.#unstored.stored(message.inputId, message.stored);
+        this.#containers.get(message.containerId)?.credit(message.inputId, message.consumed);
+        return;
       case "inputs":
-        this.#containers.get(message.containerId)?.push(message.inputs, body);
-        return;
       case "cancel":
-        this.#containers.get(message.containerId)?.cancel(message.inputIds, message.abortRunning);
-        return;
       case "stop":
-        this.#containers.get(message.containerId)?.stop(message.graceMs);
+        this.#tell(message, body);
         return;
       case "ack":
-        for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
+        for (const inputId of message.inputIds) {
+          this.#unacknowledged.delete(inputId);
+          this.#unstored.forget(inputId);
+        }
     }
+  }
+
+  /** What is for one container; one that is gone needs it no more. */
+  #tell(
+    message: Extract<ServerMessage, { type: "inputs" | "cancel" | "stop" }>,
+    body: Uint8Array,
+  ): void {
+    const container = this.#containers.get(message.containerId);
+    if (container === undefined) return;
+    if (message.type === "inputs") container.push(message.inputs, body);
+    else if (message.type === "cancel") container.cancel(message.inputIds, message.abortRunning);
+    else container.stop(message.graceMs);
   }
 
   #start(start: StartContainer, params: Uint8Array): void {
@@ -245,8 +272,30 @@ export class NodeAgent {
 
   /** What was not acknowledged before the link broke is said again. */
   #resend(): void {
+    this.#resendValues();
     for (const { containerId, result, payload } of this.#unacknowledged.values()) {
       this.#link.send({ type: "results", containerId, results: [result] }, [payload]);
+    }
+  }
+
+  /** Values go before the results that come after them. */
+  #resendValues(): void {
+    const held = new Map(
+      [...this.#containers.values()].flatMap(({ held: { containerId, inputIds } }) =>
+        inputIds.map((inputId) => [inputId, containerId]),
+      ),
+    );
+    for (const inputId of this.#unstored.inputIds) {
+      const containerId = held.get(inputId) ?? this.#unacknowledged.get(inputId)?.containerId;
+      const all = this.#unstored.of(inputId);
+      if (containerId === undefined || all.length === 0) continue;
+      const values = all.map(({ sequence, payload }) => {
+        return { inputId, sequence, bytes: payload.byteLength };
+      });
+      this.#link.send(
+        { type: "values", containerId, values },
+        all.map(({ payload }) => payload),
+      );
     }
   }
 

@@ -14,7 +14,14 @@ import {
   type WireError,
 } from "../../sdk/protocol/index.ts";
 import { checkMessage } from "../runners/check-message.ts";
-import type { FromRunner, RunnerLine, RunnerResult, ToRunner } from "../runners/protocol.ts";
+import type {
+  FromRunner,
+  InputHeader,
+  RunnerLine,
+  RunnerResult,
+  ToRunner,
+  ValueHeader,
+} from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
 import type { RunningSandbox, Runtime, SandboxExit, SandboxImage } from "../runtime/runtime.ts";
@@ -35,6 +42,11 @@ export interface ContainerReports {
   results(
     containerId: string,
     results: readonly AgentResult[],
+    payloads: readonly Uint8Array[],
+  ): void;
+  values(
+    containerId: string,
+    values: readonly ValueHeader[],
     payloads: readonly Uint8Array[],
   ): void;
   logs(containerId: string, lines: readonly LogLine[]): void;
@@ -159,10 +171,15 @@ export class Container {
   }
 
   /** Hands inputs to the runner, in order. `body` holds their payloads. */
-  push(inputs: readonly { readonly inputId: string; readonly bytes: number }[], body: Uint8Array) {
+  push(inputs: readonly InputHeader[], body: Uint8Array): void {
     const inputIds = inputs.map(({ inputId }) => inputId);
     this.#inputs.add(inputIds, this.#options.clock.nowMs());
     this.#send({ type: "inputs", inputs }, body);
+  }
+
+  /** The reader of a generator's values has those before this position. */
+  credit(inputId: string, consumed: number): void {
+    if (this.#inputs.has(inputId)) this.#send({ type: "credit", inputId, consumed });
   }
 
   /**
@@ -315,6 +332,9 @@ export class Container {
       case "results":
         this.#results(header.results, body);
         return;
+      case "values":
+        this.#values(header.values, body);
+        return;
       case "logs":
         this.#log.add(
           header.lines.map((line) => this.#ownLine(line)),
@@ -330,6 +350,22 @@ export class Container {
       case "exiting":
         this.#announced = header;
     }
+  }
+
+  /** Values of inputs that this container does not have are nobody's. */
+  #values(values: readonly ValueHeader[], body: Uint8Array): void {
+    const sizes = values.map(({ bytes }) => bytes);
+    const own = splitBody(body, sizes).flatMap((payload, position) => {
+      const value = values[position];
+      const isOwn = value !== undefined && this.#inputs.has(value.inputId);
+      return isOwn && tooLargeError(value.bytes) === undefined ? [{ value, payload }] : [];
+    });
+    if (own.length === 0) return;
+    this.#options.reports.values(
+      this.#options.start.containerId,
+      own.map(({ value }) => value),
+      own.map(({ payload }) => payload),
+    );
   }
 
   /** A line may name an input only while this container has it. */

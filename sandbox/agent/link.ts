@@ -12,7 +12,7 @@
  */
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { PythonEntry } from "../runners/protocol.ts";
+import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -82,7 +82,15 @@ export type ServerMessage =
   | {
       readonly type: "inputs";
       readonly containerId: string;
-      readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
+      readonly inputs: readonly InputHeader[];
+    }
+  /** Values of a generator before `stored` are in the ledger; the reader has those before `consumed`. */
+  | {
+      readonly type: "credit";
+      readonly containerId: string;
+      readonly inputId: string;
+      readonly stored: number;
+      readonly consumed: number;
     }
   /** Take back inputs that have not begun to run. */
   | {
@@ -155,6 +163,12 @@ export type AgentMessage =
         readonly sequence: number;
         readonly inputId?: string;
       }[];
+    }
+  /** What generators yielded, in order; carries the payloads as its body. */
+  | {
+      readonly type: "values";
+      readonly containerId: string;
+      readonly values: readonly ValueHeader[];
     }
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */

@@ -1,6 +1,7 @@
 /** A container on fakes, and what it reported, for tests. */
 import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
+import type { ValueHeader } from "../runners/protocol.ts";
 import { Container } from "./container.ts";
 import type { LogLine } from "./container-log.ts";
 import type { Relay } from "./call-relay.ts";
@@ -24,6 +25,7 @@ export interface Reported {
   readonly ready: number[];
   readonly results: AgentResult[];
   readonly payloads: Uint8Array[];
+  readonly values: ValueHeader[];
   readonly lines: LogLine[];
   readonly exits: ContainerExit[];
 }
@@ -31,7 +33,14 @@ export interface Reported {
 export class TestContainer {
   readonly runtime = new FakeRuntime();
   readonly clock = new FakeClock();
-  readonly reported: Reported = { ready: [], results: [], payloads: [], lines: [], exits: [] };
+  readonly reported: Reported = {
+    ready: [],
+    results: [],
+    payloads: [],
+    values: [],
+    lines: [],
+    exits: [],
+  };
   readonly container: Container;
   running: Promise<void> = Promise.resolve();
   /** Where its requests go; a test puts its own here. */
@@ -42,7 +51,7 @@ export class TestContainer {
     start: Partial<StartContainer> = {},
     params: Uint8Array = new Uint8Array(0),
   ) {
-    const { ready, results, payloads, lines, exits } = this.reported;
+    const { ready, results, payloads, values, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       params,
@@ -54,6 +63,10 @@ export class TestContainer {
         ready: (_, startMs) => ready.push(startMs),
         results: (_, some, bytes) => {
           results.push(...some);
+          payloads.push(...bytes);
+        },
+        values: (_, some, bytes) => {
+          values.push(...some);
           payloads.push(...bytes);
         },
         logs: (_, some) => lines.push(...some),

@@ -3,7 +3,7 @@
  * it likes to the channel, so nothing of it is believed before it has the right shape.
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { FromRunner, RunnerLine, RunnerResult } from "./protocol.ts";
+import type { FromRunner, RunnerLine, RunnerResult, ValueHeader } from "./protocol.ts";
 
 const CAUSES_MAX = 16;
 const OUTCOMES = ["succeeded", "failed", "returned"] as const;
@@ -31,6 +31,8 @@ export function checkMessage(header: unknown): FromRunner {
         lines: listOf(message["lines"], "lines").map(lineOf),
         droppedBytes: amountOf(message["droppedBytes"], "droppedBytes"),
       };
+    case "values":
+      return { type: "values", values: listOf(message["values"], "values").map(valueOf) };
     case "request":
       return requestOf(message);
     case "request_cancel":
@@ -53,6 +55,15 @@ function requestOf(message: Readonly<Record<string, unknown>>): FromRunner {
     method: textOf(message["method"], "method"),
     path: textOf(message["path"], "path"),
     ...(contentType === undefined ? {} : { contentType }),
+  };
+}
+
+function valueOf(given: unknown): ValueHeader {
+  const value = objectOf(given, "a value");
+  return {
+    inputId: textOf(value["inputId"], "inputId"),
+    sequence: amountOf(value["sequence"], "sequence"),
+    bytes: amountOf(value["bytes"], "bytes"),
   };
 }
 

@@ -5,6 +5,21 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 
+/** An input on its way into a container. */
+export interface InputHeader {
+  readonly inputId: string;
+  readonly bytes: number;
+  /** Its values are read as they are yielded; so many are with the reader already. */
+  readonly skip?: number;
+}
+
+/** A value that a generator yielded, by its position among them all. */
+export interface ValueHeader {
+  readonly inputId: string;
+  readonly sequence: number;
+  readonly bytes: number;
+}
+
 /** Where in an archive of Python files the function is. */
 export interface PythonEntry {
   /** Name of the module, as it is imported. */
@@ -35,8 +50,10 @@ export type ToRunner =
     }
   | {
       readonly type: "inputs";
-      readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
+      readonly inputs: readonly InputHeader[];
     }
+  /** The reader of a generator's values has those before this position. */
+  | { readonly type: "credit"; readonly inputId: string; readonly consumed: number }
   /** Give back those of these inputs that have not begun. */
   | { readonly type: "cancel"; readonly inputIds: readonly string[] }
   /** Tell those of these inputs that run that their results are wanted no more. */
@@ -71,12 +88,13 @@ export interface RunnerLine {
   readonly inputId?: string;
 }
 
-/** From the runner. `results` carries the payloads of the successes as its body, in order. */
+/** From the runner. `values` carries payloads as its body, and so does `results`: it carries the payloads of the successes as its body, in order. */
 export type FromRunner =
   /** `leaves`: it has exit hooks, so that it is worth to say "leave" and to wait. */
   | { readonly type: "ready"; readonly leaves?: boolean }
   | { readonly type: "load_failed"; readonly error: WireError }
   | { readonly type: "results"; readonly results: readonly RunnerResult[] }
+  | { readonly type: "values"; readonly values: readonly ValueHeader[] }
   | {
       readonly type: "logs";
       readonly lines: readonly RunnerLine[];

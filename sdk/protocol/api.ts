@@ -21,6 +21,7 @@
  *     POST   /v1/calls/{callId}/inputs              frame AppendInputsHeader -> CallStatus
  *     GET    /v1/calls/{callId}                     -> CallStatus
  *     GET    /v1/calls/{callId}/results?cursor&limit&waitMs   -> frame ResultsHeader
+ *     GET    /v1/calls/{callId}/values?cursor&limit&waitMs    -> frame ValuesHeader
  *     POST   /v1/calls/{callId}/cancel              -> CallStatus
  *     GET    /v1/secrets                            -> SecretList
  *     POST   /v1/secrets                            NewSecret     -> SecretSummary
@@ -162,6 +163,8 @@ export interface CreateCallHeader {
   readonly deadlineInMs?: number;
   /** The call within which this one is made: it never has longer than that has left. */
   readonly parentCallId?: string;
+  /** Of a single call of a generator: its values are to be read as they are yielded. */
+  readonly stream?: boolean;
   /**
    * Of a single call, instead of `callId`: calls of one function by one key are one call. The
    * answer has its id. Another payload under a known key is a conflict.
@@ -197,6 +200,19 @@ export interface ResultItem {
 export interface ResultsHeader {
   readonly callId: string;
   readonly results: readonly ResultItem[];
+  /** Pass it as `cursor` to get what comes after. */
+  readonly nextCursor: number;
+  readonly status: CallStatus;
+}
+
+/**
+ * Values that a generator yielded, in order; body: their payloads. Whoever asks after a cursor
+ * has what lies before it: the generator runs only a window ahead of that. A page that is empty
+ * while the call has ended is the end; what the generator returned is the call's result.
+ */
+export interface ValuesHeader {
+  readonly callId: string;
+  readonly sizes: readonly number[];
   /** Pass it as `cursor` to get what comes after. */
   readonly nextCursor: number;
   readonly status: CallStatus;

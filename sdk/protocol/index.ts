@@ -32,6 +32,7 @@ export {
   type ResultItem,
   type ResultsHeader,
   type ScalingUpdate,
+  type ValuesHeader,
   type VariantHeader,
   type WireError,
 } from "./api.ts";
@@ -82,6 +83,7 @@ export {
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";
 export {

@@ -11,6 +11,7 @@ import type {
   FunctionSpec,
   NetworkPolicy,
   PythonCode,
+  RetryPolicy,
   SecretRef,
 } from "../../sdk/protocol/index.ts";
 
@@ -23,6 +24,7 @@ export interface NormalSpec {
   readonly memoryMiB: number;
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
+  readonly retries: Required<RetryPolicy>;
   readonly scaledownWindowMs: number;
   readonly minContainers: number;
   readonly maxContainers: number;
@@ -52,6 +54,7 @@ const DEFAULT_SPEC = {
   cpuMilli: 125,
   memoryMiB: 256,
   timeoutMs: 300_000,
+  retries: { count: 0, initialDelayMs: 1_000, backoff: 2, maxDelayMs: 60_000 },
   scaledownWindowMs: 60_000,
   minContainers: 0,
   maxContainers: 100,
@@ -77,6 +80,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     memoryMiB: spec.memoryMiB ?? DEFAULT_SPEC.memoryMiB,
     timeoutMs,
     startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
+    retries: retriesOf(spec.retries),
     ...scalingOf(spec),
     ...concurrencyOf(spec),
     ...placesOf(spec),
@@ -114,6 +118,11 @@ export function parseGpuChoice(
   const type = GPU_TYPES.find((known) => known === name);
   if (type === undefined || rest.length > 0 || !/^[1-8]$/.test(count)) return undefined;
   return { type, count: Number(count) };
+}
+
+function retriesOf(retries: FunctionSpec["retries"] = 0): NormalSpec["retries"] {
+  const given = typeof retries === "number" ? { count: retries } : retries;
+  return { ...DEFAULT_SPEC.retries, ...given };
 }
 
 type Scaling = Pick<

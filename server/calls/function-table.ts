@@ -133,7 +133,7 @@ export class FunctionTable {
     const queue = this.#options.openQueue(functionId);
     const spec = specInForce(stored);
     const port = this.#options.portFor(functionId);
-    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec));
+    const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec), spec.retries);
     const remembered = this.#predecessorOf(stored) ?? (await this.#options.memory.recall(stored));
     const live = liveFunctionOf(stored, spec, { dispatcher, ...remembered });
     live.image = await this.#imageOf(stored);

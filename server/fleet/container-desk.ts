@@ -14,6 +14,7 @@ import type {
 import { splitBody, type WireError } from "../../sdk/protocol/index.ts";
 import type { NodeLink, NodeLinks } from "../agents/hub.ts";
 import type { ContainerEnd } from "../calls/dispatcher-port.ts";
+import type { CallDesk } from "../calls/call-desk.ts";
 import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { EventBus } from "../services.ts";
@@ -29,6 +30,8 @@ export interface ContainerDeskOptions {
   readonly clock: Clock;
   /** Reads inputs that an agent says it holds back from the ledger. */
   readonly loadHeld: (inputIds: readonly string[]) => Promise<readonly LocalInput[]>;
+  /** A generator in a container yielded a value. */
+  readonly onYielded: CallDesk["yielded"];
   readonly onColdStart: (startMs: number) => void;
   readonly onLoadChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
@@ -66,6 +69,9 @@ export class ContainerDesk {
         break;
       case "logs":
         this.#logs(message);
+        break;
+      case "values":
+        this.#values(message, body);
         break;
       case "exited":
         this.#exited(message.exit);
@@ -223,6 +229,22 @@ export class ContainerDesk {
       .then(() => link.acknowledge(inputIds))
       .catch((error: unknown) => this.#options.onError(error, `recording for ${containerId}`));
     this.#noteIdle(container);
+  }
+
+  #values(message: Extract<Message, { type: "values" }>, body: Uint8Array): void {
+    const container = this.#options.containers.get(message.containerId);
+    const sizes = message.values.map(({ bytes }) => bytes);
+    const payloads = splitBody(body, sizes);
+    if (container === undefined) return;
+    const { containerId, live } = container;
+    for (const [position, value] of message.values.entries()) {
+      const payload = payloads[position] ?? body;
+      this.#options
+        .onYielded(live, containerId, value, payload)
+        .catch((error: unknown) =>
+          this.#options.onError(error, `keeping values of ${containerId}`),
+        );
+    }
   }
 
   #logs(message: Extract<Message, { type: "logs" }>): void {

@@ -233,6 +233,13 @@ function createFakeCalls(state: State): Services["calls"] {
       await hold(query.signal);
       return empty(callId, query.cursor);
     },
+    values: async (who, callId, query) => {
+      check(who.workspaceId, callId);
+      await hold(query.signal);
+      const { cursor } = query;
+      const header = { callId, sizes: [], nextCursor: cursor, status: statusOf(callId) };
+      return { header, payloads: [] };
+    },
     cancel: async (who, callId) => {
       await Promise.resolve();
       check(who.workspaceId, callId);

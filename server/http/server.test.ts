@@ -136,6 +136,7 @@ describe("documents", () => {
     );
     expect(routes.sort()).toEqual(
       [
+        "GET /v1/calls/{callId}/values",
         "POST /v1/functions/{functionId}/variants",
         "GET /v1/secrets",
         "POST /v1/secrets",

@@ -26,6 +26,7 @@ import {
   type Problem,
   type PruneReport,
   type ResultsHeader,
+  type ValuesHeader,
   type SecretList,
   type SecretSummary,
   type VariantHeader,
@@ -65,6 +66,11 @@ export const createCallHeaderSchema = z
     deadlineInMs: deadlineInMs.exactOptional(),
     parentCallId: idSchema("ca").exactOptional(),
     idempotencyKey: idempotencyKey.exactOptional(),
+    stream: z.boolean().exactOptional(),
+  })
+  .refine((header) => header.kind === "single" || header.stream !== true, {
+    path: ["stream"],
+    error: "a map cannot be streamed",
   })
   .refine((header) => header.kind === "single" || header.idempotencyKey === undefined, {
     path: ["idempotencyKey"],
@@ -160,6 +166,13 @@ export const resultsHeaderSchema = z.object({
   nextCursor: count,
   status: callStatusSchema,
 }) satisfies z.ZodType<ResultsHeader>;
+
+export const valuesHeaderSchema = z.object({
+  callId: z.string(),
+  sizes,
+  nextCursor: count,
+  status: callStatusSchema,
+}) satisfies z.ZodType<ValuesHeader>;
 
 export const jsonCallResponseSchema = z.object({
   callId: z.string(),
@@ -399,6 +412,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Problem: problemSchema,
   ResultsHeader: resultsHeaderSchema,
   ScalingUpdate: scalingUpdateSchema,
+  ValuesHeader: valuesHeaderSchema,
   SecretList: secretListSchema,
   SecretSummary: secretSummarySchema,
   VariantHeader: variantHeaderSchema,

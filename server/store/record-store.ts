@@ -163,12 +163,21 @@ export interface CallRecord {
   readonly createdAtMs: number;
   /** When what has no result fails; absent: never. */
   readonly deadlineAtMs?: number;
+  /** Of a single call of a generator: its values are kept as they are yielded. */
+  readonly stream?: boolean;
 }
 
 export interface AcceptInputs {
   readonly call: Pick<
     CallRecord,
-    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs" | "deadlineAtMs"
+    | "callId"
+    | "workspaceId"
+    | "functionId"
+    | "appId"
+    | "kind"
+    | "createdAtMs"
+    | "deadlineAtMs"
+    | "stream"
   >;
   /** `create` makes the call when it is new; `append` needs it to exist. */
   readonly mode: "create" | "append";
@@ -198,6 +207,10 @@ export interface StoredInput extends InputRef {
   /** Those of the attempts whose containers the platform itself ended. */
   readonly excusedAttempts: number;
   readonly finished: boolean;
+  /** Those of the attempts that failed and were tried again; absent without any. */
+  readonly failures?: number;
+  /** Of a call whose values are read as they are yielded: how many there are. */
+  readonly valueCount?: number;
 }
 
 export interface OpenInput extends InputRef {
@@ -237,6 +250,13 @@ export interface CallLedger {
   ): Promise<void>;
   /** Notes that the platform itself ended these inputs' attempts in a container. */
   excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void>;
+  /**
+   * Adds values that a generator yielded, the first of them at position `from`. Each position is
+   * taken once, and none beyond a gap or of a call that has ended; gives how many there are then.
+   */
+  appendValues(callId: string, from: number, payloads: readonly StoredPayload[]): Promise<number>;
+  /** Notes that the latest attempts of these inputs failed and are excused: they run again. */
+  noteFailures(inputs: readonly InputRef[]): Promise<void>;
   /** Records results; the first one of an input wins for ever. */
   recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
   /**
@@ -261,6 +281,8 @@ export interface CallReader {
     cursor: number,
     limit: number,
   ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }>;
+  /** Values of a generator from position `cursor` on, in order. */
+  values(callId: string, cursor: number, limit: number): Promise<readonly StoredPayload[]>;
   /** Removes finished calls older than `beforeMs`, at most `limit`; gives how many. */
   expire(beforeMs: number, limit: number): Promise<number>;
 }

@@ -14,6 +14,7 @@ import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
+import { iteratorOf, ValueStream } from "./value-stream.ts";
 import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
@@ -22,6 +23,8 @@ type Handler = UserProgram["handler"];
 interface Queued {
   readonly inputId: string;
   readonly payload: Uint8Array;
+  /** Its values are read as they are yielded, from this position on. */
+  readonly skip: number | undefined;
 }
 
 /** Answers wait for others at most this long while inputs come fast. */
@@ -37,6 +40,7 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const requests = new ServerRequests(channel);
+const streams = new Map<string, ValueStream>();
 const queue: Queued[] = [];
 let program: UserProgram | undefined;
 let leaving = false;
@@ -80,8 +84,8 @@ function receive({ header, body }: Frame<ToRunner>): void {
         body,
         header.inputs.map((input) => input.bytes),
       );
-      for (const [position, { inputId }] of header.inputs.entries()) {
-        queue.push({ inputId, payload: pieces[position] ?? NOTHING });
+      for (const [position, { inputId, skip }] of header.inputs.entries()) {
+        queue.push({ inputId, payload: pieces[position] ?? NOTHING, skip });
       }
       void work();
       return;
@@ -94,6 +98,9 @@ function receive({ header, body }: Frame<ToRunner>): void {
       return;
     case "leave":
       void leave();
+      return;
+    case "credit":
+      streams.get(header.inputId)?.consume(header.consumed);
       return;
     case "response":
       requests.receive(header, body);
@@ -190,9 +197,10 @@ async function nextTurn(): Promise<void> {
   turnAtMs = performance.now();
 }
 
-async function runOne(run: Handler, { inputId, payload }: Queued): Promise<void> {
+async function runOne(run: Handler, queued: Queued): Promise<void> {
+  const { inputId } = queued;
   await running.run(inputId, async (input) => {
-    const { result, encoded } = await resultOf(run, payload, input);
+    const { result, encoded } = await resultOf(run, queued, input);
     output.finish(inputId);
     if (leaving && result.outcome === "failed") return;
     results.push({ inputId, ...result, ...running.timesOf(input) });
@@ -205,10 +213,11 @@ interface Outcome {
   readonly encoded?: Uint8Array;
 }
 
-async function resultOf(run: Handler, payload: Uint8Array, input: RunningInput): Promise<Outcome> {
+async function resultOf(run: Handler, queued: Queued, input: RunningInput): Promise<Outcome> {
   try {
-    const answered = invoke(run, payload);
-    const value = answered instanceof Promise ? await orUncaught(answered, input) : answered;
+    const answered = invoke(run, queued.payload);
+    const given = answered instanceof Promise ? await orUncaught(answered, input) : answered;
+    const value = await returnedBy(given, queued, input);
     const encoded = encodeValue(value, "result");
     const bytes = encoded.byteLength;
     const error = tooLargeError(bytes);
@@ -217,6 +226,34 @@ async function resultOf(run: Handler, payload: Uint8Array, input: RunningInput):
   } catch (error) {
     return { result: { outcome: "failed", bytes: 0, error: wireErrorOf(error) } };
   }
+}
+
+/** The value itself; of a generator, after its values were sent, what it returned. */
+async function returnedBy(given: unknown, queued: Queued, input: RunningInput): Promise<unknown> {
+  const iterator = iteratorOf(given);
+  const { inputId, skip } = queued;
+  if (iterator === undefined && skip === undefined) return given;
+  if (iterator === undefined) {
+    throw new TypeError("the function is no generator: call it with remote, not remoteGen");
+  }
+  if (skip === undefined) {
+    throw new TypeError("the function is a generator: call it with remoteGen");
+  }
+  const stream = new ValueStream({ skip, signal: input.signal, send: sendValueOf(inputId) });
+  streams.set(inputId, stream);
+  try {
+    return await orUncaught(stream.drain(iterator), input);
+  } finally {
+    streams.delete(inputId);
+  }
+}
+
+function sendValueOf(inputId: string): (sequence: number, payload: Uint8Array) => void {
+  return (sequence, payload) => {
+    sendLogs(true);
+    const values = [{ inputId, sequence, bytes: payload.byteLength }];
+    channel.send({ type: "values", values }, [payload]);
+  };
 }
 
 function invoke(run: Handler, payload: Uint8Array): unknown {

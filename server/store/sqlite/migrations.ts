@@ -184,6 +184,18 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (workspace_id, image_id)
   ) WITHOUT ROWID;
   `,
+  // What generators yielded: `call_key * 2^24 + position`.
+  `
+  ALTER TABLE calls ADD COLUMN value_count INTEGER;
+  CREATE TABLE yielded_values (
+    value_key INTEGER PRIMARY KEY,
+    payload BLOB,
+    sha256 TEXT,
+    byte_count INTEGER
+  );
+  `,
+  // 1 when it failed and the input was tried again.
+  "ALTER TABLE attempts ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;",
   // Secrets: their data keys and values, both encrypted.
   `
   CREATE TABLE secrets (
