@@ -100,11 +100,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const apps = createApps(foundations, { calls, fleet, secrets });
   whole.upkeep = createUpkeep(foundations, calls, apps);
 
-  const { token: adminToken } = await createToken(
-    store.tokens,
-    { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" },
-    { clock, ids },
-  );
+  const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
     store,
     ids,
@@ -152,6 +148,11 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   const { emulatorUrls } = whole;
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
+  const owner = { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" } as const;
+  return (await createToken(store.tokens, owner, { clock, ids })).token;
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {

@@ -29,6 +29,7 @@ test("an empty spec gets every default", () => {
     preemptible: true,
     priority: 0,
     network: { egress: "none" },
+    secrets: [],
     env: {},
   });
 });

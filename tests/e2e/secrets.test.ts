@@ -1,6 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TestPlatform } from "../support/platform.ts";
 
@@ -50,8 +52,7 @@ interface Looked {
   readonly PORT: string;
 }
 
-const digestOf = (text: string): string =>
-  execFileSync("sha256sum", { input: text, encoding: "utf8" }).slice(0, 64);
+const digestOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 // Each step stands on those before it.
 describe("secrets", { shuffle: false }, () => {
@@ -120,12 +121,12 @@ describe("secrets", { shuffle: false }, () => {
     expect(listed.secrets.map(({ name }) => name)).toEqual(["huggingface"]);
   });
 
-  it("are in no file of the data folder, Redis's dump, logs and caches included", () => {
+  it("are in no file of the data folder, Redis's dump, logs and caches included", async () => {
     const found = (text: string): string =>
       spawnSync("grep", ["-rlaF", text, platform.dataDir], { encoding: "utf8" }).stdout;
     // The search itself works: the name of the secret is no secret.
     expect(found("huggingface")).not.toBe("");
-    dumpRedis(platform.dataDir);
+    await dumpRedis(platform.dataDir);
     for (const value of [TOKEN, CHANGED, LOCAL, DOTENV]) {
       expect(found(value)).toBe("");
       expect(readFileSync(join(platform.scratchDir, "platform.log"), "utf8")).not.toContain(value);
@@ -176,10 +177,11 @@ function spawnedRun(platform: TestPlatform, file: string) {
 }
 
 /** Has Redis write all that it holds into the data folder. */
-function dumpRedis(dataDir: string): void {
+async function dumpRedis(dataDir: string): Promise<void> {
   const found = execFileSync("find", [dataDir, "-type", "s"], { encoding: "utf8" });
   const socket = found.split("\n").find((path) => path.includes("redis"));
   if (socket === undefined) throw new Error(`there is no Redis in ${dataDir}: ${found}`);
-  const saved = spawnSync("redis-cli", ["-s", socket, "save"], { encoding: "utf8" });
-  expect(saved.stdout).toBe("OK\n");
+  const redis = new Redis({ path: socket });
+  expect(await redis.save()).toBe("OK");
+  await redis.quit();
 }

@@ -26,8 +26,8 @@ export async function secretsOfApp(
     const { source } = secret;
     if (refs.has(secret)) continue;
     if (source.kind === "named") {
-      const { kind: _, ...ref } = source;
-      refs.set(secret, ref);
+      const { name, requiredKeys } = source;
+      refs.set(secret, { name, ...(requiredKeys === undefined ? {} : { requiredKeys }) });
       continue;
     }
     if (mode === "deployed") throw notDeployable(record.name);
