@@ -12,6 +12,7 @@
  *     POST   /v1/deployments/{appId}/heartbeat      keeps an ephemeral app alive -> 204
  *     GET    /v1/apps                               -> AppList
  *     POST   /v1/apps/{app}/stop                    -> AppSummary
+ *     GET    /v1/apps/{app}/versions · POST /v1/apps/{app}/rollback   (versions.ts)
  *     GET    /v1/functions?app                      -> FunctionList
  *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
  *     PATCH  /v1/apps/{app}/functions/{function}/scaling   ScalingUpdate   -> FunctionInfo
@@ -35,6 +36,7 @@
  */
 import type { SecretValues } from "./secret.ts";
 import type { FunctionOptions, FunctionSpec } from "./spec.ts";
+import type { DeployStrategy } from "./versions.ts";
 
 export const FRAME_MEDIA_TYPE = "application/vnd.flotilla.frame";
 /** Longest wait one request may ask for. */
@@ -61,6 +63,8 @@ export interface DeployRequest {
    * No answer has them.
    */
   readonly ownSecrets?: Readonly<Record<string, SecretValues>>;
+  /** Of a deployed app; `rolling` unless given. */
+  readonly strategy?: DeployStrategy;
 }
 
 export interface DeployedFunction {

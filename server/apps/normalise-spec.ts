@@ -39,6 +39,7 @@ export interface NormalSpec {
   readonly preemptible: boolean;
   /** Larger is more important. */
   readonly priority: number;
+  readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
   readonly image?: string;
@@ -62,6 +63,7 @@ const DEFAULT_SPEC = {
   maxConcurrentInputs: 1,
   preemptible: true,
   priority: 0,
+  enableMemorySnapshot: false,
   network: { egress: "none" },
   secrets: [],
   env: {},
@@ -86,6 +88,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
+    enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
     secrets: spec.secrets ?? DEFAULT_SPEC.secrets,

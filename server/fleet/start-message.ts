@@ -2,6 +2,7 @@ import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
 import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
+import { snapshotIdOf } from "./snapshot-id.ts";
 
 /**
  * What an agent needs to start a container of a function on these cards of its node; the
@@ -13,6 +14,7 @@ export function startMessageOf(
   containerId: string,
   { cards, secrets = {} }: { readonly cards: readonly number[]; readonly secrets?: SecretValues },
 ): StartContainer {
+  const snapshotId = snapshotIdOf(live);
   const { python } = live.spec;
   const secretNames = Object.keys(secrets).filter((name) => !Object.hasOwn(live.spec.env, name));
   return {
@@ -28,6 +30,7 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),

@@ -102,7 +102,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     secrets,
     apps: createAppService({
       secrets,
-      store: { registry, images: NO_IMAGES },
+      store: { registry, images: NO_IMAGES, tokens },
       blobs: blobStore,
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       clock: systemClock,
