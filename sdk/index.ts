@@ -48,6 +48,7 @@ export { type Returned, type Yielded } from "./stream.ts";
 export { type PythonSpec } from "./python-function.ts";
 export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
+export { Secret, type NamedSecretOptions, type SecretSource } from "./secret.ts";
 export { type ProgramOptions } from "./sandbox/program.ts";
 export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
 export { SandboxEndedError } from "./sandbox/sandbox-link.ts";

@@ -3,6 +3,8 @@ import { didYouMean, hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
 import { isImage } from "./image.ts";
 import type { GpuType, RetryPolicy } from "./protocol/spec.ts";
+import { SECRETS_PER_FUNCTION_MAX } from "./protocol/secret.ts";
+import { isSecret } from "./secret.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
 const GPU_TYPES = Object.keys({
@@ -53,6 +55,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   enableMemorySnapshot: checkFlag,
   network: checkNetwork,
   image: checkImage,
+  secrets: checkSecrets,
   env: checkEnv,
   python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
@@ -243,6 +246,13 @@ function checkNetwork(value: unknown): string | undefined {
 function checkImage(value: unknown): string | undefined {
   if (isImage(value)) return undefined;
   return `must be an Image, such as Image.debianSlim(), got ${show(value)}`;
+}
+
+function checkSecrets(value: unknown): string | undefined {
+  const isList = Array.isArray(value) && value.length > 0 && value.every(isSecret);
+  if (isList && value.length <= SECRETS_PER_FUNCTION_MAX) return undefined;
+  // What else was given may hold values: it is not shown.
+  return `must be a list of 1 to ${SECRETS_PER_FUNCTION_MAX} Secrets, such as [Secret.fromName("name")]`;
 }
 
 function checkEnv(value: unknown): string | undefined {

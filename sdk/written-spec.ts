@@ -1,8 +1,14 @@
 import type { Image } from "./image.ts";
 import type { FunctionSpec } from "./protocol/spec.ts";
+import type { Secret } from "./secret.ts";
 
 /** The options of a function as they are written in code. Everything has a default. */
-export interface WrittenSpec extends Omit<FunctionSpec, "image"> {
+export interface WrittenSpec extends Omit<FunctionSpec, "image" | "secrets"> {
   /** What is on the disk of its containers. Default: Node and nothing else. */
   readonly image?: Image;
+  /**
+   * Values that become variables of its containers, at most 16 secrets; of two with one variable
+   * the later's is taken, and `env` goes before both.
+   */
+  readonly secrets?: readonly Secret[];
 }

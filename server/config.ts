@@ -14,6 +14,10 @@ export interface PlatformConfig {
   readonly redisUrl?: string;
   /** The S3-compatible store of code and payloads; absent means a folder in `dataDir`. */
   readonly blobStore?: BlobStoreConfig;
+  /** Encrypts the keys of secrets, 32 bytes; absent means a key in a file in `dataDir`. */
+  readonly secretKey?: Uint8Array;
+  /** What `flotilla secret rotate-key` changes it to. */
+  readonly secretKeyNext?: Uint8Array;
   readonly policy: Policy;
   /** The node agent for this machine; absent means none. */
   readonly localNode?: LocalNodeConfig;

@@ -25,6 +25,7 @@ import {
   type PriceSources,
 } from "./config.ts";
 import { parsePolicy } from "./policy/parse-policy.ts";
+import { parseSecretKey } from "./secrets/secret-key.ts";
 
 export const DEFAULT_PORT = 7070;
 const DEFAULT_HOST = "127.0.0.1";
@@ -78,6 +79,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(redisUrl === undefined ? {} : { redisUrl }),
     ...blobStoreOf(settings),
+    ...secretKeysOf(settings),
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(egressOpenRanges === undefined ? {} : { egressOpenRanges }),
@@ -100,6 +102,15 @@ function blobStoreOf(settings: Settings): Pick<PlatformConfig, "blobStore"> {
   }
   if (endpoint === undefined) return {};
   throw refusal("FLOTILLA_BLOB_STORE_ENDPOINT needs FLOTILLA_BLOB_STORE, such as s3://bucket");
+}
+
+function secretKeysOf(settings: Settings): Pick<PlatformConfig, "secretKey" | "secretKeyNext"> {
+  const secretKey = settings.read(undefined, "FLOTILLA_SECRET_KEY", secretKeyIn);
+  const secretKeyNext = settings.read(undefined, "FLOTILLA_SECRET_KEY_NEXT", secretKeyIn);
+  return {
+    ...(secretKey === undefined ? {} : { secretKey }),
+    ...(secretKeyNext === undefined ? {} : { secretKeyNext }),
+  };
 }
 
 function priceSourcesOf(settings: Settings): PriceSources {
@@ -421,6 +432,15 @@ function apiKey(text: string): ReturnType<Parse<string>> {
   const isKey = /^[A-Za-z0-9_-]{8,200}$/.test(text);
   if (isKey) return { value: text };
   return { expects: "an API key: 8 or more letters, digits, - and _", isSecret: true };
+}
+
+function secretKeyIn(text: string): ReturnType<Parse<Uint8Array>> {
+  const value = parseSecretKey(text);
+  if (value !== undefined) return { value };
+  return {
+    expects: "32 bytes in hexadecimal or base64, as of `openssl rand -hex 32`",
+    isSecret: true,
+  };
 }
 
 function emulatedGpusOf(text: string): ReturnType<Parse<string>> {

@@ -35,6 +35,7 @@ import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
 import { buildHttpServer } from "./http/server.ts";
+import { SecretVault } from "./secrets/secret-vault.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
 export const VERSION = "0.1.0";
@@ -94,15 +95,12 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     },
   });
   closers.add("calls", () => calls.close());
-  const fleet = await createFleet(config, workshop, { calls, whole });
-  const apps = createApps(foundations, calls, fleet);
+  const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
+  const apps = createApps(foundations, { calls, fleet, secrets });
   whole.upkeep = createUpkeep(foundations, calls, apps);
 
-  const { token: adminToken } = await createToken(
-    store.tokens,
-    { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" },
-    { clock, ids },
-  );
+  const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
     store,
     ids,
@@ -114,6 +112,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     images: await openImageService(config, foundations),
+    secrets,
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -134,11 +133,17 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const { serverUrl, emulatorUrls } = whole;
   closers.add("HTTP", () => http.close());
   await closeOwnNodes(nodes, clock.nowMs());
+  await forgetOwnSecrets(foundations, secrets);
   await resume(foundations, calls, fleet);
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
   await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
   fleet.start();
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
+  const owner = { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" } as const;
+  return (await createToken(store.tokens, owner, { clock, ids })).token;
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
@@ -177,7 +182,7 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole }: { readonly calls: CallDesk; readonly whole: Whole },
+  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -204,6 +209,7 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
 }
@@ -240,11 +246,19 @@ function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: Ma
   });
 }
 
-function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): ManagedApps {
+/** Parts of the platform that are made before its apps. */
+interface Parts {
+  readonly calls: CallDesk;
+  readonly fleet: Fleet;
+  readonly secrets: SecretVault;
+}
+
+function createApps(foundations: Foundations, { calls, fleet, secrets }: Parts): ManagedApps {
   const { onError } = foundations;
   return createAppService({
     ...foundations,
     fleet: fleet.service,
+    secrets,
     workspaceIds: [DEFAULT_WORKSPACE],
     onDeployed: (deployment) => {
       keepWarm(deployment, calls, fleet).catch((error: unknown) => {
@@ -261,8 +275,20 @@ function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): Ma
       endApp(appId, { calls, fleet }).catch((error: unknown) => {
         onError(error, `ending app ${appId}`);
       });
+      secrets
+        .forgetOwn(DEFAULT_WORKSPACE, (id) => id !== appId)
+        .catch((error: unknown) => {
+          onError(error, `removing the secrets of app ${appId}`);
+        });
     },
   });
+}
+
+/** Removes the secrets of ephemeral apps which a killed platform had. To be called at the start. */
+async function forgetOwnSecrets({ store }: Foundations, secrets: SecretVault): Promise<void> {
+  const apps = await store.registry.list(DEFAULT_WORKSPACE);
+  const running = apps.filter(({ state }) => state === "running").map(({ appId }) => appId);
+  await secrets.forgetOwn(DEFAULT_WORKSPACE, (appId) => running.includes(appId));
 }
 
 /** Functions with a floor of containers get them without waiting for a call. */

@@ -18,6 +18,7 @@ import type {
   FunctionVariant,
   ImageDefinition,
   ImageList,
+  NewSecret,
   NodeSummary,
   PlanSummary,
   PlatformEvent,
@@ -27,6 +28,8 @@ import type {
   RollbackRequest,
   ScalingUpdate,
   ValuesHeader,
+  SecretSummary,
+  SecretUpdate,
 } from "../sdk/protocol/index.ts";
 
 import type {
@@ -129,6 +132,15 @@ export interface ImageService {
   prune(who: Principal): Promise<PruneReport>;
 }
 
+/** Secrets of a workspace: written and named; no answer has a value. */
+export interface SecretService {
+  create(who: Principal, secret: NewSecret): Promise<SecretSummary>;
+  update(who: Principal, name: string, update: SecretUpdate): Promise<SecretSummary>;
+  /** By name. */
+  list(who: Principal): Promise<readonly SecretSummary[]>;
+  remove(who: Principal, name: string): Promise<void>;
+}
+
 /** Functions of deployed apps: listed, and scaled while they run. */
 export interface FunctionService {
   /** Of one app, or of all; by name. */
@@ -225,6 +237,7 @@ export interface Services {
   readonly apps: AppService;
   readonly functions: FunctionService;
   readonly images: ImageService;
+  readonly secrets: SecretService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

@@ -16,14 +16,21 @@ export const LINE_CHARACTERS_MAX = 16 * 1024;
 export class ContainerLog {
   readonly #clock: Clock;
   readonly #send: (lines: readonly LogLine[]) => void;
+  readonly #mask: (text: string) => string;
   readonly #limiter: LogLimiter;
   #lines: LogLine[] = [];
   #sequence = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(clock: Clock, send: (lines: readonly LogLine[]) => void) {
+  /** @param mask What every text goes through, such as to hide secrets. */
+  constructor(
+    clock: Clock,
+    send: (lines: readonly LogLine[]) => void,
+    mask: (text: string) => string = (text) => text,
+  ) {
     this.#clock = clock;
     this.#send = send;
+    this.#mask = mask;
     this.#limiter = new LogLimiter(DEFAULT_LOG_LIMITS, clock.nowMs());
   }
 
@@ -31,7 +38,7 @@ export class ContainerLog {
   add(lines: readonly RunnerLine[], droppedBytes = 0): void {
     const nowMs = this.#clock.nowMs();
     for (const line of lines) {
-      const text = line.text.slice(0, LINE_CHARACTERS_MAX);
+      const text = this.#mask(line.text).slice(0, LINE_CHARACTERS_MAX);
       if (this.#limiter.admit(Buffer.byteLength(text) + 1, nowMs)) this.#push({ ...line, text });
     }
     this.#limiter.addDropped(droppedBytes);

@@ -30,9 +30,10 @@ import { ownResults, ownValues } from "./own-answers.ts";
 import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
-import { ContainerLog, LINE_CHARACTERS_MAX } from "./container-log.ts";
+import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
+import { maskOf } from "./mask.ts";
 import { ReadPace } from "./read-pace.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
@@ -51,6 +52,8 @@ const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, out
 export class Container {
   readonly #options: ContainerOptions;
   readonly #log: ContainerLog;
+  /** Hides the values of secrets in what is printed. */
+  readonly #mask: (text: string) => string;
   readonly #receivedAtMs: number;
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
@@ -82,9 +85,10 @@ export class Container {
       relay: options.relay,
       send: (message, body) => this.#send(message, body),
     });
-    this.#log = new ContainerLog(options.clock, (lines) => {
-      options.reports.logs(containerId, lines);
-    });
+    const { env, secretNames = [] } = options.start;
+    this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
+    const send = (lines: readonly LogLine[]): void => options.reports.logs(containerId, lines);
+    this.#log = new ContainerLog(options.clock, send, this.#mask);
   }
 
   get spec(): StartContainer {
@@ -300,7 +304,7 @@ export class Container {
 
   #printed(stream: "stdout" | "stderr", texts: readonly string[]): void {
     for (const text of stream === "stderr" ? texts : []) {
-      if (text !== "") this.#lastWords = text.slice(0, LAST_WORDS_CHARACTERS_MAX);
+      if (text !== "") this.#lastWords = this.#mask(text).slice(0, LAST_WORDS_CHARACTERS_MAX);
       this.#heapExhausted ||= text.includes("JavaScript heap out of memory");
     }
     if (texts.length > 0) this.#log.add(texts.map((text) => ({ stream, text })));

@@ -27,7 +27,7 @@ export interface TransportOptions extends ConnectionOptions {
 }
 
 export interface ApiRequest {
-  readonly method: "GET" | "HEAD" | "PATCH" | "POST" | "PUT";
+  readonly method: "DELETE" | "GET" | "HEAD" | "PATCH" | "POST" | "PUT";
   /** From `/v1` on, with its query. */
   readonly path: string;
   readonly body?: Uint8Array | string;

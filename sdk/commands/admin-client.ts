@@ -14,9 +14,13 @@ import type {
   FunctionList,
   ImageDefinition,
   ImageList,
+  NewSecret,
   PruneReport,
   RollbackRequest,
   ScalingUpdate,
+  SecretList,
+  SecretSummary,
+  SecretUpdate,
 } from "../protocol/index.ts";
 
 const JSON_MEDIA_TYPE = "application/json";
@@ -135,6 +139,33 @@ export class AdminClient {
   pruneImages(): Promise<PruneReport> {
     const path = "/v1/images/prune";
     return this.#client.transport.json<PruneReport>({ method: "POST", path });
+  }
+
+  createSecret(secret: NewSecret): Promise<SecretSummary> {
+    return this.#client.transport.json<SecretSummary>({
+      method: "POST",
+      path: "/v1/secrets",
+      body: JSON.stringify(secret),
+      contentType: JSON_MEDIA_TYPE,
+    });
+  }
+
+  updateSecret(name: string, update: SecretUpdate): Promise<SecretSummary> {
+    return this.#client.transport.json<SecretSummary>({
+      method: "PATCH",
+      path: `/v1/secrets/${encodeURIComponent(name)}`,
+      body: JSON.stringify(update),
+      contentType: JSON_MEDIA_TYPE,
+    });
+  }
+
+  secrets(): Promise<SecretList> {
+    return this.#client.transport.json<SecretList>({ method: "GET", path: "/v1/secrets" });
+  }
+
+  async deleteSecret(name: string): Promise<void> {
+    const path = `/v1/secrets/${encodeURIComponent(name)}`;
+    await this.#client.transport.send({ method: "DELETE", path });
   }
 
   async containers(): Promise<readonly ContainerSummary[]> {

@@ -7,6 +7,7 @@ import { bundlePython, type PythonBundle } from "./bundle-python.ts";
 import { bundleFile, type Bundle } from "./bundle.ts";
 import { buildAppImages, specWith, type BuiltImages } from "./images/build-app-images.ts";
 import { loadApps, type LoadedApp, type LoadedModule } from "./load-apps.ts";
+import { secretsOfApp, type AppSecrets } from "./secrets/app-secrets.ts";
 
 /** A file ready to be sent: bundled, and imported to see what it defines. */
 export interface PreparedFile {
@@ -61,14 +62,18 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
   progress(wasSent ? "Uploaded the code" : "The server has this code already");
   const built = await buildAppImages(apps, { admin, progress });
   const deployments: Deployment[] = [];
-  for (const { record, functions } of apps) {
+  for (const app of apps) {
+    const { record, functions } = app;
+    const { refs, ownSecrets } = await secretsOfApp(app, mode);
+    const isOwned = Object.keys(ownSecrets).length > 0;
     const deployment = await admin.deploy(record.name, {
       mode,
       ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
       codeSha256: bundle.sha256,
       functions: [...functions].map(([name, record]) => {
-        return { name, spec: specOf(record, python.get(record), built) };
+        return { name, spec: specOf(record, python.get(record), { built, refs }) };
       }),
+      ...(isOwned ? { ownSecrets } : {}),
     });
     deployments.push(deployment);
   }
@@ -76,10 +81,14 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
 }
 
 function specOf(
-  { spec }: FunctionRecord,
+  { spec: { secrets, ...spec } }: FunctionRecord,
   python: PythonBundle | undefined,
-  built: BuiltImages,
+  { built, refs }: { readonly built: BuiltImages; readonly refs: AppSecrets["refs"] },
 ): FunctionSpec {
-  const sent = specWith(spec, built);
-  return python === undefined ? sent : { ...sent, python: python.code };
+  const named = secrets?.flatMap((secret) => refs.get(secret) ?? []);
+  return {
+    ...specWith(spec, built),
+    ...(named === undefined ? {} : { secrets: named }),
+    ...(python === undefined ? {} : { python: python.code }),
+  };
 }

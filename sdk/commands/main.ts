@@ -8,6 +8,7 @@ import { addImage } from "./images/add-image.ts";
 import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
+import { addSecret } from "./secrets/add-secret.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -46,6 +47,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addContainer(program);
   addSandbox(program);
   addImage(program);
+  addSecret(program);
   addCompletion(program);
   options.extraCommands?.(program);
   return program;

@@ -24,12 +24,17 @@
  *     GET    /v1/calls/{callId}/results?cursor&limit&waitMs   -> frame ResultsHeader
  *     GET    /v1/calls/{callId}/values?cursor&limit&waitMs    -> frame ValuesHeader
  *     POST   /v1/calls/{callId}/cancel              -> CallStatus
+ *     GET    /v1/secrets                            -> SecretList
+ *     POST   /v1/secrets                            NewSecret     -> SecretSummary
+ *     PATCH  /v1/secrets/{name}                     SecretUpdate  -> SecretSummary
+ *     DELETE /v1/secrets/{name}                     -> 204
  *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)
  *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
  *     POST   /v1/containers/{containerId}/stop
  *     GET    /v1/agent                              WebSocket of node agents
  *     GET    /health · /metrics · /openapi.json
  */
+import type { SecretValues } from "./secret.ts";
 import type { FunctionOptions, FunctionSpec } from "./spec.ts";
 import type { DeployStrategy } from "./versions.ts";
 
@@ -53,6 +58,11 @@ export interface DeployRequest {
   /** SHA-256 (hex) of the uploaded bundle. */
   readonly codeSha256: string;
   readonly functions: readonly DeployedFunction[];
+  /**
+   * Of an ephemeral app: values of secrets that live as long as it does, by names such as `#1`.
+   * No answer has them.
+   */
+  readonly ownSecrets?: Readonly<Record<string, SecretValues>>;
   /** Of a deployed app; `rolling` unless given. */
   readonly strategy?: DeployStrategy;
 }

@@ -67,6 +67,17 @@ export {
   type PruneReport,
 } from "./image.ts";
 export {
+  SECRET_BYTES_MAX,
+  SECRET_KEYS_MAX,
+  SECRETS_PER_FUNCTION_MAX,
+  type NewSecret,
+  type SecretList,
+  type SecretRef,
+  type SecretSummary,
+  type SecretUpdate,
+  type SecretValues,
+} from "./secret.ts";
+export {
   type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,

@@ -1,5 +1,7 @@
 /** What a function asks for, as the user writes it and as it travels. */
 
+import type { SecretRef } from "./secret.ts";
+
 /** GPU types a function may ask for. */
 export type GpuType =
   | "T4"
@@ -125,11 +127,16 @@ export interface FunctionSpec {
    * an `Image`, which `flotilla run` and `flotilla deploy` build first.
    */
   readonly image?: string;
+  /**
+   * Secrets whose values become variables of the container, 1 to 16; of two with one variable the
+   * later's is taken, and `env` goes before both.
+   */
+  readonly secrets?: readonly SecretRef[];
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
   /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
   readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: everything but the name and the image. */
-export type FunctionOptions = Omit<FunctionSpec, "name" | "image">;
+/** What a call may ask otherwise than the deployed spec: all but name, image and secrets. */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "secrets">;

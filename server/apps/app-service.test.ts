@@ -36,6 +36,7 @@ beforeEach(() => {
   reasons = [];
   apps = createAppService({
     store: { registry: createFakeRegistry(), images: { find: findImage }, tokens },
+    secrets: { checkDeployment: () => Promise.resolve(), keepOwn: () => Promise.resolve() },
     blobs: { has: async (sha256) => blobs.has(sha256) },
     fleet: { functionLoad: () => ({ backlog: 3, containers: 2 }) },
     clock: { nowMs: () => nowMs },

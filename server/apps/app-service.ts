@@ -15,6 +15,7 @@ import type {
   RollbackRequest,
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
+import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { AppService, FleetService, HistoryQuery, Principal } from "../services.ts";
 import type {
   ImageStore,
@@ -40,6 +41,7 @@ export interface AppServiceOptions {
     readonly tokens: Pick<TokenStore, "list">;
   };
   readonly blobs: Pick<BlobStore, "has">;
+  readonly secrets: Pick<SecretVault, "checkDeployment" | "keepOwn">;
   readonly fleet: Pick<FleetService, "functionLoad">;
   readonly clock: Pick<Clock, "nowMs">;
   readonly ids: IdSource;
@@ -91,6 +93,7 @@ class Apps implements ManagedApps {
       if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
     }
     await this.#checkImages(who, request);
+    await this.#options.secrets.checkDeployment(who.workspaceId, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
     return deploymentOf(stored, this.#leaseMs);
@@ -120,6 +123,7 @@ class Apps implements ManagedApps {
       }
       const missing = await this.#missingImage(who, again);
       if (missing !== undefined) throw goneError(target, `image ${missing.image}`);
+      await this.#options.secrets.checkDeployment(who.workspaceId, again);
       return this.#replace(who, app, again, target.version);
     });
     return deploymentOf(stored, this.#leaseMs);
@@ -213,12 +217,14 @@ class Apps implements ManagedApps {
     request: DeployRequest,
     rollbackOf?: number,
   ): Promise<StoredDeployment> {
-    const { ids, clock, onDeployed, onStopped } = this.#options;
+    const { ids, clock, secrets, onDeployed, onStopped } = this.#options;
+    const { ownSecrets, ...plain } = request;
+    const owner = { workspaceId: who.workspaceId, appId: ids.next("ap") };
+    await secrets.keepOwn(owner, ownSecrets);
     const before = await this.#registry.list(who.workspaceId);
     const stored = await this.#registry.deploy({
-      ...request,
-      appId: ids.next("ap"),
-      workspaceId: who.workspaceId,
+      ...plain,
+      ...owner,
       app,
       functions: request.functions.map((each) => ({ ...each, functionId: ids.next("fn") })),
       createdAtMs: clock.nowMs(),

@@ -1,6 +1,7 @@
 /** What a deployment may say. */
 import { z } from "zod";
 import type { DeployedFunction, DeployRequest, RollbackRequest } from "../../sdk/protocol/index.ts";
+import { ownSecretsSchema } from "../secrets/secret-schema.ts";
 import { FUNCTION_NAME, functionSpecSchema } from "./spec-schema.ts";
 
 /** Most functions of one app. */
@@ -40,15 +41,23 @@ export const rollbackRequestSchema = z.strictObject({
 }) satisfies z.ZodType<RollbackRequest>;
 
 /** Checks a `DeployRequest`, every spec in it included. */
-export const deployRequestSchema = z.strictObject({
-  mode: z.enum(["deployed", "ephemeral"]),
-  codeSha256: z.string().regex(SHA256_HEX, { error: "a SHA-256 is 64 hexadecimal digits" }),
-  functions: z
-    .array(deployedFunctionSchema)
-    .min(1)
-    .max(FUNCTIONS_MAX)
-    .refine((functions) => new Set(functions.map(({ name }) => name)).size === functions.length, {
-      error: "two functions have the same name",
-    }),
-  strategy: strategySchema.exactOptional(),
-}) satisfies z.ZodType<DeployRequest>;
+export const deployRequestSchema = z
+  .strictObject({
+    mode: z.enum(["deployed", "ephemeral"]),
+    codeSha256: z.string().regex(SHA256_HEX, { error: "a SHA-256 is 64 hexadecimal digits" }),
+    functions: z
+      .array(deployedFunctionSchema)
+      .min(1)
+      .max(FUNCTIONS_MAX)
+      .refine((functions) => new Set(functions.map(({ name }) => name)).size === functions.length, {
+        error: "two functions have the same name",
+      }),
+    strategy: strategySchema.exactOptional(),
+    ownSecrets: ownSecretsSchema.exactOptional(),
+  })
+  .refine(({ mode, ownSecrets }) => mode === "ephemeral" || ownSecrets === undefined, {
+    path: ["ownSecrets"],
+    error:
+      "only an ephemeral app has secrets of its own: create one with `flotilla secret create` " +
+      "and name it with Secret.fromName",
+  }) satisfies z.ZodType<DeployRequest>;

@@ -12,6 +12,7 @@ import type {
   NetworkPolicy,
   PythonCode,
   RetryPolicy,
+  SecretRef,
 } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
@@ -42,6 +43,8 @@ export interface NormalSpec {
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
   readonly image?: string;
+  /** In the order in which they apply. */
+  readonly secrets: readonly SecretRef[];
   readonly env: Readonly<Record<string, string>>;
   /** Present: the code is Python, and this is where it is. */
   readonly python?: PythonCode;
@@ -62,6 +65,7 @@ const DEFAULT_SPEC = {
   priority: 0,
   enableMemorySnapshot: false,
   network: { egress: "none" },
+  secrets: [],
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
 
@@ -87,6 +91,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
+    secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
     env: spec.env ?? DEFAULT_SPEC.env,
     ...(spec.python === undefined ? {} : { python: spec.python }),
   };

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "../../documents/index.ts";
+import { secretRefsSchema } from "../secrets/secret-schema.ts";
 import { networkPolicySchema } from "./network-schema.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
@@ -110,6 +111,7 @@ export const functionSpecFields = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, { error: "an image is named by the 64 digits of its id" })
     .exactOptional(),
+  secrets: secretRefsSchema.exactOptional(),
   env: env.exactOptional(),
   python: python.exactOptional(),
 });

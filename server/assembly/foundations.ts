@@ -15,6 +15,7 @@ import { createMetrics, type Metrics } from "../http/metrics.ts";
 import { createIdSource } from "../ids.ts";
 import { connectRedis } from "../redis/endpoint.ts";
 import { openRedis } from "../redis/open-redis.ts";
+import { findSecretKey, type FoundKey } from "../secrets/secret-key.ts";
 import type { EventBus } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
@@ -36,6 +37,8 @@ export interface Foundations {
   readonly metrics: Metrics;
   /** A key known to this platform alone, the same after every restart. */
   readonly key: Uint8Array;
+  /** Encrypts the keys of secrets. */
+  readonly secretKey: FoundKey;
   /** Tag of everything that this platform rents. */
   readonly clusterId: string;
   /** Folder of the agents of emulated machines. */
@@ -69,6 +72,7 @@ export async function openFoundations(
   closers.add("Redis", () => redis.close());
   const store = openRecordStore(recordStorePath(dataDir));
   closers.add("the record store", () => store.close());
+  const secretKey = await openSecretKey(config, store, logger);
   const blobs = await openBlobs(config, logger, closers);
   const noteRedis = (error: Error): void => logger.debug({ error: error.message }, "Redis");
   const events = createRedisEventBus({ endpoint: redis.endpoint, clock, onError: noteRedis });
@@ -97,6 +101,7 @@ export async function openFoundations(
     leases,
     metrics: createMetrics(),
     key,
+    secretKey,
     clusterId: createHash("sha256").update(key).update("cluster").digest("hex").slice(0, 16),
     agentsDir,
     cacheDir: join(dataDir, "cache"),
@@ -105,6 +110,27 @@ export async function openFoundations(
       logger.warn({ error: messageOf(error), stack }, doing);
     },
   };
+}
+
+/** A wrong key stops what needs it and nothing else; it is said at every start. */
+async function openSecretKey(
+  { dataDir, secretKey: given }: PlatformConfig,
+  { secrets }: RecordStore,
+  logger: Logger,
+): Promise<FoundKey> {
+  const keyIdsInUse = new Set((await secrets.list()).map(({ keyId }) => keyId));
+  const found = findSecretKey({ dataDir, given, keyIdsInUse });
+  if (found.kind === "missing") logger.error(found.problem);
+  else {
+    const others = [...keyIdsInUse].filter((keyId) => keyId !== found.key.keyId);
+    if (others.length > 0) {
+      logger.error(
+        `there are secrets under the key ${others.join(", ")}, and this server has ` +
+          `${found.key.keyId}: what needs them fails until it is started with that key`,
+      );
+    }
+  }
+  return found;
 }
 
 /** Blobs where the settings say: in an S3-compatible store, or in a folder. */

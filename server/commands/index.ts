@@ -8,10 +8,11 @@ import type { ListOptions, RefreshCommandOptions, ShowOptions } from "./catalog/
 import type { UpOptions } from "./flags.ts";
 import type { PlanOptions } from "./plan/options.ts";
 import { registerPoolCommands } from "./pool/register.ts";
+import { registerSecretKey } from "./secret/register.ts";
 import { registerSimulate } from "./simulate/register.ts";
 import { registerTune } from "./tune/register.ts";
 
-/** Adds `up`, `down`, `agent`, `node`, `plan`, `simulate`, `tune`, `pool`, `cloud`, `catalog` and `doctor`. */
+/** Adds `up`, `down`, `agent`, `node`, `plan`, `simulate`, `tune`, `pool`, `cloud`, `catalog`, `secret rotate-key` and `doctor`. */
 export function registerOperatorCommands(program: Command): void {
   registerUp(program);
   program
@@ -37,6 +38,7 @@ export function registerOperatorCommands(program: Command): void {
   registerTune(program);
   registerPoolCommands(program);
   registerCatalog(program);
+  registerSecretKey(program);
   program
     .command("doctor")
     .description("check what this machine has and say how to mend the rest")

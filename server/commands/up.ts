@@ -39,6 +39,8 @@ async function upForeground(config: PlatformConfig, options: UpOptions): Promise
     return;
   }
   if (options.json !== true) console.error(`Starting a platform on ${config.dataDir} ...`);
+  // Redis and agents inherit the environment, and need no key.
+  Reflect.deleteProperty(process.env, "FLOTILLA_SECRET_KEY");
   const stop = nextStop(() => releaseDataDir(config.dataDir));
   try {
     const platform = await startPlatform(config);

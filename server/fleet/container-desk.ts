@@ -4,7 +4,7 @@
  * Inputs are never lost here: whatever a container had goes back to its dispatcher before the
  * container is forgotten.
  */
-import type { Clock } from "../../core/index.ts";
+import { messageOf, PlatformError, type Clock } from "../../core/index.ts";
 import type {
   AgentMessage,
   AgentResult,
@@ -117,6 +117,25 @@ export class ContainerDesk {
     for (const { live, containerId } of this.#options.containers.ofNode(nodeId)) {
       live.dispatcher.containerCutOff(containerId);
     }
+  }
+
+  /** A container could not be started: its agent never heard of it. */
+  startImpossible(container: ContainerRecord, error: unknown): void {
+    const { containerId } = container;
+    const isTheirs = error instanceof PlatformError && error.code === "not_found";
+    const message = `it could not be started: ${messageOf(error)}`;
+    if (!isTheirs) this.#options.onError(error, `starting container ${containerId}`);
+    if (container.state === "stopping") {
+      this.#options.containers.remove(containerId);
+      return;
+    }
+    this.#exited({
+      containerId,
+      kind: "startup_failed",
+      message,
+      inputIds: [],
+      ...(isTheirs ? { error: { name: "StartupFailed", message } } : {}),
+    });
   }
 
   /** A node is lost: its containers are gone and their inputs wait again. */

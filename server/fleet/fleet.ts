@@ -11,8 +11,10 @@ import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.t
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
 import type { InputHeader } from "../../sandbox/index.ts";
+import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { StreamProgress } from "../calls/streams.ts";
 import type { Settlement } from "../calls/settlement.ts";
@@ -55,6 +57,8 @@ export interface FleetOptions {
   readonly key: Uint8Array;
   /** Whose agents those of rented machines are. */
   readonly workspaceId: string;
+  /** The values of the secrets that a function names. */
+  readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
   /** Housekeeping of others, once a second. */
   readonly onMaintain: (nowMs: number) => Promise<void>;
   readonly onError: (error: unknown, doing: string) => void;
@@ -109,6 +113,7 @@ export class Fleet {
       rng: options.rng,
       policy: policy.scheduler,
       desired: () => this.#capacity.desired,
+      secretsOf: options.secretsOf,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onYielded: (...yielded) => calls.yielded(...yielded),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),

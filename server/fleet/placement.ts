@@ -7,6 +7,7 @@ import type {
   Rng,
   SchedulerPolicy,
 } from "../../core/index.ts";
+import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { place, Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
@@ -24,6 +25,10 @@ export interface PlacementOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly policy: SchedulerPolicy;
+  /** The values of the secrets that a function names; asked only for one that does. */
+  readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
+  /** A container could not be started before its agent heard of it. */
+  readonly onUnstartable: (container: ContainerRecord, error: unknown) => void;
 }
 
 /** Who should end for whom, as far as that is not done yet. */
@@ -121,12 +126,40 @@ export class Placement {
     container.startedAtMs = nowMs;
     container.pendingReason = undefined;
     live.pendingReason = undefined;
-    const start = startMessageOf(live, containerId, cards);
-    link.send({ type: "start", container: start }, [live.params]);
+    if (live.spec.secrets.length === 0) {
+      const start = startMessageOf(live, containerId, { cards });
+      link.send({ type: "start", container: start }, [live.params]);
+    } else void this.#startWithSecrets(container, nodeId, cards);
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
     this.#options.events.publish(subject, { kind: "container.placed", reason });
     this.#options.events.publish(subject, { kind: "container.starting" });
     return true;
+  }
+
+  /** Secrets are read for each start, and what has become of the container meanwhile is heeded. */
+  async #startWithSecrets(
+    container: ContainerRecord,
+    nodeId: string,
+    cards: readonly number[],
+  ): Promise<void> {
+    const { containers, hub, secretsOf, onUnstartable } = this.#options;
+    const { live, containerId } = container;
+    const isAwaited = (): boolean =>
+      containers.get(containerId) === container && container.nodeId === nodeId;
+    try {
+      const secrets = await secretsOf(live);
+      if (!isAwaited()) return;
+      if (container.state === "starting") {
+        const start = startMessageOf(live, containerId, { cards, secrets });
+        // Without a link it is found missing when the agent is back.
+        hub.link(nodeId)?.send({ type: "start", container: start }, [live.params]);
+        return;
+      }
+      // It was told to stop, and the agent, which knows none such, will never say that it has.
+      if (container.state === "stopping") containers.remove(containerId);
+    } catch (error) {
+      if (isAwaited()) onUnstartable(container, error);
+    }
   }
 }
 

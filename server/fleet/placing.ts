@@ -7,8 +7,9 @@
  * test runs the same round with agents of its own.
  */
 import type { Clock, IdSource, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
+import type { SecretValues } from "../../sdk/protocol/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
-import type { FunctionTable } from "../calls/function-table.ts";
+import type { FunctionTable, LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import { Autoscaling } from "./autoscaling.ts";
 import { ContainerDesk, noteIdle, type ContainerDeskOptions } from "./container-desk.ts";
@@ -36,6 +37,8 @@ export interface PlacingOptions extends Pick<
   readonly policy: SchedulerPolicy;
   /** What the fleet should be by the latest plan; undefined until there is one. */
   readonly desired: () => readonly DesiredLine[] | undefined;
+  /** The values of the secrets that a function names; absent: none does. */
+  readonly secretsOf?: (live: LiveFunction) => Promise<SecretValues>;
 }
 
 export class Placing {
@@ -54,7 +57,12 @@ export class Placing {
     this.#options = options;
     this.#stop = (container, reason) => this.desk.stop(container, reason);
     const schedulable = (): readonly Node[] => this.#schedulable();
-    this.#placement = new Placement({ ...options, schedulable });
+    this.#placement = new Placement({
+      ...options,
+      schedulable,
+      secretsOf: options.secretsOf ?? (() => Promise.resolve({})),
+      onUnstartable: (container, error) => this.desk.startImpossible(container, error),
+    });
     this.desk = new ContainerDesk({ ...options, placement: this.#placement });
     this.#autoscaling = new Autoscaling({ ...options, stop: this.#stop });
     this.#eviction = new EvictionRound({

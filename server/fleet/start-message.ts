@@ -1,20 +1,22 @@
 import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
-import type { PythonCode } from "../../sdk/protocol/index.ts";
+import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
 
 /**
  * What an agent needs to start a container of a function on these cards of its node; the
- * function's parameters are the body of the message.
+ * function's parameters are the body of the message. The image's variables come first, then
+ * those of secrets, then the function's own: of one name the last is taken.
  */
 export function startMessageOf(
   live: LiveFunction,
   containerId: string,
-  cards: readonly number[],
+  { cards, secrets = {} }: { readonly cards: readonly number[]; readonly secrets?: SecretValues },
 ): StartContainer {
   const snapshotId = snapshotIdOf(live);
   const { python } = live.spec;
+  const secretNames = Object.keys(secrets).filter((name) => !Object.hasOwn(live.spec.env, name));
   return {
     containerId,
     functionId: live.functionId,
@@ -23,7 +25,8 @@ export function startMessageOf(
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
     cards,
-    env: { ...live.image?.env, ...live.spec.env },
+    env: { ...live.image?.env, ...secrets, ...live.spec.env },
+    ...(secretNames.length === 0 ? {} : { secretNames }),
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,

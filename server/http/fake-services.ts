@@ -12,6 +12,8 @@ import { createFunctionService } from "../apps/function-service.ts";
 import { createFakeRegistry } from "../apps/fake-registry.ts";
 import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
+import { operatorKeyOf } from "../secrets/envelope.ts";
+import { SecretVault } from "../secrets/secret-vault.ts";
 import type {
   EventFilter,
   FleetService,
@@ -19,6 +21,7 @@ import type {
   ResultsPage,
   Services,
 } from "../services.ts";
+import { openRecordStore } from "../store/sqlite/open.ts";
 import type { StoredToken, TokenStore } from "../store/record-store.ts";
 import { systemClock } from "../system-clock.ts";
 import { createFakePool } from "./fake-pool.ts";
@@ -89,9 +92,16 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     strangerToken: await tokenOf("user", "other"),
   };
   const blobStore = createFakeBlobs(blobs);
+  const secrets = new SecretVault({
+    store: openRecordStore(":memory:"),
+    key: { kind: "key", key: operatorKeyOf(new Uint8Array(32).fill(7)) },
+    clock: systemClock,
+  });
   const services: Services = {
     calls: createFakeCalls(state),
+    secrets,
     apps: createAppService({
+      secrets,
       store: { registry, images: NO_IMAGES, tokens },
       blobs: blobStore,
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },

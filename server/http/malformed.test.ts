@@ -36,6 +36,7 @@ const JSON_ROUTES = [
   "/v1/deployments/A/heartbeat",
   "/v1/containers/A/stop",
   "/v1/calls/A/cancel",
+  "/v1/secrets",
 ];
 const FRAME_ROUTES = [
   `/v1/functions/${FUNCTION_ID}/calls`,

@@ -138,6 +138,10 @@ describe("documents", () => {
       [
         "GET /v1/calls/{callId}/values",
         "POST /v1/functions/{functionId}/variants",
+        "GET /v1/secrets",
+        "POST /v1/secrets",
+        "PATCH /v1/secrets/{secret}",
+        "DELETE /v1/secrets/{secret}",
         "PUT /v1/blobs/{sha256}",
         "GET /v1/agent/files/{sha256}",
         "GET /v1/functions",

@@ -35,6 +35,7 @@ import { fleetRoutes } from "./routes/fleet-routes.ts";
 import { imageRoutes } from "./routes/image-routes.ts";
 import { poolRoutes } from "./routes/pool-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
+import { secretRoutes } from "./routes/secret-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
@@ -160,6 +161,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     appRoutes,
     functionRoutes,
     imageRoutes,
+    secretRoutes,
     callRoutes,
     eventRoutes,
     fleetRoutes,

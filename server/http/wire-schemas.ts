@@ -28,6 +28,8 @@ import {
   type PruneReport,
   type ResultsHeader,
   type ValuesHeader,
+  type SecretList,
+  type SecretSummary,
   type VariantHeader,
   type WireError,
 } from "../../sdk/protocol/index.ts";
@@ -80,7 +82,7 @@ export const createCallHeaderSchema = z
   }) satisfies z.ZodType<CreateCallHeader>;
 
 export const variantHeaderSchema = z.object({
-  options: functionSpecFields.omit({ name: true, image: true }).strict(),
+  options: functionSpecFields.omit({ name: true, image: true, secrets: true }).strict(),
   paramsBytes: count.max(VARIANT_PARAMS_BYTES_MAX),
 }) satisfies z.ZodType<VariantHeader>;
 
@@ -376,6 +378,18 @@ export const imageListSchema = z.object({
   diskByteCount: count,
 }) satisfies z.ZodType<ImageList>;
 
+export const secretSummarySchema = z.object({
+  name: z.string(),
+  keys: z.array(z.string()),
+  version: count,
+  createdAtMs: count,
+  updatedAtMs: count,
+}) satisfies z.ZodType<SecretSummary>;
+
+export const secretListSchema = z.object({
+  secrets: z.array(secretSummarySchema),
+}) satisfies z.ZodType<SecretList>;
+
 export const pruneReportSchema = z.object({
   images: z.array(z.string()),
   layerCount: count,
@@ -430,6 +444,8 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   ResultsHeader: resultsHeaderSchema,
   ScalingUpdate: scalingUpdateSchema,
   ValuesHeader: valuesHeaderSchema,
+  SecretList: secretListSchema,
+  SecretSummary: secretSummarySchema,
   VariantHeader: variantHeaderSchema,
   WireError: wireErrorSchema,
 };

@@ -15,6 +15,7 @@ import { testFences, testPoolEvents, testPoolMemory } from "./conformance/pool.t
 import { testRegistry } from "./conformance/registry.ts";
 import { testResults } from "./conformance/results.ts";
 import type { OpenBench } from "./conformance/samples.ts";
+import { testSecrets } from "./conformance/secrets.ts";
 import { testTokens } from "./conformance/tokens.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -60,5 +61,6 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("fences", () => testFences(open));
     describe("offers", () => testOffers(open));
     describe("images", () => testImages(open));
+    describe("secrets", () => testSecrets(open));
   });
 }

@@ -32,6 +32,7 @@ export interface RecordStore {
   readonly fences: FenceStore;
   readonly offers: OfferRecords;
   readonly images: ImageStore;
+  readonly secrets: SecretStore;
   close(): Promise<void>;
 }
 
@@ -494,4 +495,38 @@ export interface ImageStore {
   list(): Promise<readonly StoredImage[]>;
   /** False when there was none. */
   remove(workspaceId: string, imageId: string): Promise<boolean>;
+}
+
+// ---------------------------------------------------------------- secrets
+
+/** A secret as it is kept: its values are encrypted (`server/secrets/envelope.ts`). */
+export interface StoredSecret {
+  readonly workspaceId: string;
+  readonly name: string;
+  /** Counts up from 1. */
+  readonly version: number;
+  /** The key under which `wrappedKey` is. */
+  readonly keyId: string;
+  /** The data key, encrypted. */
+  readonly wrappedKey: Uint8Array;
+  /** By variable, in ascending order. */
+  readonly values: readonly { readonly key: string; readonly sealed: Uint8Array }[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+export interface SecretStore {
+  /** Writes a version if the one before it is in force (none before 1); false when it is not. */
+  put(secret: StoredSecret): Promise<boolean>;
+  find(workspaceId: string, name: string): Promise<StoredSecret | undefined>;
+  /** All secrets of one workspace, or of all, by workspace and name in ascending order. */
+  list(workspaceId?: string): Promise<readonly StoredSecret[]>;
+  /** False when there was none. */
+  remove(workspaceId: string, name: string): Promise<boolean>;
+  /**
+   * Replaces the encrypted data keys of these versions: of all of them, or of none.
+   *
+   * @throws PlatformError `conflict`, with nothing written, when one is not in force any more.
+   */
+  rewrap(secrets: readonly Omit<StoredSecret, "values">[]): Promise<void>;
 }

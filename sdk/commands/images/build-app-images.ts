@@ -30,7 +30,10 @@ export function imagesOf(apps: readonly LoadedApp[]): readonly Image[] {
 }
 
 /** A spec as it travels. */
-export function specWith({ image, ...spec }: WrittenSpec, built: BuiltImages): FunctionSpec {
+export function specWith(
+  { image, ...spec }: Omit<WrittenSpec, "secrets">,
+  built: BuiltImages,
+): FunctionSpec {
   const imageId = image === undefined ? undefined : built.get(keyOf(image));
   return imageId === undefined ? spec : { ...spec, image: imageId };
 }

@@ -202,4 +202,25 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE deployments ADD COLUMN strategy TEXT;
   ALTER TABLE deployments ADD COLUMN rollback_of INTEGER;
   `,
+  // Secrets: their data keys and values, both encrypted.
+  `
+  CREATE TABLE secrets (
+    workspace_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    key_id TEXT NOT NULL,
+    wrapped_key BLOB NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, name)
+  ) WITHOUT ROWID;
+  CREATE TABLE secret_values (
+    workspace_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    variable TEXT NOT NULL,
+    sealed BLOB NOT NULL,
+    PRIMARY KEY (workspace_id, name, variable),
+    FOREIGN KEY (workspace_id, name) REFERENCES secrets ON DELETE CASCADE
+  );
+  `,
 ];

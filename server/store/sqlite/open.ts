@@ -10,6 +10,7 @@ import { SqliteOffers } from "./sqlite-offers.ts";
 import { SqlitePoolEvents } from "./sqlite-pool-events.ts";
 import { SqlitePoolMemory } from "./sqlite-pool-memory.ts";
 import { SqliteRegistry } from "./sqlite-registry.ts";
+import { SqliteSecrets } from "./sqlite-secrets.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 
 /**
@@ -33,6 +34,7 @@ export function openRecordStore(path: string): RecordStore {
     fences: new SqliteFences(db),
     offers: new SqliteOffers(db),
     images: new SqliteImages(db),
+    secrets: new SqliteSecrets(db),
     close: () => {
       db.close();
       return Promise.resolve();

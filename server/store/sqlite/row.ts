@@ -16,6 +16,12 @@ export function count(row: Row, column: string): number {
   return value;
 }
 
+export function bytes(row: Row, column: string): Uint8Array {
+  const value = row[column];
+  assert(value instanceof Uint8Array, `column ${column} holds no bytes`);
+  return value;
+}
+
 /** The three columns of a payload. */
 export function payloadOf(row: Row): StoredPayload | undefined {
   const { payload, sha256, byte_count: byteCount } = row;
