@@ -42,6 +42,7 @@ export {
   type NdArrayData,
   type NdArrayDtype,
   type NetworkPolicy,
+  type Schedule,
 } from "./protocol/index.ts";
 export { type PythonSpec } from "./python-function.ts";
 export { Image } from "./image.ts";
@@ -50,5 +51,6 @@ export { type ProgramOptions } from "./sandbox/program.ts";
 export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
 export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
+export { type CronOptions, type PeriodOptions } from "./schedule.ts";
 export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
 export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

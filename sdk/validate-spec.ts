@@ -3,6 +3,7 @@ import { didYouMean, hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
 import { isImage } from "./image.ts";
 import type { GpuType } from "./protocol/spec.ts";
+import { checkSchedule } from "./schedule.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
 const GPU_TYPES = Object.keys({
@@ -52,6 +53,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   network: checkNetwork,
   image: checkImage,
   env: checkEnv,
+  schedule: checkSchedule,
   python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
 

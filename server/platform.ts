@@ -35,6 +35,8 @@ import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
 import { buildHttpServer } from "./http/server.ts";
+import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
+import { createScheduleService } from "./schedules/schedule-service.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
 export const VERSION = "0.1.0";
@@ -78,7 +80,7 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, blobs, events, clock, ids, metrics } = foundations;
+  const { store, events, clock, ids, metrics } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
   const calls = new CallDesk({
@@ -112,6 +114,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     calls: calls.service,
     apps,
     functions,
+    schedules: createScheduleService(foundations),
     images: await openImageService(config, foundations),
     fleet: fleet.service,
     pool: fleet.pool,
@@ -123,16 +126,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
       key: foundations.key,
     }),
   };
-  const http = buildHttpServer({
-    services,
-    store,
-    blobs,
-    clock,
-    ids,
-    version: VERSION,
-    logger,
-    metrics,
-  });
+  const http = buildHttpServer({ ...foundations, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
@@ -145,6 +139,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
   await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
   fleet.start();
+  startSchedules(config, workshop, calls);
   const { emulatorUrls } = whole;
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
@@ -201,7 +196,7 @@ async function createFleet(
     version: VERSION,
     listEveryMs: config.emulatedClouds === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
     workspaceId: DEFAULT_WORKSPACE,
-    leadership: openLeadership(config, workshop),
+    leadership: openLeadership(config, workshop, "pool"),
     userDataFor: async (clientToken, { offers }) =>
       userDataOf(
         {
@@ -216,10 +211,11 @@ async function createFleet(
   });
 }
 
-/** The right to keep the pool, which one of the servers on a Redis and a record store has. */
+/** The right to keep the pool or the schedules, which one of the servers on a Redis and a record store has. */
 function openLeadership(
   { dataDir }: PlatformConfig,
   { foundations, logger }: Workshop,
+  name: "pool" | "schedules",
 ): Leadership {
   const { leases, store, clock, onError } = foundations;
   const holder = `${hostname()}:${dataDir}`;
@@ -227,11 +223,22 @@ function openLeadership(
     redis: leases,
     fences: store.fences,
     clock,
-    name: "pool",
+    name,
     holder,
-    onChange: (change) => logger.info({ holder }, `this server ${change} the pool`),
+    onChange: (change) => logger.info({ holder }, `this server ${change} the ${name}`),
     onError,
   });
+}
+
+/** Calls functions by schedule, on the one server that holds the lease of that. */
+function startSchedules(config: PlatformConfig, workshop: Workshop, calls: CallDesk): void {
+  const schedules = new ScheduleKeeper({
+    ...workshop.foundations,
+    calls: calls.service,
+    leadership: openLeadership(config, workshop, "schedules"),
+  });
+  workshop.closers.add("schedules", () => schedules.close());
+  schedules.start();
 }
 
 /** Makes what machines will fetch before the first one is rented; a failure comes up then. */

@@ -38,6 +38,16 @@ export type EventBody =
   | { readonly kind: "container.starting" }
   | { readonly kind: "container.ready"; readonly startMs: number }
   | { readonly kind: "container.exited"; readonly reason: string; readonly exitCode?: number }
+  /** A scheduled time came, and its call was accepted. */
+  | { readonly kind: "schedule.started"; readonly dueAtMs: number; readonly lateMs: number }
+  /** Scheduled times that passed without a run; `count` 1,000 means that or more. */
+  | {
+      readonly kind: "schedule.missed";
+      readonly count: number;
+      readonly firstDueAtMs: number;
+      readonly lastDueAtMs: number;
+      readonly reason: string;
+    }
   | {
       readonly kind: "log";
       readonly stream: "stdout" | "stderr";

@@ -66,6 +66,14 @@ export {
   type PruneReport,
 } from "./image.ts";
 export {
+  type CronSchedule,
+  type PeriodSchedule,
+  type Schedule,
+  type ScheduleInfo,
+  type ScheduleList,
+  type ScheduleRun,
+} from "./schedule.ts";
+export {
   type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,

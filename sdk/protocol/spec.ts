@@ -1,5 +1,7 @@
 /** What a function asks for, as the user writes it and as it travels. */
 
+import type { Schedule } from "./schedule.ts";
+
 /** GPU types a function may ask for. */
 export type GpuType =
   | "T4"
@@ -103,9 +105,14 @@ export interface FunctionSpec {
   readonly image?: string;
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * When the platform calls it by itself, without arguments, while its app is deployed. Default:
+   * never.
+   */
+  readonly schedule?: Schedule;
   /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
   readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: everything but the name and the image. */
-export type FunctionOptions = Omit<FunctionSpec, "name" | "image">;
+/** What a call may ask otherwise than the deployed spec: all but name, image and schedule. */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "schedule">;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "../../documents/index.ts";
+import { scheduleSchema } from "../schedules/schedule-schema.ts";
 import { networkPolicySchema } from "./network-schema.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
@@ -101,6 +102,7 @@ export const functionSpecFields = z.strictObject({
     .regex(/^[0-9a-f]{64}$/, { error: "an image is named by the 64 digits of its id" })
     .exactOptional(),
   env: env.exactOptional(),
+  schedule: scheduleSchema.exactOptional(),
   python: python.exactOptional(),
 });
 

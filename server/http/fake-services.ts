@@ -21,6 +21,7 @@ import type {
 } from "../services.ts";
 import type { StoredToken, TokenStore } from "../store/record-store.ts";
 import { systemClock } from "../system-clock.ts";
+import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
 
@@ -107,6 +108,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       onScaled: () => Promise.resolve(),
     }),
+    schedules: createFakeSchedules(),
     images: createFakeImages(),
     fleet: createFakeFleet(state),
     pool: createFakePool(),

@@ -137,6 +137,9 @@ describe("documents", () => {
     expect(routes.sort()).toEqual(
       [
         "POST /v1/functions/{functionId}/variants",
+        "GET /v1/schedules",
+        "POST /v1/apps/{app}/functions/{function}/schedule/pause",
+        "POST /v1/apps/{app}/functions/{function}/schedule/resume",
         "PUT /v1/blobs/{sha256}",
         "GET /v1/agent/files/{sha256}",
         "GET /v1/functions",

@@ -15,6 +15,7 @@ import { testFences, testPoolEvents, testPoolMemory } from "./conformance/pool.t
 import { testRegistry } from "./conformance/registry.ts";
 import { testResults } from "./conformance/results.ts";
 import type { OpenBench } from "./conformance/samples.ts";
+import { testSchedules } from "./conformance/schedules.ts";
 import { testTokens } from "./conformance/tokens.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -59,6 +60,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("pool memory", () => testPoolMemory(open));
     describe("fences", () => testFences(open));
     describe("offers", () => testOffers(open));
+    describe("schedules", () => testSchedules(open));
     describe("images", () => testImages(open));
   });
 }
