@@ -13,6 +13,7 @@ export {
   type ServerMessage,
   type StartContainer,
 } from "./agent/link.ts";
+export type { InputHeader, ValueHeader } from "./runners/protocol.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
 export { parseAllowedHost } from "./egress/allowed-host.ts";

@@ -8,6 +8,7 @@ import { WAIT_MS_MAX } from "./protocol/api.ts";
 import { UsageError } from "./errors.ts";
 import type { FunctionOptions } from "./protocol/spec.ts";
 import { waitForValue } from "./results.ts";
+import { streamValues, type Returned, type Yielded } from "./stream.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
 /** What `map` takes for each input: the function's only argument, or the first of optional ones. */
@@ -154,6 +155,24 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
   async spawn(...args: Args): Promise<FunctionCall<Awaited<Result>>> {
     const page = await this.#start(args, 0, this.#call.signal);
     return FunctionCall.fromId(page.status.callId, { client: this.#target.client });
+  }
+
+  /**
+   * Calls a generator function and yields its values as they come, in order, each once.
+   *
+   * The generator runs at most 32 values ahead of the reader. Leaving the loop, or `return()`,
+   * ends it on the platform, `finally` blocks included. When its container is lost it runs again
+   * from its beginning, and as many values as were given already are skipped.
+   *
+   * @example
+   * for await (const token of generate.remoteGen(prompt)) process.stdout.write(token);
+   */
+  remoteGen(...args: Args): AsyncGenerator<Yielded<Result>, Returned<Result>, undefined> {
+    return streamValues(this.#target, args, this.#call) as AsyncGenerator<
+      Yielded<Result>,
+      Returned<Result>,
+      undefined
+    >;
   }
 
   async #start(args: Args, waitMs: number, signal: AbortSignal | undefined): Promise<ResultsPage> {

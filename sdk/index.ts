@@ -42,8 +42,10 @@ export {
   type NdArrayData,
   type NdArrayDtype,
   type NetworkPolicy,
+  type RetryPolicy,
   type Schedule,
 } from "./protocol/index.ts";
+export { type Returned, type Yielded } from "./stream.ts";
 export { type PythonSpec } from "./python-function.ts";
 export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";

@@ -57,6 +57,19 @@ test("errors are among the results only when that is asked", () => {
   expectTypeOf<ReturnType<typeof square.forEach>>().toEqualTypeOf<Promise<void>>();
 });
 
+test("remoteGen yields and returns what the generator does, and nothing of other functions", () => {
+  const letters = app.function({ name: "letters" }, async function* (text: string) {
+    for (const letter of text) yield await Promise.resolve(letter);
+    return text.length;
+  });
+  // Never called: only its types are looked at.
+  const streamed = (text: string) => letters.remoteGen(text);
+  expectTypeOf(streamed).returns.toEqualTypeOf<AsyncGenerator<string, number, undefined>>();
+  expectTypeOf<ReturnType<typeof square.remoteGen>>().toEqualTypeOf<
+    AsyncGenerator<never, never, undefined>
+  >();
+});
+
 test("lookup takes its types from the caller", () => {
   const looked = (): Promise<RemoteFunction<[number], string>> =>
     App.lookup<[number], string>("a", "f");

@@ -2,7 +2,7 @@
 import { didYouMean, hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
 import { isImage } from "./image.ts";
-import type { GpuType } from "./protocol/spec.ts";
+import type { GpuType, RetryPolicy } from "./protocol/spec.ts";
 import { checkSchedule } from "./schedule.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
@@ -39,6 +39,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   cpu: range({ min: 0.1, max: 64, unit: "cores" }),
   memoryMiB: wholeRange({ min: 64, max: 524_288, unit: "MiB" }),
   timeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
+  retries: checkRetries,
   startupTimeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
   scaledownWindowMs: wholeRange({ min: 2_000, max: 1_200_000, unit: "ms (2 s to 20 min)" }),
   minContainers: wholeRange({ min: 0, max: 4_000, unit: "containers" }),
@@ -48,8 +49,9 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   targetConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
   regions: listOf(checkRegion),
   clouds: listOf(checkCloud),
-  preemptible: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  preemptible: checkFlag,
   priority: wholeRange({ min: -100, max: 100, unit: "(larger is more important)" }),
+  enableMemorySnapshot: checkFlag,
   network: checkNetwork,
   image: checkImage,
   env: checkEnv,
@@ -124,6 +126,10 @@ function checkFunctionName(value: unknown): string | undefined {
     `must be 1 to 64 letters, digits, "_", "." or "-", the first a letter or "_", ` +
     `got ${show(value)}`
   );
+}
+
+function checkFlag(value: unknown): string | undefined {
+  return typeof value === "boolean" ? undefined : "must be true or false";
 }
 
 function checkGpu(value: unknown): string | undefined {
@@ -201,6 +207,24 @@ function checkCloud(value: unknown): string | undefined {
   if (typeof value === "string" && CLOUDS.includes(value)) return undefined;
   const hint = typeof value === "string" ? hintFor(value, CLOUDS) : "";
   return `has ${show(value)}, which is no cloud (${CLOUDS.join(", ")})${hint}`;
+}
+
+const RETRY_CHECKS: Readonly<Record<keyof RetryPolicy, Check>> = {
+  count: wholeRange({ min: 0, max: 10, unit: "tries" }),
+  initialDelayMs: wholeRange({ min: 0, max: 60_000, unit: "ms (0 to 60 s)" }),
+  backoff: range({ min: 1, max: 10, unit: "times" }),
+  maxDelayMs: wholeRange({ min: 1_000, max: 60_000, unit: "ms (1 to 60 s)" }),
+};
+
+function checkRetries(value: unknown): string | undefined {
+  if (!isRecord(value)) return RETRY_CHECKS.count(value);
+  if (!("count" in value)) return "must have a count, such as { count: 3 }";
+  for (const [field, given] of Object.entries(value)) {
+    if (!Object.hasOwn(RETRY_CHECKS, field)) return `has no "${field}"`;
+    const problem = RETRY_CHECKS[field as keyof RetryPolicy](given);
+    if (problem !== undefined) return `.${field} ${problem}`;
+  }
+  return undefined;
 }
 
 function checkNetwork(value: unknown): string | undefined {

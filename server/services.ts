@@ -3,6 +3,7 @@ import type { Duplex, Readable } from "node:stream";
 import type { IncomingMessage } from "node:http";
 import type {
   AppendInputsHeader,
+  AppHistory,
   AppSummary,
   BuildEvent,
   CallStatus,
@@ -23,7 +24,9 @@ import type {
   PlatformStatus,
   PruneReport,
   ResultsHeader,
+  RollbackRequest,
   ScalingUpdate,
+  ValuesHeader,
   ScheduleInfo,
 } from "../sdk/protocol/index.ts";
 
@@ -47,6 +50,12 @@ export interface Principal {
 /** A page of results: the header and one payload per result, in order. */
 export interface ResultsPage {
   readonly header: ResultsHeader;
+  readonly payloads: readonly Uint8Array[];
+}
+
+/** A page of a generator's values: the header and the payloads, in order. */
+export interface ValuesPage {
+  readonly header: ValuesHeader;
   readonly payloads: readonly Uint8Array[];
 }
 
@@ -74,12 +83,24 @@ export interface CallService {
   ): Promise<CallStatus>;
   status(who: Principal, callId: string): Promise<CallStatus>;
   results(who: Principal, callId: string, query: ResultsQuery): Promise<ResultsPage>;
+  /** What a generator yielded; whoever asks after a cursor has what lies before it. */
+  values(who: Principal, callId: string, query: ResultsQuery): Promise<ValuesPage>;
   cancel(who: Principal, callId: string): Promise<CallStatus>;
+}
+
+/** A page of an app's history. */
+export interface HistoryQuery {
+  /** Only versions below this one; absent: from the newest. */
+  readonly before?: number;
+  readonly limit: number;
 }
 
 /** Apps: deployed, looked up, stopped. */
 export interface AppService {
   deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment>;
+  /** Deploys the code and specs of an earlier version as a new one. */
+  rollback(who: Principal, app: string, request: RollbackRequest): Promise<Deployment>;
+  history(who: Principal, app: string, query: HistoryQuery): Promise<AppHistory>;
   heartbeat(who: Principal, appId: string): Promise<void>;
   list(who: Principal): Promise<readonly AppSummary[]>;
   stop(who: Principal, app: string): Promise<AppSummary>;

@@ -12,10 +12,14 @@ import {
   type Isolation,
   type Resources,
 } from "../../core/index.ts";
-import type { Runtime, SandboxImage } from "../runtime/runtime.ts";
+import { WarmPool } from "../pools/warm-pool.ts";
+import type { Runtime, SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
+import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
-import { Container, type ContainerReports } from "./container.ts";
+import { Container } from "./container.ts";
+import type { ContainerReports } from "./container-options.ts";
+import { sandboxEnvironment } from "./gpu-environment.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
@@ -24,7 +28,8 @@ import type {
   ServerMessage,
   StartContainer,
 } from "./link.ts";
-import { roomFor, type RoomAnswer } from "./room.ts";
+import { UnstoredValues } from "./unstored-values.ts";
+import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
@@ -41,6 +46,10 @@ export interface NodeAgentOptions {
   /** Fixes the pauses between connections; best different on each machine. */
   readonly seed: string;
   readonly codeDir: string;
+  /** Where images of memory are kept; without it there are none. */
+  readonly snapshotDir?: string;
+  /** Sandboxes kept booted for containers to come; none without it. */
+  readonly warmCountMax?: number;
   readonly resources: Resources;
   readonly gpuType?: string;
   readonly emulatedGpus: boolean;
@@ -61,13 +70,21 @@ interface Unacknowledged {
 }
 
 const CHECK_MS = 100;
+/** What a function gets that asks for nothing. */
+const COMMONEST_RESOURCES: Resources = { gpuCount: 0, cpuMilli: 125, memoryMiB: 256 };
+/** Things on the node's disk that the server is told of. */
+const ARTIFACTS_MAX = 64;
 
 export class NodeAgent {
   readonly #options: NodeAgentOptions;
   readonly #containers = new Map<string, Container>();
   readonly #running = new Set<Promise<void>>();
+  /** Values of the inputs that containers hold. */
+  readonly #unstored = new UnstoredValues();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
+  readonly #pool: WarmPool | undefined;
+  #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
@@ -95,22 +112,41 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
+    this.#pool = this.#openPool();
     this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
-      ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
+      ready: (containerId, startMs, restored) => {
+        this.#link.send({
+          type: "ready",
+          containerId,
+          startMs,
+          ...(restored ? { restored } : {}),
+        });
+      },
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
+        // Whoever runs them again is told how many values there are.
+        for (const inputId of exit.inputIds) this.#unstored.forget(inputId);
         this.#link.send({ type: "exited", exit });
       },
       results: (containerId, results, payloads) => this.#report(containerId, results, payloads),
+      values: (containerId, values, payloads) => {
+        for (const [position, { inputId, sequence }] of values.entries()) {
+          const payload = payloads[position] ?? new Uint8Array(0);
+          this.#unstored.add(inputId, { sequence, payload });
+        }
+        this.#link.send({ type: "values", containerId, values }, payloads);
+      },
     };
   }
 
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
     await this.#code.open();
+    await this.#openSnapshots();
+    this.#pool?.fill();
     await this.#link.run();
   }
 
@@ -138,8 +174,43 @@ export class NodeAgent {
     this.#closing = true;
     clearInterval(this.#timer);
     for (const container of this.#containers.values()) container.stop();
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#running, this.#snapshots?.close(), this.#pool?.close()]);
     this.#link.close();
+  }
+
+  #openPool(): WarmPool | undefined {
+    const { runtime, clock, onError, warmCountMax: countMax = 0 } = this.#options;
+    if (countMax === 0) return undefined;
+    const hasRoom = (specs: readonly SandboxSpec[]): boolean => this.#hasRoomFor(specs);
+    const commonest = {
+      resources: COMMONEST_RESOURCES,
+      env: sandboxEnvironment([], runtime.isolation),
+    };
+    return new WarmPool({ runtime, clock, countMax, commonest, hasRoom, onError });
+  }
+
+  /** Whether sandboxes fit that are no containers, beside these. */
+  #hasRoomFor(specs: readonly SandboxSpec[]): boolean {
+    const sum = (amount: (resources: Resources) => number): number =>
+      specs.reduce((total, { resources }) => total + amount(resources), 0);
+    const gpuCount = sum((resources) => resources.gpuCount);
+    const cpuMilli = sum((resources) => resources.cpuMilli);
+    const memoryMiB = sum((resources) => resources.memoryMiB);
+    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
+  }
+
+  async #openSnapshots(): Promise<void> {
+    const { snapshotDir, runtime, clock, onError } = this.#options;
+    if (snapshotDir === undefined) return;
+    this.#snapshots = await MemorySnapshots.open({
+      dir: snapshotDir,
+      runtime,
+      clock,
+      onError,
+      loadCode: (sha256) => this.#code.load(sha256),
+      hasRoom: (spec) => this.#hasRoomFor([spec]),
+      onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
+    });
   }
 
   #hello(nodeId: string): AgentMessage {
@@ -162,7 +233,9 @@ export class NodeAgent {
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
     const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
-    return { type: "hello", node, containers, artifacts: this.#code.kept, ...faults };
+    const kept = [...this.#code.kept, ...(this.#snapshots?.snapshotIds ?? [])];
+    const artifacts = kept.slice(-ARTIFACTS_MAX);
+    return { type: "hello", node, containers, artifacts, ...faults };
   }
 
   #receive(message: ServerMessage, body: Uint8Array): void {
@@ -178,18 +251,33 @@ export class NodeAgent {
       case "start":
         this.#start(message.container, body);
         return;
+      case "credit":
+        this.#unstored.stored(message.inputId, message.stored);
+        this.#containers.get(message.containerId)?.credit(message.inputId, message.consumed);
+        return;
       case "inputs":
-        this.#containers.get(message.containerId)?.push(message.inputs, body);
-        return;
       case "cancel":
-        this.#containers.get(message.containerId)?.cancel(message.inputIds, message.abortRunning);
-        return;
       case "stop":
-        this.#containers.get(message.containerId)?.stop(message.graceMs);
+        this.#tell(message, body);
         return;
       case "ack":
-        for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
+        for (const inputId of message.inputIds) {
+          this.#unacknowledged.delete(inputId);
+          this.#unstored.forget(inputId);
+        }
     }
+  }
+
+  /** What is for one container; one that is gone needs it no more. */
+  #tell(
+    message: Extract<ServerMessage, { type: "inputs" | "cancel" | "stop" }>,
+    body: Uint8Array,
+  ): void {
+    const container = this.#containers.get(message.containerId);
+    if (container === undefined) return;
+    if (message.type === "inputs") container.push(message.inputs, body);
+    else if (message.type === "cancel") container.cancel(message.inputIds, message.abortRunning);
+    else container.stop(message.graceMs);
   }
 
   #start(start: StartContainer, params: Uint8Array): void {
@@ -207,12 +295,14 @@ export class NodeAgent {
       start: { ...start, cards: room.cards },
       params,
       relay: this.#relay,
-      runtime,
+      runtime: this.#pool ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
       reports: this.#reports,
+      ...(this.#snapshots === undefined ? {} : { snapshots: this.#snapshots }),
     });
     this.#containers.set(start.containerId, container);
+    this.#pool?.makeRoom();
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);
@@ -223,10 +313,15 @@ export class NodeAgent {
 
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
-    if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
     if (wanted.imageId !== undefined && this.#options.imageOf?.(wanted) === undefined) {
       return { kind: "refused", reason: `image ${wanted.imageId} is not on this node` };
     }
+    return this.#spaceFor(wanted);
+  }
+
+  /** Whether so much is free, and on which cards. */
+  #spaceFor(wanted: Room): RoomAnswer {
+    if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);
   }
@@ -245,8 +340,30 @@ export class NodeAgent {
 
   /** What was not acknowledged before the link broke is said again. */
   #resend(): void {
+    this.#resendValues();
     for (const { containerId, result, payload } of this.#unacknowledged.values()) {
       this.#link.send({ type: "results", containerId, results: [result] }, [payload]);
+    }
+  }
+
+  /** Values go before the results that come after them. */
+  #resendValues(): void {
+    const held = new Map(
+      [...this.#containers.values()].flatMap(({ held: { containerId, inputIds } }) =>
+        inputIds.map((inputId) => [inputId, containerId]),
+      ),
+    );
+    for (const inputId of this.#unstored.inputIds) {
+      const containerId = held.get(inputId) ?? this.#unacknowledged.get(inputId)?.containerId;
+      const all = this.#unstored.of(inputId);
+      if (containerId === undefined || all.length === 0) continue;
+      const values = all.map(({ sequence, payload }) => {
+        return { inputId, sequence, bytes: payload.byteLength };
+      });
+      this.#link.send(
+        { type: "values", containerId, values },
+        all.map(({ payload }) => payload),
+      );
     }
   }
 

@@ -12,7 +12,7 @@
  */
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { PythonEntry } from "../runners/protocol.ts";
+import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -60,6 +60,11 @@ export interface StartContainer {
   readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /**
+   * Present when it may be started from an image of its memory: a hash of all that such images
+   * depend on as far as the server knows, the same for equal functions of one workspace.
+   */
+  readonly snapshotId?: string;
   /** Its code is Python, and this is where the function is; absent means Node. */
   readonly python?: PythonEntry;
   /** Hosts that it may reach, as patterns; absent means no network. */
@@ -80,7 +85,15 @@ export type ServerMessage =
   | {
       readonly type: "inputs";
       readonly containerId: string;
-      readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
+      readonly inputs: readonly InputHeader[];
+    }
+  /** Values of a generator before `stored` are in the ledger; the reader has those before `consumed`. */
+  | {
+      readonly type: "credit";
+      readonly containerId: string;
+      readonly inputId: string;
+      readonly stored: number;
+      readonly consumed: number;
     }
   /** Take back inputs that have not begun to run. */
   | {
@@ -138,7 +151,13 @@ export type AgentMessage =
   /** The node cannot take this container (no room, cannot start any): place it elsewhere. */
   | { readonly type: "refused"; readonly containerId: string; readonly reason: string }
   /** The user's module is loaded; `startMs` is from receipt of `start`. */
-  | { readonly type: "ready"; readonly containerId: string; readonly startMs: number }
+  | {
+      readonly type: "ready";
+      readonly containerId: string;
+      readonly startMs: number;
+      /** Whether it was started from an image of memory. */
+      readonly restored?: boolean;
+    }
   | {
       readonly type: "results";
       readonly containerId: string;
@@ -153,6 +172,12 @@ export type AgentMessage =
         readonly sequence: number;
         readonly inputId?: string;
       }[];
+    }
+  /** What generators yielded, in order; carries the payloads as its body. */
+  | {
+      readonly type: "values";
+      readonly containerId: string;
+      readonly values: readonly ValueHeader[];
     }
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */

@@ -1,7 +1,9 @@
 /** A container on fakes, and what it reported, for tests. */
 import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
+import type { ValueHeader } from "../runners/protocol.ts";
 import { Container } from "./container.ts";
+import type { ContainerOptions } from "./container-options.ts";
 import type { LogLine } from "./container-log.ts";
 import type { Relay } from "./call-relay.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "./link.ts";
@@ -22,8 +24,10 @@ export const CODE = Uint8Array.from([1, 2, 3]);
 
 export interface Reported {
   readonly ready: number[];
+  readonly restored: boolean[];
   readonly results: AgentResult[];
   readonly payloads: Uint8Array[];
+  readonly values: ValueHeader[];
   readonly lines: LogLine[];
   readonly exits: ContainerExit[];
 }
@@ -31,7 +35,15 @@ export interface Reported {
 export class TestContainer {
   readonly runtime = new FakeRuntime();
   readonly clock = new FakeClock();
-  readonly reported: Reported = { ready: [], results: [], payloads: [], lines: [], exits: [] };
+  readonly reported: Reported = {
+    ready: [],
+    restored: [],
+    results: [],
+    payloads: [],
+    values: [],
+    lines: [],
+    exits: [],
+  };
   readonly container: Container;
   running: Promise<void> = Promise.resolve();
   /** Where its requests go; a test puts its own here. */
@@ -41,8 +53,9 @@ export class TestContainer {
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
     start: Partial<StartContainer> = {},
     params: Uint8Array = new Uint8Array(0),
+    snapshots?: ContainerOptions["snapshots"],
   ) {
-    const { ready, results, payloads, lines, exits } = this.reported;
+    const { ready, restored, results, payloads, values, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       params,
@@ -50,10 +63,18 @@ export class TestContainer {
       runtime: this.runtime,
       loadCode,
       clock: this.clock,
+      ...(snapshots === undefined ? {} : { snapshots }),
       reports: {
-        ready: (_, startMs) => ready.push(startMs),
+        ready: (_, startMs, isRestored) => {
+          ready.push(startMs);
+          restored.push(isRestored);
+        },
         results: (_, some, bytes) => {
           results.push(...some);
+          payloads.push(...bytes);
+        },
+        values: (_, some, bytes) => {
+          values.push(...some);
           payloads.push(...bytes);
         },
         logs: (_, some) => lines.push(...some),

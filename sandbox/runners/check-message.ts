@@ -3,7 +3,7 @@
  * it likes to the channel, so nothing of it is believed before it has the right shape.
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
-import type { FromRunner, RunnerLine, RunnerResult } from "./protocol.ts";
+import type { FromRunner, RunnerLine, RunnerResult, ValueHeader } from "./protocol.ts";
 
 const CAUSES_MAX = 16;
 const OUTCOMES = ["succeeded", "failed", "returned"] as const;
@@ -21,16 +21,32 @@ export function checkMessage(header: unknown): FromRunner {
   switch (message["type"]) {
     case "ready":
       return message["leaves"] === true ? { type: "ready", leaves: true } : { type: "ready" };
+    case "loaded": {
+      const obstacle = optionalText(message["obstacle"], "obstacle");
+      return { type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) };
+    }
+    case "entered":
+      return { type: "entered" };
     case "load_failed":
       return { type: "load_failed", error: errorOf(message["error"]) };
     case "results":
       return { type: "results", results: listOf(message["results"], "results").map(resultOf) };
+    default:
+      return laterMessageOf(message);
+  }
+}
+
+/** One of those that come while inputs run. */
+function laterMessageOf(message: Readonly<Record<string, unknown>>): FromRunner {
+  switch (message["type"]) {
     case "logs":
       return {
         type: "logs",
         lines: listOf(message["lines"], "lines").map(lineOf),
         droppedBytes: amountOf(message["droppedBytes"], "droppedBytes"),
       };
+    case "values":
+      return { type: "values", values: listOf(message["values"], "values").map(valueOf) };
     case "request":
       return requestOf(message);
     case "request_cancel":
@@ -53,6 +69,15 @@ function requestOf(message: Readonly<Record<string, unknown>>): FromRunner {
     method: textOf(message["method"], "method"),
     path: textOf(message["path"], "path"),
     ...(contentType === undefined ? {} : { contentType }),
+  };
+}
+
+function valueOf(given: unknown): ValueHeader {
+  const value = objectOf(given, "a value");
+  return {
+    inputId: textOf(value["inputId"], "inputId"),
+    sequence: amountOf(value["sequence"], "sequence"),
+    bytes: amountOf(value["bytes"], "bytes"),
   };
 }
 

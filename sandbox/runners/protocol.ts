@@ -5,6 +5,21 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 
+/** An input on its way into a container. */
+export interface InputHeader {
+  readonly inputId: string;
+  readonly bytes: number;
+  /** Its values are read as they are yielded; so many are with the reader already. */
+  readonly skip?: number;
+}
+
+/** A value that a generator yielded, by its position among them all. */
+export interface ValueHeader {
+  readonly inputId: string;
+  readonly sequence: number;
+  readonly bytes: number;
+}
+
 /** Where in an archive of Python files the function is. */
 export interface PythonEntry {
   /** Name of the module, as it is imported. */
@@ -33,10 +48,33 @@ export type ToRunner =
       /** Bytes at the end of the body that are the payload of a class's parameters. */
       readonly paramsBytes?: number;
     }
+  /**
+   * The first half of a boot whose memory may be kept: load the code and run what may run before
+   * an image is made. The body is that of `boot`. There is no environment, secret, identity or network yet.
+   */
+  | {
+      readonly type: "load";
+      readonly functionName: string;
+      readonly appName: string;
+      readonly maxInputs?: number;
+      readonly paramsBytes?: number;
+    }
+  /**
+   * The second half, after `loaded` or in a process restored from an image made then. The body
+   * is fresh entropy, which every generator is seeded from before anything of the user runs.
+   */
+  | {
+      readonly type: "enter";
+      readonly env: Readonly<Record<string, string>>;
+      /** The process will not be told of what comes over the channel and must look by itself. */
+      readonly isDeaf?: boolean;
+    }
   | {
       readonly type: "inputs";
-      readonly inputs: readonly { readonly inputId: string; readonly bytes: number }[];
+      readonly inputs: readonly InputHeader[];
     }
+  /** The reader of a generator's values has those before this position. */
+  | { readonly type: "credit"; readonly inputId: string; readonly consumed: number }
   /** Give back those of these inputs that have not begun. */
   | { readonly type: "cancel"; readonly inputIds: readonly string[] }
   /** Tell those of these inputs that run that their results are wanted no more. */
@@ -71,12 +109,17 @@ export interface RunnerLine {
   readonly inputId?: string;
 }
 
-/** From the runner. `results` carries the payloads of the successes as its body, in order. */
+/** From the runner. `values` carries payloads as its body, and so does `results`: it carries the payloads of the successes as its body, in order. */
 export type FromRunner =
   /** `leaves`: it has exit hooks, so that it is worth to say "leave" and to wait. */
   | { readonly type: "ready"; readonly leaves?: boolean }
+  /** `load` is done and the process waits; with `obstacle` no image may be made of it. */
+  | { readonly type: "loaded"; readonly obstacle?: string }
+  /** The process has taken `enter`, seeded its generators, and goes on to `ready`. */
+  | { readonly type: "entered" }
   | { readonly type: "load_failed"; readonly error: WireError }
   | { readonly type: "results"; readonly results: readonly RunnerResult[] }
+  | { readonly type: "values"; readonly values: readonly ValueHeader[] }
   | {
       readonly type: "logs";
       readonly lines: readonly RunnerLine[];

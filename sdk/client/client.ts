@@ -8,6 +8,7 @@ import {
   type FunctionVariant,
   type ResultItem,
   type ResultsHeader,
+  type ValuesHeader,
   type VariantHeader,
 } from "../protocol/api.ts";
 import { decodeFrame, encodeFrame, splitBody } from "../protocol/frames.ts";
@@ -26,6 +27,13 @@ export interface ReceivedResult extends ResultItem {
 /** One page of results, in the order in which they were recorded. */
 export interface ResultsPage {
   readonly results: readonly ReceivedResult[];
+  readonly nextCursor: number;
+  readonly status: CallStatus;
+}
+
+/** One page of what a generator yielded, in order. */
+export interface ValuesPage {
+  readonly payloads: readonly Uint8Array[];
   readonly nextCursor: number;
   readonly status: CallStatus;
 }
@@ -122,6 +130,24 @@ export class Client {
       signal,
     });
     return parsePage(bytes);
+  }
+
+  /** Values that a generator yielded, after `query.cursor`, as soon as there are any. */
+  async values(callId: string, query: ResultsQuery, signal?: AbortSignal): Promise<ValuesPage> {
+    const { cursor, limit, waitMs } = query;
+    const bytes = await this.transport.send({
+      method: "GET",
+      path: `/v1/calls/${encodeURIComponent(callId)}/values?cursor=${cursor}&limit=${limit}&waitMs=${waitMs}`,
+      waitMs,
+      signal,
+    });
+    try {
+      const { header, body } = decodeFrame<ValuesHeader>(bytes);
+      const { nextCursor, status } = header;
+      return { payloads: splitBody(body, header.sizes), nextCursor, status };
+    } catch (cause) {
+      throw strangeAnswer(cause);
+    }
   }
 
   /** Ends a call: inputs without a result get none. */

@@ -12,6 +12,7 @@
  *     POST   /v1/deployments/{appId}/heartbeat      keeps an ephemeral app alive -> 204
  *     GET    /v1/apps                               -> AppList
  *     POST   /v1/apps/{app}/stop                    -> AppSummary
+ *     GET    /v1/apps/{app}/versions · POST /v1/apps/{app}/rollback   (versions.ts)
  *     GET    /v1/functions?app                      -> FunctionList
  *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
  *     PATCH  /v1/apps/{app}/functions/{function}/scaling   ScalingUpdate   -> FunctionInfo
@@ -23,6 +24,7 @@
  *     POST   /v1/calls/{callId}/inputs              frame AppendInputsHeader -> CallStatus
  *     GET    /v1/calls/{callId}                     -> CallStatus
  *     GET    /v1/calls/{callId}/results?cursor&limit&waitMs   -> frame ResultsHeader
+ *     GET    /v1/calls/{callId}/values?cursor&limit&waitMs    -> frame ValuesHeader
  *     POST   /v1/calls/{callId}/cancel              -> CallStatus
  *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)
  *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
@@ -31,6 +33,7 @@
  *     GET    /health · /metrics · /openapi.json
  */
 import type { FunctionOptions, FunctionSpec } from "./spec.ts";
+import type { DeployStrategy } from "./versions.ts";
 
 export const FRAME_MEDIA_TYPE = "application/vnd.flotilla.frame";
 /** Longest wait one request may ask for. */
@@ -52,6 +55,8 @@ export interface DeployRequest {
   /** SHA-256 (hex) of the uploaded bundle. */
   readonly codeSha256: string;
   readonly functions: readonly DeployedFunction[];
+  /** Of a deployed app; `rolling` unless given. */
+  readonly strategy?: DeployStrategy;
 }
 
 export interface DeployedFunction {
@@ -154,6 +159,8 @@ export interface CreateCallHeader {
   readonly deadlineInMs?: number;
   /** The call within which this one is made: it never has longer than that has left. */
   readonly parentCallId?: string;
+  /** Of a single call of a generator: its values are to be read as they are yielded. */
+  readonly stream?: boolean;
   /**
    * Of a single call, instead of `callId`: calls of one function by one key are one call. The
    * answer has its id. Another payload under a known key is a conflict.
@@ -189,6 +196,19 @@ export interface ResultItem {
 export interface ResultsHeader {
   readonly callId: string;
   readonly results: readonly ResultItem[];
+  /** Pass it as `cursor` to get what comes after. */
+  readonly nextCursor: number;
+  readonly status: CallStatus;
+}
+
+/**
+ * Values that a generator yielded, in order; body: their payloads. Whoever asks after a cursor
+ * has what lies before it: the generator runs only a window ahead of that. A page that is empty
+ * while the call has ended is the end; what the generator returned is the call's result.
+ */
+export interface ValuesHeader {
+  readonly callId: string;
+  readonly sizes: readonly number[];
   /** Pass it as `cursor` to get what comes after. */
   readonly nextCursor: number;
   readonly status: CallStatus;

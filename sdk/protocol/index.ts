@@ -32,6 +32,7 @@ export {
   type ResultItem,
   type ResultsHeader,
   type ScalingUpdate,
+  type ValuesHeader,
   type VariantHeader,
   type WireError,
 } from "./api.ts";
@@ -79,6 +80,7 @@ export {
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";
 export {
@@ -89,3 +91,11 @@ export {
   type NdArrayData,
   type NdArrayDtype,
 } from "./values.ts";
+export {
+  VERSIONS_PER_PAGE_MAX,
+  type AppHistory,
+  type AppVersion,
+  type DeployStrategy,
+  type RollbackRequest,
+  type VersionChanges,
+} from "./versions.ts";

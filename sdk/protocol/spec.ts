@@ -46,6 +46,18 @@ export interface PythonCode {
   readonly workers?: "threads" | "processes";
 }
 
+/** How an input that failed is tried again; what is left out has its default. */
+export interface RetryPolicy {
+  /** Tries after the first, 0 to 10. */
+  readonly count: number;
+  /** Wait before the first retry, 0 to 60 s. Default 1 s. */
+  readonly initialDelayMs?: number;
+  /** Each wait is the one before times this, 1 to 10. Default 2. */
+  readonly backoff?: number;
+  /** Longest wait, 1 to 60 s. Default 60 s. */
+  readonly maxDelayMs?: number;
+}
+
 /** The options of a function. Everything has a default. */
 export interface FunctionSpec {
   /** Name under which the function is deployed; by default the name of its export. */
@@ -61,6 +73,12 @@ export interface FunctionSpec {
   readonly memoryMiB?: number;
   /** Longest run of one input, 1 s to 24 h. Default 300 s. */
   readonly timeoutMs?: number;
+  /**
+   * How often an input that failed is tried again: a number of tries, or a rule. For what the
+   * function throws, its time limit, out of memory and exits; not for what cannot be sent.
+   * Default 0. Inputs that lose their container are run again in any case.
+   */
+  readonly retries?: number | RetryPolicy;
   /** Longest start of a container, 1 s to 24 h. Default: `timeoutMs`. */
   readonly startupTimeoutMs?: number;
   /** How long an idle container is kept, 2 s to 20 min. Default 60 s. */
@@ -97,6 +115,12 @@ export interface FunctionSpec {
    * that are `preemptible`; inputs that ran there run again elsewhere.
    */
   readonly priority?: number;
+  /**
+   * Whether later containers may start from the memory of an earlier one, as it was once the
+   * module was loaded. The module then loads without environment variables and without network;
+   * code that needs them reads them when it is called. Default false. docs/snapshots.md.
+   */
+  readonly enableMemorySnapshot?: boolean;
   readonly network?: NetworkPolicy;
   /**
    * The id of a built image (64 hexadecimal digits). Default: Node and nothing else. In code it is

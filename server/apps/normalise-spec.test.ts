@@ -17,6 +17,7 @@ test("an empty spec gets every default", () => {
   expect(normaliseSpec({})).toEqual({
     cpuMilli: 125,
     memoryMiB: 256,
+    retries: { count: 0, initialDelayMs: 1_000, backoff: 2, maxDelayMs: 60_000 },
     timeoutMs: 300_000,
     startupTimeoutMs: 300_000,
     scaledownWindowMs: 60_000,
@@ -27,6 +28,7 @@ test("an empty spec gets every default", () => {
     targetConcurrentInputs: 1,
     preemptible: true,
     priority: 0,
+    enableMemorySnapshot: false,
     network: { egress: "none" },
     env: {},
   });
@@ -81,6 +83,7 @@ const anySpec: fc.Arbitrary<FunctionSpec> = fc.record(
     maxContainers: fc.integer({ min: 50, max: 4_000 }),
     preemptible: fc.boolean(),
     priority: fc.integer({ min: -100, max: 100 }),
+    enableMemorySnapshot: fc.boolean(),
   },
   { requiredKeys: [] },
 );
@@ -112,4 +115,11 @@ test("a text is a GPU choice exactly when it is a known type with a count of 1 t
       },
     ),
   );
+});
+
+test("retries are a count, or a rule of which the rest has defaults", () => {
+  const rule = { initialDelayMs: 1_000, backoff: 2, maxDelayMs: 60_000 };
+  expect(normaliseSpec({ retries: 3 }).retries).toEqual({ ...rule, count: 3 });
+  const given = { count: 1, backoff: 1.5 };
+  expect(normaliseSpec({ retries: given }).retries).toEqual({ ...rule, ...given });
 });

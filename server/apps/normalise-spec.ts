@@ -7,7 +7,12 @@ import {
   type GpuRequest,
   type GpuType,
 } from "../../core/index.ts";
-import type { FunctionSpec, NetworkPolicy, PythonCode } from "../../sdk/protocol/index.ts";
+import type {
+  FunctionSpec,
+  NetworkPolicy,
+  PythonCode,
+  RetryPolicy,
+} from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
 export interface NormalSpec {
@@ -18,6 +23,7 @@ export interface NormalSpec {
   readonly memoryMiB: number;
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
+  readonly retries: Required<RetryPolicy>;
   readonly scaledownWindowMs: number;
   readonly minContainers: number;
   readonly maxContainers: number;
@@ -32,6 +38,7 @@ export interface NormalSpec {
   readonly preemptible: boolean;
   /** Larger is more important. */
   readonly priority: number;
+  readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
   readonly image?: string;
@@ -45,6 +52,7 @@ const DEFAULT_SPEC = {
   cpuMilli: 125,
   memoryMiB: 256,
   timeoutMs: 300_000,
+  retries: { count: 0, initialDelayMs: 1_000, backoff: 2, maxDelayMs: 60_000 },
   scaledownWindowMs: 60_000,
   minContainers: 0,
   maxContainers: 100,
@@ -52,6 +60,7 @@ const DEFAULT_SPEC = {
   maxConcurrentInputs: 1,
   preemptible: true,
   priority: 0,
+  enableMemorySnapshot: false,
   network: { egress: "none" },
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
@@ -69,11 +78,13 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     memoryMiB: spec.memoryMiB ?? DEFAULT_SPEC.memoryMiB,
     timeoutMs,
     startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
+    retries: retriesOf(spec.retries),
     ...scalingOf(spec),
     ...concurrencyOf(spec),
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
+    enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
     env: spec.env ?? DEFAULT_SPEC.env,
@@ -105,6 +116,11 @@ export function parseGpuChoice(
   const type = GPU_TYPES.find((known) => known === name);
   if (type === undefined || rest.length > 0 || !/^[1-8]$/.test(count)) return undefined;
   return { type, count: Number(count) };
+}
+
+function retriesOf(retries: FunctionSpec["retries"] = 0): NormalSpec["retries"] {
+  const given = typeof retries === "number" ? { count: retries } : retries;
+  return { ...DEFAULT_SPEC.retries, ...given };
 }
 
 type Scaling = Pick<

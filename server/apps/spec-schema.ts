@@ -57,6 +57,14 @@ const env = z
   })
   .meta({ description: `Environment variables; at most ${ENV_ENTRIES_MAX}, 64 KiB in all.` });
 
+const retryCount = z.int().min(0).max(10);
+const retryPolicy = z.strictObject({
+  count: retryCount,
+  initialDelayMs: durationMs(0, MS_PER_MINUTE).exactOptional(),
+  backoff: z.number().min(1).max(10).exactOptional(),
+  maxDelayMs: durationMs(1_000, MS_PER_MINUTE).exactOptional(),
+});
+
 const python = z.strictObject({
   codeSha256: z.string().regex(/^[0-9a-f]{64}$/),
   module: z
@@ -77,6 +85,7 @@ export const functionSpecFields = z.strictObject({
   cpu: z.number().min(0.1).max(64).exactOptional(),
   memoryMiB: z.int().min(64).max(524_288).exactOptional(),
   timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
+  retries: z.union([retryCount, retryPolicy]).exactOptional(),
   startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
   scaledownWindowMs: scaledownWindowMs.exactOptional(),
   minContainers: containerCount(0).exactOptional(),
@@ -95,6 +104,7 @@ export const functionSpecFields = z.strictObject({
     .max(4)
     .exactOptional(),
   preemptible: z.boolean().exactOptional(),
+  enableMemorySnapshot: z.boolean().exactOptional(),
   priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
   network: networkPolicySchema.exactOptional(),
   image: z

@@ -13,6 +13,7 @@ const PORT: DispatcherPort = {
   loadOpen: () => Promise.resolve([]),
   noteAttempts: () => undefined,
   excuseAttempts: () => undefined,
+  noteFailures: () => undefined,
   record: () => Promise.resolve(),
   onLoadChanged: () => undefined,
   onError: () => undefined,

@@ -3,14 +3,16 @@ import type { Clock } from "../../core/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload } from "../blobs/payloads.ts";
 import type { EventBus } from "../services.ts";
-import type { InputRef, RecordStore, StoredInput } from "../store/record-store.ts";
+import type { ValueHeader } from "../../sandbox/index.ts";
+import type { CallRecord, InputRef, RecordStore, StoredInput } from "../store/record-store.ts";
 import { ArrivalMemory } from "./arrival-memory.ts";
 import { LedgeredCalls } from "./call-service.ts";
 import { CallWatch } from "./call-watch.ts";
 import type { DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, RangeQueue } from "./function-queue.ts";
-import { FunctionTable } from "./function-table.ts";
+import { FunctionTable, type LiveFunction } from "./function-table.ts";
 import { inputIdOf, inputRefOf, type LocalInput } from "./input.ts";
+import { Streams, type StreamProgress } from "./streams.ts";
 import { PayloadCache } from "./payload-cache.ts";
 import { ResultRecorder } from "./result-recorder.ts";
 import type { Settlement } from "./settlement.ts";
@@ -24,6 +26,7 @@ export interface CallDeskOptions {
   /** Where containers are reached. */
   readonly sendInputs: DispatcherPort["sendInputs"];
   readonly takeBack: DispatcherPort["takeBack"];
+  readonly sendCredit: (containerId: string, inputId: string, progress: StreamProgress) => void;
   readonly onLoadChanged: () => void;
   /** Told of every result that became an input's one result, and the GPU time it used. */
   readonly onRecorded: (settlement: Settlement, gpuMs: number) => void;
@@ -45,14 +48,23 @@ export class CallDesk {
   readonly #cache = new PayloadCache();
   readonly #cancelled = new Set<string>();
   readonly #recorder: ResultRecorder;
+  readonly #streams: Streams;
 
   constructor(options: CallDeskOptions) {
     this.#options = options;
     const shared = { ...options, watch: this.#watch };
+    this.#streams = new Streams({
+      ...options,
+      ledger: options.store.ledger,
+      onStored: (callId) => this.#watch.notify(callId),
+    });
     this.#recorder = new ResultRecorder({
       ...shared,
       ledger: options.store.ledger,
-      onCall: (call) => this.functions.noteCall(call),
+      onCall: (call) => {
+        this.functions.noteCall(call);
+        if (call.state !== "running") this.#streams.forget(call.callId);
+      },
     });
     this.arrivals = new ArrivalMemory({ ...options, store: options.store.arrivals });
     this.functions = new FunctionTable({
@@ -65,7 +77,11 @@ export class CallDesk {
       ...shared,
       functions: this.functions,
       cache: this.#cache,
-      onCancelled: (callId) => this.#noteCancelled(callId),
+      onCancelled: (callId) => {
+        this.#noteCancelled(callId);
+        this.#streams.forget(callId);
+      },
+      onRead: (call, cursor) => this.#noteRead(call, cursor),
     });
   }
 
@@ -76,9 +92,36 @@ export class CallDesk {
     return loaded.map((input) => ({ ...input, inputId: inputIdOf(input), lease: undefined }));
   }
 
+  /** Values that a generator in a container yielded; those of inputs it does not hold are dropped. */
+  async yielded(
+    { dispatcher }: LiveFunction,
+    containerId: string,
+    value: ValueHeader,
+    payload: Uint8Array,
+  ): Promise<void> {
+    const { inputId, sequence } = value;
+    const input = dispatcher.slots.heldBy(containerId, inputId);
+    if (input?.stream === undefined) return;
+    const progress = await this.#streams.append(input, sequence, [payload]);
+    this.#options.sendCredit(containerId, inputId, progress);
+  }
+
+  /**
+   * The reader of a generator's values is here: the generator may come on. Said at every look,
+   * since what was said while a link was broken is lost.
+   */
+  #noteRead({ callId, functionId }: CallRecord, cursor: number): void {
+    this.#streams.read(callId, cursor);
+    const inputId = inputIdOf({ callId, index: 0 });
+    const containerId = this.functions.peek(functionId)?.dispatcher.slots.holderOf(inputId);
+    if (containerId === undefined) return;
+    this.#options.sendCredit(containerId, inputId, { stored: cursor, consumed: cursor });
+  }
+
   /** Ends waits and gives back what is unfinished. */
   async close(): Promise<void> {
     this.#watch.notifyAll();
+    this.#streams.close();
     this.#recorder.close();
     await this.functions.writeArrivals(true);
     await this.functions.close();
@@ -102,11 +145,19 @@ export class CallDesk {
           .excuseAttempts(inputs, containerId)
           .catch((error: unknown) => onError(error, `excusing attempts in ${containerId}`));
       },
-      record: (settlements) =>
-        this.#recorder.record(settlements, (settlement) => {
+      noteFailures: (inputs) => {
+        store.ledger
+          .noteFailures(inputs)
+          .catch((error: unknown) => onError(error, `noting failures of ${functionId}`));
+      },
+      record: async (settlements) => {
+        // A reader that sees the end has seen every value before it.
+        await this.#streams.settled(settlements.map(({ input }) => input.callId));
+        await this.#recorder.record(settlements, (settlement) => {
           const gpuCount = this.functions.peek(functionId)?.gpuCount ?? 0;
           this.#options.onRecorded(settlement, settlement.busyMs * gpuCount);
-        }),
+        });
+      },
       nowMs: () => clock.nowMs(),
     };
   }
@@ -119,7 +170,15 @@ export class CallDesk {
       const ref = { callId: range.callId, index };
       const payload = this.#cache.take(ref);
       if (payload === undefined) missing.push(ref);
-      else found.push({ ...ref, payload, attempts: 0, excusedAttempts: 0, suspect: false });
+      else
+        found.push({
+          ...ref,
+          payload,
+          attempts: 0,
+          excusedAttempts: 0,
+          failures: 0,
+          suspect: false,
+        });
     }
     if (missing.length === 0) return found;
     const loaded = await this.#loadFromLedger(missing);
@@ -145,7 +204,9 @@ export class CallDesk {
 }
 
 async function loadedOf(blobs: BlobStore, input: StoredInput): Promise<Loaded> {
-  const { callId, index, attempts, excusedAttempts } = input;
+  const { callId, index, attempts, excusedAttempts, failures = 0, valueCount } = input;
   const payload = await loadPayload(blobs, input.payload);
-  return { callId, index, attempts, excusedAttempts, suspect: false, payload };
+  const counts = { attempts, excusedAttempts, failures };
+  const loaded = { callId, index, ...counts, suspect: false, payload };
+  return valueCount === undefined ? loaded : { ...loaded, stream: { valueCount } };
 }

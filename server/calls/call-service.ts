@@ -11,7 +11,14 @@ import {
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { loadPayload, storePayload } from "../blobs/payloads.ts";
-import type { CallService, EventBus, Principal, ResultsPage, ResultsQuery } from "../services.ts";
+import type {
+  CallService,
+  EventBus,
+  Principal,
+  ResultsPage,
+  ResultsQuery,
+  ValuesPage,
+} from "../services.ts";
 import type {
   AcceptInputs,
   CallRecord,
@@ -35,6 +42,8 @@ export interface CallServiceOptions {
   /** Inputs were accepted or cancelled: the autoscaler should look. */
   readonly onLoadChanged: () => void;
   readonly onCancelled: (callId: string) => void;
+  /** The reader of a generator's values has everything before `cursor`. */
+  readonly onRead: (call: CallRecord, cursor: number) => void;
   readonly onError: (error: unknown, doing: string) => void;
 }
 
@@ -72,17 +81,19 @@ export class LedgeredCalls implements CallService {
     const deadline = await this.#deadlineOf(who, header, createdAtMs);
     const { workspaceId } = who;
     const { appId } = live;
-    const fresh = { callId, workspaceId, functionId, appId, kind, createdAtMs, ...deadline };
+    const stream = header.stream === true ? { stream: true } : {};
+    const call = { callId, workspaceId, functionId, appId, kind, createdAtMs };
+    const fresh = { ...call, ...deadline, ...stream };
     const acceptedAtMs = createdAtMs;
     const accept = { call: fresh, mode: "create", startIndex: 0, final, acceptedAtMs } as const;
-    const { call, enqueue } = await this.#accept(live, accept, payloads);
-    const waits = kind === "single" && waitMs > 0 && call.state === "running";
+    const { call: accepted, enqueue } = await this.#accept(live, accept, payloads);
+    const waits = kind === "single" && waitMs > 0 && accepted.state === "running";
     // Whoever waits is there before the input can be answered.
     const waiting = waits ? watch.next(callId, waitMs, signal) : undefined;
     enqueue();
     events.publish({ appId, functionId, callId }, { kind: "call.queued", inputs: payloads.length });
     const result = await waiting;
-    if (result !== undefined) return freshPage(call, live, result);
+    if (result !== undefined) return freshPage(accepted, live, result);
     return this.#page(await this.#find(who, callId), 0, INPUTS_PER_REQUEST_MAX);
   }
 
@@ -125,6 +136,31 @@ export class LedgeredCalls implements CallService {
         return this.#page(isLast ? call : await this.#find(who, callId), cursor, limit);
       }
       await change;
+    }
+  }
+
+  async values(who: Principal, callId: string, query: ResultsQuery): Promise<ValuesPage> {
+    const { store, blobs, clock, watch, functions, onRead } = this.#options;
+    const { cursor, limit, signal } = query;
+    const deadlineMs = clock.nowMs() + query.waitMs;
+    for (;;) {
+      const waitMs = Math.max(0, deadlineMs - clock.nowMs());
+      const change = watch.next(callId, waitMs, signal);
+      // First the call: a call that has ended gets no values any more.
+      const call = await this.#find(who, callId);
+      if (call.stream !== true) throw noStream(callId);
+      onRead(call, cursor);
+      const stored = await store.calls.values(callId, cursor, limit);
+      const isLast = call.state !== "running" || waitMs === 0 || signal.aborted;
+      if (stored.length === 0 && !isLast) {
+        await change;
+        continue;
+      }
+      const payloads = await Promise.all(stored.map((one) => loadPayload(blobs, one)));
+      const sizes = payloads.map((payload) => payload.byteLength);
+      const status = statusOf(call, functions.peek(call.functionId));
+      const nextCursor = cursor + payloads.length;
+      return { header: { callId, sizes, nextCursor, status }, payloads };
     }
   }
 
@@ -194,7 +230,20 @@ export class LedgeredCalls implements CallService {
     const { idempotencyKey: key } = header;
     const callId = key === undefined ? header.callId : keyedCallId(live, key);
     if (live.retired) await refuseRetired(this.#options.store, live, callId);
+    if (live.waitsForOld && who.appId !== undefined) await this.#startForOld(live, who.appId);
     return { live, callId };
+  }
+
+  /**
+   * A version that calls the one that waits for its end would never end: it is followed at once.
+   * That is written down before the call is, so that it holds after a restart too.
+   */
+  async #startForOld({ appId, app, workspaceId }: LiveFunction, callerId: string): Promise<void> {
+    const { registry } = this.#options.store;
+    const caller = (await registry.list(workspaceId)).find((each) => each.appId === callerId);
+    if (caller?.app !== app || callerId === appId) return;
+    await registry.startAtOnce(appId);
+    this.#options.functions.startAtOnce(appId);
   }
 
   /** Writes inputs to the ledger; `enqueue` then puts the new ones in the queue. */
@@ -224,7 +273,9 @@ export class LedgeredCalls implements CallService {
     const from = Math.max(outcome.freshFrom, accepting.startIndex);
     for (let index = from; index < end; index += 1) {
       const payload = payloads[index - accepting.startIndex];
-      if (payload !== undefined) cache.put({ callId, index }, payload);
+      // How many values of a stream there are only the ledger knows.
+      const isCached = payload !== undefined && accepting.call.stream !== true;
+      if (isCached) cache.put({ callId, index }, payload);
     }
     functions.noteCall(outcome.call);
     const enqueue = (): void => {
@@ -264,6 +315,10 @@ function noCall(callId: string): PlatformError {
     code: "not_found",
     retryable: false,
   });
+}
+
+function noStream(callId: string): PlatformError {
+  return invalid(`call ${callId} was not made to be streamed: ask for its results`);
 }
 
 function invalid(message: string): PlatformError {

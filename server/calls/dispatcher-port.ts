@@ -15,6 +15,8 @@ export interface DispatcherPort {
   noteAttempts(inputs: readonly InputRef[], containerId: string): void;
   /** The platform itself ended the attempts of these inputs in a container. */
   excuseAttempts(inputs: readonly InputRef[], containerId: string): void;
+  /** The latest attempts of these inputs failed, and they are tried again. */
+  noteFailures(inputs: readonly InputRef[]): void;
   /** Records results durably; resolves when they are, retrying as long as it must. */
   record(settlements: readonly Settlement[]): Promise<void>;
   /** Something changed that the autoscaler should look at. */

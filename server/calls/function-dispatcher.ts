@@ -18,7 +18,10 @@ import type { ContainerEnd, DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
 import { exhaustionOf, failureOf, settlementOf, type Settlement } from "./settlement.ts";
+import { Resting } from "./resting.ts";
+import type { RetryRule } from "./retry.ts";
 import { RunTimes } from "./run-times.ts";
+import { Slots, type Slot } from "./slots.ts";
 import { windowFor } from "./window.ts";
 
 /** Inputs of one queue job. */
@@ -30,26 +33,15 @@ const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
 
-interface Slot {
-  readonly containerId: string;
-  readonly inflight: Map<string, LocalInput>;
-  /** When the input at the head began, as far as we can tell. */
-  headSinceMs: number;
-  /** When it was last asked to give inputs back. */
-  takenBackAtMs: number;
-  /** It finishes what it has and gets nothing more. */
-  isDraining: boolean;
-  /** What it may never have got: its link broke when these were in it. */
-  unsureIds: ReadonlySet<string>;
-}
-
+const NO_RETRIES: RetryRule = { count: 0, initialDelayMs: 0, backoff: 1, maxDelayMs: 0 };
 const ONE_AT_A_TIME: InputConcurrency = { target: 1, max: 1 };
 
 export class FunctionDispatcher {
   readonly #queue: RangeQueue;
   readonly #port: DispatcherPort;
   readonly #concurrency: InputConcurrency;
-  readonly #slots = new Map<string, Slot>();
+  /** Its containers and what each has. */
+  readonly slots = new Slots();
   readonly #held = new Map<string, LocalInput>();
   readonly #leases = new Set<LocalLease>();
   /** Inputs in containers whose call was cancelled: they never wait again. */
@@ -57,6 +49,8 @@ export class FunctionDispatcher {
   #waiting: LocalInput[] = [];
   /** Waiting inputs that must run alone. */
   #suspects: LocalInput[] = [];
+  /** Inputs that failed and are tried again, and when. */
+  readonly #resting: Resting;
   readonly #runTimes = new RunTimes();
   #taking = false;
   /** Somebody asked to pump while inputs were being taken: look once more after it. */
@@ -69,15 +63,20 @@ export class FunctionDispatcher {
   #askAgainAtMs = 0;
   #closed = false;
 
-  /** @param concurrency How many inputs a container runs at once; one unless given. */
+  /**
+   * @param concurrency How many inputs a container runs at once; one unless given.
+   * @param retries How failures are tried again; not at all unless given.
+   */
   constructor(
     queue: RangeQueue,
     port: DispatcherPort,
     concurrency: InputConcurrency = ONE_AT_A_TIME,
+    retries: RetryRule = NO_RETRIES,
   ) {
     this.#queue = queue;
     this.#port = port;
     this.#concurrency = concurrency;
+    this.#resting = new Resting(retries);
   }
 
   /**
@@ -95,7 +94,8 @@ export class FunctionDispatcher {
 
   /** Inputs in containers now. */
   get runningCount(): number {
-    return this.#held.size - this.#waiting.length - this.#suspects.length;
+    const idleCount = this.#waiting.length + this.#suspects.length + this.#resting.size;
+    return this.#held.size - idleCount;
   }
 
   /** Inputs held here, waiting or in containers. */
@@ -105,14 +105,11 @@ export class FunctionDispatcher {
 
   /** When the input that has run longest began; undefined while none runs. */
   get oldestStartedAtMs(): number | undefined {
-    const begun = [...this.#slots.values()]
-      .filter((slot) => slot.inflight.size > 0)
-      .map((slot) => slot.headSinceMs);
-    return begun.length === 0 ? undefined : Math.min(...begun);
+    return this.slots.oldestStartedAtMs;
   }
 
   inflightCount(containerId: string): number {
-    return this.#slots.get(containerId)?.inflight.size ?? 0;
+    return this.slots.get(containerId)?.inflight.size ?? 0;
   }
 
   /**
@@ -140,19 +137,13 @@ export class FunctionDispatcher {
 
   /** A container is ready for inputs; `held` are those it had before its agent reconnected. */
   containerReady(containerId: string): void {
-    if (!this.#slots.has(containerId)) {
-      const inflight = new Map<string, LocalInput>();
-      const times = { headSinceMs: 0, takenBackAtMs: 0 };
-      const unsureIds = new Set<string>();
-      const slot = { containerId, inflight, ...times, isDraining: false, unsureIds };
-      this.#slots.set(containerId, slot);
-    }
+    this.slots.ensure(containerId);
     this.pump();
   }
 
   /** The link to a container's agent broke: what was on its way is lost, until the agent is back. */
   containerCutOff(containerId: string): void {
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     if (slot !== undefined) slot.unsureIds = new Set(slot.inflight.keys());
   }
 
@@ -162,7 +153,7 @@ export class FunctionDispatcher {
    */
   containerHolds(containerId: string, inputs: readonly LocalInput[]): void {
     this.containerReady(containerId);
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     if (slot === undefined) return;
     for (const input of inputs) {
       const known = this.#held.get(input.inputId);
@@ -182,7 +173,7 @@ export class FunctionDispatcher {
 
   /** A container gets nothing more, and gives back what it has not begun. */
   containerDrains(containerId: string): void {
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     if (slot === undefined) return;
     slot.isDraining = true;
     const inputIds = [...slot.inflight.keys()];
@@ -191,16 +182,16 @@ export class FunctionDispatcher {
 
   /** A container that was to drain gets inputs again. */
   containerStays(containerId: string): void {
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     if (slot !== undefined) slot.isDraining = false;
     this.pump();
   }
 
   /** A container is gone; what it had without a result waits again, or fails after too often. */
   containerGone(containerId: string, end: ContainerEnd): void {
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     if (slot === undefined) return;
-    this.#slots.delete(containerId);
+    this.slots.delete(containerId);
     const orphans = [...slot.inflight.values()];
     for (const input of orphans) input.suspect ||= end === "died";
     if (end === "stopped") this.#excuse(orphans, containerId);
@@ -213,7 +204,7 @@ export class FunctionDispatcher {
     results: readonly AgentResult[],
     payloads: readonly Uint8Array[],
   ): Promise<void> {
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     const settlements: Settlement[] = [];
     const returned: LocalInput[] = [];
     for (const [position, result] of results.entries()) {
@@ -224,6 +215,7 @@ export class FunctionDispatcher {
         continue;
       }
       if (result.outcome === "succeeded") this.#runTimes.note(result.runMs);
+      else if (this.#restAfter(input, result)) continue;
       settlements.push(settlementOf(input, containerId, result, payloads[position]));
     }
     if (slot !== undefined && settlements.length > 0) slot.headSinceMs = this.#port.nowMs();
@@ -242,7 +234,7 @@ export class FunctionDispatcher {
   /** Forgets the waiting inputs of a cancelled call and takes the others back where possible. */
   cancelCall(callId: string): void {
     for (const input of this.#unwait((other) => other.callId === callId)) this.#release(input);
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.slots.all()) {
       const own = [...slot.inflight.values()].filter((input) => input.callId === callId);
       for (const input of own) this.#unwanted.add(input);
       if (own.length > 0) this.#port.takeBack(slot.containerId, own.map(inputIdOf), true);
@@ -252,6 +244,7 @@ export class FunctionDispatcher {
   /** Hands out what can be handed out; cheap when there is nothing to do. */
   pump(): void {
     if (this.#closed) return;
+    if (this.#resting.size > 0) this.#wait(this.#resting.takeRested(this.#port.nowMs()));
     this.#handOut();
     this.#stealForIdle();
     if (!this.#wantsMore()) return;
@@ -309,9 +302,9 @@ export class FunctionDispatcher {
   #hasRoom(): boolean {
     const window = this.#window();
     let room = 0;
-    for (const slot of this.#openSlots()) room += Math.max(0, window - slot.inflight.size);
+    for (const slot of this.slots.open()) room += Math.max(0, window - slot.inflight.size);
     // One range ahead keeps containers busy while the next one is being taken.
-    const ahead = this.#slots.size > 0 && window > 1 ? RANGE_INPUTS_MAX : 0;
+    const ahead = this.slots.size > 0 && window > 1 ? RANGE_INPUTS_MAX : 0;
     return this.#waiting.length < room + ahead;
   }
 
@@ -319,12 +312,7 @@ export class FunctionDispatcher {
   #isIdle(): boolean {
     const isEmpty = this.#waiting.length + this.#suspects.length + this.#expectedCount === 0;
     if (!isEmpty || this.#closed) return false;
-    return this.#openSlots().some((slot) => slot.inflight.size === 0);
-  }
-
-  /** Containers that may get inputs. */
-  #openSlots(): readonly Slot[] {
-    return [...this.#slots.values()].filter((slot) => !slot.isDraining);
+    return this.slots.open().some((slot) => slot.inflight.size === 0);
   }
 
   async #handOver(range: InputRange): Promise<void> {
@@ -385,7 +373,8 @@ export class FunctionDispatcher {
   #handOut(): void {
     const reserved = this.#handOutSuspects();
     if (this.#waiting.length === 0) return;
-    const rooms = [...this.#slots.values()]
+    const rooms = this.slots
+      .all()
       .filter((slot) => slot !== reserved)
       .map((slot) => ({
         containerId: slot.containerId,
@@ -403,7 +392,7 @@ export class FunctionDispatcher {
 
   /** Gives each suspect an empty container; gives the one that is to run empty for the next. */
   #handOutSuspects(): Slot | undefined {
-    const slots = this.#openSlots().toSorted((a, b) => a.inflight.size - b.inflight.size);
+    const slots = this.slots.open().toSorted((a, b) => a.inflight.size - b.inflight.size);
     for (const slot of slots) {
       const [suspect] = this.#suspects;
       if (suspect === undefined) return undefined;
@@ -414,7 +403,7 @@ export class FunctionDispatcher {
   }
 
   #send(containerId: string, inputs: readonly LocalInput[]): boolean {
-    const slot = this.#slots.get(containerId);
+    const slot = this.slots.get(containerId);
     if (slot === undefined || !this.#port.sendInputs(containerId, inputs)) return false;
     if (slot.inflight.size === 0) slot.headSinceMs = this.#port.nowMs();
     for (const input of inputs) {
@@ -428,11 +417,11 @@ export class FunctionDispatcher {
   /** Takes back inputs that wait behind a long one while another container has nothing to do. */
   #stealForIdle(): void {
     if (this.#waiting.length > 0) return;
-    const idle = this.#openSlots().filter((slot) => slot.inflight.size === 0);
+    const idle = this.slots.open().filter((slot) => slot.inflight.size === 0);
     if (idle.length === 0) return;
     const nowMs = this.#port.nowMs();
     const { max } = this.#concurrency;
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.slots.all()) {
       if (slot.inflight.size <= max || !this.#runsLong(slot)) continue;
       if (nowMs - slot.takenBackAtMs < STEAL_AFTER_MS) continue;
       this.#port.takeBack(slot.containerId, [...slot.inflight.keys()].slice(max), false);
@@ -471,10 +460,19 @@ export class FunctionDispatcher {
 
   /** Takes the waiting inputs that match out of the wait. */
   #unwait(matches: (input: LocalInput) => boolean): LocalInput[] {
-    const taken = [...this.#waiting, ...this.#suspects].filter(matches);
+    const taken = [...this.#waiting, ...this.#suspects, ...this.#resting.inputs].filter(matches);
+    for (const input of taken) this.#resting.delete(input);
     this.#waiting = this.#waiting.filter((input) => !matches(input));
     this.#suspects = this.#suspects.filter((input) => !matches(input));
     return taken;
+  }
+
+  /** Lets an input that failed rest before it is tried again; false when that was its last try. */
+  #restAfter(input: LocalInput, { error }: AgentResult): boolean {
+    if (this.#unwanted.has(input)) return false;
+    if (!this.#resting.add(input, error, this.#port.nowMs())) return false;
+    this.#port.noteFailures([input]);
+    return true;
   }
 
   async #settle(settlements: readonly Settlement[]): Promise<void> {

@@ -17,8 +17,12 @@ export interface LocalInput extends InputRef {
   attempts: number;
   /** Those of them whose container the platform itself ended: held against nobody. */
   excusedAttempts: number;
+  /** Those of them that failed and were tried again; held against it by its retries alone. */
+  failures: number;
   /** It was in a container that died while several ran: it runs alone from now on. */
   suspect: boolean;
+  /** Of a generator whose values are read as they are yielded: how many are stored. */
+  readonly stream?: { valueCount: number };
 }
 
 /** The name of an input on the agent link. */

@@ -5,6 +5,7 @@ import type { DispatcherPort } from "./dispatcher-port.ts";
 import { MemoryQueue } from "./fake-queue.ts";
 import { FunctionDispatcher } from "./function-dispatcher.ts";
 import type { LocalInput } from "./input.ts";
+import type { RetryRule } from "./retry.ts";
 import type { Settlement } from "./settlement.ts";
 
 const AWAY = new Error("the ledger is away");
@@ -23,10 +24,13 @@ export class Bench {
   /** Loads from the ledger that fail from now on. */
   failingLoads = 0;
   recordings = 0;
+  /** Failures that the ledger knows of each input from before. */
+  failuresBefore = 0;
+  readonly failed: number[] = [];
   nowMs = 0;
   readonly dispatcher: FunctionDispatcher;
 
-  constructor(concurrency?: InputConcurrency) {
+  constructor(concurrency?: InputConcurrency, retries?: RetryRule) {
     const port: DispatcherPort = {
       sendInputs: (containerId, inputs) => {
         this.sent.push({ containerId, inputs });
@@ -49,6 +53,7 @@ export class Bench {
             payload: NOTHING,
             attempts: 0,
             excusedAttempts: 0,
+            failures: this.failuresBefore,
             suspect: false,
           }));
         return Promise.resolve(inputs);
@@ -56,6 +61,9 @@ export class Bench {
       noteAttempts: () => undefined,
       excuseAttempts: (inputs, containerId) => {
         this.excused.push(...inputs.map(({ index }) => `${containerId}/${index}`));
+      },
+      noteFailures: (inputs) => {
+        this.failed.push(...inputs.map(({ index }) => index));
       },
       record: (settlements) => {
         for (const settlement of settlements) {
@@ -72,7 +80,7 @@ export class Bench {
       },
       nowMs: () => this.nowMs,
     };
-    this.dispatcher = new FunctionDispatcher(this.queue, port, concurrency);
+    this.dispatcher = new FunctionDispatcher(this.queue, port, concurrency, retries);
   }
 
   /** What was sent since the last call of this, per container. */

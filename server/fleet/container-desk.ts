@@ -14,6 +14,7 @@ import type {
 import { splitBody, type WireError } from "../../sdk/protocol/index.ts";
 import type { NodeLink, NodeLinks } from "../agents/hub.ts";
 import type { ContainerEnd } from "../calls/dispatcher-port.ts";
+import type { CallDesk } from "../calls/call-desk.ts";
 import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { EventBus } from "../services.ts";
@@ -29,6 +30,8 @@ export interface ContainerDeskOptions {
   readonly clock: Clock;
   /** Reads inputs that an agent says it holds back from the ledger. */
   readonly loadHeld: (inputIds: readonly string[]) => Promise<readonly LocalInput[]>;
+  /** A generator in a container yielded a value. */
+  readonly onYielded: CallDesk["yielded"];
   readonly onColdStart: (startMs: number) => void;
   readonly onLoadChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
@@ -59,13 +62,16 @@ export class ContainerDesk {
         this.#refused(message.containerId, message.reason);
         break;
       case "ready":
-        this.#ready(message.containerId, message.startMs);
+        this.#ready(message);
         break;
       case "results":
         this.#results(link, message.containerId, message.results, body);
         break;
       case "logs":
         this.#logs(message);
+        break;
+      case "values":
+        this.#values(message, body);
         break;
       case "exited":
         this.#exited(message.exit);
@@ -161,7 +167,7 @@ export class ContainerDesk {
     this.#options.onLoadChanged();
   }
 
-  #ready(containerId: string, startMs: number): void {
+  #ready({ containerId, startMs, restored }: Extract<AgentMessage, { type: "ready" }>): void {
     const container = this.#options.containers.get(containerId);
     if (container?.state !== "starting") return;
     const { live, requestedAtMs } = container;
@@ -175,7 +181,11 @@ export class ContainerDesk {
         ? wholeMs
         : live.startupMs + STARTUP_WEIGHT * (wholeMs - live.startupMs);
     this.#options.onColdStart(wholeMs);
-    this.#options.events.publish(subjectOf(container), { kind: "container.ready", startMs });
+    this.#options.events.publish(subjectOf(container), {
+      kind: "container.ready",
+      startMs,
+      ...(restored === true ? { restored } : {}),
+    });
     live.dispatcher.containerReady(containerId);
     this.#noteIdle(container);
     this.#options.onLoadChanged();
@@ -204,6 +214,22 @@ export class ContainerDesk {
       .then(() => link.acknowledge(inputIds))
       .catch((error: unknown) => this.#options.onError(error, `recording for ${containerId}`));
     this.#noteIdle(container);
+  }
+
+  #values(message: Extract<Message, { type: "values" }>, body: Uint8Array): void {
+    const container = this.#options.containers.get(message.containerId);
+    const sizes = message.values.map(({ bytes }) => bytes);
+    const payloads = splitBody(body, sizes);
+    if (container === undefined) return;
+    const { containerId, live } = container;
+    for (const [position, value] of message.values.entries()) {
+      const payload = payloads[position] ?? body;
+      this.#options
+        .onYielded(live, containerId, value, payload)
+        .catch((error: unknown) =>
+          this.#options.onError(error, `keeping values of ${containerId}`),
+        );
+    }
   }
 
   #logs(message: Extract<Message, { type: "logs" }>): void {

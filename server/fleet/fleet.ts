@@ -10,9 +10,11 @@
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
+import type { InputHeader } from "../../sandbox/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { LocalInput } from "../calls/input.ts";
+import type { StreamProgress } from "../calls/streams.ts";
 import type { Settlement } from "../calls/settlement.ts";
 import type { Metrics } from "../http/metrics.ts";
 import type { EventBus, FleetService, PoolService } from "../services.ts";
@@ -108,6 +110,7 @@ export class Fleet {
       policy: policy.scheduler,
       desired: () => this.#capacity.desired,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
+      onYielded: (...yielded) => calls.yielded(...yielded),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
       onLoadChanged: () => this.#place.kick(),
       onError,
@@ -181,11 +184,18 @@ export class Fleet {
       {
         type: "inputs",
         containerId,
-        inputs: inputs.map(({ inputId, payload }) => ({ inputId, bytes: payload.byteLength })),
+        inputs: inputs.map(headerOf),
       },
       inputs.map(({ payload }) => payload),
     );
     return true;
+  }
+
+  /** Tells a container how far the reader of a generator's values is. */
+  sendCredit(containerId: string, inputId: string, progress: StreamProgress): void {
+    const nodeId = this.#containers.get(containerId)?.nodeId;
+    const link = nodeId === undefined ? undefined : this.hub.link(nodeId);
+    link?.send({ type: "credit", containerId, inputId, ...progress });
   }
 
   takeBack(containerId: string, inputIds: readonly string[], abortRunning: boolean): void {
@@ -305,4 +315,9 @@ export class Fleet {
     const byState = Map.groupBy(this.nodes.all(), ({ stored }) => stored.node.state);
     for (const [state, records] of byState) metrics.setNodes(state, records.length);
   }
+}
+
+function headerOf({ inputId, payload, stream }: LocalInput): InputHeader {
+  const header = { inputId, bytes: payload.byteLength };
+  return stream === undefined ? header : { ...header, skip: stream.valueCount };
 }

@@ -23,7 +23,7 @@ import { Repacking } from "./repacking.ts";
 
 export interface PlacingOptions extends Pick<
   ContainerDeskOptions,
-  "loadHeld" | "onColdStart" | "onLoadChanged" | "onError"
+  "loadHeld" | "onYielded" | "onColdStart" | "onLoadChanged" | "onError"
 > {
   readonly functions: FunctionTable;
   readonly containers: ContainerTable;

@@ -226,6 +226,7 @@ export class TestFleet {
       blobs: { put: noBlobs, get: noBlobs, has: noBlobs },
       openQueue: () => new MemoryQueue(),
       sendInputs: (containerId, inputs) => this.#sendInputs(containerId, inputs),
+      sendCredit: () => undefined,
       takeBack: (containerId, inputIds, abortRunning) => {
         const message = { type: "cancel", containerId, inputIds, abortRunning } as const;
         this.#lineOf(containerId)?.send(message);
@@ -243,6 +244,7 @@ export class TestFleet {
       policy: { ...DEFAULT_SCHEDULER_POLICY, ...policy },
       desired: () => this.desired,
       loadHeld: (inputIds) => this.calls.loadHeld(inputIds),
+      onYielded: (...yielded) => this.calls.yielded(...yielded),
       onColdStart: () => undefined,
     });
   }

@@ -93,7 +93,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const services: Services = {
     calls: createFakeCalls(state),
     apps: createAppService({
-      store: { registry, images: NO_IMAGES },
+      store: { registry, images: NO_IMAGES, tokens },
       blobs: blobStore,
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       clock: systemClock,
@@ -224,6 +224,13 @@ function createFakeCalls(state: State): Services["calls"] {
       check(who.workspaceId, callId);
       await hold(query.signal);
       return empty(callId, query.cursor);
+    },
+    values: async (who, callId, query) => {
+      check(who.workspaceId, callId);
+      await hold(query.signal);
+      const { cursor } = query;
+      const header = { callId, sizes: [], nextCursor: cursor, status: statusOf(callId) };
+      return { header, payloads: [] };
     },
     cancel: async (who, callId) => {
       await Promise.resolve();

@@ -8,7 +8,7 @@ import {
   splitBody,
 } from "../../sdk/protocol/index.ts";
 import type { z } from "zod";
-import type { ResultsPage } from "../services.ts";
+import type { ResultsPage, ValuesPage } from "../services.ts";
 import { ReceivedFrame } from "./body-parsers.ts";
 import { checked } from "./checked.ts";
 import { RefusedError } from "./problem.ts";
@@ -38,7 +38,7 @@ export function inputsOf<Header extends { readonly sizes: readonly number[] }>(
 }
 
 /** Answers with a page of results as one frame. */
-export function sendResults(reply: FastifyReply, page: ResultsPage): Buffer {
+export function sendResults(reply: FastifyReply, page: ResultsPage | ValuesPage): Buffer {
   const bytes = encodeFrame(page.header, page.payloads);
   reply.type(FRAME_MEDIA_TYPE);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -6,6 +6,7 @@ import {
   WAIT_MS_MAX,
   type AppendInputsHeader,
   type AppList,
+  type AppHistory,
   type AppSummary,
   type BuildEvent,
   type CallStatus,
@@ -26,10 +27,11 @@ import {
   type Problem,
   type PruneReport,
   type ResultsHeader,
+  type ValuesHeader,
   type VariantHeader,
   type WireError,
 } from "../../sdk/protocol/index.ts";
-import { deployRequestSchema } from "../apps/deploy-schema.ts";
+import { deployRequestSchema, rollbackRequestSchema } from "../apps/deploy-schema.ts";
 import { imageDefinitionSchema } from "../images/definition-schema.ts";
 import {
   functionSpecFields,
@@ -63,6 +65,11 @@ export const createCallHeaderSchema = z
     deadlineInMs: deadlineInMs.exactOptional(),
     parentCallId: idSchema("ca").exactOptional(),
     idempotencyKey: idempotencyKey.exactOptional(),
+    stream: z.boolean().exactOptional(),
+  })
+  .refine((header) => header.kind === "single" || header.stream !== true, {
+    path: ["stream"],
+    error: "a map cannot be streamed",
   })
   .refine((header) => header.kind === "single" || header.idempotencyKey === undefined, {
     path: ["idempotencyKey"],
@@ -159,6 +166,13 @@ export const resultsHeaderSchema = z.object({
   status: callStatusSchema,
 }) satisfies z.ZodType<ResultsHeader>;
 
+export const valuesHeaderSchema = z.object({
+  callId: z.string(),
+  sizes,
+  nextCursor: count,
+  status: callStatusSchema,
+}) satisfies z.ZodType<ValuesHeader>;
+
 export const jsonCallResponseSchema = z.object({
   callId: z.string(),
   state: callStatusSchema.shape.state,
@@ -189,6 +203,34 @@ export const appSummarySchema = z.object({
 export const appListSchema = z.object({
   apps: z.array(appSummarySchema),
 }) satisfies z.ZodType<AppList>;
+
+export const appHistorySchema = z.object({
+  app: z.string(),
+  versions: z.array(
+    z.object({
+      version: count,
+      appId: z.string(),
+      state: z.enum(["running", "finishing", "stopped"]),
+      createdAtMs: z.number(),
+      codeSha256: z.string(),
+      deployedBy: z
+        .object({ tokenId: z.string(), name: z.string().exactOptional() })
+        .exactOptional(),
+      strategy: z.enum(["rolling", "recreate"]),
+      rollbackOf: count.exactOptional(),
+      functions: z.array(z.string()),
+      changes: z
+        .object({
+          code: z.boolean(),
+          added: z.array(z.string()),
+          removed: z.array(z.string()),
+          changed: z.array(z.string()),
+        })
+        .exactOptional(),
+    }),
+  ),
+  nextBefore: count.exactOptional(),
+}) satisfies z.ZodType<AppHistory>;
 
 const functionScalingSchema = z.object({
   minContainers: count,
@@ -362,7 +404,9 @@ const buildEventSchema = z.discriminatedUnion("kind", [
 
 /** The shapes under the names that they have in the OpenAPI document. */
 const NAMED: Readonly<Record<string, z.ZodType>> = {
+  RollbackRequest: rollbackRequestSchema,
   AppendInputsHeader: appendInputsHeaderSchema,
+  AppHistory: appHistorySchema,
   AppList: appListSchema,
   AppSummary: appSummarySchema,
   CallStatus: callStatusSchema,
@@ -387,6 +431,7 @@ const NAMED: Readonly<Record<string, z.ZodType>> = {
   Problem: problemSchema,
   ResultsHeader: resultsHeaderSchema,
   ScalingUpdate: scalingUpdateSchema,
+  ValuesHeader: valuesHeaderSchema,
   VariantHeader: variantHeaderSchema,
   WireError: wireErrorSchema,
 };

@@ -9,6 +9,7 @@
  */
 import type {
   DeployedFunction,
+  DeployStrategy,
   InputOutcome,
   ScalingUpdate,
   WireError,
@@ -50,6 +51,12 @@ export interface NewDeployment {
   readonly codeSha256: string;
   readonly functions: readonly (DeployedFunction & { readonly functionId: string })[];
   readonly createdAtMs: number;
+  /** The token it came with; absent for deployments from before this was kept. */
+  readonly tokenId?: string;
+  /** `rolling` when absent. */
+  readonly strategy?: DeployStrategy;
+  /** The version that a rollback took its code and specs from. */
+  readonly rollbackOf?: number;
 }
 
 export interface StoredDeployment extends NewDeployment {
@@ -117,6 +124,8 @@ export interface Registry {
   addVariant(variant: NewVariant): Promise<VariantOutcome>;
   /** All deployments, newest first. */
   list(workspaceId: string): Promise<readonly StoredDeployment[]>;
+  /** Makes a deployment that was to wait for its predecessor's end a rolling one. */
+  startAtOnce(appId: string): Promise<void>;
   /** Ends a deployment; false when it was not running. */
   stop(appId: string, nowMs: number): Promise<boolean>;
   /** Keeps an ephemeral deployment alive; false when it is not running. */
@@ -168,12 +177,21 @@ export interface CallRecord {
   readonly createdAtMs: number;
   /** When what has no result fails; absent: never. */
   readonly deadlineAtMs?: number;
+  /** Of a single call of a generator: its values are kept as they are yielded. */
+  readonly stream?: boolean;
 }
 
 export interface AcceptInputs {
   readonly call: Pick<
     CallRecord,
-    "callId" | "workspaceId" | "functionId" | "appId" | "kind" | "createdAtMs" | "deadlineAtMs"
+    | "callId"
+    | "workspaceId"
+    | "functionId"
+    | "appId"
+    | "kind"
+    | "createdAtMs"
+    | "deadlineAtMs"
+    | "stream"
   >;
   /** `create` makes the call when it is new; `append` needs it to exist. */
   readonly mode: "create" | "append";
@@ -203,6 +221,10 @@ export interface StoredInput extends InputRef {
   /** Those of the attempts whose containers the platform itself ended. */
   readonly excusedAttempts: number;
   readonly finished: boolean;
+  /** Those of the attempts that failed and were tried again; absent without any. */
+  readonly failures?: number;
+  /** Of a call whose values are read as they are yielded: how many there are. */
+  readonly valueCount?: number;
 }
 
 export interface OpenInput extends InputRef {
@@ -242,6 +264,13 @@ export interface CallLedger {
   ): Promise<void>;
   /** Notes that the platform itself ended these inputs' attempts in a container. */
   excuseAttempts(inputs: readonly InputRef[], containerId: string): Promise<void>;
+  /**
+   * Adds values that a generator yielded, the first of them at position `from`. Each position is
+   * taken once, and none beyond a gap or of a call that has ended; gives how many there are then.
+   */
+  appendValues(callId: string, from: number, payloads: readonly StoredPayload[]): Promise<number>;
+  /** Notes that the latest attempts of these inputs failed and are excused: they run again. */
+  noteFailures(inputs: readonly InputRef[]): Promise<void>;
   /** Records results; the first one of an input wins for ever. */
   recordResults(results: readonly NewResult[]): Promise<RecordOutcome>;
   /**
@@ -266,6 +295,8 @@ export interface CallReader {
     cursor: number,
     limit: number,
   ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }>;
+  /** Values of a generator from position `cursor` on, in order. */
+  values(callId: string, cursor: number, limit: number): Promise<readonly StoredPayload[]>;
   /** Removes finished calls older than `beforeMs`, at most `limit`; gives how many. */
   expire(beforeMs: number, limit: number): Promise<number>;
 }

@@ -139,6 +139,7 @@ export class ServerLife {
       policy: policy.scheduler,
       desired: () => this.#capacity.desired,
       loadHeld: (inputIds) => this.calls.loadHeld(inputIds),
+      onYielded: (...yielded) => this.calls.yielded(...yielded),
       onColdStart: () => undefined,
       onLoadChanged: options.onKick,
     });
@@ -326,6 +327,7 @@ export class ServerLife {
         });
         return true;
       },
+      sendCredit: () => undefined,
       takeBack: (containerId, inputIds, abortRunning) => {
         const link = this.links.get(this.containers.get(containerId)?.nodeId ?? "");
         if (!life.isDead) link?.send({ type: "cancel", containerId, inputIds, abortRunning });

@@ -10,10 +10,13 @@ import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/pr
 import type { RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
+import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
+import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
+import { iteratorOf, ValueStream } from "./value-stream.ts";
 import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
@@ -22,6 +25,8 @@ type Handler = UserProgram["handler"];
 interface Queued {
   readonly inputId: string;
   readonly payload: Uint8Array;
+  /** Its values are read as they are yielded, from this position on. */
+  readonly skip: number | undefined;
 }
 
 /** Answers wait for others at most this long while inputs come fast. */
@@ -37,7 +42,10 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const requests = new ServerRequests(channel);
+const streams = new Map<string, ValueStream>();
 const queue: Queued[] = [];
+/** Known from when the code is loaded; it takes inputs from `program` on. */
+let loaded: UserProgram | undefined;
 let program: UserProgram | undefined;
 let leaving = false;
 let working = false;
@@ -75,17 +83,15 @@ function receive({ header, body }: Frame<ToRunner>): void {
     case "boot":
       void boot(header, body);
       return;
-    case "inputs": {
-      const pieces = splitBody(
-        body,
-        header.inputs.map((input) => input.bytes),
-      );
-      for (const [position, { inputId }] of header.inputs.entries()) {
-        queue.push({ inputId, payload: pieces[position] ?? NOTHING });
-      }
-      void work();
+    case "load":
+      void load(header, body);
       return;
-    }
+    case "enter":
+      void enter(header, body);
+      return;
+    case "inputs":
+      take(header, body);
+      return;
     case "cancel":
       giveBack(new Set(header.inputIds));
       return;
@@ -95,15 +101,75 @@ function receive({ header, body }: Frame<ToRunner>): void {
     case "leave":
       void leave();
       return;
+    case "credit":
+      streams.get(header.inputId)?.consume(header.consumed);
+      return;
     case "response":
       requests.receive(header, body);
   }
 }
 
-async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Array): Promise<void> {
-  const { functionName, appName, env, maxInputs = 1, paramsBytes = 0 } = header;
+function take({ inputs }: Extract<ToRunner, { type: "inputs" }>, body: Uint8Array): void {
+  const pieces = splitBody(
+    body,
+    inputs.map((input) => input.bytes),
+  );
+  for (const [position, { inputId, skip }] of inputs.entries()) {
+    queue.push({ inputId, payload: pieces[position] ?? NOTHING, skip });
+  }
+  void work();
+}
+
+type Booting = Pick<
+  Extract<ToRunner, { type: "boot" }>,
+  "functionName" | "appName" | "maxInputs" | "paramsBytes"
+>;
+
+async function boot(
+  header: Booting & { readonly env: Readonly<Record<string, string>> },
+  body: Uint8Array,
+): Promise<void> {
+  setEnvironment(header.env);
+  if (await loadCode(header, body)) await begin();
+}
+
+/** The half of a boot that an image of this process's memory may hold. */
+async function load(header: Booting, body: Uint8Array): Promise<void> {
+  prepareGenerators();
+  setEnvironment({});
+  if (!(await loadCode(header, body))) return;
+  sendLogs(true);
+  // Node tells of threads a turn after they were begun.
+  await nextTurn();
+  const obstacle = imageObstacle();
+  // Whoever is restored from an image made now may not be told of the frame that comes then.
+  channel.startPolling();
+  channel.send({ type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) });
+}
+
+/** The other half: of this process, or of one that was restored from its image. */
+async function enter(
+  { env, isDeaf = false }: Extract<ToRunner, { type: "enter" }>,
+  entropy: Uint8Array,
+): Promise<void> {
+  if (!isDeaf) channel.stopPolling();
+  // Without the means to seed anew there is no image, so this is the process that loaded.
+  if (generatorObstacle() === undefined) reseedGenerators(entropy);
+  setEnvironment(env);
+  channel.send({ type: "entered" });
+  await begin();
+}
+
+function setEnvironment(env: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
+}
+
+/** Whether the code loaded; why not is said. */
+async function loadCode(
+  { functionName, appName, maxInputs = 1, paramsBytes = 0 }: Booting,
+  body: Uint8Array,
+): Promise<boolean> {
   running.max = maxInputs;
   const [code = NOTHING, params = NOTHING] = splitBody(body, [
     body.byteLength - paramsBytes,
@@ -111,16 +177,32 @@ async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Arra
   ]);
   try {
     await openWayOut();
-    const loaded = await loadProgram({ functionName, appName, code, params });
-    await loaded.enter(false);
-    program = loaded;
-    sendLogs(false);
-    channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
-    void work();
+    loaded = await loadProgram({ functionName, appName, code, params });
+    return true;
   } catch (error) {
-    sendLogs(true);
-    channel.send({ type: "load_failed", error: wireErrorOf(error) });
+    failToLoad(error);
+    return false;
   }
+}
+
+/** Runs what every container runs for itself, and takes inputs from then on. */
+async function begin(): Promise<void> {
+  if (loaded === undefined) return;
+  try {
+    await loaded.enter(false);
+  } catch (error) {
+    failToLoad(error);
+    return;
+  }
+  program = loaded;
+  sendLogs(false);
+  channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
+  void work();
+}
+
+function failToLoad(error: unknown): void {
+  sendLogs(true);
+  channel.send({ type: "load_failed", error: wireErrorOf(error) });
 }
 
 /**
@@ -190,9 +272,10 @@ async function nextTurn(): Promise<void> {
   turnAtMs = performance.now();
 }
 
-async function runOne(run: Handler, { inputId, payload }: Queued): Promise<void> {
+async function runOne(run: Handler, queued: Queued): Promise<void> {
+  const { inputId } = queued;
   await running.run(inputId, async (input) => {
-    const { result, encoded } = await resultOf(run, payload, input);
+    const { result, encoded } = await resultOf(run, queued, input);
     output.finish(inputId);
     if (leaving && result.outcome === "failed") return;
     results.push({ inputId, ...result, ...running.timesOf(input) });
@@ -205,10 +288,11 @@ interface Outcome {
   readonly encoded?: Uint8Array;
 }
 
-async function resultOf(run: Handler, payload: Uint8Array, input: RunningInput): Promise<Outcome> {
+async function resultOf(run: Handler, queued: Queued, input: RunningInput): Promise<Outcome> {
   try {
-    const answered = invoke(run, payload);
-    const value = answered instanceof Promise ? await orUncaught(answered, input) : answered;
+    const answered = invoke(run, queued.payload);
+    const given = answered instanceof Promise ? await orUncaught(answered, input) : answered;
+    const value = await returnedBy(given, queued, input);
     const encoded = encodeValue(value, "result");
     const bytes = encoded.byteLength;
     const error = tooLargeError(bytes);
@@ -217,6 +301,34 @@ async function resultOf(run: Handler, payload: Uint8Array, input: RunningInput):
   } catch (error) {
     return { result: { outcome: "failed", bytes: 0, error: wireErrorOf(error) } };
   }
+}
+
+/** The value itself; of a generator, after its values were sent, what it returned. */
+async function returnedBy(given: unknown, queued: Queued, input: RunningInput): Promise<unknown> {
+  const iterator = iteratorOf(given);
+  const { inputId, skip } = queued;
+  if (iterator === undefined && skip === undefined) return given;
+  if (iterator === undefined) {
+    throw new TypeError("the function is no generator: call it with remote, not remoteGen");
+  }
+  if (skip === undefined) {
+    throw new TypeError("the function is a generator: call it with remoteGen");
+  }
+  const stream = new ValueStream({ skip, signal: input.signal, send: sendValueOf(inputId) });
+  streams.set(inputId, stream);
+  try {
+    return await orUncaught(stream.drain(iterator), input);
+  } finally {
+    streams.delete(inputId);
+  }
+}
+
+function sendValueOf(inputId: string): (sequence: number, payload: Uint8Array) => void {
+  return (sequence, payload) => {
+    sendLogs(true);
+    const values = [{ inputId, sequence, bytes: payload.byteLength }];
+    channel.send({ type: "values", values }, [payload]);
+  };
 }
 
 function invoke(run: Handler, payload: Uint8Array): unknown {

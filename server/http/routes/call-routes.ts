@@ -23,6 +23,8 @@ import {
 } from "../wire-schemas.ts";
 
 const RESULTS_LIMIT = 500;
+/** Values of a page at most. */
+const VALUES_LIMIT_MAX = 32;
 const tags = ["calls"];
 const callParams = z.object({ callId: idSchema("ca") });
 const callAnswer = json(callStatusSchema, "The call as it is now.");
@@ -32,6 +34,7 @@ export function callRoutes(app: ApiServer, deps: RouteDeps): void {
   createCallRoute(app, deps);
   appendInputsRoute(app, deps);
   resultsRoute(app, deps);
+  valuesRoute(app, deps);
   const { calls } = deps.services;
 
   app.get(
@@ -172,6 +175,41 @@ function resultsRoute(app: ApiServer, { services, openRequests }: RouteDeps): vo
       const who = principalOf(request);
       const page = await openRequests.run(reply, (signal) =>
         services.calls.results(who, request.params.callId, { ...request.query, signal }),
+      );
+      return reply.send(sendResults(reply, page));
+    },
+  );
+}
+
+function valuesRoute(app: ApiServer, { services, openRequests }: RouteDeps): void {
+  app.get(
+    "/v1/calls/:callId/values",
+    {
+      config: { access: "user-or-container" },
+      schema: {
+        operationId: "getValues",
+        summary: "What a generator yielded, after a cursor; waits for some if asked",
+        description:
+          "For calls that were made with `stream`. Whoever asks after a cursor has what lies " +
+          "before it: the generator runs at most 32 values ahead of that. A page that is empty " +
+          "while the call has ended is the end; the call's result is what the generator returned.",
+        tags,
+        params: callParams,
+        querystring: z.strictObject({
+          cursor: z.coerce.number().int().min(0).default(0),
+          limit: z.coerce.number().int().min(1).max(VALUES_LIMIT_MAX).default(VALUES_LIMIT_MAX),
+          waitMs: z.coerce.number().int().min(0).max(WAIT_MS_MAX).default(0),
+        }),
+        response: answers(
+          { 200: { description: "A page, in order.", content: frameContent("ValuesHeader") } },
+          404,
+        ),
+      },
+    },
+    async (request, reply) => {
+      const who = principalOf(request);
+      const page = await openRequests.run(reply, (signal) =>
+        services.calls.values(who, request.params.callId, { ...request.query, signal }),
       );
       return reply.send(sendResults(reply, page));
     },

@@ -219,6 +219,24 @@ function testAttempts({ store, reopen }: OpenBench): void {
     expect((await calls.results("ca_1", 0, 10)).results).toMatchObject([{ attempts: 3 }]);
   });
 
+  it("counts failures that are tried again, by the latest attempt of each input", async () => {
+    const { ledger } = store();
+    await ledger.acceptInputs(inputsOf("ca_1", 0, 2));
+    const [first, second] = [
+      { callId: "ca_1", index: 0 },
+      { callId: "ca_1", index: 1 },
+    ] as const;
+    await ledger.recordAttempts([first], "co_1", 1_000);
+    await ledger.noteFailures([first, { callId: "ca_none", index: 0 }]);
+    await ledger.recordAttempts([first, second], "co_1", 2_000);
+    await ledger.noteFailures([first]);
+    await ledger.recordAttempts([first], "co_1", 3_000);
+    const [failed, fine] = await ledger.loadInputs([first, second]);
+    expect(failed).toMatchObject({ attempts: 3, excusedAttempts: 2, failures: 2 });
+    expect(fine).toMatchObject({ attempts: 1, excusedAttempts: 0 });
+    expect(fine).not.toHaveProperty("failures");
+  });
+
   it("tells the attempts that the platform ended from the others", async () => {
     const { ledger } = store();
     await ledger.acceptInputs(inputsOf("ca_1", 0, 2));

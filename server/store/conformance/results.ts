@@ -7,6 +7,7 @@ export function testResults(bench: OpenBench): void {
   testRecording(bench);
   testOnce(bench);
   testReading(bench);
+  testStreams(bench);
   testCancelling(bench);
   testExpiry(bench);
 }
@@ -114,6 +115,38 @@ function testOnce({ store, reopen }: OpenBench): void {
     const { recorded } = await ledger.recordResults([aResult("ca_1", 1)]);
     expect(recorded).toEqual([false]);
     expect(await calls.get("ca_1")).toMatchObject({ finishedCount: 0 });
+  });
+}
+
+function testStreams({ store }: OpenBench): void {
+  it("takes each value of a stream once, in order, until its call has ended", async () => {
+    const { ledger, calls } = store();
+    const accept = inputsOf("ca_1", 0, 1, { final: true });
+    await ledger.acceptInputs({ ...accept, call: { ...accept.call, stream: true } });
+    expect(await calls.get("ca_1")).toMatchObject({ stream: true });
+    expect(await ledger.appendValues("ca_1", 0, [inline(0), inline(1)])).toBe(2);
+    // A second run begins anew; the first value of a position stays.
+    expect(await ledger.appendValues("ca_1", 0, [inline(9), inline(9), inline(2)])).toBe(3);
+    expect(await ledger.appendValues("ca_1", 1, [inline(9)])).toBe(3);
+    expect(await ledger.appendValues("ca_1", 4, [inline(9)])).toBe(3);
+    expect(await calls.values("ca_1", 0, 10)).toEqual([inline(0), inline(1), inline(2)]);
+    expect(await calls.values("ca_1", 1, 1)).toEqual([inline(1)]);
+    const [input] = await ledger.loadInputs([{ callId: "ca_1", index: 0 }]);
+    expect(input).toMatchObject({ valueCount: 3 });
+    await ledger.recordResults([aResult("ca_1", 0)]);
+    expect(await ledger.appendValues("ca_1", 3, [inline(3)])).toBe(3);
+    expect(await calls.values("ca_1", 3, 10)).toEqual([]);
+    await calls.expire(Number.MAX_SAFE_INTEGER, 10);
+    expect(await calls.values("ca_1", 0, 10)).toEqual([]);
+  });
+
+  it("keeps no values of a call that is no stream", async () => {
+    await store().ledger.acceptInputs(inputsOf("ca_1", 0, 1));
+    expect(await store().ledger.appendValues("ca_1", 0, [inline(1)])).toBe(0);
+    expect(await store().ledger.appendValues("ca_none", 0, [inline(1)])).toBe(0);
+    expect(await store().calls.values("ca_1", 0, 10)).toEqual([]);
+    const [input] = await store().ledger.loadInputs([{ callId: "ca_1", index: 0 }]);
+    expect(input).not.toHaveProperty("valueCount");
   });
 }
 

@@ -184,6 +184,24 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (workspace_id, image_id)
   ) WITHOUT ROWID;
   `,
+  // What generators yielded: `call_key * 2^24 + position`.
+  `
+  ALTER TABLE calls ADD COLUMN value_count INTEGER;
+  CREATE TABLE yielded_values (
+    value_key INTEGER PRIMARY KEY,
+    payload BLOB,
+    sha256 TEXT,
+    byte_count INTEGER
+  );
+  `,
+  // 1 when it failed and the input was tried again.
+  "ALTER TABLE attempts ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;",
+  // Of a version: who deployed it, how it follows the one before, and whose code it took.
+  `
+  ALTER TABLE deployments ADD COLUMN token_id TEXT;
+  ALTER TABLE deployments ADD COLUMN strategy TEXT;
+  ALTER TABLE deployments ADD COLUMN rollback_of INTEGER;
+  `,
   // Functions that are called by schedule, and what became of each scheduled time.
   `
   CREATE TABLE schedules (

@@ -2,6 +2,7 @@ import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
 import { SqliteArrivals } from "./sqlite-arrivals.ts";
 import { SqliteFences } from "./sqlite-fences.ts";
+import { SqliteCallReader } from "./sqlite-call-reader.ts";
 import { SqliteImages } from "./sqlite-images.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteNodes, SqlitePlans } from "./sqlite-nodes.ts";
@@ -25,8 +26,8 @@ export function openRecordStore(path: string): RecordStore {
   return {
     registry: new SqliteRegistry(db),
     tokens: new SqliteTokens(db),
-    ledger,
-    calls: ledger,
+    ledger: new SqliteLedger(db),
+    calls: new SqliteCallReader(db),
     arrivals: new SqliteArrivals(db),
     nodes: new SqliteNodes(db),
     plans: new SqlitePlans(db),

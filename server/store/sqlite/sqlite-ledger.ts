@@ -1,26 +1,24 @@
-/** Calls, their inputs, attempts and results in SQLite. */
+/** Calls, their inputs, attempts and results in SQLite: what is written, and what is open. */
 import { assert } from "../../../core/index.ts";
 import type { WireError } from "../../../sdk/protocol/index.ts";
 import type {
   AcceptInputs,
   AcceptOutcome,
   CallLedger,
-  CallReader,
   CallRecord,
   InputRef,
   NewResult,
   OpenInput,
   RecordOutcome,
   StoredInput,
-  StoredResult,
+  StoredPayload,
 } from "../record-store.ts";
 import type { Database } from "./database.ts";
+import { callOf, indexOf, keyOf, SELECT_CALL } from "./call-rows.ts";
 import { INPUTS_PER_CALL_MAX } from "./migrations.ts";
 import { count, payloadColumns, payloadOf, text, type Row } from "./row.ts";
 
-const SELECT_CALL = "SELECT * FROM calls WHERE call_id = ?";
-
-export class SqliteLedger implements CallLedger, CallReader {
+export class SqliteLedger implements CallLedger {
   readonly #db: Database;
 
   constructor(db: Database) {
@@ -66,6 +64,45 @@ export class SqliteLedger implements CallLedger, CallReader {
           containerId,
         );
       }
+    });
+  }
+
+  async noteFailures(inputs: readonly InputRef[]): Promise<void> {
+    await this.#db.writeSoon(() => {
+      const keys = this.#callKeys();
+      for (const { callId, index } of inputs) {
+        const callKey = keys(callId);
+        if (callKey === undefined) continue;
+        this.#db.run(
+          `UPDATE attempts SET failed = 1, excused = 1 WHERE input_key = ?1 AND attempt =
+             (SELECT MAX(attempt) FROM attempts WHERE input_key = ?1)`,
+          keyOf(callKey, index),
+        );
+      }
+    });
+  }
+
+  async appendValues(
+    callId: string,
+    from: number,
+    payloads: readonly StoredPayload[],
+  ): Promise<number> {
+    return this.#db.write(() => {
+      const call = this.#db.get(SELECT_CALL, callId);
+      const present = call?.["value_count"];
+      if (call === undefined || typeof present !== "number") return 0;
+      if (from > present || text(call, "state") !== "running") return present;
+      const callKey = count(call, "call_key");
+      const end = Math.max(present, from + payloads.length);
+      for (let position = present; position < end; position += 1) {
+        this.#db.run(
+          "INSERT INTO yielded_values (value_key, payload, sha256, byte_count) VALUES (?, ?, ?, ?)",
+          keyOf(callKey, position),
+          ...payloadColumns(payloads[position - from]),
+        );
+      }
+      this.#db.run("UPDATE calls SET value_count = ? WHERE call_key = ?", end, callKey);
+      return end;
     });
   }
 
@@ -120,15 +157,27 @@ export class SqliteLedger implements CallLedger, CallReader {
                  COALESCE((SELECT MAX(attempt) FROM attempts
                            WHERE attempts.input_key = inputs.input_key), 0) AS attempts,
                  (SELECT COUNT(*) FROM attempts WHERE attempts.input_key = inputs.input_key
-                    AND excused = 1) AS excused
-               FROM inputs WHERE input_key = ?`,
+                    AND excused = 1) AS excused,
+                 (SELECT COUNT(*) FROM attempts WHERE attempts.input_key = inputs.input_key
+                    AND failed = 1) AS failures,
+                 (SELECT value_count FROM calls WHERE call_key = ?2) AS value_count
+               FROM inputs WHERE input_key = ?1`,
               keyOf(callKey, index),
+              callKey,
             );
       const payload = row === undefined ? undefined : payloadOf(row);
       if (row === undefined || payload === undefined) return [];
       const finished = count(row, "finished") === 1;
       const [attempts, excusedAttempts] = [count(row, "attempts"), count(row, "excused")];
-      return [{ callId, index, payload, attempts, excusedAttempts, finished }];
+      const { value_count: valueCount } = row;
+      const failures = count(row, "failures");
+      return [
+        {
+          ...{ callId, index, payload, attempts, excusedAttempts, finished },
+          ...(failures > 0 ? { failures } : {}),
+          ...(typeof valueCount === "number" ? { valueCount } : {}),
+        },
+      ];
     });
     return Promise.resolve(found);
   }
@@ -143,44 +192,6 @@ export class SqliteLedger implements CallLedger, CallReader {
       call = this.#runningCall(callId, ">");
     }
     return Promise.resolve(found);
-  }
-
-  async get(callId: string): Promise<CallRecord | undefined> {
-    const row = this.#db.get(SELECT_CALL, callId);
-    return Promise.resolve(row === undefined ? undefined : callOf(row));
-  }
-
-  async results(
-    callId: string,
-    cursor: number,
-    limit: number,
-  ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }> {
-    const call = this.#db.get(SELECT_CALL, callId);
-    if (call === undefined) return Promise.resolve({ results: [], nextCursor: cursor });
-    const callKey = count(call, "call_key");
-    const rows = this.#db.all(
-      `SELECT results.*, COALESCE((SELECT MAX(attempt) FROM attempts
-                                   WHERE input_key = ?1 + idx), 0) AS attempts
-       FROM results WHERE result_key BETWEEN ?2 AND ?3 ORDER BY result_key LIMIT ?4`,
-      keyOf(callKey, 0),
-      keyOf(callKey, cursor),
-      keyOf(callKey, INPUTS_PER_CALL_MAX - 1),
-      limit,
-    );
-    const results = rows.map((row) => resultOf(callId, row));
-    return Promise.resolve({ results, nextCursor: cursor + results.length });
-  }
-
-  async expire(beforeMs: number, limit: number): Promise<number> {
-    return this.#db.write(() => {
-      const calls = this.#db.all(
-        "SELECT call_key FROM calls WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?",
-        beforeMs,
-        limit,
-      );
-      for (const call of calls) this.#remove(count(call, "call_key"));
-      return calls.length;
-    });
   }
 
   #accept(accept: AcceptInputs): AcceptOutcome {
@@ -217,8 +228,9 @@ export class SqliteLedger implements CallLedger, CallReader {
   #insertCall(call: AcceptInputs["call"]): number {
     return this.#db.insert(
       `INSERT INTO calls (call_id, workspace_id, function_id, app_id, kind, state, input_count,
-                          finished_count, failed_count, final, created_at_ms, deadline_at_ms)
-       VALUES (?, ?, ?, ?, ?, 'running', 0, 0, 0, 0, ?, ?)`,
+                          finished_count, failed_count, final, created_at_ms, deadline_at_ms,
+                          value_count)
+       VALUES (?, ?, ?, ?, ?, 'running', 0, 0, 0, 0, ?, ?, ?)`,
       call.callId,
       call.workspaceId,
       call.functionId,
@@ -226,6 +238,7 @@ export class SqliteLedger implements CallLedger, CallReader {
       call.kind,
       call.createdAtMs,
       call.deadlineAtMs ?? null,
+      call.stream === true ? 0 : null,
     );
   }
 
@@ -328,14 +341,6 @@ export class SqliteLedger implements CallLedger, CallReader {
     }));
   }
 
-  #remove(callKey: number): void {
-    const [first, last] = [keyOf(callKey, 0), keyOf(callKey, INPUTS_PER_CALL_MAX - 1)];
-    this.#db.run("DELETE FROM attempts WHERE input_key BETWEEN ? AND ?", first, last);
-    this.#db.run("DELETE FROM inputs WHERE input_key BETWEEN ? AND ?", first, last);
-    this.#db.run("DELETE FROM results WHERE result_key BETWEEN ? AND ?", first, last);
-    this.#db.run("DELETE FROM calls WHERE call_key = ?", callKey);
-  }
-
   #callByKey(callKey: number): CallRecord {
     return callOf(this.#db.get("SELECT * FROM calls WHERE call_key = ?", callKey) ?? {});
   }
@@ -351,16 +356,6 @@ export class SqliteLedger implements CallLedger, CallReader {
       return keys.get(callId);
     };
   }
-}
-
-/** The key of an index of a call; null, which no row has, when no call can have such an index. */
-function keyOf(callKey: number, index: number): number | null {
-  const isIndex = Number.isInteger(index) && index >= 0 && index < INPUTS_PER_CALL_MAX;
-  return isIndex ? callKey * INPUTS_PER_CALL_MAX + index : null;
-}
-
-function indexOf(inputKey: number): number {
-  return inputKey % INPUTS_PER_CALL_MAX;
 }
 
 /** Why a call cannot take these inputs, when it cannot. */
@@ -380,43 +375,4 @@ function conflictOf(accept: AcceptInputs, known: Row | undefined): string | unde
   }
   const closed = count(known, "final") === 1;
   return closed && end > present ? "it takes no more inputs" : undefined;
-}
-
-function callOf(row: Row): CallRecord {
-  const { deadline_at_ms: deadlineAtMs } = row;
-  return {
-    callId: text(row, "call_id"),
-    workspaceId: text(row, "workspace_id"),
-    functionId: text(row, "function_id"),
-    appId: text(row, "app_id"),
-    kind: text(row, "kind") === "map" ? "map" : "single",
-    state: stateOf(text(row, "state")),
-    inputCount: count(row, "input_count"),
-    finishedCount: count(row, "finished_count"),
-    failedCount: count(row, "failed_count"),
-    final: count(row, "final") === 1,
-    createdAtMs: count(row, "created_at_ms"),
-    ...(typeof deadlineAtMs === "number" ? { deadlineAtMs } : {}),
-  };
-}
-
-function stateOf(state: string): CallRecord["state"] {
-  return state === "finished" || state === "cancelled" ? state : "running";
-}
-
-function resultOf(callId: string, row: Row): StoredResult {
-  const payload = payloadOf(row);
-  const { error, container_id: containerId } = row;
-  const outcome = text(row, "outcome");
-  return {
-    callId,
-    index: count(row, "idx"),
-    outcome: outcome === "succeeded" || outcome === "cancelled" ? outcome : "failed",
-    runMs: count(row, "run_ms"),
-    attempts: count(row, "attempts"),
-    finishedAtMs: count(row, "finished_at_ms"),
-    ...(payload === undefined ? {} : { payload }),
-    ...(typeof error === "string" ? { error: JSON.parse(error) as WireError } : {}),
-    ...(typeof containerId === "string" ? { containerId } : {}),
-  };
 }
