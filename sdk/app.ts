@@ -11,6 +11,7 @@ import {
 } from "./class.ts";
 import { UsageError } from "./errors.ts";
 import { AppFunction, RemoteFunction } from "./function.ts";
+import type { CronSchedule, PeriodSchedule } from "./protocol/schedule.ts";
 import { handlerName, isPythonSpec, splitPythonSpec, type PythonSpec } from "./python-function.ts";
 import {
   registerApp,
@@ -20,6 +21,13 @@ import {
   type UserProgram,
 } from "./registry.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
+import {
+  cronSchedule,
+  periodSchedule,
+  type CronOptions,
+  type PeriodOptions,
+  type SpecFor,
+} from "./schedule.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
 export interface AppOptions {
@@ -101,7 +109,7 @@ export class App {
    * @throws UsageError naming the option that is wrong.
    */
   function<Args extends unknown[], Result>(
-    spec: WrittenSpec,
+    spec: SpecFor<Args>,
     handler: (...args: Args) => Result,
   ): AppFunction<Args, Result>;
   function(spec: WrittenSpec | PythonSpec, handler?: Handler): RemoteFunction {
@@ -110,6 +118,7 @@ export class App {
     if (typeof handler !== "function") {
       throw new UsageError("app.function(spec, fn) needs the function's code as second argument");
     }
+    refuseScheduledArguments(spec, handler);
     const binding = bindingOf(spec, handler.name);
     const target = new CallTarget({ app: this.name, binding, client: this.#client });
     const facade = new AppFunction(target, spec, handler as Program);
@@ -181,6 +190,32 @@ export class App {
   }
 
   /**
+   * A schedule by a cron expression of five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`
+   * or `@yearly`, in UTC or the time zone that is given. docs/scheduling.md says what happens when
+   * clocks change and when the platform was away.
+   *
+   * @example
+   * export const report = app.function(
+   *   { schedule: app.cron("0 7 * * 1-5", { timezone: "Europe/Berlin" }) },
+   *   async () => { ... },
+   * );
+   * @throws UsageError naming what is wrong.
+   */
+  cron(expression: string, options: CronOptions = {}): CronSchedule {
+    return cronSchedule(expression, options);
+  }
+
+  /**
+   * A schedule that runs again after the same time: `app.period({ minutes: 5 })`. It counts from
+   * when the function was first deployed with it, and goes on so over deployments.
+   *
+   * @throws UsageError naming what is wrong.
+   */
+  period(options: PeriodOptions): PeriodSchedule {
+    return periodSchedule(options);
+  }
+
+  /**
    * Marks what `flotilla run FILE` runs on this machine; its arguments are those of the command
    * line. Gives the function back, so that it can be exported and called.
    */
@@ -200,6 +235,14 @@ type RemoteOf<Class> =
   Class extends RemoteClass<infer Params, infer Instance, infer Hook>
     ? RemoteClass<Params, Instance, Hook>
     : never;
+
+function refuseScheduledArguments({ schedule }: WrittenSpec, handler: Handler): void {
+  if (schedule === undefined || handler.length === 0) return;
+  throw new UsageError(
+    `a function with a schedule is called without arguments, and this one needs ${handler.length}: ` +
+      "give them defaults, or write another function that calls it",
+  );
+}
 
 function bindingOf({ name }: WrittenSpec, codeName: string): FunctionBinding {
   return { name: name ?? (codeName === "" ? undefined : codeName), functionId: undefined };

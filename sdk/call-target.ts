@@ -60,6 +60,7 @@ export class CallTarget {
   /** The same with other options. @throws UsageError naming the option that is wrong. */
   withOptions(options: FunctionOptions): CallTarget {
     if ("name" in options) throw new UsageError("withOptions cannot rename a function");
+    if ("schedule" in options) throw new UsageError("withOptions cannot change a schedule");
     validateSpec(options);
     return new CallTarget({ ...this.#options, options: { ...this.#options.options, ...options } });
   }

@@ -30,7 +30,7 @@ export interface EnterOptions {
 export interface ClassSpec<
   Enter extends string = string,
   Exit extends string = string,
-> extends WrittenSpec {
+> extends Omit<WrittenSpec, "schedule"> {
   /**
    * Methods that run before the first input, in this order, those with `snapshot` first. A
    * container is ready when they have ended; an error in one fails its start.
@@ -137,6 +137,11 @@ export function functionSpecOf<Params extends unknown[], Instance>(
   type: Constructor<Params, Instance>,
 ): WrittenSpec {
   const { enter, exit, ...functionSpec } = spec;
+  if ("schedule" in spec) {
+    throw new UsageError(
+      "a class has no schedule: give it to a function that calls one of its methods",
+    );
+  }
   const prototype: unknown = type.prototype;
   for (const hook of [...Object.keys(enter ?? {}), ...(exit ?? [])]) {
     if (isMethod(prototype, hook)) continue;

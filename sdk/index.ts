@@ -43,6 +43,7 @@ export {
   type NdArrayDtype,
   type NetworkPolicy,
   type RetryPolicy,
+  type Schedule,
 } from "./protocol/index.ts";
 export { type Returned, type Yielded } from "./stream.ts";
 export { type PythonSpec } from "./python-function.ts";
@@ -53,5 +54,6 @@ export { type ProgramOptions } from "./sandbox/program.ts";
 export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
 export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
+export { type CronOptions, type PeriodOptions } from "./schedule.ts";
 export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
 export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

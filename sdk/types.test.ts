@@ -86,6 +86,11 @@ test("a wrong GPU or option does not compile", () => {
     // @ts-expect-error an unknown option
     app.function({ gpuz: "H100" }, () => 1);
     app.function({ gpu: ["H100:8", "H200:8"] }, () => 1);
+    app.function({ schedule: app.cron("@daily") }, (day = "today") => day);
+    // @ts-expect-error a schedule gives no arguments
+    app.function({ schedule: app.cron("@daily") }, (day: string) => day);
+    // @ts-expect-error a class has no schedule
+    app.cls({ schedule: app.period({ minutes: 5 }) }, Date);
     // @ts-expect-error the argument is a number
     void square.remote("1");
   };

@@ -36,6 +36,8 @@ import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
+import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
+import { createScheduleService } from "./schedules/schedule-service.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
 export const VERSION = "0.1.0";
@@ -79,7 +81,7 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, blobs, events, clock, ids, metrics } = foundations;
+  const { store, events, clock, ids, metrics } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
   const calls = new CallDesk({
@@ -111,6 +113,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     calls: calls.service,
     apps,
     functions,
+    schedules: createScheduleService(foundations),
     images: await openImageService(config, foundations),
     secrets,
     fleet: fleet.service,
@@ -123,8 +126,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
       key: foundations.key,
     }),
   };
-  const common = { store, blobs, clock, ids, metrics, logger, version: VERSION };
-  const http = buildHttpServer({ services, ...common });
+  const http = buildHttpServer({ ...foundations, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
@@ -138,6 +140,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
   await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
   fleet.start();
+  startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
 
@@ -198,7 +201,7 @@ async function createFleet(
     version: VERSION,
     listEveryMs: config.emulatedClouds === undefined ? LIST_EVERY_MS : LIST_EMULATED_EVERY_MS,
     workspaceId: DEFAULT_WORKSPACE,
-    leadership: openLeadership(config, workshop),
+    leadership: openLeadership(config, workshop, "pool"),
     userDataFor: async (clientToken, { offers }) =>
       userDataOf(
         {
@@ -214,10 +217,11 @@ async function createFleet(
   });
 }
 
-/** The right to keep the pool, which one of the servers on a Redis and a record store has. */
+/** The right to keep the pool or the schedules, which one of the servers on a Redis and a record store has. */
 function openLeadership(
   { dataDir }: PlatformConfig,
   { foundations, logger }: Workshop,
+  name: "pool" | "schedules",
 ): Leadership {
   const { leases, store, clock, onError } = foundations;
   const holder = `${hostname()}:${dataDir}`;
@@ -225,11 +229,22 @@ function openLeadership(
     redis: leases,
     fences: store.fences,
     clock,
-    name: "pool",
+    name,
     holder,
-    onChange: (change) => logger.info({ holder }, `this server ${change} the pool`),
+    onChange: (change) => logger.info({ holder }, `this server ${change} the ${name}`),
     onError,
   });
+}
+
+/** Calls functions by schedule, on the one server that holds the lease of that. */
+function startSchedules(config: PlatformConfig, workshop: Workshop, calls: CallDesk): void {
+  const schedules = new ScheduleKeeper({
+    ...workshop.foundations,
+    calls: calls.service,
+    leadership: openLeadership(config, workshop, "schedules"),
+  });
+  workshop.closers.add("schedules", () => schedules.close());
+  schedules.start();
 }
 
 /** Makes what machines will fetch before the first one is rented; a failure comes up then. */

@@ -30,6 +30,7 @@ import type {
   ValuesHeader,
   SecretSummary,
   SecretUpdate,
+  ScheduleInfo,
 } from "../sdk/protocol/index.ts";
 
 import type {
@@ -156,6 +157,15 @@ export interface FunctionService {
   openVariant(who: Principal, functionId: string, wish: VariantWish): Promise<FunctionVariant>;
 }
 
+/** Functions that are called by schedule. Throws `PlatformError` `not_found`. */
+export interface ScheduleService {
+  /** Of one app, or of all; by app and function. */
+  list(who: Principal, app?: string): Promise<readonly ScheduleInfo[]>;
+  pause(who: Principal, app: string, functionName: string): Promise<ScheduleInfo>;
+  /** From the next scheduled time on. */
+  resume(who: Principal, app: string, functionName: string): Promise<ScheduleInfo>;
+}
+
 /** The fleet as it is now. */
 export interface FleetService {
   containers(who: Principal): Promise<readonly ContainerSummary[]>;
@@ -236,6 +246,7 @@ export interface Services {
   readonly calls: CallService;
   readonly apps: AppService;
   readonly functions: FunctionService;
+  readonly schedules: ScheduleService;
   readonly images: ImageService;
   readonly secrets: SecretService;
   readonly fleet: FleetService;

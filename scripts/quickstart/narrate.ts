@@ -43,6 +43,9 @@ function linesOf(event: PlatformEvent): readonly StoryLine[] {
         .trimEnd()
         .split("\n")
         .map((text) => ({ subject: "output", text: `│ ${text}` }));
+    case "schedule.started":
+    case "schedule.missed":
+      return [];
     case "container.placed":
     case "container.starting":
     case "container.ready":

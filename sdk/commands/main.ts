@@ -3,6 +3,7 @@
  * loaded only when run, so that help costs no more than starting Node.
  */
 import { Command, CommanderError, Option } from "commander";
+import { addCron } from "./add-cron.ts";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
 import { addCompletion } from "./add-completion.ts";
@@ -44,6 +45,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addCall(program);
   addApp(program);
   addFunction(program);
+  addCron(program);
   addContainer(program);
   addSandbox(program);
   addImage(program);

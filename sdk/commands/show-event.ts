@@ -29,6 +29,13 @@ const LINES: Lines = {
   "container.ready": ({ startMs, restored = false }) =>
     `container ${restored ? "restored" : "ready"} in ${Math.round(startMs)} ms`,
   "container.exited": ({ reason }) => `container ended: ${reason}`,
+  "schedule.started": ({ dueAtMs, lateMs }) =>
+    `scheduled run of ${isoOf(dueAtMs)} started` +
+    (lateMs < 10_000 ? "" : `, ${Math.round(lateMs / 1_000)} s late`),
+  "schedule.missed": ({ count, firstDueAtMs, lastDueAtMs, reason }) =>
+    count === 1
+      ? `scheduled run missed: ${isoOf(lastDueAtMs)}: ${reason}`
+      : `scheduled runs missed: ${count}, ${isoOf(firstDueAtMs)} to ${isoOf(lastDueAtMs)}: ${reason}`,
   log: () => undefined,
 };
 
@@ -49,6 +56,10 @@ function planLine({ lines, offersConsidered, solveMs, solver }: PlanSummary): st
 
 function changeLine({ delta, offerId, usdPerHour, reason }: PlanLineSummary): string {
   return `    ${signed(delta)} × ${offerId} at ${dollars(usdPerHour)}: ${reason}`;
+}
+
+function isoOf(atMs: number): string {
+  return new Date(atMs).toISOString();
 }
 
 function counted(count: number, noun: string): string {

@@ -39,6 +39,16 @@ export type EventBody =
   /** `restored`: it was started from a snapshot of memory. */
   | { readonly kind: "container.ready"; readonly startMs: number; readonly restored?: boolean }
   | { readonly kind: "container.exited"; readonly reason: string; readonly exitCode?: number }
+  /** A scheduled time came, and its call was accepted. */
+  | { readonly kind: "schedule.started"; readonly dueAtMs: number; readonly lateMs: number }
+  /** Scheduled times that passed without a run; `count` 1,000 means that or more. */
+  | {
+      readonly kind: "schedule.missed";
+      readonly count: number;
+      readonly firstDueAtMs: number;
+      readonly lastDueAtMs: number;
+      readonly reason: string;
+    }
   | {
       readonly kind: "log";
       readonly stream: "stdout" | "stderr";

@@ -78,6 +78,14 @@ export {
   type SecretValues,
 } from "./secret.ts";
 export {
+  type CronSchedule,
+  type PeriodSchedule,
+  type Schedule,
+  type ScheduleInfo,
+  type ScheduleList,
+  type ScheduleRun,
+} from "./schedule.ts";
+export {
   type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,

@@ -1,6 +1,7 @@
 /** What a function asks for, as the user writes it and as it travels. */
 
 import type { SecretRef } from "./secret.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** GPU types a function may ask for. */
 export type GpuType =
@@ -134,9 +135,14 @@ export interface FunctionSpec {
   readonly secrets?: readonly SecretRef[];
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * When the platform calls it by itself, without arguments, while its app is deployed. Default:
+   * never.
+   */
+  readonly schedule?: Schedule;
   /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
   readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: all but name, image and secrets. */
-export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "secrets">;
+/** What a call may ask otherwise than the deployed spec: all but name, image, secrets, schedule. */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "secrets" | "schedule">;

@@ -4,6 +4,7 @@ import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "../../documents/index.ts";
 import { secretRefsSchema } from "../secrets/secret-schema.ts";
+import { scheduleSchema } from "../schedules/schedule-schema.ts";
 import { networkPolicySchema } from "./network-schema.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
@@ -113,6 +114,7 @@ export const functionSpecFields = z.strictObject({
     .exactOptional(),
   secrets: secretRefsSchema.exactOptional(),
   env: env.exactOptional(),
+  schedule: scheduleSchema.exactOptional(),
   python: python.exactOptional(),
 });
 

@@ -24,6 +24,7 @@ import type {
 import { openRecordStore } from "../store/sqlite/open.ts";
 import type { StoredToken, TokenStore } from "../store/record-store.ts";
 import { systemClock } from "../system-clock.ts";
+import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
 
@@ -117,6 +118,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       onScaled: () => Promise.resolve(),
     }),
+    schedules: createFakeSchedules(),
     images: createFakeImages(),
     fleet: createFakeFleet(state),
     pool: createFakePool(),

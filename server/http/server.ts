@@ -34,6 +34,7 @@ import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
 import { imageRoutes } from "./routes/image-routes.ts";
 import { poolRoutes } from "./routes/pool-routes.ts";
+import { scheduleRoutes } from "./routes/schedule-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
@@ -160,6 +161,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     blobRoutes,
     appRoutes,
     functionRoutes,
+    scheduleRoutes,
     imageRoutes,
     secretRoutes,
     callRoutes,

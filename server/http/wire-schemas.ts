@@ -82,7 +82,9 @@ export const createCallHeaderSchema = z
   }) satisfies z.ZodType<CreateCallHeader>;
 
 export const variantHeaderSchema = z.object({
-  options: functionSpecFields.omit({ name: true, image: true, secrets: true }).strict(),
+  options: functionSpecFields
+    .omit({ name: true, image: true, secrets: true, schedule: true })
+    .strict(),
   paramsBytes: count.max(VARIANT_PARAMS_BYTES_MAX),
 }) satisfies z.ZodType<VariantHeader>;
 
@@ -348,6 +350,8 @@ const EVENT_KINDS = [
   "container.starting",
   "container.ready",
   "container.exited",
+  "schedule.started",
+  "schedule.missed",
   "log",
 ] as const satisfies readonly PlatformEvent["kind"][];
 

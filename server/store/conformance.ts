@@ -16,6 +16,7 @@ import { testRegistry } from "./conformance/registry.ts";
 import { testResults } from "./conformance/results.ts";
 import type { OpenBench } from "./conformance/samples.ts";
 import { testSecrets } from "./conformance/secrets.ts";
+import { testSchedules } from "./conformance/schedules.ts";
 import { testTokens } from "./conformance/tokens.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -60,6 +61,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("pool memory", () => testPoolMemory(open));
     describe("fences", () => testFences(open));
     describe("offers", () => testOffers(open));
+    describe("schedules", () => testSchedules(open));
     describe("images", () => testImages(open));
     describe("secrets", () => testSecrets(open));
   });

@@ -17,7 +17,11 @@ import type {
 import type { MicroUsd, Node } from "../../core/index.ts";
 import type { MachineTraces, MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
+import type { Fence, FunctionKey } from "./keys.ts";
+import type { ScheduleRuns, ScheduleStore } from "./schedule-store.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
+
+export type { Fence, FunctionKey } from "./keys.ts";
 
 export interface RecordStore {
   readonly registry: Registry;
@@ -33,6 +37,8 @@ export interface RecordStore {
   readonly offers: OfferRecords;
   readonly images: ImageStore;
   readonly secrets: SecretStore;
+  readonly schedules: ScheduleStore;
+  readonly scheduleRuns: ScheduleRuns;
   close(): Promise<void>;
 }
 
@@ -298,13 +304,6 @@ export interface CallReader {
 
 // ---------------------------------------------------------------- arrivals
 
-/** A function by name, whatever its version. */
-export interface FunctionKey {
-  readonly workspaceId: string;
-  readonly app: string;
-  readonly name: string;
-}
-
 /** When a function was called, and how long a container of it takes to start. */
 export interface StoredArrivals extends FunctionKey {
   /** When this was written; the counts end with that second. */
@@ -375,12 +374,6 @@ export interface NodeLedger {
   spend(fromMs: number, toMs: number): Promise<MicroUsd>;
   /** When the first machine was launched; undefined before that. */
   firstLaunchedAtMs(): Promise<number | undefined>;
-}
-
-/** The right of one process to change something alone: a later holder has a higher token. */
-export interface Fence {
-  readonly name: string;
-  readonly token: number;
 }
 
 export interface FenceStore {

@@ -223,4 +223,33 @@ export const MIGRATIONS: readonly string[] = [
     FOREIGN KEY (workspace_id, name) REFERENCES secrets ON DELETE CASCADE
   );
   `,
+  // Functions that are called by schedule, and what became of each scheduled time.
+  `
+  CREATE TABLE schedules (
+    workspace_id TEXT NOT NULL,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    next_ms INTEGER,
+    paused_at_ms INTEGER,
+    missed_count INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, app, name)
+  ) WITHOUT ROWID;
+  CREATE INDEX schedules_by_next ON schedules (next_ms);
+  CREATE TABLE schedule_runs (
+    workspace_id TEXT NOT NULL,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    due_at_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    call_id TEXT,
+    missed_count INTEGER,
+    first_due_at_ms INTEGER,
+    reason TEXT,
+    PRIMARY KEY (workspace_id, app, name, due_at_ms)
+  ) WITHOUT ROWID;
+  CREATE INDEX schedule_runs_starting ON schedule_runs (due_at_ms) WHERE state = 'starting';
+  `,
 ];

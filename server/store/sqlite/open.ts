@@ -11,6 +11,7 @@ import { SqlitePoolEvents } from "./sqlite-pool-events.ts";
 import { SqlitePoolMemory } from "./sqlite-pool-memory.ts";
 import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteSecrets } from "./sqlite-secrets.ts";
+import { SqliteSchedules } from "./sqlite-schedules.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 
 /**
@@ -21,6 +22,8 @@ import { SqliteTokens } from "./sqlite-tokens.ts";
  */
 export function openRecordStore(path: string): RecordStore {
   const db = new Database(path);
+  const ledger = new SqliteLedger(db);
+  const schedules = new SqliteSchedules(db);
   return {
     registry: new SqliteRegistry(db),
     tokens: new SqliteTokens(db),
@@ -33,6 +36,8 @@ export function openRecordStore(path: string): RecordStore {
     poolMemory: new SqlitePoolMemory(db),
     fences: new SqliteFences(db),
     offers: new SqliteOffers(db),
+    schedules,
+    scheduleRuns: schedules,
     images: new SqliteImages(db),
     secrets: new SqliteSecrets(db),
     close: () => {
