@@ -24,6 +24,7 @@ import {
 import { Upkeep } from "./assembly/upkeep.ts";
 import { createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
+import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import { openImageService } from "./assembly/images.ts";
@@ -78,7 +79,7 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, blobs, events, clock, ids, metrics } = foundations;
+  const { store, events, clock, ids, metrics } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
   const calls = new CallDesk({
@@ -113,7 +114,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     calls: calls.service,
     apps,
     functions,
-    images: await openImageService(config, foundations),
+    images: await openImageService(config, foundations, () => functionsAlive(calls, fleet)),
+    chunks: foundations.chunks.store,
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -124,16 +126,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
       key: foundations.key,
     }),
   };
-  const http = buildHttpServer({
-    services,
-    store,
-    blobs,
-    clock,
-    ids,
-    version: VERSION,
-    logger,
-    metrics,
-  });
+  const http = buildHttpServer({ ...foundations, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
@@ -148,6 +141,13 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   const { emulatorUrls } = whole;
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+/** Functions that have containers, or may get some. */
+function functionsAlive({ functions }: CallDesk, { service }: Fleet): readonly LiveFunction[] {
+  return functions
+    .all()
+    .filter((live) => !live.retired || service.functionLoad(live.functionId).containers > 0);
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {

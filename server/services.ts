@@ -117,6 +117,12 @@ export interface ImageService {
   prune(who: Principal): Promise<PruneReport>;
 }
 
+/** Pieces of images by their hash. */
+export interface ChunkService {
+  /** The encoded chunk; undefined when there is none. @throws PlatformError `unavailable` */
+  get(chunkId: string): Promise<Uint8Array | undefined>;
+}
+
 /** Functions of deployed apps: listed, and scaled while they run. */
 export interface FunctionService {
   /** Of one app, or of all; by name. */
@@ -213,6 +219,7 @@ export interface Services {
   readonly apps: AppService;
   readonly functions: FunctionService;
   readonly images: ImageService;
+  readonly chunks: ChunkService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

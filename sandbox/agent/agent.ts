@@ -12,9 +12,11 @@ import {
   type Isolation,
   type Resources,
 } from "../../core/index.ts";
-import type { Runtime, SandboxImage } from "../runtime/runtime.ts";
+import type { NodeImages } from "../images/node-images.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
+import type { OpenImage } from "./container-image.ts";
 import { Container, type ContainerReports } from "./container.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
@@ -47,8 +49,8 @@ export interface NodeAgentOptions {
   readonly emulatedGpus: boolean;
   readonly isolation: Isolation;
   readonly runtime: Runtime;
-  /** The image that a container asks for; undefined when it is not on this node. */
-  readonly imageOf?: (start: StartContainer) => SandboxImage | undefined;
+  /** The images of this node, which the caller closes. */
+  readonly images: NodeImages;
   readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
@@ -120,6 +122,11 @@ export class NodeAgent {
     };
   }
 
+  /** The bearer token of now for the server. */
+  get token(): string {
+    return this.#link.token;
+  }
+
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
     await this.#code.open();
@@ -180,6 +187,7 @@ export class NodeAgent {
   #receive(message: ServerMessage, body: Uint8Array): void {
     switch (message.type) {
       case "welcome":
+        this.#options.images.renewToken();
         this.#resend();
         this.#tellInterruption();
         this.#tellRisk();
@@ -227,10 +235,10 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, imageOf } = this.#options;
-    const image = imageOf?.(start);
+    const { runtime, clock, onError, images } = this.#options;
+    const openImage: OpenImage = (onLost) => images.hold(start, onLost);
     const container = new Container({
-      ...(image === undefined ? {} : { image }),
+      ...(start.imageId === undefined ? {} : { openImage }),
       start: { ...start, cards: room.cards },
       params,
       relay: this.#relay,
@@ -251,9 +259,8 @@ export class NodeAgent {
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
     if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
-    if (wanted.imageId !== undefined && this.#options.imageOf?.(wanted) === undefined) {
-      return { kind: "refused", reason: `image ${wanted.imageId} is not on this node` };
-    }
+    const reason = this.#options.images.refusalOf(wanted);
+    if (reason !== undefined) return { kind: "refused", reason };
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);
   }

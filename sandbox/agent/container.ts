@@ -24,8 +24,9 @@ import type {
 } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
-import type { RunningSandbox, Runtime, SandboxExit, SandboxImage } from "../runtime/runtime.ts";
+import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
 import type { Relay } from "./call-relay.ts";
+import { ContainerImage, type OpenImage } from "./container-image.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
@@ -57,8 +58,8 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
-  /** What it runs in; absent means the base image. */
-  readonly image?: SandboxImage;
+  /** Gets what it runs in; absent means the base image. */
+  readonly openImage?: OpenImage;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   readonly reports: ContainerReports;
   readonly clock: Clock;
@@ -86,6 +87,7 @@ export class Container {
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
   readonly #requests: ContainerRequests;
+  readonly #image = new ContainerImage();
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #ordered: EndOfContainer["ordered"];
@@ -146,7 +148,9 @@ export class Container {
     const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
     const runner = python === undefined ? {} : { runner: "python" as const };
     try {
-      const { image } = this.#options;
+      const { openImage } = this.#options;
+      const image = openImage && (await this.#image.open(openImage, () => this.#imageLost()));
+      if (this.#isEnding()) return NEVER_STARTED;
       this.#sandbox = await runtime.start({
         ...{ containerId, resources, env, ...runner },
         ...(start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts }),
@@ -158,7 +162,7 @@ export class Container {
     }
     const sandbox = this.#sandbox;
     this.#connect(sandbox);
-    if (this.#ordered !== undefined) sandbox.kill();
+    if (this.#isEnding()) sandbox.kill();
     void loading.then((loaded) => {
       if ("code" in loaded) this.#boot(loaded.code);
       else this.#giveUp(sandbox, messageOf(loaded.error));
@@ -221,9 +225,22 @@ export class Container {
     if (this.#ready && overdue) this.#kill("timeout");
   }
 
+  /** Somebody has ordered its end. */
+  #isEnding(): boolean {
+    return this.#ordered !== undefined;
+  }
+
   #kill(why: NonNullable<EndOfContainer["ordered"]>): void {
     this.#ordered ??= why;
-    this.#sandbox?.kill();
+    // Without a sandbox it may wait for its image.
+    if (this.#sandbox === undefined) this.#image.release();
+    else this.#sandbox.kill();
+  }
+
+  /** None of its inputs is to blame: they run again. */
+  #imageLost(): void {
+    this.#fault ??= "the process that served its image ended";
+    this.#kill("stop");
   }
 
   #giveUp(sandbox: RunningSandbox, fault: string): void {
@@ -314,6 +331,7 @@ export class Container {
       case "ready":
         if (this.#ready) return;
         this.#ready = true;
+        this.#image.started();
         this.#leaves = header.leaves ?? false;
         this.#inputs.restart(this.#options.clock.nowMs());
         this.#options.reports.ready(
@@ -399,6 +417,7 @@ export class Container {
     if (this.#ended) return;
     this.#ended = true;
     this.#requests.close();
+    this.#image.release();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

@@ -2,6 +2,7 @@
 import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import type { ValueHeader } from "../runners/protocol.ts";
+import type { OpenImage } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { LogLine } from "./container-log.ts";
 import type { Relay } from "./call-relay.ts";
@@ -50,11 +51,13 @@ export class TestContainer {
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
     start: Partial<StartContainer> = {},
     params: Uint8Array = new Uint8Array(0),
+    openImage?: OpenImage,
   ) {
     const { ready, results, payloads, values, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       params,
+      ...(openImage === undefined ? {} : { openImage }),
       relay: (containerId, request, signal) => this.relay(containerId, request, signal),
       runtime: this.runtime,
       loadCode,
