@@ -25,7 +25,7 @@ import {
 } from "../core/index.ts";
 import type { Provider } from "../providers/index.ts";
 import { PoolBook, type Seen } from "./book.ts";
-import type { Fitness } from "./fitness.ts";
+import { inChunks } from "./in-chunks.ts";
 import type { NodeEvent } from "./node-state.ts";
 import {
   consolidate,
@@ -55,13 +55,14 @@ import type {
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
 import type { ActionOf, NodeAction } from "./actions.ts";
 import { lookAndReconcile } from "./reconcile.ts";
-import { isRented, isUnborn, type Stray } from "./snapshot.ts";
+import { isRented, isUnborn } from "./snapshot.ts";
 import { openRefusals, type RefusalMemory } from "./refusals.ts";
+import type { PoolTick } from "./pool-tick.ts";
 import { Renter, type RentTurn } from "./renter.ts";
 import type { Rent } from "./renting.ts";
 import { Sightings, type Machines } from "./sightings.ts";
-import { Surveyor, type UnclaimedReport } from "./surveyor.ts";
-import { newlyUnseen, placeNameOf, unseenPlaceOf, type UnseenRegion } from "./unseen.ts";
+import { Surveyor } from "./surveyor.ts";
+import { newlyUnseen, placeNameOf, unseenPlaceOf } from "./unseen.ts";
 
 export interface PoolControllerOptions {
   readonly providers: ReadonlyMap<CloudName, Provider>;
@@ -85,32 +86,9 @@ export interface PoolControllerOptions {
   readonly listEveryMs?: number;
 }
 
-/** What a tick saw and did. */
-export interface PoolTick {
-  /** Open nodes after it, the ones that are not rented included. */
-  readonly records: readonly PoolRecord[];
-  /** What was decided, in the order applied. */
-  readonly actions: readonly NodeAction[];
-  /** Clouds that did not answer when they were last asked. */
-  readonly unreachableClouds: readonly CloudName[];
-  /** Regions and zones of the other clouds that their last listing did not see. */
-  readonly unseen: readonly UnseenRegion[];
-  /** Refusals that hold now. */
-  readonly refusals: RefusalMemory;
-  /** Nodes that are unfit, and whether they are so many that none is repaired. */
-  readonly fitness: Fitness;
-  /** Machines of this cluster that no record owns. */
-  readonly strays: readonly Stray[];
-  /** Machines of each account that carry no cluster's tag, as last seen. */
-  readonly unclaimed: readonly UnclaimedReport[];
-}
-
 const LIST_EVERY_MS = 5_000;
 
 const NO_PROVIDER: Listing = { kind: "failed", reason: "no provider is configured for it" };
-
-/** Rents asked for at once. */
-const RENTS_AT_ONCE = 8;
 
 /** Facts whose agents are those of one moment. */
 type SettledFacts = PoolFacts & { readonly agents: AgentSightings };
@@ -508,11 +486,5 @@ export class PoolController {
 
   #now(): number {
     return this.#options.clock.nowMs();
-  }
-}
-
-async function inChunks<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  for (let start = 0; start < items.length; start += RENTS_AT_ONCE) {
-    await Promise.all(items.slice(start, start + RENTS_AT_ONCE).map(run));
   }
 }

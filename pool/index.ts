@@ -1,6 +1,7 @@
 /** Keeps the rented nodes equal to the plan. */
 export { demandOf, NO_WORK_SEEN, observeWork, planInputOf, type FunctionWork } from "./capacity.ts";
-export { PoolController, type PoolTick } from "./controller.ts";
+export { PoolController } from "./controller.ts";
+export type { PoolTick } from "./pool-tick.ts";
 export { desiredLinesOf } from "./plan-lines.ts";
 export { CLUSTER_TAG } from "./observe.ts";
 export type { Order, OrderOutcome } from "./orders.ts";

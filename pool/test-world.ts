@@ -17,7 +17,8 @@ import {
   type ManualClock,
 } from "../providers/fake/index.ts";
 import type { NodeListing, Provider, ProviderNode } from "../providers/index.ts";
-import { PoolController, type PoolTick } from "./controller.ts";
+import { PoolController } from "./controller.ts";
+import type { PoolTick } from "./pool-tick.ts";
 import type { AgentSighting, DesiredLine, PoolEvent, PoolFacts } from "./ports.ts";
 import { memoryLedger, testOffer, type MemoryLedger } from "./test-pool.ts";
 

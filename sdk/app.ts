@@ -11,7 +11,6 @@ import {
 } from "./class.ts";
 import { UsageError } from "./errors.ts";
 import { AppFunction, RemoteFunction } from "./function.ts";
-import type { FunctionSpec } from "./protocol/spec.ts";
 import { handlerName, isPythonSpec, splitPythonSpec, type PythonSpec } from "./python-function.ts";
 import {
   registerApp,

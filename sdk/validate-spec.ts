@@ -48,8 +48,9 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   targetConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
   regions: listOf(checkRegion),
   clouds: listOf(checkCloud),
-  preemptible: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  preemptible: checkFlag,
   priority: wholeRange({ min: -100, max: 100, unit: "(larger is more important)" }),
+  enableMemorySnapshot: checkFlag,
   network: checkNetwork,
   image: checkImage,
   env: checkEnv,
@@ -123,6 +124,10 @@ function checkFunctionName(value: unknown): string | undefined {
     `must be 1 to 64 letters, digits, "_", "." or "-", the first a letter or "_", ` +
     `got ${show(value)}`
   );
+}
+
+function checkFlag(value: unknown): string | undefined {
+  return typeof value === "boolean" ? undefined : "must be true or false";
 }
 
 function checkGpu(value: unknown): string | undefined {

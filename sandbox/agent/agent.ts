@@ -13,11 +13,15 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import { WarmPool } from "../pools/warm-pool.ts";
+import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
+import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
 import type { OpenImage } from "./container-image.ts";
-import { Container, type ContainerReports } from "./container.ts";
+import { Container } from "./container.ts";
+import type { ContainerReports } from "./container-options.ts";
+import { sandboxEnvironment } from "./gpu-environment.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
@@ -27,7 +31,7 @@ import type {
   StartContainer,
 } from "./link.ts";
 import { UnstoredValues } from "./unstored-values.ts";
-import { roomFor, type RoomAnswer } from "./room.ts";
+import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
@@ -44,6 +48,10 @@ export interface NodeAgentOptions {
   /** Fixes the pauses between connections; best different on each machine. */
   readonly seed: string;
   readonly codeDir: string;
+  /** Where images of memory are kept; without it there are none. */
+  readonly snapshotDir?: string;
+  /** Sandboxes kept booted for containers to come; none without it. */
+  readonly warmCountMax?: number;
   readonly resources: Resources;
   readonly gpuType?: string;
   readonly emulatedGpus: boolean;
@@ -64,6 +72,10 @@ interface Unacknowledged {
 }
 
 const CHECK_MS = 100;
+/** What a function gets that asks for nothing. */
+const COMMONEST_RESOURCES: Resources = { gpuCount: 0, cpuMilli: 125, memoryMiB: 256 };
+/** Things on the node's disk that the server is told of. */
+const ARTIFACTS_MAX = 64;
 
 export class NodeAgent {
   readonly #options: NodeAgentOptions;
@@ -73,6 +85,8 @@ export class NodeAgent {
   readonly #unstored = new UnstoredValues();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
+  readonly #pool: WarmPool | undefined;
+  #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
@@ -100,10 +114,18 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
+    this.#pool = this.#openPool();
     this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
-      ready: (containerId, startMs) => this.#link.send({ type: "ready", containerId, startMs }),
+      ready: (containerId, startMs, restored) => {
+        this.#link.send({
+          type: "ready",
+          containerId,
+          startMs,
+          ...(restored ? { restored } : {}),
+        });
+      },
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
@@ -130,6 +152,8 @@ export class NodeAgent {
   /** Serves until it is closed or dismissed. */
   async run(): Promise<void> {
     await this.#code.open();
+    await this.#openSnapshots();
+    this.#pool?.fill();
     await this.#link.run();
   }
 
@@ -157,8 +181,43 @@ export class NodeAgent {
     this.#closing = true;
     clearInterval(this.#timer);
     for (const container of this.#containers.values()) container.stop();
-    await Promise.allSettled(this.#running);
+    await Promise.allSettled([...this.#running, this.#snapshots?.close(), this.#pool?.close()]);
     this.#link.close();
+  }
+
+  #openPool(): WarmPool | undefined {
+    const { runtime, clock, onError, warmCountMax: countMax = 0 } = this.#options;
+    if (countMax === 0) return undefined;
+    const hasRoom = (specs: readonly SandboxSpec[]): boolean => this.#hasRoomFor(specs);
+    const commonest = {
+      resources: COMMONEST_RESOURCES,
+      env: sandboxEnvironment([], runtime.isolation),
+    };
+    return new WarmPool({ runtime, clock, countMax, commonest, hasRoom, onError });
+  }
+
+  /** Whether sandboxes fit that are no containers, beside these. */
+  #hasRoomFor(specs: readonly SandboxSpec[]): boolean {
+    const sum = (amount: (resources: Resources) => number): number =>
+      specs.reduce((total, { resources }) => total + amount(resources), 0);
+    const gpuCount = sum((resources) => resources.gpuCount);
+    const cpuMilli = sum((resources) => resources.cpuMilli);
+    const memoryMiB = sum((resources) => resources.memoryMiB);
+    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
+  }
+
+  async #openSnapshots(): Promise<void> {
+    const { snapshotDir, runtime, clock, onError } = this.#options;
+    if (snapshotDir === undefined) return;
+    this.#snapshots = await MemorySnapshots.open({
+      dir: snapshotDir,
+      runtime,
+      clock,
+      onError,
+      loadCode: (sha256) => this.#code.load(sha256),
+      hasRoom: (spec) => this.#hasRoomFor([spec]),
+      onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
+    });
   }
 
   #hello(nodeId: string): AgentMessage {
@@ -181,7 +240,9 @@ export class NodeAgent {
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
     const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
-    return { type: "hello", node, containers, artifacts: this.#code.kept, ...faults };
+    const kept = [...this.#code.kept, ...(this.#snapshots?.snapshotIds ?? [])];
+    const artifacts = kept.slice(-ARTIFACTS_MAX);
+    return { type: "hello", node, containers, artifacts, ...faults };
   }
 
   #receive(message: ServerMessage, body: Uint8Array): void {
@@ -242,12 +303,14 @@ export class NodeAgent {
       start: { ...start, cards: room.cards },
       params,
       relay: this.#relay,
-      runtime,
+      runtime: this.#pool ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
       reports: this.#reports,
+      ...(this.#snapshots === undefined ? {} : { snapshots: this.#snapshots }),
     });
     this.#containers.set(start.containerId, container);
+    this.#pool?.makeRoom();
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);
@@ -258,9 +321,14 @@ export class NodeAgent {
 
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
-    if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
     const reason = this.#options.images.refusalOf(wanted);
     if (reason !== undefined) return { kind: "refused", reason };
+    return this.#spaceFor(wanted);
+  }
+
+  /** Whether so much is free, and on which cards. */
+  #spaceFor(wanted: Room): RoomAnswer {
+    if (this.#closing) return { kind: "refused", reason: "the node is shutting down" };
     const held = [...this.#containers.values()].map(({ spec }) => spec);
     return roomFor(wanted, held, this.#options.resources);
   }

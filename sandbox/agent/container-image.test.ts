@@ -1,7 +1,8 @@
 import { beforeEach, expect, test } from "vitest";
 import { settled } from "../fake/clock.ts";
 import type { HeldContainerImage } from "../images/node-images.ts";
-import { CODE, TestContainer } from "./test-container.ts";
+import type { OpenImage } from "./container-image.ts";
+import { TestContainer } from "./test-container.ts";
 
 const IMAGE = { rootfs: "/mounts/one", node: "/opt/node" };
 
@@ -13,15 +14,11 @@ let one: TestContainer;
 beforeEach(() => {
   opening = Promise.withResolvers();
   said = [];
-  one = new TestContainer(
-    () => Promise.resolve(CODE),
-    {},
-    new Uint8Array(0),
-    (onLost) => {
-      lose = onLost;
-      return opening.promise;
-    },
-  );
+  const openImage: OpenImage = (onLost) => {
+    lose = onLost;
+    return opening.promise;
+  };
+  one = new TestContainer(undefined, {}, undefined, { openImage });
 });
 
 const comes = async (): Promise<void> => {

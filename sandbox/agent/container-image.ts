@@ -11,12 +11,17 @@ export class ContainerImage {
   #held: HeldContainerImage | undefined;
   #isReleased = false;
 
+  /** What is open. */
+  get current(): SandboxImage | undefined {
+    return this.#held?.image;
+  }
+
   /**
-   * The image; undefined when it was released meanwhile.
+   * Resolves when it is open, or was released meanwhile.
    *
    * @throws PlatformError when it cannot be read or mounted
    */
-  async open(openImage: OpenImage, onLost: () => void): Promise<SandboxImage | undefined> {
+  async open(openImage: OpenImage, onLost: () => void): Promise<void> {
     const opening = openImage(() => {
       if (!this.#isReleased) onLost();
     });
@@ -24,10 +29,9 @@ export class ContainerImage {
     const held = await Promise.race([opening, this.#released.promise]);
     if (held === undefined || this.#isReleased) {
       opening.then((late) => late.release(), ignored);
-      return undefined;
+      return;
     }
     this.#held = held;
-    return held.image;
   }
 
   /** The container is ready: what it has read is what starts read. */

@@ -4,12 +4,12 @@
  * Inputs are forwarded to the runner as they come and begin there in order, so the oldest without
  * a result are those that run. Each ends as a result or is named in the container's exit.
  */
-import { messageOf, type Clock } from "../../core/index.ts";
+import { randomBytes } from "node:crypto";
+import { messageOf } from "../../core/index.ts";
 import {
   encodeFrame,
   FRAME_BYTES_MAX,
   FrameDecoder,
-  splitBody,
   type Frame,
   type WireError,
 } from "../../sdk/protocol/index.ts";
@@ -22,50 +22,19 @@ import type {
   ToRunner,
   ValueHeader,
 } from "../runners/protocol.ts";
-import { tooLargeError } from "../runners/too-large.ts";
-import { PYTHON_PATH } from "../runtime/python-launch.ts";
-import type { RunningSandbox, Runtime, SandboxExit } from "../runtime/runtime.ts";
-import type { Relay } from "./call-relay.ts";
-import { ContainerImage, type OpenImage } from "./container-image.ts";
+import type { RunningSandbox, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
+import { ENTROPY_BYTES, loadMessageOf, type EnteredSandbox } from "../snapshots/snapshots.ts";
+import { ContainerImage } from "./container-image.ts";
+import type { ContainerOptions } from "./container-options.ts";
 import { ContainerRequests } from "./container-requests.ts";
+import { ownResults, ownValues } from "./own-answers.ts";
+import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
-import type { AgentResult, ContainerExit, HeldContainer, StartContainer } from "./link.ts";
-import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
-import { gpuEnvironmentOf } from "./gpu-environment.ts";
+import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
+import { ContainerLog, LINE_CHARACTERS_MAX } from "./container-log.ts";
 import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { ReadPace } from "./read-pace.ts";
-
-/** Where a container reports. */
-export interface ContainerReports {
-  ready(containerId: string, startMs: number): void;
-  results(
-    containerId: string,
-    results: readonly AgentResult[],
-    payloads: readonly Uint8Array[],
-  ): void;
-  values(
-    containerId: string,
-    values: readonly ValueHeader[],
-    payloads: readonly Uint8Array[],
-  ): void;
-  logs(containerId: string, lines: readonly LogLine[]): void;
-  exited(exit: ContainerExit): void;
-}
-
-export interface ContainerOptions {
-  readonly start: StartContainer;
-  /** The payload of a class's parameters; empty unless given. */
-  readonly params?: Uint8Array;
-  readonly runtime: Runtime;
-  /** Gets what it runs in; absent means the base image. */
-  readonly openImage?: OpenImage;
-  readonly loadCode: (sha256: string) => Promise<Uint8Array>;
-  readonly reports: ContainerReports;
-  readonly clock: Clock;
-  /** Where requests of the user's code go. */
-  readonly relay: Relay;
-}
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
@@ -90,6 +59,7 @@ export class Container {
   readonly #image = new ContainerImage();
   #sandbox: RunningSandbox | undefined;
   #ready = false;
+  #restored = false;
   #ordered: EndOfContainer["ordered"];
   #loadError: WireError | undefined;
   #announced: EndOfContainer["announced"];
@@ -143,19 +113,12 @@ export class Container {
   async #runSandbox(
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
-    const { start, runtime } = this.#options;
-    const { containerId, resources, python } = start;
-    const env = { PATH: this.#path, HOME: "/tmp", TMPDIR: "/tmp", ...this.#gpuEnvironment };
-    const runner = python === undefined ? {} : { runner: "python" as const };
+    if (!(await this.#openImage())) return NEVER_STARTED;
+    const restored = await this.#restore();
+    if (restored !== undefined) return this.#adopt(restored);
+    if (this.#isEnding()) return NEVER_STARTED;
     try {
-      const { openImage } = this.#options;
-      const image = openImage && (await this.#image.open(openImage, () => this.#imageLost()));
-      if (this.#isEnding()) return NEVER_STARTED;
-      this.#sandbox = await runtime.start({
-        ...{ containerId, resources, env, ...runner },
-        ...(start.allowHosts === undefined ? {} : { allowHosts: start.allowHosts }),
-        ...(image === undefined ? {} : { image }),
-      });
+      this.#sandbox = await this.#options.runtime.start(this.#sandboxSpec);
     } catch (error) {
       this.#fault = messageOf(error);
       return NEVER_STARTED;
@@ -168,6 +131,19 @@ export class Container {
       else this.#giveUp(sandbox, messageOf(loaded.error));
     });
     return sandbox.exited;
+  }
+
+  /** Gets what it runs in; false when it is not to start. */
+  async #openImage(): Promise<boolean> {
+    const { openImage } = this.#options;
+    if (openImage === undefined) return true;
+    try {
+      await this.#image.open(openImage, () => this.#imageLost());
+    } catch (error) {
+      this.#fault = messageOf(error);
+      return false;
+    }
+    return !this.#isEnding();
   }
 
   /** Hands inputs to the runner, in order. `body` holds their payloads. */
@@ -248,7 +224,23 @@ export class Container {
     sandbox.kill();
   }
 
-  #connect(sandbox: RunningSandbox): void {
+  /** Starts it from an image of memory, where that can be. */
+  async #restore(): Promise<EnteredSandbox | undefined> {
+    const { start, snapshots } = this.#options;
+    if (start.snapshotId === undefined || snapshots === undefined) return undefined;
+    return snapshots.restore(start, this.#sandboxSpec, this.#environment);
+  }
+
+  /** Goes on with a sandbox whose runner has already said something. */
+  async #adopt({ sandbox, heard }: EnteredSandbox): Promise<SandboxExit> {
+    this.#sandbox = sandbox;
+    this.#restored = true;
+    this.#connect(sandbox, heard);
+    if (this.#ordered !== undefined) sandbox.kill();
+    return sandbox.exited;
+  }
+
+  #connect(sandbox: RunningSandbox, heard: readonly Uint8Array[] = []): void {
     const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
     const { channel } = sandbox;
     const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
@@ -266,39 +258,52 @@ export class Container {
         this.#giveUp(sandbox, `its runner broke the protocol: ${messageOf(error)}`);
       }
     };
+    for (const chunk of heard) onData(chunk);
     channel.on("data", onData);
+    channel.resume();
     // The end of the channel is the end of the container, which `exited` tells.
     channel.on("error", () => undefined);
     this.#follow(sandbox, "stdout");
     this.#follow(sandbox, "stderr");
   }
 
-  get #gpuEnvironment(): Readonly<Record<string, string>> {
+  get #sandboxSpec(): SandboxSpec {
     const { start, runtime } = this.#options;
-    return gpuEnvironmentOf(start.cards ?? [], runtime.isolation);
+    return sandboxSpecOf(start, runtime.isolation, this.#image.current);
   }
 
-  /** Where its programs are. */
-  get #path(): string {
-    return this.#options.start.python === undefined ? "/bin" : PYTHON_PATH;
+  get #environment(): Readonly<Record<string, string>> {
+    return environmentOf(this.#options.start, this.#options.runtime.isolation);
   }
 
   #boot(code: Uint8Array): void {
-    const { functionName, appName, env, containerId, maxInputs, python } = this.#options.start;
-    const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: this.#path, HOME: "/tmp" };
-    // A user's variable may replace ours, but not name other cards.
-    const all = { ...own, ...env, ...this.#gpuEnvironment };
-    const { params = NOTHING } = this.#options;
-    const boot = {
+    const { start, params = NOTHING } = this.#options;
+    // As in a restored container: the code is loaded before it has an environment.
+    const isKept = start.snapshotId !== undefined;
+    const message = isKept ? loadMessageOf({ start, params }) : this.#bootMessage(params);
+    this.#send(message, code, params);
+  }
+
+  #bootMessage(params: Uint8Array): ToRunner {
+    const { functionName, appName, maxInputs, python } = this.#options.start;
+    return {
       type: "boot",
       functionName,
       appName,
-      env: all,
+      env: this.#environment,
       ...(maxInputs === undefined ? {} : { maxInputs }),
       ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
       ...(python === undefined ? {} : { python }),
-    } as const;
-    this.#send(boot, code, params);
+    };
+  }
+
+  /** Its code is loaded, in the first half of a start. */
+  #loaded(obstacle: string | undefined): void {
+    if (obstacle !== undefined) {
+      const text = `flotilla: no memory snapshot of this function is kept: ${obstacle}`;
+      this.#log.add([{ stream: "stderr", text }]);
+    }
+    this.#send({ type: "enter", env: this.#environment }, randomBytes(ENTROPY_BYTES));
   }
 
   /** What is printed past the runner: by child processes, or by Node when it dies. */
@@ -328,20 +333,11 @@ export class Container {
 
   #receive({ header, body }: Frame<FromRunner>): void {
     switch (header.type) {
-      case "ready":
-        if (this.#ready) return;
-        this.#ready = true;
-        this.#image.started();
-        this.#leaves = header.leaves ?? false;
-        this.#inputs.restart(this.#options.clock.nowMs());
-        this.#options.reports.ready(
-          this.#options.start.containerId,
-          this.#options.clock.nowMs() - this.#receivedAtMs,
-        );
-        return;
+      case "loaded":
       case "load_failed":
-        this.#loadError = header.error;
-        this.#sandbox?.kill();
+      case "entered":
+      case "ready":
+        this.#start(header);
         return;
       case "results":
         this.#results(header.results, body);
@@ -356,30 +352,56 @@ export class Container {
         );
         return;
       case "request":
-        this.#requests.begin(header.requestId, { ...header, body });
-        return;
       case "request_cancel":
-        this.#requests.cancel(header.requestId);
+        this.#request(header, body);
         return;
       case "exiting":
         this.#announced = header;
     }
   }
 
+  /** What it says before its first input; from "entered" it goes on to "ready" by itself. */
+  #start(
+    header: Extract<FromRunner, { type: "loaded" | "load_failed" | "entered" | "ready" }>,
+  ): void {
+    if (header.type === "loaded") this.#loaded(header.obstacle);
+    if (header.type === "ready") this.#becomeReady(header.leaves ?? false);
+    if (header.type !== "load_failed") return;
+    this.#loadError = header.error;
+    this.#sandbox?.kill();
+  }
+
+  #request(
+    header: Extract<FromRunner, { type: "request" | "request_cancel" }>,
+    body: Uint8Array,
+  ): void {
+    if (header.type === "request") this.#requests.begin(header.requestId, { ...header, body });
+    else this.#requests.cancel(header.requestId);
+  }
+
   /** Values of inputs that this container does not have are nobody's. */
   #values(values: readonly ValueHeader[], body: Uint8Array): void {
-    const sizes = values.map(({ bytes }) => bytes);
-    const own = splitBody(body, sizes).flatMap((payload, position) => {
-      const value = values[position];
-      const isOwn = value !== undefined && this.#inputs.has(value.inputId);
-      return isOwn && tooLargeError(value.bytes) === undefined ? [{ value, payload }] : [];
-    });
-    if (own.length === 0) return;
-    this.#options.reports.values(
-      this.#options.start.containerId,
-      own.map(({ value }) => value),
-      own.map(({ payload }) => payload),
-    );
+    const own = ownValues(values, body, (inputId) => this.#inputs.has(inputId));
+    if (own.values.length === 0) return;
+    this.#options.reports.values(this.#options.start.containerId, own.values, own.payloads);
+  }
+
+  #becomeReady(leaves: boolean): void {
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#image.started();
+    this.#leaves = leaves;
+    const nowMs = this.#options.clock.nowMs();
+    this.#inputs.restart(nowMs);
+    const { containerId } = this.#options.start;
+    this.#options.reports.ready(containerId, nowMs - this.#receivedAtMs, this.#restored);
+    this.#considerSnapshot();
+  }
+
+  #considerSnapshot(): void {
+    const { start, params = NOTHING, snapshots } = this.#options;
+    if (start.snapshotId === undefined || this.#restored) return;
+    snapshots?.consider({ start, params }, this.#sandboxSpec);
   }
 
   /** A line may name an input only while this container has it. */
@@ -389,22 +411,11 @@ export class Container {
   }
 
   #results(results: readonly RunnerResult[], body: Uint8Array): void {
-    const payloads = splitBody(
-      body,
-      results.map((result) => result.bytes),
+    const own = ownResults(results, body, (inputIds) =>
+      this.#inputs.remove(inputIds, this.#options.clock.nowMs()),
     );
-    const inputIds = results.map(({ inputId }) => inputId);
-    const answered = this.#inputs.remove(inputIds, this.#options.clock.nowMs());
-    const known = results.flatMap((result, position) => {
-      if (!answered.delete(result.inputId)) return [];
-      return [checkSize(result, payloads[position] ?? new Uint8Array(0))];
-    });
-    if (known.length === 0) return;
-    this.#options.reports.results(
-      this.#options.start.containerId,
-      known.map(({ result }) => result),
-      known.map(({ payload }) => payload),
-    );
+    if (own.results.length === 0) return;
+    this.#options.reports.results(this.#options.start.containerId, own.results, own.payloads);
   }
 
   #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {
@@ -457,16 +468,4 @@ export class Container {
     const share = others > 1 ? { busyMs: runMs / others } : {};
     return { inputId, outcome: "failed", bytes: 0, error, runMs, ...share };
   }
-}
-
-function checkSize(
-  result: RunnerResult,
-  payload: Uint8Array,
-): { readonly result: AgentResult; readonly payload: Uint8Array } {
-  const error = tooLargeError(result.bytes);
-  if (error === undefined) return { result, payload };
-  return {
-    result: { ...result, outcome: "failed", bytes: 0, error },
-    payload: new Uint8Array(0),
-  };
 }

@@ -22,3 +22,11 @@ export function gpuEnvironmentOf(
     CUDA_DEVICE_ORDER: "PCI_BUS_ID",
   };
 }
+
+/** The environment of a runner with these cards, before it has one of the user's. */
+export function sandboxEnvironment(
+  cards: readonly number[],
+  isolation: Isolation,
+): Readonly<Record<string, string>> {
+  return { PATH: "/bin", HOME: "/tmp", TMPDIR: "/tmp", ...gpuEnvironmentOf(cards, isolation) };
+}

@@ -62,6 +62,11 @@ export interface StartContainer {
   readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /**
+   * Present when it may be started from an image of its memory: a hash of all that such images
+   * depend on as far as the server knows, the same for equal functions of one workspace.
+   */
+  readonly snapshotId?: string;
   /** Its code is Python, and this is where the function is; absent means Node. */
   readonly python?: PythonEntry;
   /** Hosts that it may reach, as patterns; absent means no network. */
@@ -148,7 +153,13 @@ export type AgentMessage =
   /** The node cannot take this container (no room, cannot start any): place it elsewhere. */
   | { readonly type: "refused"; readonly containerId: string; readonly reason: string }
   /** The user's module is loaded; `startMs` is from receipt of `start`. */
-  | { readonly type: "ready"; readonly containerId: string; readonly startMs: number }
+  | {
+      readonly type: "ready";
+      readonly containerId: string;
+      readonly startMs: number;
+      /** Whether it was started from an image of memory. */
+      readonly restored?: boolean;
+    }
   | {
       readonly type: "results";
       readonly containerId: string;

@@ -1,5 +1,6 @@
 /** Builds a node agent from its settings: machine, image, runner, runtime. */
 import { mkdir, statfs } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
 import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
@@ -56,16 +57,16 @@ export async function createAgent(
   const { onError, onDismissed, clock } = surroundings;
   const cacheDir = surroundings.cacheDir ?? join(dataDir, "cache");
   const runtime = await createRuntime(config, cacheDir, clock);
-  const detected = config.resources === undefined ? await detectGpus() : undefined;
-  const gpuType = config.gpuType ?? detected?.gpuType;
-  const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
+  const { resources, gpuType } = await machineOf(config);
   const metadata = rented && metadataOf(rented, clock);
-  const resources = config.resources ?? machine;
   const images = await createImages(config, surroundings, () => agent.token);
   const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
+    snapshotDir: join(dataDir, "snapshots"),
+    // Plain processes start fast enough, and would be seen by whoever lists this machine's.
+    warmCountMax: config.isolation === "gvisor" ? availableParallelism() : 0,
     resources,
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
@@ -93,6 +94,18 @@ export async function createAgent(
     ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onRisk, onError })] : []),
   ];
   return watched(agent, images, watches);
+}
+
+/** What the agent may hand out, and its kind of GPU: as configured, else as found. */
+async function machineOf(
+  config: AgentConfig,
+): Promise<{ readonly resources: Resources; readonly gpuType: AgentConfig["gpuType"] }> {
+  const detected = config.resources === undefined ? await detectGpus() : undefined;
+  const machine = { ...machineResources(), gpuCount: detected?.gpuCount ?? 0 };
+  return {
+    resources: config.resources ?? machine,
+    gpuType: config.gpuType ?? detected?.gpuType,
+  };
 }
 
 /** GPUs that can be asked how they are. */

@@ -2,8 +2,8 @@
 import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import type { ValueHeader } from "../runners/protocol.ts";
-import type { OpenImage } from "./container-image.ts";
 import { Container } from "./container.ts";
+import type { ContainerOptions } from "./container-options.ts";
 import type { LogLine } from "./container-log.ts";
 import type { Relay } from "./call-relay.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "./link.ts";
@@ -24,6 +24,7 @@ export const CODE = Uint8Array.from([1, 2, 3]);
 
 export interface Reported {
   readonly ready: number[];
+  readonly restored: boolean[];
   readonly results: AgentResult[];
   readonly payloads: Uint8Array[];
   readonly values: ValueHeader[];
@@ -36,6 +37,7 @@ export class TestContainer {
   readonly clock = new FakeClock();
   readonly reported: Reported = {
     ready: [],
+    restored: [],
     results: [],
     payloads: [],
     values: [],
@@ -51,9 +53,9 @@ export class TestContainer {
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
     start: Partial<StartContainer> = {},
     params: Uint8Array = new Uint8Array(0),
-    openImage?: OpenImage,
+    { openImage, snapshots }: Pick<ContainerOptions, "openImage" | "snapshots"> = {},
   ) {
-    const { ready, results, payloads, values, lines, exits } = this.reported;
+    const { ready, restored, results, payloads, values, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       params,
@@ -62,8 +64,12 @@ export class TestContainer {
       runtime: this.runtime,
       loadCode,
       clock: this.clock,
+      ...(snapshots === undefined ? {} : { snapshots }),
       reports: {
-        ready: (_, startMs) => ready.push(startMs),
+        ready: (_, startMs, isRestored) => {
+          ready.push(startMs);
+          restored.push(isRestored);
+        },
         results: (_, some, bytes) => {
           results.push(...some);
           payloads.push(...bytes);

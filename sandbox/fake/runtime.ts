@@ -3,7 +3,13 @@ import { duplexPair, PassThrough, type Duplex } from "node:stream";
 import { assert, type Isolation } from "../../core/index.ts";
 import { encodeFrame, FrameDecoder, type Frame } from "../../sdk/protocol/index.ts";
 import type { FromRunner, ToRunner } from "../runners/protocol.ts";
-import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
+import type {
+  MemoryImages,
+  RunningSandbox,
+  Runtime,
+  SandboxExit,
+  SandboxSpec,
+} from "../runtime/runtime.ts";
 
 /** One sandbox, with the runner's end of it in the test's hands. */
 export class FakeSandbox implements RunningSandbox {
@@ -51,6 +57,7 @@ export class FakeSandbox implements RunningSandbox {
 
 export class FakeRuntime implements Runtime {
   readonly isolation: Isolation = "gvisor";
+  images: MemoryImages = { kind: "unsupported", reason: "this one is pretended" };
   readonly started: FakeSandbox[] = [];
   /** When set, the next start waits for it. */
   gate: Promise<void> = Promise.resolve();

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { addEntropyAddon } from "./entropy-addon.ts";
 import { PYTHON_RUNNER_FILE, pythonRunnerArchive, unpackPythonRunner } from "./python-runner.ts";
 
 const SOURCE = fileURLToPath(new URL("./node/main.ts", import.meta.url));
@@ -10,7 +11,7 @@ const SOURCE = fileURLToPath(new URL("./node/main.ts", import.meta.url));
 export const RUNNER_FILE = "flotilla-runner.mjs";
 
 /**
- * Puts the runners of Node and Python into `dir` and gives the path of the folder that holds
+ * Puts the runners of Node and Python, and the add-on of Node's where one can be had, into `dir` and gives the path of the folder that holds
  * them: named by the hash of their content, so that containers of different versions never
  * share one.
  */
@@ -24,6 +25,7 @@ export async function bundleRunner(dir: string): Promise<string> {
   await mkdir(temporary, { recursive: true });
   await writeFile(join(temporary, RUNNER_FILE), node, { mode: 0o644 });
   await unpackPythonRunner(python, temporary);
+  await addEntropyAddon(temporary);
   await rename(temporary, folder).catch(async (error: unknown) => {
     // Another agent was faster; its runners are the same.
     await rm(temporary, { recursive: true, force: true });

@@ -21,10 +21,24 @@ export function checkMessage(header: unknown): FromRunner {
   switch (message["type"]) {
     case "ready":
       return message["leaves"] === true ? { type: "ready", leaves: true } : { type: "ready" };
+    case "loaded": {
+      const obstacle = optionalText(message["obstacle"], "obstacle");
+      return { type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) };
+    }
+    case "entered":
+      return { type: "entered" };
     case "load_failed":
       return { type: "load_failed", error: errorOf(message["error"]) };
     case "results":
       return { type: "results", results: listOf(message["results"], "results").map(resultOf) };
+    default:
+      return laterMessageOf(message);
+  }
+}
+
+/** One of those that come while inputs run. */
+function laterMessageOf(message: Readonly<Record<string, unknown>>): FromRunner {
+  switch (message["type"]) {
     case "logs":
       return {
         type: "logs",

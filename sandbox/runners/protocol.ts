@@ -48,6 +48,27 @@ export type ToRunner =
       /** Bytes at the end of the body that are the payload of a class's parameters. */
       readonly paramsBytes?: number;
     }
+  /**
+   * The first half of a boot whose memory may be kept: load the code and run what may run before
+   * an image is made. The body is that of `boot`. There is no environment, secret, identity or network yet.
+   */
+  | {
+      readonly type: "load";
+      readonly functionName: string;
+      readonly appName: string;
+      readonly maxInputs?: number;
+      readonly paramsBytes?: number;
+    }
+  /**
+   * The second half, after `loaded` or in a process restored from an image made then. The body
+   * is fresh entropy, which every generator is seeded from before anything of the user runs.
+   */
+  | {
+      readonly type: "enter";
+      readonly env: Readonly<Record<string, string>>;
+      /** The process will not be told of what comes over the channel and must look by itself. */
+      readonly isDeaf?: boolean;
+    }
   | {
       readonly type: "inputs";
       readonly inputs: readonly InputHeader[];
@@ -92,6 +113,10 @@ export interface RunnerLine {
 export type FromRunner =
   /** `leaves`: it has exit hooks, so that it is worth to say "leave" and to wait. */
   | { readonly type: "ready"; readonly leaves?: boolean }
+  /** `load` is done and the process waits; with `obstacle` no image may be made of it. */
+  | { readonly type: "loaded"; readonly obstacle?: string }
+  /** The process has taken `enter`, seeded its generators, and goes on to `ready`. */
+  | { readonly type: "entered" }
   | { readonly type: "load_failed"; readonly error: WireError }
   | { readonly type: "results"; readonly results: readonly RunnerResult[] }
   | { readonly type: "values"; readonly values: readonly ValueHeader[] }

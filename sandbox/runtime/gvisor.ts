@@ -12,10 +12,11 @@ import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
+import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
-import type { Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
+import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
@@ -50,64 +51,83 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const { cgroups = missingControllers().length === 0 } = options;
   const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
+  const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
+
+  const launch = async (
+    spec: SandboxSpec,
+    command: readonly [name: string, ...flags: readonly string[]],
+  ): Promise<RunningSandbox> => {
+    const { containerId, resources, egressDir } = spec;
+    // The only sockets of this machine that a container can open are those of its own proxy.
+    const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
+    const bundle = join(dir, "bundles", containerId);
+    const cgroupsPath = `${cgroupParent}/${containerId}`;
+    const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
+    const { rootfs, args } = await programOf(spec, options);
+    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
+    await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
+    const { ours, theirs } = await createChannelPair();
+    const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
+      stdio: [theirs, "pipe", "pipe"],
+      env,
+    });
+    theirs.destroy();
+    let killing: Promise<void> | undefined;
+    let isOverLimit = false;
+    const exited = new Promise<SandboxExit>((resolve) => {
+      child.once("close", (code, signal) => {
+        ours.destroy();
+        const outOfMemory = isOverLimit || (code === KILLED && killing === undefined);
+        const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
+        const end = (): void => resolve(exit);
+        Promise.resolve(killing).then(clear).then(end, end);
+      });
+    });
+    await spawned(child).catch((error: unknown) => {
+      ours.destroy();
+      return cannotStart(runsc, error, clear);
+    });
+    const kill = (): void => {
+      const isGone = child.exitCode !== null || child.signalCode !== null;
+      if (isGone || killing !== undefined) return;
+      ours.destroy();
+      killing = killContainer({ runsc, globalFlags, env }, containerId).then((isKilled) => {
+        // Too early for runsc to know the container: its own process still ends it.
+        if (!isKilled) child.kill("SIGKILL");
+      });
+    };
+    if (!cgroups) {
+      watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
+        isOverLimit = true;
+        kill();
+      });
+    }
+    return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+  };
 
   return {
     isolation: "gvisor",
-    async start(spec) {
-      const { containerId, resources, egressDir } = spec;
-      // The only sockets of this machine that a container can open are those of its own proxy.
-      const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
-      const bundle = join(dir, "bundles", containerId);
-      const cgroupsPath = `${cgroupParent}/${containerId}`;
-      const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
-      const { rootfs, args } = await programOf(spec, options);
-      const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
-      await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
-      const { ours, theirs } = await createChannelPair();
-      const child = spawn(runsc, [...runFlags, "run", `--bundle=${bundle}`, containerId], {
-        stdio: [theirs, "pipe", "pipe"],
-        env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
-      });
-      theirs.destroy();
-      let killing: Promise<void> | undefined;
-      let isOverLimit = false;
-      const exited = new Promise<SandboxExit>((resolve) => {
-        child.once("close", (code, signal) => {
-          ours.destroy();
-          const outOfMemory = isOverLimit || (code === KILLED && killing === undefined);
-          const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
-          const end = (): void => resolve(exit);
-          Promise.resolve(killing).then(clear).then(end, end);
-        });
-      });
-      await spawned(child).catch((error: unknown) => {
-        ours.destroy();
-        return cannotStart(runsc, error, clear);
-      });
-      const kill = (): void => {
-        const isGone = child.exitCode !== null || child.signalCode !== null;
-        if (isGone || killing !== undefined) return;
-        ours.destroy();
-        const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], {
-          stdio: "ignore",
-        });
-        killing = new Promise<void>((resolve) => {
-          killer.once("error", () => resolve());
-          killer.once("close", () => resolve());
-        }).then(() => {
-          // Too early for runsc to know the container: its own process still ends it.
-          if (killer.exitCode !== 0) child.kill("SIGKILL");
-        });
-      };
-      if (!cgroups) {
-        watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
-          isOverLimit = true;
-          kill();
-        });
-      }
-      return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    images: {
+      kind: "supported",
+      probe: () => probeImages(runsc),
+      save: (containerId, imageDir) =>
+        saveImage({ runsc, globalFlags, env }, containerId, imageDir),
+      restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
     },
+    start: (spec) => launch(spec, ["run"]),
   };
+}
+
+/** Whether runsc could kill a container. */
+async function killContainer(
+  { runsc, globalFlags }: RunscCall,
+  containerId: string,
+): Promise<boolean> {
+  const killer = spawn(runsc, [...globalFlags, "kill", containerId, "KILL"], { stdio: "ignore" });
+  return new Promise((resolve) => {
+    killer.once("error", () => resolve(false));
+    killer.once("close", (code) => resolve(code === 0));
+  });
 }
 
 /** What runs in a container, and the root file system that it is found in. */

@@ -22,6 +22,7 @@ export interface ProcessOptions {
 export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtime {
   return {
     isolation: "process",
+    images: { kind: "unsupported", reason: "plain processes have no image of their memory" },
     async start(spec) {
       const home = join(dir, "bundles", spec.containerId);
       const clear = (): Promise<void> => rm(home, { recursive: true, force: true });

@@ -49,8 +49,40 @@ export interface RunningSandbox {
   kill(): void;
 }
 
+/** What a runtime's images are like. */
+export interface ImageTraits {
+  /** What an image depends on beside its content: the program that made it, the processor. */
+  readonly fingerprint: string;
+  /**
+   * What is restored is not told that something can be read from its channel, though it can be
+   * read.
+   */
+  readonly restoredAreDeaf: boolean;
+}
+
+/** Whether a runtime can keep the memory of a sandbox in files, and start others from these. */
+export type MemoryImages =
+  | { readonly kind: "unsupported"; readonly reason: string }
+  | {
+      readonly kind: "supported";
+      /** Finds out what the images are like. @throws PlatformError `unavailable` */
+      probe(): Promise<ImageTraits>;
+      /**
+       * Writes the memory of a running sandbox into an empty folder; the sandbox ends by it.
+       *
+       * @throws PlatformError `unavailable` when it cannot be written; the sandbox may live on.
+       */
+      save(containerId: string, imageDir: string): Promise<void>;
+      /**
+       * Starts a sandbox as it was when the image was made. It may fail later, as `exited` tells,
+       * or never answer. @throws PlatformError `unavailable`
+       */
+      restore(spec: SandboxSpec, imageDir: string): Promise<RunningSandbox>;
+    };
+
 export interface Runtime {
   readonly isolation: Isolation;
+  readonly images: MemoryImages;
   /** Starts the runner in a fresh sandbox. @throws PlatformError `unavailable` */
   start(spec: SandboxSpec): Promise<RunningSandbox>;
 }

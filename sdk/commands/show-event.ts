@@ -26,7 +26,8 @@ const LINES: Lines = {
   "node.terminated": ({ nodeId, reason }) => `node terminated${idOf(nodeId)}: ${reason}`,
   "container.placed": ({ reason }) => `container placed: ${reason}`,
   "container.starting": ({ containerId }) => `container starting${idOf(containerId)}`,
-  "container.ready": ({ startMs }) => `container ready in ${Math.round(startMs)} ms`,
+  "container.ready": ({ startMs, restored = false }) =>
+    `container ${restored ? "restored" : "ready"} in ${Math.round(startMs)} ms`,
   "container.exited": ({ reason }) => `container ended: ${reason}`,
   log: () => undefined,
 };

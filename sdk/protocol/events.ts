@@ -36,7 +36,8 @@ export type EventBody =
   | { readonly kind: "node.terminated"; readonly reason: string }
   | { readonly kind: "container.placed"; readonly reason: string }
   | { readonly kind: "container.starting" }
-  | { readonly kind: "container.ready"; readonly startMs: number }
+  /** `restored`: it was started from a snapshot of memory. */
+  | { readonly kind: "container.ready"; readonly startMs: number; readonly restored?: boolean }
   | { readonly kind: "container.exited"; readonly reason: string; readonly exitCode?: number }
   | {
       readonly kind: "log";

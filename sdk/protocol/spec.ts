@@ -113,6 +113,12 @@ export interface FunctionSpec {
    * that are `preemptible`; inputs that ran there run again elsewhere.
    */
   readonly priority?: number;
+  /**
+   * Whether later containers may start from the memory of an earlier one, as it was once the
+   * module was loaded. The module then loads without environment variables and without network;
+   * code that needs them reads them when it is called. Default false. docs/snapshots.md.
+   */
+  readonly enableMemorySnapshot?: boolean;
   readonly network?: NetworkPolicy;
   /**
    * The id of a built image (64 hexadecimal digits). Default: Node and nothing else. In code it is

@@ -28,6 +28,7 @@ test("an empty spec gets every default", () => {
     targetConcurrentInputs: 1,
     preemptible: true,
     priority: 0,
+    enableMemorySnapshot: false,
     network: { egress: "none" },
     env: {},
   });
@@ -82,6 +83,7 @@ const anySpec: fc.Arbitrary<FunctionSpec> = fc.record(
     maxContainers: fc.integer({ min: 50, max: 4_000 }),
     preemptible: fc.boolean(),
     priority: fc.integer({ min: -100, max: 100 }),
+    enableMemorySnapshot: fc.boolean(),
   },
   { requiredKeys: [] },
 );

@@ -38,6 +38,7 @@ export interface NormalSpec {
   readonly preemptible: boolean;
   /** Larger is more important. */
   readonly priority: number;
+  readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
   readonly image?: string;
@@ -59,6 +60,7 @@ const DEFAULT_SPEC = {
   maxConcurrentInputs: 1,
   preemptible: true,
   priority: 0,
+  enableMemorySnapshot: false,
   network: { egress: "none" },
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
@@ -82,6 +84,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
+    enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
     env: spec.env ?? DEFAULT_SPEC.env,

@@ -103,6 +103,7 @@ export const functionSpecFields = z.strictObject({
     .max(4)
     .exactOptional(),
   preemptible: z.boolean().exactOptional(),
+  enableMemorySnapshot: z.boolean().exactOptional(),
   priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
   network: networkPolicySchema.exactOptional(),
   image: z

@@ -62,7 +62,7 @@ export class ContainerDesk {
         this.#refused(message.containerId, message.reason);
         break;
       case "ready":
-        this.#ready(message.containerId, message.startMs);
+        this.#ready(message);
         break;
       case "results":
         this.#results(link, message.containerId, message.results, body);
@@ -167,7 +167,7 @@ export class ContainerDesk {
     this.#options.onLoadChanged();
   }
 
-  #ready(containerId: string, startMs: number): void {
+  #ready({ containerId, startMs, restored }: Extract<AgentMessage, { type: "ready" }>): void {
     const container = this.#options.containers.get(containerId);
     if (container?.state !== "starting") return;
     const { live, requestedAtMs } = container;
@@ -181,7 +181,11 @@ export class ContainerDesk {
         ? wholeMs
         : live.startupMs + STARTUP_WEIGHT * (wholeMs - live.startupMs);
     this.#options.onColdStart(wholeMs);
-    this.#options.events.publish(subjectOf(container), { kind: "container.ready", startMs });
+    this.#options.events.publish(subjectOf(container), {
+      kind: "container.ready",
+      startMs,
+      ...(restored === true ? { restored } : {}),
+    });
     live.dispatcher.containerReady(containerId);
     this.#noteIdle(container);
     this.#options.onLoadChanged();

@@ -1,10 +1,18 @@
 /** Puts pending containers on nodes: asks the scheduler, tells the agents, remembers refusals. */
-import type { Clock, ContainerRequest, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
+import type {
+  Artifact,
+  Clock,
+  ContainerRequest,
+  Node,
+  Rng,
+  SchedulerPolicy,
+} from "../../core/index.ts";
 import { place, Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import { snapshotIdOf } from "./snapshot-id.ts";
 import { startMessageOf } from "./start-message.ts";
 
 export interface PlacementOptions {
@@ -25,8 +33,9 @@ const NOTHING_WANTED: WantedEnds = { evictions: [], reservations: [] };
 
 /** How long a node that refused a container is not asked for it again. */
 const REFUSAL_MS = 5_000;
-/** Sizes weigh what a container reads against each other; code is all that nodes keep for it. */
+/** Sizes weigh what a container reads against each other: rather no code than no snapshot. */
 const CODE_MIB = 1;
+const SNAPSHOT_MIB = 50;
 
 export class Placement {
   readonly #options: PlacementOptions;
@@ -131,13 +140,21 @@ export function requestOf(container: ContainerRecord, nowMs: number): ContainerR
     requestedAtMs: container.requestedAtMs,
     workspaceId: container.live.workspaceId,
     priority: container.live.spec.priority,
-    artifacts: [{ contentHash: container.live.codeSha256, sizeMiB: CODE_MIB }],
+    artifacts: artifactsOf(container.live),
     ...(container.isOwed ? { isOwed: true } : {}),
     // It then draws among several nodes, so that not all that were refused go for the next one.
     ...(excludedNodeIds.length === 0
       ? {}
       : { excludedNodeIds, refusalCount: excludedNodeIds.length }),
   };
+}
+
+/** What a start reads, and some nodes have already. */
+function artifactsOf(live: ContainerRecord["live"]): readonly Artifact[] {
+  const code = { contentHash: live.codeSha256, sizeMiB: CODE_MIB };
+  const snapshotId = snapshotIdOf(live);
+  if (snapshotId === undefined) return [code];
+  return [code, { contentHash: snapshotId, sizeMiB: SNAPSHOT_MIB }];
 }
 
 /** Nodes that refused a container a moment ago. */

@@ -2,6 +2,7 @@ import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
 import type { PythonCode } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
+import { snapshotIdOf } from "./snapshot-id.ts";
 
 /**
  * What an agent needs to start a container of a function on these cards of its node; the
@@ -12,6 +13,7 @@ export function startMessageOf(
   containerId: string,
   cards: readonly number[],
 ): StartContainer {
+  const snapshotId = snapshotIdOf(live);
   const { python } = live.spec;
   return {
     containerId,
@@ -25,6 +27,7 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),

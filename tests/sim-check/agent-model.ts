@@ -133,24 +133,30 @@ export class AgentModel {
       case "start":
         this.#start(message.container);
         return;
-      case "inputs": {
-        const container = this.#containers.get(message.containerId);
-        if (container === undefined) return;
-        for (const { inputId } of message.inputs) {
-          if (!container.inputIds.includes(inputId)) container.inputIds.push(inputId);
-        }
-        this.#run(container);
+      case "inputs":
+        this.#take(message.containerId, message.inputs);
         return;
-      }
       case "cancel":
         this.#cancel(message.containerId, message.inputIds, message.abortRunning);
         return;
       case "stop":
         this.#stop(message.containerId);
         return;
+      case "credit":
+        // Its functions yield no values.
+        return;
       case "ack":
         for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
     }
+  }
+
+  #take(containerId: string, inputs: readonly { readonly inputId: string }[]): void {
+    const container = this.#containers.get(containerId);
+    if (container === undefined) return;
+    for (const { inputId } of inputs) {
+      if (!container.inputIds.includes(inputId)) container.inputIds.push(inputId);
+    }
+    this.#run(container);
   }
 
   #hello(): readonly HeldContainer[] {

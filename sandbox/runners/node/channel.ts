@@ -3,8 +3,12 @@
  *
  * Writing is synchronous, so that what was sent before a `process.exit` is out when the
  * process ends; when the socket is full the rest waits and is written in order later.
+ *
+ * A process that an older gVisor restored from an image is never told that something can be
+ * read from a socket it had; reading works. There the channel is read by the clock: often while
+ * much comes, seldom when nothing has come for long.
  */
-import { writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { encodeFrame, FrameDecoder, type Frame } from "../../../sdk/protocol/index.ts";
 import type { FromRunner, ToRunner } from "../protocol.ts";
@@ -13,20 +17,42 @@ const CHANNEL_FD = 0;
 const RETRY_MS = 1;
 /** Longest wait for a full socket when the process is about to end. */
 const LAST_WRITE_MS_MAX = 2_000;
+const POLLED_BYTES_MAX = 64 * 1024;
+/** How often the channel is looked at, by how long nothing has come. */
+const POLL_PAUSES = [
+  { quietMs: 50, pauseMs: 1 },
+  { quietMs: 2_000, pauseMs: 4 },
+  { quietMs: Infinity, pauseMs: 20 },
+] as const;
 
 export class RunnerChannel {
   readonly #socket: Socket;
+  readonly #decoder = new FrameDecoder<ToRunner>();
+  readonly #onFrame: (frame: Frame<ToRunner>) => void;
+  readonly #onEnd: () => void;
   #unwritten: Uint8Array[] = [];
   #retry: NodeJS.Timeout | undefined;
+  #poll: NodeJS.Timeout | undefined;
+  #cameAtMs = 0;
 
   constructor(onFrame: (frame: Frame<ToRunner>) => void, onEnd: () => void) {
-    const decoder = new FrameDecoder<ToRunner>();
+    this.#onFrame = onFrame;
+    this.#onEnd = onEnd;
     this.#socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: false });
-    this.#socket.on("data", (chunk) => {
-      for (const frame of decoder.push(chunk)) onFrame(frame);
-    });
+    this.#socket.on("data", (chunk) => this.#take(chunk));
     this.#socket.on("end", onEnd);
     this.#socket.on("error", onEnd);
+  }
+
+  /** Reads by the clock too, from now on. */
+  startPolling(): void {
+    this.#cameAtMs = performance.now();
+    this.#poll ??= setTimeout(() => this.#pollOnce(), 1);
+  }
+
+  stopPolling(): void {
+    clearTimeout(this.#poll);
+    this.#poll = undefined;
   }
 
   /** Bytes that the agent has not taken yet. */
@@ -50,6 +76,27 @@ export class RunnerChannel {
     }
   }
 
+  #take(chunk: Uint8Array): void {
+    for (const frame of this.#decoder.push(chunk)) this.#onFrame(frame);
+  }
+
+  #pollOnce(): void {
+    const nowMs = performance.now();
+    for (let chunk = readSome(); chunk !== undefined; chunk = readSome()) {
+      if (chunk.byteLength === 0) {
+        this.#onEnd();
+        return;
+      }
+      this.#cameAtMs = nowMs;
+      this.#take(chunk);
+    }
+    // A frame may have ended the polling.
+    if (this.#poll === undefined) return;
+    const quietMs = nowMs - this.#cameAtMs;
+    const { pauseMs } = POLL_PAUSES.find((pause) => quietMs < pause.quietMs) ?? POLL_PAUSES[0];
+    this.#poll = setTimeout(() => this.#pollOnce(), pauseMs);
+  }
+
   #write(): void {
     clearTimeout(this.#retry);
     for (let bytes = this.#unwritten.shift(); bytes; bytes = this.#unwritten.shift()) {
@@ -62,14 +109,28 @@ export class RunnerChannel {
   }
 }
 
+/** What there is to read: undefined when there is nothing, no bytes at the end. */
+function readSome(): Uint8Array | undefined {
+  const bytes = Buffer.allocUnsafe(POLLED_BYTES_MAX);
+  try {
+    return bytes.subarray(0, readSync(CHANNEL_FD, bytes));
+  } catch (error) {
+    if (codeOf(error) !== "EAGAIN") throw error;
+    return undefined;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
 /** Writes what fits; a full socket takes nothing. */
 function writeSome(bytes: Uint8Array): number {
   let written = 0;
   try {
     while (written < bytes.byteLength) written += writeSync(CHANNEL_FD, bytes, written);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "EAGAIN") throw error;
+    if (codeOf(error) !== "EAGAIN") throw error;
   }
   return written;
 }

@@ -10,6 +10,8 @@ import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/pr
 import type { RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
+import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
+import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { ServerRequests, type ServerRequest } from "./server-requests.ts";
@@ -42,6 +44,8 @@ const output = new Output(scheduleLogs, () => running.present?.inputId);
 const requests = new ServerRequests(channel);
 const streams = new Map<string, ValueStream>();
 const queue: Queued[] = [];
+/** Known from when the code is loaded; it takes inputs from `program` on. */
+let loaded: UserProgram | undefined;
 let program: UserProgram | undefined;
 let leaving = false;
 let working = false;
@@ -79,17 +83,15 @@ function receive({ header, body }: Frame<ToRunner>): void {
     case "boot":
       void boot(header, body);
       return;
-    case "inputs": {
-      const pieces = splitBody(
-        body,
-        header.inputs.map((input) => input.bytes),
-      );
-      for (const [position, { inputId, skip }] of header.inputs.entries()) {
-        queue.push({ inputId, payload: pieces[position] ?? NOTHING, skip });
-      }
-      void work();
+    case "load":
+      void load(header, body);
       return;
-    }
+    case "enter":
+      void enter(header, body);
+      return;
+    case "inputs":
+      take(header, body);
+      return;
     case "cancel":
       giveBack(new Set(header.inputIds));
       return;
@@ -107,10 +109,67 @@ function receive({ header, body }: Frame<ToRunner>): void {
   }
 }
 
-async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Array): Promise<void> {
-  const { functionName, appName, env, maxInputs = 1, paramsBytes = 0 } = header;
+function take({ inputs }: Extract<ToRunner, { type: "inputs" }>, body: Uint8Array): void {
+  const pieces = splitBody(
+    body,
+    inputs.map((input) => input.bytes),
+  );
+  for (const [position, { inputId, skip }] of inputs.entries()) {
+    queue.push({ inputId, payload: pieces[position] ?? NOTHING, skip });
+  }
+  void work();
+}
+
+type Booting = Pick<
+  Extract<ToRunner, { type: "boot" }>,
+  "functionName" | "appName" | "maxInputs" | "paramsBytes"
+>;
+
+async function boot(
+  header: Booting & { readonly env: Readonly<Record<string, string>> },
+  body: Uint8Array,
+): Promise<void> {
+  setEnvironment(header.env);
+  if (await loadCode(header, body)) await begin();
+}
+
+/** The half of a boot that an image of this process's memory may hold. */
+async function load(header: Booting, body: Uint8Array): Promise<void> {
+  prepareGenerators();
+  setEnvironment({});
+  if (!(await loadCode(header, body))) return;
+  sendLogs(true);
+  // Node tells of threads a turn after they were begun.
+  await nextTurn();
+  const obstacle = imageObstacle();
+  // Whoever is restored from an image made now may not be told of the frame that comes then.
+  channel.startPolling();
+  channel.send({ type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) });
+}
+
+/** The other half: of this process, or of one that was restored from its image. */
+async function enter(
+  { env, isDeaf = false }: Extract<ToRunner, { type: "enter" }>,
+  entropy: Uint8Array,
+): Promise<void> {
+  if (!isDeaf) channel.stopPolling();
+  // Without the means to seed anew there is no image, so this is the process that loaded.
+  if (generatorObstacle() === undefined) reseedGenerators(entropy);
+  setEnvironment(env);
+  channel.send({ type: "entered" });
+  await begin();
+}
+
+function setEnvironment(env: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
+}
+
+/** Whether the code loaded; why not is said. */
+async function loadCode(
+  { functionName, appName, maxInputs = 1, paramsBytes = 0 }: Booting,
+  body: Uint8Array,
+): Promise<boolean> {
   running.max = maxInputs;
   const [code = NOTHING, params = NOTHING] = splitBody(body, [
     body.byteLength - paramsBytes,
@@ -118,16 +177,32 @@ async function boot(header: Extract<ToRunner, { type: "boot" }>, body: Uint8Arra
   ]);
   try {
     await openWayOut();
-    const loaded = await loadProgram({ functionName, appName, code, params });
-    await loaded.enter(false);
-    program = loaded;
-    sendLogs(false);
-    channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
-    void work();
+    loaded = await loadProgram({ functionName, appName, code, params });
+    return true;
   } catch (error) {
-    sendLogs(true);
-    channel.send({ type: "load_failed", error: wireErrorOf(error) });
+    failToLoad(error);
+    return false;
   }
+}
+
+/** Runs what every container runs for itself, and takes inputs from then on. */
+async function begin(): Promise<void> {
+  if (loaded === undefined) return;
+  try {
+    await loaded.enter(false);
+  } catch (error) {
+    failToLoad(error);
+    return;
+  }
+  program = loaded;
+  sendLogs(false);
+  channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
+  void work();
+}
+
+function failToLoad(error: unknown): void {
+  sendLogs(true);
+  channel.send({ type: "load_failed", error: wireErrorOf(error) });
 }
 
 /**

@@ -1,0 +1,153 @@
+/**
+ * What a container's start costs: from the moment that a call is accepted until the user's first
+ * line runs, on the embedded platform, against bare runsc with the same image in the same run.
+ * Page cache is warm throughout. Measures alternate with their yardsticks.
+ */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { flotilla, startPlatformProcess } from "../scripts/platform/platform-process.ts";
+import { sweep } from "../scripts/platform/sweep.ts";
+import { App } from "../sdk/index.ts";
+import { BareRestore } from "./coldstart/bare-restore.ts";
+import { BareRun } from "./coldstart/bare-run.ts";
+import { ContainerEnds } from "./coldstart/container-ends.ts";
+import { quantile, type Report } from "./harness.ts";
+
+const ROUNDS = 5;
+const BURSTS = [1, 4, 16] as const;
+const HOLD_MS = 4_000;
+/** Until what is kept booted, or a snapshot, is there again. */
+const REFILL_MS = 3_000;
+const SNAPSHOT_MS_MAX = 60_000;
+const WHOLE_MS_MAX = 15 * 60_000;
+
+interface Begun {
+  readonly atMs: number;
+  readonly containerId: string;
+}
+
+export async function run(report: Report): Promise<void> {
+  const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-bench-"));
+  const platform = await startPlatformProcess({
+    scratchDir,
+    upArguments: ["--port", "0"],
+    signal: AbortSignal.timeout(WHOLE_MS_MAX),
+  }).catch(async (error: unknown) => {
+    await sweep(scratchDir);
+    throw error;
+  });
+  try {
+    process.env["FLOTILLA_SERVER_URL"] = platform.serverUrl;
+    process.env["FLOTILLA_TOKEN"] = platform.token;
+    for (const app of ["coldstart", "coldstart-heavy"]) {
+      flotilla(scratchDir, ["deploy", `tests/fixtures/${app}-app.ts`]);
+    }
+    const ends = new ContainerEnds(platform);
+    const bare = await BareRun.open();
+    try {
+      await bare.run();
+      await measureFirst({ bare, ends }, report);
+      await measureBursts(bare, report);
+      await measureSnapshots({ scratchDir, ends }, report);
+    } finally {
+      bare.close();
+    }
+  } finally {
+    await platform.stop();
+    await sweep(scratchDir);
+  }
+}
+
+/** Starts without anything kept, and of the kind of which one is kept booted. */
+async function measureFirst(
+  { bare, ends }: { readonly bare: BareRun; readonly ends: ContainerEnds },
+  report: Report,
+): Promise<void> {
+  report.note(`${ROUNDS} cold starts and ${ROUNDS} of a kind that is kept booted`);
+  const cold: number[] = [];
+  const pooled: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    theirs.push(await bare.run());
+    cold.push(await startOf("coldstart", `rare${round}`, ends));
+    await sleep(REFILL_MS);
+    theirs.push(await bare.run());
+    pooled.push(await startOf("coldstart", "common", ends));
+    await sleep(REFILL_MS);
+  }
+  const baseline = quantile(theirs, 0.5);
+  report.figure({ metric: "cold_overhead", value: quantile(cold, 0.5), baseline, unit: "ms" });
+  report.figure({ metric: "pooled_start", value: quantile(pooled, 0.5), baseline, unit: "ms" });
+}
+
+/** A module that takes long to load: cold, restored, and restored by runsc alone. */
+async function measureSnapshots(
+  { scratchDir, ends }: { readonly scratchDir: string; readonly ends: ContainerEnds },
+  report: Report,
+): Promise<void> {
+  report.note("a heavy module, until its snapshot is made");
+  const app = "coldstart-heavy";
+  await startOf(app, "restored", ends);
+  const bare = await BareRestore.open(join(scratchDir, "data"), SNAPSHOT_MS_MAX);
+  const cold: number[] = [];
+  const restored: number[] = [];
+  const theirs: number[] = [];
+  try {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      cold.push(await startOf(app, `cold${round}`, ends));
+      await sleep(REFILL_MS);
+      theirs.push(await bare.run());
+      restored.push(await startOf(app, "restored", ends));
+      await sleep(REFILL_MS);
+    }
+  } finally {
+    bare.close();
+  }
+  const value = quantile(restored, 0.5);
+  report.figure({ metric: "snapshot_gain_node", value, baseline: quantile(cold, 0.5), unit: "ms" });
+  report.figure({
+    metric: "restore_overhead",
+    value,
+    baseline: quantile(theirs, 0.5),
+    unit: "ms",
+  });
+}
+
+/** Several containers at once, against as many bare ones at once. */
+async function measureBursts(bare: BareRun, report: Report): Promise<void> {
+  for (const count of BURSTS) {
+    report.note(`${count} containers at once`);
+    const burst = await App.lookup<[number], Begun>("coldstart", `burst${count}`);
+    const alone = await Promise.all(Array.from({ length: count }, () => bare.run()));
+    const acceptedAtMs: number[] = [];
+    const ours = await Promise.all(
+      Array.from({ length: count }, async () => {
+        const call = await burst.spawn(HOLD_MS);
+        const atMs = Date.now();
+        acceptedAtMs.push(atMs);
+        return (await call.get({ timeoutMs: 60_000 })).atMs - atMs;
+      }),
+    );
+    const figure = { value: quantile(ours, 0.95), baseline: quantile(alone, 0.95), unit: "ms" };
+    report.figure({ metric: `start_p95_ms_${count}`, ...figure });
+    if (count !== BURSTS.at(-1)) continue;
+    report.figure({
+      metric: "containers_per_second",
+      value: (count * 1_000) / Math.max(...ours),
+      baseline: (count * 1_000) / Math.max(...alone),
+      unit: "containers/s",
+    });
+  }
+}
+
+/** Milliseconds from the acceptance of a call to the first line in a new container, then gone. */
+async function startOf(app: string, name: string, ends: ContainerEnds): Promise<number> {
+  const called = await App.lookup<[], Begun>(app, name);
+  const call = await called.spawn();
+  const acceptedAtMs = Date.now();
+  const { atMs, containerId } = await call.get({ timeoutMs: 60_000 });
+  await ends.stop(containerId);
+  return atMs - acceptedAtMs;
+}

@@ -1,0 +1,39 @@
+/** What a container's sandbox is started as, and the environment of the user's code in it. */
+import type { Isolation } from "../../core/index.ts";
+import { PYTHON_PATH } from "../runtime/python-launch.ts";
+import type { SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
+import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
+import type { StartContainer } from "./link.ts";
+
+/** The sandbox of a container, in this image or the base image. */
+export function sandboxSpecOf(
+  start: StartContainer,
+  isolation: Isolation,
+  image: SandboxImage | undefined,
+): SandboxSpec {
+  const { containerId, resources, python, allowHosts, cards = [] } = start;
+  return {
+    containerId,
+    resources,
+    env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
+    ...(python === undefined ? {} : { runner: "python" as const }),
+    ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(image === undefined ? {} : { image }),
+  };
+}
+
+/** The whole environment of the user's code. */
+export function environmentOf(
+  start: StartContainer,
+  isolation: Isolation,
+): Readonly<Record<string, string>> {
+  const { containerId, env, cards = [] } = start;
+  const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: pathOf(start), HOME: "/tmp" };
+  // A user's variable may replace ours, but not name other cards.
+  return { ...own, ...env, ...gpuEnvironmentOf(cards, isolation) };
+}
+
+/** Where its programs are. */
+function pathOf({ python }: StartContainer): string {
+  return python === undefined ? "/bin" : PYTHON_PATH;
+}

@@ -1,0 +1,273 @@
+/**
+ * Starts containers from images of memory, and makes these images, on one node.
+ *
+ * A container of a function that asks for it is started from an image where there is one. Any
+ * doubt about the image ends in a cold start of the same container: it fails to be put together
+ * or restored, it ends, it does not answer in time. Then it is out of use for good. Where there
+ * is none, the container starts cold, and once it is ready a sandbox of its own, which takes no
+ * inputs, is loaded with the same code and its memory kept. One is made at a time.
+ *
+ * An image holds what loading the code left in memory. Environment, secrets, identity and
+ * entropy come after the restore and are in none.
+ */
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf, type Clock } from "../../core/index.ts";
+import type { StartContainer } from "../agent/link.ts";
+import type {
+  ImageTraits,
+  MemoryImages,
+  RunningSandbox,
+  Runtime,
+  SandboxSpec,
+} from "../runtime/runtime.ts";
+import type { ToRunner } from "../runners/protocol.ts";
+import { shakeHands } from "./handshake.ts";
+import { SnapshotStore, type SnapshotRecord } from "./snapshot-store.ts";
+
+export interface MemorySnapshotsOptions {
+  readonly dir: string;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly loadCode: (sha256: string) => Promise<Uint8Array>;
+  /** Whether the node has room for one more sandbox beside its containers. */
+  readonly hasRoom: (spec: SandboxSpec) => boolean;
+  /** A snapshot can be restored on this node from now on. */
+  readonly onKept: (snapshotId: string) => void;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+/** A sandbox whose runner has taken `enter`. */
+export interface EnteredSandbox {
+  readonly sandbox: RunningSandbox;
+  /** Bytes that came over its channel, which is paused. */
+  readonly heard: readonly Uint8Array[];
+}
+
+type Supported = Extract<MemoryImages, { kind: "supported" }>;
+
+/** Entropy for a process: what OpenSSL's generators take, with room to spare. */
+export const ENTROPY_BYTES = 64;
+/** How long a restored process may take until it answers. */
+const ANSWER_MS_MAX = 10_000;
+/** The container that came first has this long to itself. */
+const SETTLE_MS = 500;
+/** Changes with what the runner keeps in memory. */
+const FORMAT = "1";
+
+export class MemorySnapshots {
+  readonly #options: MemorySnapshotsOptions;
+  readonly #images: Supported;
+  readonly #store: SnapshotStore;
+  readonly #traits: ImageTraits;
+  readonly #making = new Map<string, RunningSandbox | undefined>();
+  /** Keys of code whose memory cannot be kept, with the reason. */
+  readonly #obstacles = new Map<string, string>();
+  #made: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
+
+  private constructor(
+    options: MemorySnapshotsOptions,
+    parts: { images: Supported; store: SnapshotStore; traits: ImageTraits },
+  ) {
+    this.#options = options;
+    this.#images = parts.images;
+    this.#store = parts.store;
+    this.#traits = parts.traits;
+  }
+
+  /** Opens what an earlier agent kept; undefined where the runtime keeps no memory. */
+  static async open(options: MemorySnapshotsOptions): Promise<MemorySnapshots | undefined> {
+    const { dir, clock, runtime, onError } = options;
+    if (runtime.images.kind === "unsupported") return undefined;
+    const { images } = runtime;
+    try {
+      const traits = await images.probe();
+      const store = await SnapshotStore.open({ dir, clock });
+      await rm(join(dir, "making"), { recursive: true, force: true });
+      return new MemorySnapshots(options, { images, store, traits });
+    } catch (error) {
+      onError(error, "opening the memory snapshots; containers start cold");
+      return undefined;
+    }
+  }
+
+  /** What the server knows the usable snapshots by. */
+  get snapshotIds(): readonly string[] {
+    return this.#store.snapshotIds;
+  }
+
+  /** Why the memory of a container's code is not kept, where that is known. */
+  obstacleOf(start: StartContainer, spec: SandboxSpec): string | undefined {
+    return this.#obstacles.get(this.#keyOf(start, spec));
+  }
+
+  /**
+   * A sandbox started from an image, which has taken `env` and seeded its generators; undefined
+   * when the container is to start cold. Never throws.
+   */
+  async restore(
+    start: StartContainer,
+    spec: SandboxSpec,
+    env: Readonly<Record<string, string>>,
+  ): Promise<EnteredSandbox | undefined> {
+    const record = this.#store.find(this.#keyOf(start, spec));
+    if (record === undefined || this.#closed) return undefined;
+    try {
+      const imageDir = await this.#store.prepare(record);
+      const sandbox = await this.#images.restore(spec, imageDir);
+      return await this.#enter(sandbox, env);
+    } catch (error) {
+      await this.#giveUp(record, error);
+      return undefined;
+    }
+  }
+
+  /** Makes an image of what this container was loaded with, if there is none; in its own time. */
+  consider(loading: Start, spec: SandboxSpec): void {
+    const { start } = loading;
+    const key = this.#keyOf(start, spec);
+    const isWanted = this.#store.wants(key) && !this.#obstacles.has(key);
+    if (this.#closed || !isWanted || this.#making.has(key)) return;
+    this.#making.set(key, undefined);
+    this.#made = this.#made.then(async () => {
+      try {
+        await this.#options.clock.sleep(SETTLE_MS, this.#closing.signal);
+        if (!this.#closed && this.#options.hasRoom(spec)) await this.#make(key, loading, spec);
+      } catch (error) {
+        if (this.#closed) return;
+        // It would fail again, and cost a start each time.
+        this.#obstacles.set(key, messageOf(error));
+        this.#options.onError(error, `keeping the memory of ${start.functionName}`);
+      } finally {
+        this.#making.delete(key);
+      }
+    });
+  }
+
+  /** Resolves when no image is being made. */
+  async idle(): Promise<void> {
+    await this.#made;
+  }
+
+  /** Ends what is being made. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const sandbox of this.#making.values()) sandbox?.kill();
+    await this.#made;
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #enter(
+    sandbox: RunningSandbox,
+    env: Readonly<Record<string, string>>,
+  ): Promise<EnteredSandbox> {
+    const isDeaf = this.#traits.restoredAreDeaf;
+    try {
+      const { heard } = await shakeHands(sandbox, {
+        say: { type: "enter", env, isDeaf },
+        bodies: [randomBytes(ENTROPY_BYTES)],
+        isAnswer: ({ type }) => type === "entered",
+        withinMs: ANSWER_MS_MAX,
+        clock: this.#options.clock,
+      });
+      return { sandbox, heard };
+    } catch (error) {
+      sandbox.kill();
+      await sandbox.exited;
+      throw error;
+    }
+  }
+
+  async #giveUp(record: SnapshotRecord, error: unknown): Promise<void> {
+    const what = `restoring snapshot ${record.snapshotId.slice(0, 12)}; the container starts cold`;
+    this.#options.onError(error, what);
+    await this.#store
+      .quarantine(record, messageOf(error))
+      .catch((failure: unknown) => this.#options.onError(failure, "removing a bad snapshot"));
+  }
+
+  async #make(key: string, loading: Start, spec: SandboxSpec): Promise<void> {
+    const { start } = loading;
+    const code = await this.#options.loadCode(start.codeSha256);
+    const containerId = `sn_${randomUUID()}`;
+    const sandbox = await this.#options.runtime.start({ ...spec, containerId });
+    this.#making.set(key, sandbox);
+    // What loading prints was printed in the first container already.
+    for (const output of [sandbox.stdout, sandbox.stderr]) output.resume();
+    try {
+      if (this.#closed) return;
+      await this.#loadInto(sandbox, loading, code, key);
+      if (this.#obstacles.has(key)) return;
+      await this.#keep(key, start, containerId);
+      await sandbox.exited;
+    } finally {
+      sandbox.kill();
+      await sandbox.exited;
+    }
+  }
+
+  async #loadInto(
+    sandbox: RunningSandbox,
+    loading: Start,
+    code: Uint8Array,
+    key: string,
+  ): Promise<void> {
+    const { message } = await shakeHands(sandbox, {
+      say: loadMessageOf(loading),
+      bodies: [code, loading.params],
+      isAnswer: ({ type }) => type === "loaded" || type === "load_failed",
+      withinMs: loading.start.startupTimeoutMs,
+      clock: this.#options.clock,
+    });
+    const obstacle = message.type === "loaded" ? message.obstacle : "its code did not load twice";
+    if (obstacle !== undefined) this.#obstacles.set(key, obstacle);
+  }
+
+  async #keep(key: string, start: StartContainer, containerId: string): Promise<void> {
+    const { dir, onKept } = this.#options;
+    const imageDir = join(dir, "making", containerId);
+    try {
+      await mkdir(join(dir, "making"), { recursive: true, mode: 0o700 });
+      await this.#images.save(containerId, imageDir);
+      const { snapshotId } = await this.#store.put(key, start.snapshotId ?? key, imageDir);
+      onKept(snapshotId);
+    } finally {
+      await rm(imageDir, { recursive: true, force: true });
+    }
+  }
+
+  /** All that an image depends on. Of the sandbox that is everything but its name. */
+  #keyOf(start: StartContainer, spec: SandboxSpec): string {
+    const { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes } = start;
+    const function_ = { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes };
+    const parts = [FORMAT, this.#traits.fingerprint, function_, { ...spec, containerId: "" }];
+    return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  }
+}
+
+/** What a container is started as: its message and the payload of its parameters. */
+export interface Start {
+  readonly start: StartContainer;
+  readonly params: Uint8Array;
+}
+
+/** What a runner is told to load a container's code, without what is the container's own. */
+export function loadMessageOf({
+  start: { functionName, appName, maxInputs },
+  params,
+}: Start): LoadMessage {
+  return {
+    type: "load",
+    functionName,
+    appName,
+    ...(maxInputs === undefined ? {} : { maxInputs }),
+    ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+  };
+}
+
+type LoadMessage = Extract<ToRunner, { type: "load" }>;
