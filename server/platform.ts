@@ -131,15 +131,14 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
   closers.add("the fleet", () => fleet.close());
-  const serverUrl = await listen(http, config);
-  whole.serverUrl = serverUrl;
+  whole.serverUrl = await listen(http, config);
+  const { serverUrl, emulatorUrls } = whole;
   closers.add("HTTP", () => http.close());
   await closeOwnNodes(nodes, clock.nowMs());
   await resume(foundations, calls, fleet);
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
   await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
   fleet.start();
-  const { emulatorUrls } = whole;
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
 
@@ -260,9 +259,14 @@ function createApps(foundations: Foundations, calls: CallDesk, fleet: Fleet): Ma
         onError(error, `warming app ${deployment.appId}`);
       });
     },
-    onStopped: (appId) => {
+    onStopped: (appId, why) => {
       calls.functions.retire(appId);
-      endApp(appId, foundations, { calls, fleet }).catch((error: unknown) => {
+      if (why === "replaced") {
+        // It finishes what it has.
+        fleet.kick();
+        return;
+      }
+      endApp(appId, { calls, fleet }).catch((error: unknown) => {
         onError(error, `ending app ${appId}`);
       });
     },
@@ -288,23 +292,12 @@ async function rescale(stored: StoredFunction, calls: CallDesk, fleet: Fleet): P
   fleet.kick();
 }
 
-/**
- * A version that was replaced finishes what it has; one that was stopped is cut off: its calls
- * are cancelled and its containers end.
- */
+/** An app that was stopped is cut off: its calls are cancelled and its containers end. */
 async function endApp(
   appId: string,
-  { store }: Foundations,
   { calls, fleet }: { readonly calls: CallDesk; readonly fleet: Fleet },
 ): Promise<void> {
   const own = calls.functions.all().filter((live) => live.appId === appId);
-  const isReplaced = await Promise.all(
-    own.map((live) => store.registry.findFunction(live.workspaceId, live.app, live.codeName)),
-  );
-  if (isReplaced.some((successor) => successor !== undefined)) {
-    fleet.kick();
-    return;
-  }
   for (const live of own) {
     const who = { workspaceId: live.workspaceId, tokenId: "platform" };
     for (const callId of live.open.callIds()) await calls.service.cancel(who, callId);

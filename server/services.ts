@@ -3,6 +3,7 @@ import type { Duplex, Readable } from "node:stream";
 import type { IncomingMessage } from "node:http";
 import type {
   AppendInputsHeader,
+  AppHistory,
   AppSummary,
   BuildEvent,
   CallStatus,
@@ -23,6 +24,7 @@ import type {
   PlatformStatus,
   PruneReport,
   ResultsHeader,
+  RollbackRequest,
   ScalingUpdate,
   ValuesHeader,
 } from "../sdk/protocol/index.ts";
@@ -85,9 +87,19 @@ export interface CallService {
   cancel(who: Principal, callId: string): Promise<CallStatus>;
 }
 
+/** A page of an app's history. */
+export interface HistoryQuery {
+  /** Only versions below this one; absent: from the newest. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
 /** Apps: deployed, looked up, stopped. */
 export interface AppService {
   deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment>;
+  /** Deploys the code and specs of an earlier version as a new one. */
+  rollback(who: Principal, app: string, request: RollbackRequest): Promise<Deployment>;
+  history(who: Principal, app: string, query: HistoryQuery): Promise<AppHistory>;
   heartbeat(who: Principal, appId: string): Promise<void>;
   list(who: Principal): Promise<readonly AppSummary[]>;
   stop(who: Principal, app: string): Promise<AppSummary>;

@@ -4,6 +4,7 @@ import { NotFoundError } from "../errors.ts";
 import { parseBuildEvents } from "./images/build-events.ts";
 import type {
   BuildEvent,
+  AppHistory,
   AppList,
   AppSummary,
   ContainerSummary,
@@ -14,6 +15,7 @@ import type {
   ImageDefinition,
   ImageList,
   PruneReport,
+  RollbackRequest,
   ScalingUpdate,
 } from "../protocol/index.ts";
 
@@ -46,6 +48,28 @@ export class AdminClient {
     return this.#client.transport.json<Deployment>({
       method: "POST",
       path: `/v1/apps/${encodeURIComponent(app)}/deployments`,
+      body: JSON.stringify(request),
+      contentType: JSON_MEDIA_TYPE,
+    });
+  }
+
+  /** A page of an app's versions, newest first. */
+  history(
+    app: string,
+    page: { readonly before: number | undefined; readonly limit: number | undefined },
+  ): Promise<AppHistory> {
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(page)) {
+      if (value !== undefined) query.set(name, String(value));
+    }
+    const path = `/v1/apps/${encodeURIComponent(app)}/versions?${query.toString()}`;
+    return this.#client.transport.json<AppHistory>({ method: "GET", path });
+  }
+
+  rollback(app: string, request: RollbackRequest): Promise<Deployment> {
+    return this.#client.transport.json<Deployment>({
+      method: "POST",
+      path: `/v1/apps/${encodeURIComponent(app)}/rollback`,
       body: JSON.stringify(request),
       contentType: JSON_MEDIA_TYPE,
     });

@@ -1,6 +1,6 @@
 /** From a file to apps on the server: the part that `run` and `deploy` share. */
 import { basename, dirname } from "node:path";
-import type { Deployment, FunctionSpec } from "../protocol/index.ts";
+import type { Deployment, DeployStrategy, FunctionSpec } from "../protocol/index.ts";
 import type { FunctionRecord } from "../registry.ts";
 import type { AdminClient } from "./admin-client.ts";
 import { bundlePython, type PythonBundle } from "./bundle-python.ts";
@@ -44,6 +44,8 @@ export interface SendOptions {
   readonly python: PythonBundles;
   readonly apps: readonly LoadedApp[];
   readonly mode: Deployment["mode"];
+  /** Of deployed apps; the server's own choice when absent. */
+  readonly strategy?: DeployStrategy;
   readonly progress: Progress;
 }
 
@@ -62,6 +64,7 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
   for (const { record, functions } of apps) {
     const deployment = await admin.deploy(record.name, {
       mode,
+      ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
       codeSha256: bundle.sha256,
       functions: [...functions].map(([name, record]) => {
         return { name, spec: specOf(record, python.get(record), built) };

@@ -1,12 +1,18 @@
 /** `flotilla deploy`: an app that stays until it is stopped. */
 import { Client } from "../client/client.ts";
 import { UsageError } from "../errors.ts";
+import type { Deployment, DeployStrategy } from "../protocol/index.ts";
 import { AdminClient } from "./admin-client.ts";
 import { prepareFile, sendApps } from "./deploy-code.ts";
 import { printData, printJson, printProgress } from "./terminal.ts";
 
+export interface DeployOptions {
+  readonly json?: boolean;
+  readonly strategy?: DeployStrategy;
+}
+
 /** Deploys every app of the file. @throws UsageError when there is no function in it. */
-export async function deployFile(path: string, options: { json?: boolean }): Promise<void> {
+export async function deployFile(path: string, options: DeployOptions): Promise<void> {
   const { bundle, module, python } = await prepareFile(path, printProgress);
   const deployments = await sendApps({
     admin: new AdminClient(new Client()),
@@ -14,15 +20,18 @@ export async function deployFile(path: string, options: { json?: boolean }): Pro
     python,
     apps: module.apps,
     mode: "deployed",
+    ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
     progress: printProgress,
   });
   if (deployments.length === 0) {
     throw new UsageError(`${path} defines no function to deploy`);
   }
-  if (options.json === true) {
-    printJson({ deployments });
-    return;
-  }
+  if (options.json === true) printJson({ deployments });
+  else printDeployments(deployments);
+}
+
+/** Says what was deployed and how to call it. */
+export function printDeployments(deployments: readonly Deployment[]): void {
   for (const { app, version, functions } of deployments) {
     printData(`Deployed ${app} version ${version}`);
     for (const { name } of functions) printData(`  flotilla call ${app} ${name}`);

@@ -2,7 +2,7 @@
  * The command line `flotilla`: what a user of a platform needs. Commands are declared here and
  * loaded only when run, so that help costs no more than starting Node.
  */
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
 import { addSandbox } from "./add-sandbox.ts";
@@ -93,12 +93,28 @@ function addDeploy(program: Command): void {
     .command("deploy")
     .description("deploy the apps of a file; they stay callable until stopped")
     .argument("<file>", "the TypeScript or JavaScript file")
+    .addOption(strategyOption())
     .option(...JSON_OPTION)
-    .addHelpText("after", "\nExample:\n  $ flotilla deploy square.ts")
+    .addHelpText("after", STRATEGY_HELP)
     .action(async (file: string, options: object) => {
       const { deployFile } = await import("./deploy.ts");
       await deployFile(file, options);
     });
+}
+
+const STRATEGY_HELP = `
+rolling: the new version takes new calls at once; the old one finishes what it has.
+recreate: the new version's containers start when the old one has none left; calls wait.
+
+Examples:
+  $ flotilla deploy square.ts
+  $ flotilla deploy square.ts --strategy recreate`;
+
+function strategyOption(): Option {
+  return new Option("--strategy <how>", "how a new version follows the old one").choices([
+    "rolling",
+    "recreate",
+  ]);
 }
 
 function addCall(program: Command): void {
@@ -117,7 +133,7 @@ function addCall(program: Command): void {
 }
 
 function addApp(program: Command): void {
-  const app = program.command("app").description("list, stop and read the logs of apps");
+  const app = program.command("app").description("list, stop, roll back and read the logs of apps");
   app
     .command("list")
     .description("list the apps that run, and those deployed before")
@@ -135,10 +151,37 @@ function addApp(program: Command): void {
       const { stopApp } = await import("./apps.ts");
       await stopApp(nameOrId, options);
     });
+  addVersions(app);
   addLogs(app, "<app>", "name or id").action(async (nameOrId: string, options: object) => {
     const { printAppLogs } = await import("./apps.ts");
     await printAppLogs(nameOrId, options);
   });
+}
+
+function addVersions(app: Command): void {
+  app
+    .command("history")
+    .description("list the versions of an app: when, by which token, what changed")
+    .argument("<app>", "name")
+    .option("--before <version>", "only versions below this one")
+    .option("--limit <count>", "most versions, 1 to 200 (default: 50)")
+    .option(...JSON_OPTION)
+    .action(async (name: string, options: object) => {
+      const { showHistory } = await import("./app-versions.ts");
+      await showHistory(name, options);
+    });
+  app
+    .command("rollback")
+    .description("deploy the code and specs of an earlier version as a new version")
+    .argument("<app>", "name")
+    .option("--to <version>", "the version (default: the one before the newest)")
+    .addOption(strategyOption())
+    .option(...JSON_OPTION)
+    .addHelpText("after", "\nExample:\n  $ flotilla app rollback square --to 3")
+    .action(async (name: string, options: object) => {
+      const { rollBack } = await import("./app-versions.ts");
+      await rollBack(name, options);
+    });
 }
 
 function addContainer(program: Command): void {

@@ -12,6 +12,7 @@
  *     POST   /v1/deployments/{appId}/heartbeat      keeps an ephemeral app alive -> 204
  *     GET    /v1/apps                               -> AppList
  *     POST   /v1/apps/{app}/stop                    -> AppSummary
+ *     GET    /v1/apps/{app}/versions · POST /v1/apps/{app}/rollback   (versions.ts)
  *     GET    /v1/functions?app                      -> FunctionList
  *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
  *     PATCH  /v1/apps/{app}/functions/{function}/scaling   ScalingUpdate   -> FunctionInfo
@@ -30,6 +31,7 @@
  *     GET    /health · /metrics · /openapi.json
  */
 import type { FunctionOptions, FunctionSpec } from "./spec.ts";
+import type { DeployStrategy } from "./versions.ts";
 
 export const FRAME_MEDIA_TYPE = "application/vnd.flotilla.frame";
 /** Longest wait one request may ask for. */
@@ -51,6 +53,8 @@ export interface DeployRequest {
   /** SHA-256 (hex) of the uploaded bundle. */
   readonly codeSha256: string;
   readonly functions: readonly DeployedFunction[];
+  /** Of a deployed app; `rolling` unless given. */
+  readonly strategy?: DeployStrategy;
 }
 
 export interface DeployedFunction {

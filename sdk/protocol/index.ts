@@ -83,3 +83,11 @@ export {
   type NdArrayData,
   type NdArrayDtype,
 } from "./values.ts";
+export {
+  VERSIONS_PER_PAGE_MAX,
+  type AppHistory,
+  type AppVersion,
+  type DeployStrategy,
+  type RollbackRequest,
+  type VersionChanges,
+} from "./versions.ts";

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { countingIds } from "../../core/index.ts";
 import type { DeployRequest, FunctionSpec } from "../../sdk/protocol/index.ts";
 import { createAppService, EPHEMERAL_LEASE_MS, type ManagedApps } from "./app-service.ts";
-import type { StoredImage } from "../store/record-store.ts";
+import type { StoredImage, StoredToken } from "../store/record-store.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
 
 const CODE = "a".repeat(64);
@@ -12,27 +12,40 @@ const STRANGER = { workspaceId: "other", tokenId: "to_2" };
 const IMAGE = "c".repeat(64);
 const findImage = (workspaceId: string, imageId: string) =>
   Promise.resolve(
-    workspaceId === "main" && imageId === IMAGE ? ({ imageId } as StoredImage) : undefined,
+    workspaceId === "main" && images.has(imageId) ? ({ imageId } as StoredImage) : undefined,
   );
 
+const tokens = {
+  list: () => Promise.resolve([{ tokenId: "to_1", name: "laptop" } as StoredToken]),
+};
+
+let blobs: Set<string>;
+let images: Set<string>;
 let nowMs: number;
 let apps: ManagedApps;
 let deployed: string[];
 let stopped: string[];
+let reasons: string[];
 
 beforeEach(() => {
   nowMs = 1_000;
+  blobs = new Set([CODE]);
+  images = new Set([IMAGE]);
   deployed = [];
   stopped = [];
+  reasons = [];
   apps = createAppService({
-    store: { registry: createFakeRegistry(), images: { find: findImage } },
-    blobs: { has: async (sha256) => sha256 === CODE },
+    store: { registry: createFakeRegistry(), images: { find: findImage }, tokens },
+    blobs: { has: async (sha256) => blobs.has(sha256) },
     fleet: { functionLoad: () => ({ backlog: 3, containers: 2 }) },
     clock: { nowMs: () => nowMs },
     ids: countingIds(),
     workspaceIds: [],
     onDeployed: ({ appId }) => deployed.push(appId),
-    onStopped: (appId) => stopped.push(appId),
+    onStopped: (appId, why) => {
+      stopped.push(appId);
+      reasons.push(why);
+    },
   });
 });
 
@@ -209,5 +222,116 @@ describe("refused specs name the field", () => {
     const [one] = request().functions;
     const functions = one === undefined ? [] : [one, one];
     await expect(apps.deploy(WHO, "demo", request({ functions }))).rejects.toThrow(/same name/);
+  });
+});
+
+describe("versions", () => {
+  const OTHER = "d".repeat(64);
+  const page = { limit: 50 };
+  const specs = (...functions: readonly (readonly [string, FunctionSpec])[]) => ({
+    functions: functions.map(([name, spec]) => ({ name, spec })),
+  });
+
+  test("tell who deployed them, and what changed from one to the next", async () => {
+    blobs.add(OTHER);
+    await apps.deploy(WHO, "demo", request(specs(["keep", { cpu: 1 }], ["gone", {}])));
+    const who = { ...WHO, tokenId: "to_revoked" };
+    await apps.deploy(who, "demo", request(specs(["keep", { cpu: 2 }], ["fresh", {}])));
+    await apps.deploy(WHO, "demo", request({ ...specs(["keep", { cpu: 2 }], ["fresh", {}]) }));
+    await apps.deploy(WHO, "demo", request({ codeSha256: OTHER, strategy: "recreate" }));
+    await apps.deploy(WHO, "demo", request({ mode: "ephemeral" }));
+    const { versions } = await apps.history(WHO, "demo", page);
+    expect(versions).toMatchObject([
+      {
+        version: 4,
+        state: "running",
+        strategy: "recreate",
+        codeSha256: OTHER,
+        changes: { code: true, added: ["square"], removed: ["keep", "fresh"], changed: [] },
+      },
+      { version: 3, changes: { code: false, added: [], removed: [], changed: [] } },
+      {
+        version: 2,
+        state: "finishing",
+        deployedBy: { tokenId: "to_revoked" },
+        changes: { code: false, added: ["fresh"], removed: ["gone"], changed: ["keep"] },
+      },
+      { version: 1, strategy: "rolling", functions: ["keep", "gone"] },
+    ]);
+    expect(versions[0]?.deployedBy).toEqual({ tokenId: "to_1", name: "laptop" });
+    expect(versions[2]?.deployedBy).not.toHaveProperty("name");
+    expect(versions[3]).not.toHaveProperty("changes");
+  });
+
+  test("come in pages that leave nothing out and say what a page's last one changed", async () => {
+    for (let count = 0; count < 5; count += 1) await apps.deploy(WHO, "demo", request());
+    const first = await apps.history(WHO, "demo", { limit: 3 });
+    expect(first.versions.map(({ version }) => version)).toEqual([5, 4, 3]);
+    expect(first.versions[2]?.changes).toBeDefined();
+    const { nextBefore } = first;
+    expect(nextBefore).toBe(3);
+    const second = await apps.history(WHO, "demo", { limit: 2, before: 3 });
+    expect(second.versions.map(({ version }) => version)).toEqual([2, 1]);
+    expect(second).not.toHaveProperty("nextBefore");
+    expect((await apps.history(WHO, "demo", { limit: 1, before: 1 })).versions).toEqual([]);
+  });
+
+  test("of another workspace's app, or of an ephemeral one, are not found", async () => {
+    await apps.deploy(WHO, "demo", request());
+    await apps.deploy(WHO, "brief", request({ mode: "ephemeral" }));
+    for (const attempt of [
+      apps.history(STRANGER, "demo", page),
+      apps.history(WHO, "brief", page),
+      apps.rollback(STRANGER, "demo", {}),
+      apps.rollback(WHO, "brief", {}),
+    ]) {
+      await expect(attempt).rejects.toMatchObject({ code: "not_found" });
+    }
+  });
+
+  test("are rolled back by a new version with the old code and specs", async () => {
+    blobs.add(OTHER);
+    await apps.deploy(WHO, "demo", request());
+    const { appId } = await apps.deploy(WHO, "demo", request({ codeSha256: OTHER }));
+    stopped.length = 0;
+    const back = await apps.rollback(WHO, "demo", {});
+    expect(back).toMatchObject({ version: 3, functions: [{ name: "square" }] });
+    expect(stopped).toEqual([appId]);
+    expect(reasons).toEqual(["replaced", "replaced"]);
+    const { versions } = await apps.history(WHO, "demo", page);
+    expect(versions[0]).toMatchObject({ codeSha256: CODE, rollbackOf: 1, state: "running" });
+    expect((await apps.lookup(WHO, "demo", "square")).spec).toEqual({ gpu: "H100" });
+    expect(await apps.rollback(WHO, "demo", { version: 2 })).toMatchObject({ version: 4 });
+  });
+
+  test("that are stopped run again by a rollback", async () => {
+    await apps.deploy(WHO, "demo", request());
+    await apps.stop(WHO, "demo");
+    expect(reasons).toEqual(["stopped"]);
+    expect(await apps.rollback(WHO, "demo", { version: 1 })).toMatchObject({ version: 2 });
+  });
+
+  test("are not rolled back to nothing, to what runs, or to what is not there", async () => {
+    await apps.deploy(WHO, "demo", request());
+    await expect(apps.rollback(WHO, "demo", {})).rejects.toThrow("one version only");
+    await expect(apps.rollback(WHO, "demo", { version: 1 })).rejects.toMatchObject({
+      code: "conflict",
+    });
+    await expect(apps.rollback(WHO, "demo", { version: 9 })).rejects.toThrow("no version 9");
+    await expect(apps.rollback(WHO, "none", {})).rejects.toThrow("was ever deployed");
+    expect(stopped).toEqual([]);
+  });
+
+  test("whose code or image is gone are refused with what to do, and what runs goes on", async () => {
+    blobs.add(OTHER);
+    await apps.deploy(WHO, "demo", request(specs(["square", { image: IMAGE }])));
+    const { appId } = await apps.deploy(WHO, "demo", request({ codeSha256: OTHER }));
+    images.clear();
+    await expect(apps.rollback(WHO, "demo", {})).rejects.toThrow(
+      `version 1 of app demo cannot run again, since image ${IMAGE} is gone: deploy it`,
+    );
+    blobs.delete(CODE);
+    await expect(apps.rollback(WHO, "demo", {})).rejects.toThrow(`since code ${CODE} is gone`);
+    expect(await apps.list(WHO)).toMatchObject([{ appId, state: "running" }]);
   });
 });

@@ -7,25 +7,29 @@
  */
 import { PlatformError, type Clock, type IdSource } from "../../core/index.ts";
 import type {
+  AppHistory,
   AppSummary,
   Deployment,
   DeployRequest,
   FunctionInfo,
+  RollbackRequest,
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
-import type { AppService, FleetService, Principal } from "../services.ts";
+import type { AppService, FleetService, HistoryQuery, Principal } from "../services.ts";
 import type {
   ImageStore,
   RecordStore,
   Registry,
   StoredDeployment,
   StoredFunction,
+  TokenStore,
 } from "../store/record-store.ts";
 import { appNameSchema, deployRequestSchema } from "./deploy-schema.ts";
 import { explainIssues } from "./explain-issues.ts";
 import { findFunction, functionInfoOf } from "./find-function.ts";
 import { findApp, listedApps } from "./listed-apps.ts";
 import { createTurns } from "./turns.ts";
+import { goneError, historyOf, rollbackTarget, versionsOf } from "./versions.ts";
 
 /** An ephemeral app without a heartbeat for this long is stopped. */
 export const EPHEMERAL_LEASE_MS = 30_000;
@@ -33,6 +37,7 @@ export const EPHEMERAL_LEASE_MS = 30_000;
 export interface AppServiceOptions {
   readonly store: Pick<RecordStore, "registry"> & {
     readonly images: Pick<ImageStore, "find">;
+    readonly tokens: Pick<TokenStore, "list">;
   };
   readonly blobs: Pick<BlobStore, "has">;
   readonly fleet: Pick<FleetService, "functionLoad">;
@@ -44,8 +49,8 @@ export interface AppServiceOptions {
   readonly leaseMs?: number;
   /** A deployment runs from now on. */
   readonly onDeployed: (deployment: StoredDeployment) => void;
-  /** A deployment ended: replaced, stopped, or its lease ran out. */
-  readonly onStopped: (appId: string) => void;
+  /** A deployment ended: a new version replaced it, or it was stopped or its lease ran out. */
+  readonly onStopped: (appId: string, why: "replaced" | "stopped") => void;
 }
 
 export interface ManagedApps extends AppService {
@@ -88,6 +93,35 @@ class Apps implements ManagedApps {
     await this.#checkImages(who, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
+    return deploymentOf(stored, this.#leaseMs);
+  }
+
+  async history(who: Principal, app: string, query: HistoryQuery): Promise<AppHistory> {
+    const versions = versionsOf(await this.#registry.list(who.workspaceId), app);
+    if (versions.length === 0) throw noApp(app);
+    const tokens = await this.#options.store.tokens.list(who.workspaceId);
+    const names = new Map(tokens.map(({ tokenId, name }) => [tokenId, name]));
+    return historyOf(app, versions, {
+      isBusy: (each) => this.#loadOf(each).some((load) => load.backlog + load.containers > 0),
+      tokenName: (tokenId) => names.get(tokenId),
+      before: query.before ?? Infinity,
+      limit: query.limit,
+    });
+  }
+
+  async rollback(who: Principal, app: string, request: RollbackRequest): Promise<Deployment> {
+    this.#workspaceIds.add(who.workspaceId);
+    const stored = await this.#inTurn(turnOf(who, app), async () => {
+      const versions = versionsOf(await this.#registry.list(who.workspaceId), app);
+      const target = rollbackTarget(app, versions, request.version);
+      const again = { ...againOf(target), strategy: request.strategy ?? "rolling" };
+      for (const sha256 of codesOf(again)) {
+        if (!(await this.#options.blobs.has(sha256))) throw goneError(target, `code ${sha256}`);
+      }
+      const missing = await this.#missingImage(who, again);
+      if (missing !== undefined) throw goneError(target, `image ${missing.image}`);
+      return this.#replace(who, app, again, target.version);
+    });
     return deploymentOf(stored, this.#leaseMs);
   }
 
@@ -149,19 +183,36 @@ class Apps implements ManagedApps {
     return expired;
   }
 
-  async #checkImages({ workspaceId }: Principal, { functions }: DeployRequest): Promise<void> {
+  async #checkImages(who: Principal, request: DeployRequest): Promise<void> {
+    const missing = await this.#missingImage(who, request);
+    if (missing === undefined) return;
+    const { name, image } = missing;
+    throw new PlatformError(
+      `function ${name} needs image ${image}, which is not built here; ` +
+        "`flotilla deploy` and `flotilla image build` build it",
+      { code: "invalid_request", retryable: false, details: { image } },
+    );
+  }
+
+  /** The first function whose image is not here, with the image. */
+  async #missingImage(
+    { workspaceId }: Principal,
+    { functions }: DeployRequest,
+  ): Promise<{ readonly name: string; readonly image: string } | undefined> {
     for (const { name, spec } of functions) {
       if (spec.image === undefined) continue;
       if (await this.#options.store.images.find(workspaceId, spec.image)) continue;
-      throw new PlatformError(
-        `function ${name} needs image ${spec.image}, which is not built here; ` +
-          "`flotilla deploy` and `flotilla image build` build it",
-        { code: "invalid_request", retryable: false, details: { image: spec.image } },
-      );
+      return { name, image: spec.image };
     }
+    return undefined;
   }
 
-  async #replace(who: Principal, app: string, request: DeployRequest): Promise<StoredDeployment> {
+  async #replace(
+    who: Principal,
+    app: string,
+    request: DeployRequest,
+    rollbackOf?: number,
+  ): Promise<StoredDeployment> {
     const { ids, clock, onDeployed, onStopped } = this.#options;
     const before = await this.#registry.list(who.workspaceId);
     const stored = await this.#registry.deploy({
@@ -171,27 +222,31 @@ class Apps implements ManagedApps {
       app,
       functions: request.functions.map((each) => ({ ...each, functionId: ids.next("fn") })),
       createdAtMs: clock.nowMs(),
+      tokenId: who.tokenId,
+      ...(rollbackOf === undefined ? {} : { rollbackOf }),
     });
-    onDeployed(stored);
     if (request.mode === "deployed") {
-      for (const old of before) if (isReplaced(old, app)) onStopped(old.appId);
+      for (const old of before) if (isReplaced(old, app)) onStopped(old.appId, "replaced");
     }
+    onDeployed(stored);
     return stored;
   }
 
   async #end(deployment: StoredDeployment): Promise<void> {
     const ended = await this.#registry.stop(deployment.appId, this.#options.clock.nowMs());
-    if (ended) this.#options.onStopped(deployment.appId);
+    if (ended) this.#options.onStopped(deployment.appId, "stopped");
   }
 
   #summaryOf(deployment: StoredDeployment): AppSummary {
     const { appId, app, mode, state, version, functions, createdAtMs } = deployment;
-    const { fleet } = this.#options;
-    const loads = functions.map(({ functionId }) => fleet.functionLoad(functionId));
-    const containers = loads.reduce((sum, load) => sum + load.containers, 0);
+    const containers = this.#loadOf(deployment).reduce((sum, load) => sum + load.containers, 0);
     const deployed = functions.filter(({ variant }) => variant === undefined);
     const names = deployed.map(({ name }) => name);
     return { appId, app, mode, state, version, functions: names, containers, createdAtMs };
+  }
+
+  #loadOf({ functions }: StoredDeployment): readonly ReturnType<FleetService["functionLoad"]>[] {
+    return functions.map(({ functionId }) => this.#options.fleet.functionLoad(functionId));
   }
 }
 
@@ -222,6 +277,17 @@ function checkDeployment(app: string, request: DeployRequest): void {
     code: "invalid_request",
     retryable: false,
   });
+}
+
+/** What was deployed as a version, to be deployed again. */
+function againOf({ codeSha256, functions }: StoredDeployment): DeployRequest {
+  return {
+    mode: "deployed",
+    codeSha256,
+    functions: functions
+      .filter(({ variant }) => variant === undefined)
+      .map(({ name, spec }) => ({ name, spec })),
+  };
 }
 
 /** The app's own bundle, and the archives of its Python functions. */

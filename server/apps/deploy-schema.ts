@@ -1,6 +1,6 @@
 /** What a deployment may say. */
 import { z } from "zod";
-import type { DeployedFunction, DeployRequest } from "../../sdk/protocol/index.ts";
+import type { DeployedFunction, DeployRequest, RollbackRequest } from "../../sdk/protocol/index.ts";
 import { FUNCTION_NAME, functionSpecSchema } from "./spec-schema.ts";
 
 /** Most functions of one app. */
@@ -29,6 +29,16 @@ const deployedFunctionSchema = z.strictObject({
   spec: functionSpecSchema,
 }) satisfies z.ZodType<DeployedFunction>;
 
+const strategySchema = z.enum(["rolling", "recreate"]).meta({
+  description: "`recreate`: containers start when the version before has none left.",
+});
+
+/** Checks a `RollbackRequest`. */
+export const rollbackRequestSchema = z.strictObject({
+  version: z.int().min(1).exactOptional(),
+  strategy: strategySchema.exactOptional(),
+}) satisfies z.ZodType<RollbackRequest>;
+
 /** Checks a `DeployRequest`, every spec in it included. */
 export const deployRequestSchema = z.strictObject({
   mode: z.enum(["deployed", "ephemeral"]),
@@ -40,4 +50,5 @@ export const deployRequestSchema = z.strictObject({
     .refine((functions) => new Set(functions.map(({ name }) => name)).size === functions.length, {
       error: "two functions have the same name",
     }),
+  strategy: strategySchema.exactOptional(),
 }) satisfies z.ZodType<DeployRequest>;

@@ -62,6 +62,10 @@ export function createFakeRegistry(): Registry {
     },
     addVariant: (variant) => Promise.resolve(addTo(rows.filter(isLive), variant, change)),
     list: (workspaceId) => Promise.resolve(rows.filter((row) => row.workspaceId === workspaceId)),
+    startAtOnce: async (appId) => {
+      await Promise.resolve();
+      change(appId, { strategy: "rolling" });
+    },
     stop: (appId) => Promise.resolve(change(appId, { state: "stopped" })),
     renewLease: (appId, nowMs) => Promise.resolve(change(appId, { leaseRenewedAtMs: nowMs })),
   };

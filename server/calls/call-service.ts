@@ -230,7 +230,20 @@ export class LedgeredCalls implements CallService {
     const { idempotencyKey: key } = header;
     const callId = key === undefined ? header.callId : keyedCallId(live, key);
     if (live.retired) await refuseRetired(this.#options.store, live, callId);
+    if (live.waitsForOld && who.appId !== undefined) await this.#startForOld(live, who.appId);
     return { live, callId };
+  }
+
+  /**
+   * A version that calls the one that waits for its end would never end: it is followed at once.
+   * That is written down before the call is, so that it holds after a restart too.
+   */
+  async #startForOld({ appId, app, workspaceId }: LiveFunction, callerId: string): Promise<void> {
+    const { registry } = this.#options.store;
+    const caller = (await registry.list(workspaceId)).find((each) => each.appId === callerId);
+    if (caller?.app !== app || callerId === appId) return;
+    await registry.startAtOnce(appId);
+    this.#options.functions.startAtOnce(appId);
   }
 
   /** Writes inputs to the ledger; `enqueue` then puts the new ones in the queue. */

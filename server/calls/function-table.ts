@@ -39,6 +39,10 @@ export interface LiveFunction {
   readonly arrivals: ArrivalLog;
   /** Its deployment was replaced or stopped: it takes no new calls and keeps no idle container. */
   retired: boolean;
+  /** The version that it is of; 0 for an ephemeral app. */
+  readonly version: number;
+  /** It has no container before those of earlier versions are gone. */
+  waitsForOld: boolean;
   /** Moving average of the time from wanting a container to its readiness. */
   startupMs: number | undefined;
   /** Starts in a row that failed. */
@@ -108,6 +112,13 @@ export class FunctionTable {
     for (const live of this.#functions.values()) if (live.appId === appId) live.retired = true;
   }
 
+  /** The functions of a version wait for no earlier one any more. */
+  startAtOnce(appId: string): void {
+    for (const live of this.#functions.values()) {
+      if (live.appId === appId) live.waitsForOld = false;
+    }
+  }
+
   /** Drops a function that has nothing open and no container; its queue is closed. */
   async forget(functionId: string): Promise<void> {
     const live = this.#functions.get(functionId);
@@ -135,7 +146,7 @@ export class FunctionTable {
     const port = this.#options.portFor(functionId);
     const dispatcher = new FunctionDispatcher(queue, port, concurrencyOf(spec), spec.retries);
     const remembered = this.#predecessorOf(stored) ?? (await this.#options.memory.recall(stored));
-    const live = liveFunctionOf(stored, spec, { dispatcher, ...remembered });
+    const live = liveFunctionOf(stored, spec, { ...remembered, dispatcher });
     live.image = await this.#imageOf(stored);
     this.#functions.set(functionId, live);
     return live;
@@ -150,13 +161,17 @@ export class FunctionTable {
   #predecessorOf({ name, deployment }: StoredFunction): Remembered | undefined {
     const { workspaceId, app, mode } = deployment;
     if (mode !== "deployed") return undefined;
-    return this.all().find(
+    const predecessor = this.all().find(
       (live) =>
         live.mode === mode &&
         live.name === name &&
         live.app === app &&
         live.workspaceId === workspaceId,
     );
+    if (predecessor === undefined) return undefined;
+    // The memory alone: its queue and containers stay its own.
+    const { arrivals, startupMs } = predecessor;
+    return { arrivals, startupMs };
   }
 }
 
@@ -189,6 +204,8 @@ function liveFunctionOf(
     arrivals: parts.arrivals,
     open: new OpenCalls(),
     retired: stored.deployment.state !== "running",
+    version: stored.deployment.version,
+    waitsForOld: stored.deployment.strategy === "recreate",
     startupMs: parts.startupMs,
     failedStarts: 0,
     mayLackJobs: false,

@@ -40,6 +40,9 @@ export class Autoscaling {
     const own = containers
       .ofFunction(live.functionId)
       .filter((container) => container.state !== "stopping" && !container.isLeaving);
+    const old = live.waitsForOld ? this.#unfinishedBefore(live) : undefined;
+    if (old !== undefined) return this.#keepWaiting(live, old);
+    live.waitsForOld = false;
     const decision = scale(this.#stateOf(live, own, nowMs), nowMs);
     for (let count = 0; count < decision.start; count += 1) {
       containers.addPending(ids.next("co"), live, nowMs);
@@ -50,6 +53,27 @@ export class Autoscaling {
     }
     this.#dropSurplusPending(own.filter(counts), decision.wanted);
     return decision.expectedAtMs !== undefined && !live.retired;
+  }
+
+  /** A function of an earlier version of its app that has a container or unfinished inputs. */
+  #unfinishedBefore({ workspaceId, app, version }: LiveFunction): LiveFunction | undefined {
+    const { functions, containers } = this.#options;
+    return functions
+      .all()
+      .find(
+        (old) =>
+          old.app === app &&
+          old.workspaceId === workspaceId &&
+          old.mode === "deployed" &&
+          old.version < version &&
+          (old.open.openCount > 0 || containers.ofFunction(old.functionId).length > 0),
+      );
+  }
+
+  /** @returns that its turn is expected: it is not forgotten meanwhile. */
+  #keepWaiting(live: LiveFunction, old: LiveFunction): true {
+    live.pendingReason = `version ${old.version} of app ${live.app} ends first (recreate)`;
+    return true;
   }
 
   #stateOf(live: LiveFunction, own: readonly ContainerRecord[], nowMs: number): FunctionState {

@@ -95,7 +95,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const services: Services = {
     calls: createFakeCalls(state),
     apps: createAppService({
-      store: { registry, images: NO_IMAGES },
+      store: { registry, images: NO_IMAGES, tokens },
       blobs: blobStore,
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
       clock: systemClock,

@@ -30,6 +30,8 @@ const fill = (template: string) =>
 const JSON_ROUTES = [
   "/v1/apps/demo/deployments",
   "/v1/apps/A/deployments",
+  "/v1/apps/demo/rollback",
+  "/v1/apps/demo/versions?before=0&limit=x",
   "/v1/apps/A/stop",
   "/v1/deployments/A/heartbeat",
   "/v1/containers/A/stop",

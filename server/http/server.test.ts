@@ -149,6 +149,8 @@ describe("documents", () => {
         "POST /v1/deployments/{appId}/heartbeat",
         "GET /v1/apps",
         "POST /v1/apps/{app}/stop",
+        "GET /v1/apps/{app}/versions",
+        "POST /v1/apps/{app}/rollback",
         "GET /v1/apps/{app}/functions/{function}",
         "POST /v1/functions/{functionId}/calls",
         "POST /v1/calls/{callId}/inputs",

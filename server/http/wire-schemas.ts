@@ -6,6 +6,7 @@ import {
   WAIT_MS_MAX,
   type AppendInputsHeader,
   type AppList,
+  type AppHistory,
   type AppSummary,
   type BuildEvent,
   type CallStatus,
@@ -30,7 +31,7 @@ import {
   type VariantHeader,
   type WireError,
 } from "../../sdk/protocol/index.ts";
-import { deployRequestSchema } from "../apps/deploy-schema.ts";
+import { deployRequestSchema, rollbackRequestSchema } from "../apps/deploy-schema.ts";
 import { imageDefinitionSchema } from "../images/definition-schema.ts";
 import {
   functionSpecFields,
@@ -203,6 +204,34 @@ export const appListSchema = z.object({
   apps: z.array(appSummarySchema),
 }) satisfies z.ZodType<AppList>;
 
+export const appHistorySchema = z.object({
+  app: z.string(),
+  versions: z.array(
+    z.object({
+      version: count,
+      appId: z.string(),
+      state: z.enum(["running", "finishing", "stopped"]),
+      createdAtMs: z.number(),
+      codeSha256: z.string(),
+      deployedBy: z
+        .object({ tokenId: z.string(), name: z.string().exactOptional() })
+        .exactOptional(),
+      strategy: z.enum(["rolling", "recreate"]),
+      rollbackOf: count.exactOptional(),
+      functions: z.array(z.string()),
+      changes: z
+        .object({
+          code: z.boolean(),
+          added: z.array(z.string()),
+          removed: z.array(z.string()),
+          changed: z.array(z.string()),
+        })
+        .exactOptional(),
+    }),
+  ),
+  nextBefore: count.exactOptional(),
+}) satisfies z.ZodType<AppHistory>;
+
 const functionScalingSchema = z.object({
   minContainers: count,
   maxContainers: count,
@@ -373,7 +402,9 @@ const buildEventSchema = z.discriminatedUnion("kind", [
 
 /** The shapes under the names that they have in the OpenAPI document. */
 const NAMED: Readonly<Record<string, z.ZodType>> = {
+  RollbackRequest: rollbackRequestSchema,
   AppendInputsHeader: appendInputsHeaderSchema,
+  AppHistory: appHistorySchema,
   AppList: appListSchema,
   AppSummary: appSummarySchema,
   CallStatus: callStatusSchema,

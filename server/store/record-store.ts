@@ -9,6 +9,7 @@
  */
 import type {
   DeployedFunction,
+  DeployStrategy,
   InputOutcome,
   ScalingUpdate,
   WireError,
@@ -44,6 +45,12 @@ export interface NewDeployment {
   readonly codeSha256: string;
   readonly functions: readonly (DeployedFunction & { readonly functionId: string })[];
   readonly createdAtMs: number;
+  /** The token it came with; absent for deployments from before this was kept. */
+  readonly tokenId?: string;
+  /** `rolling` when absent. */
+  readonly strategy?: DeployStrategy;
+  /** The version that a rollback took its code and specs from. */
+  readonly rollbackOf?: number;
 }
 
 export interface StoredDeployment extends NewDeployment {
@@ -111,6 +118,8 @@ export interface Registry {
   addVariant(variant: NewVariant): Promise<VariantOutcome>;
   /** All deployments, newest first. */
   list(workspaceId: string): Promise<readonly StoredDeployment[]>;
+  /** Makes a deployment that was to wait for its predecessor's end a rolling one. */
+  startAtOnce(appId: string): Promise<void>;
   /** Ends a deployment; false when it was not running. */
   stop(appId: string, nowMs: number): Promise<boolean>;
   /** Keeps an ephemeral deployment alive; false when it is not running. */

@@ -1,17 +1,26 @@
 /** `/v1/apps`: deploying, listing, looking up and stopping. */
 import { z } from "zod";
-import type { AppList, AppSummary, Deployment, FunctionInfo } from "../../../sdk/protocol/index.ts";
+import {
+  VERSIONS_PER_PAGE_MAX,
+  type AppHistory,
+  type AppList,
+  type AppSummary,
+  type Deployment,
+  type FunctionInfo,
+} from "../../../sdk/protocol/index.ts";
 import {
   APP_ID,
   appNameSchema,
   deployRequestSchema,
   functionNameSchema,
+  rollbackRequestSchema,
 } from "../../apps/deploy-schema.ts";
 import type { AppService } from "../../services.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json, nothing } from "../documented.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import {
+  appHistorySchema,
   appListSchema,
   appSummarySchema,
   deploymentSchema,
@@ -26,6 +35,7 @@ const appNameOrId = z.union([z.string().regex(APP_ID), appNameSchema], {
 
 export function appRoutes(app: ApiServer, { services }: RouteDeps): void {
   deploymentRoutes(app, services.apps);
+  versionRoutes(app, services.apps);
   nameRoutes(app, services.apps);
 }
 
@@ -62,6 +72,50 @@ function deploymentRoutes(app: ApiServer, apps: AppService): void {
       await apps.heartbeat(principalOf(request), request.params.appId);
       return reply.code(204).send();
     },
+  );
+}
+
+const VERSIONS_PER_PAGE = 50;
+const historyQuery = z.object({
+  before: z.coerce.number().int().min(1).optional(),
+  limit: z.coerce.number().int().min(1).max(VERSIONS_PER_PAGE_MAX).default(VERSIONS_PER_PAGE),
+});
+
+function versionRoutes(app: ApiServer, apps: AppService): void {
+  app.get(
+    "/v1/apps/:app/versions",
+    {
+      schema: {
+        operationId: "listAppVersions",
+        summary: "The versions of a deployed app and what changed in each, newest first",
+        tags,
+        params: z.object({ app: appNameSchema }),
+        querystring: historyQuery,
+        response: answers({ 200: json(appHistorySchema, "A page of versions.") }, 404),
+      },
+    },
+    async (request): Promise<AppHistory> => {
+      const { before, limit } = request.query;
+      const query = before === undefined ? { limit } : { before, limit };
+      return apps.history(principalOf(request), request.params.app, query);
+    },
+  );
+
+  app.post(
+    "/v1/apps/:app/rollback",
+    {
+      schema: {
+        operationId: "rollbackApp",
+        summary: "Deploy the code and specs of an earlier version as a new version",
+        description: "404 when there is no such version, or its code or an image of it is gone.",
+        tags,
+        params: z.object({ app: appNameSchema }),
+        body: rollbackRequestSchema,
+        response: answers({ 200: json(deploymentSchema, "It is deployed.") }, 404, 409, 413, 415),
+      },
+    },
+    async (request): Promise<Deployment> =>
+      apps.rollback(principalOf(request), request.params.app, request.body),
   );
 }
 

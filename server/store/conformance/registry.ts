@@ -6,6 +6,7 @@ import { aDeployment, type OpenBench } from "./samples.ts";
 /** Declares the suite of `RecordStore.registry`. */
 export function testRegistry(bench: OpenBench): void {
   testVersions(bench);
+  testOrigins(bench);
   testLookUps(bench);
   testScaling(bench);
   testVariants(bench);
@@ -140,6 +141,22 @@ function testVariants({ store, reopen }: OpenBench): void {
     expect(await registry.addVariant(aVariant("fn_more", "embed@more"))).toEqual({ kind: "full" });
     const known = await registry.addVariant(aVariant("fn_more", "embed@7"));
     expect(known).toEqual({ kind: "found", functionId: "fn_7" });
+  });
+}
+
+function testOrigins({ store, reopen }: OpenBench): void {
+  it("keeps who deployed a version, how it follows the one before, and whose code it has", async () => {
+    const origin = { tokenId: "to_1", strategy: "recreate", rollbackOf: 7 } as const;
+    await store().registry.deploy(aDeployment("ap_1", origin));
+    const { registry } = await reopen();
+    expect(await registry.list("ws_1")).toMatchObject([origin]);
+    await registry.startAtOnce("ap_1");
+    await registry.startAtOnce("ap_none");
+    const [listed] = await registry.list("ws_1");
+    expect(listed).toMatchObject({ ...origin, strategy: "rolling" });
+    await registry.deploy(aDeployment("ap_2"));
+    const [newest] = await registry.list("ws_1");
+    for (const field of Object.keys(origin)) expect(newest).not.toHaveProperty(field);
   });
 }
 

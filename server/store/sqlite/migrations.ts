@@ -196,4 +196,10 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // 1 when it failed and the input was tried again.
   "ALTER TABLE attempts ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;",
+  // Of a version: who deployed it, how it follows the one before, and whose code it took.
+  `
+  ALTER TABLE deployments ADD COLUMN token_id TEXT;
+  ALTER TABLE deployments ADD COLUMN strategy TEXT;
+  ALTER TABLE deployments ADD COLUMN rollback_of INTEGER;
+  `,
 ];

@@ -33,7 +33,9 @@ export class SqliteRegistry implements Registry {
         );
       }
       this.#db.run(
-        "INSERT INTO deployments VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)",
+        `INSERT INTO deployments (app_id, workspace_id, app, mode, code_sha256, created_at_ms,
+           version, state, lease_renewed_at_ms, token_id, strategy, rollback_of)
+         VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)`,
         appId,
         workspaceId,
         app,
@@ -42,6 +44,9 @@ export class SqliteRegistry implements Registry {
         createdAtMs,
         version,
         createdAtMs,
+        deployment.tokenId ?? null,
+        deployment.strategy ?? null,
+        deployment.rollbackOf ?? null,
       );
       for (const [position, { functionId, name, spec }] of deployment.functions.entries()) {
         this.#db.run(
@@ -111,6 +116,12 @@ export class SqliteRegistry implements Registry {
 
   async addVariant(variant: NewVariant): Promise<VariantOutcome> {
     return this.#db.write(() => this.#addVariant(variant));
+  }
+
+  async startAtOnce(appId: string): Promise<void> {
+    await this.#db.write(() =>
+      this.#db.run("UPDATE deployments SET strategy = 'rolling' WHERE app_id = ?", appId),
+    );
   }
 
   async stop(appId: string, _nowMs: number): Promise<boolean> {
@@ -202,6 +213,19 @@ function deploymentOf(row: Row): Omit<StoredDeployment, "functions"> {
     version: count(row, "version"),
     state: text(row, "state") === "running" ? "running" : "stopped",
     leaseRenewedAtMs: count(row, "lease_renewed_at_ms"),
+    ...originOf(row),
+  };
+}
+
+function originOf({
+  token_id: tokenId,
+  strategy,
+  rollback_of: rollbackOf,
+}: Row): Pick<NewDeployment, "tokenId" | "strategy" | "rollbackOf"> {
+  return {
+    ...(typeof tokenId === "string" ? { tokenId } : {}),
+    ...(strategy === "rolling" || strategy === "recreate" ? { strategy } : {}),
+    ...(typeof rollbackOf === "number" ? { rollbackOf } : {}),
   };
 }
 
