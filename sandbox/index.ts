@@ -26,7 +26,13 @@ export {
   type BuiltRoot,
 } from "./images/build/builder.ts";
 export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
-export { BUILT_DIR } from "./images/image-of.ts";
+export { BUILT_DIR } from "./images/node-images.ts";
+export { LAZYFS_FILE } from "./lazyfs/serving-process.ts";
+export { ChunkKeeper } from "./store/chunk-keeper.ts";
+export type { ChunkStore } from "./store/chunk-store.ts";
+export { openDiskTier } from "./store/disk-tier.ts";
+export { ingestTree } from "./store/ingest-tree.ts";
+export { createS3Tier } from "./store/s3-tier.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
 export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";

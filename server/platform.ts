@@ -24,6 +24,7 @@ import {
 import { Upkeep } from "./assembly/upkeep.ts";
 import { createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
+import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import { openImageService } from "./assembly/images.ts";
@@ -114,7 +115,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(config, foundations),
+    images: await openImageService(config, foundations, () => functionsAlive(calls, fleet)),
+    chunks: foundations.chunks.store,
     secrets,
     fleet: fleet.service,
     pool: fleet.pool,
@@ -147,6 +149,13 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
   const owner = { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" } as const;
   return (await createToken(store.tokens, owner, { clock, ids })).token;
+}
+
+/** Functions that have containers, or may get some. */
+function functionsAlive({ functions }: CallDesk, { service }: Fleet): readonly LiveFunction[] {
+  return functions
+    .all()
+    .filter((live) => !live.retired || service.functionLoad(live.functionId).containers > 0);
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {

@@ -142,6 +142,12 @@ export interface SecretService {
   remove(who: Principal, name: string): Promise<void>;
 }
 
+/** Pieces of images by their hash. */
+export interface ChunkService {
+  /** The encoded chunk; undefined when there is none. @throws PlatformError `unavailable` */
+  get(chunkId: string): Promise<Uint8Array | undefined>;
+}
+
 /** Functions of deployed apps: listed, and scaled while they run. */
 export interface FunctionService {
   /** Of one app, or of all; by name. */
@@ -249,6 +255,7 @@ export interface Services {
   readonly schedules: ScheduleService;
   readonly images: ImageService;
   readonly secrets: SecretService;
+  readonly chunks: ChunkService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

@@ -8,6 +8,7 @@ import { FakeClock, settled, until } from "../fake/clock.ts";
 import type { ToRunner } from "../runners/protocol.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import { FakeServer, type FakeLink } from "../fake/server.ts";
+import { NO_IMAGES } from "../images/node-images.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { START } from "./test-container.ts";
 
@@ -50,6 +51,7 @@ const run = (changes: Partial<NodeAgentOptions> = {}): void => {
     resources: RESOURCES,
     emulatedGpus: false,
     isolation: "gvisor",
+    images: NO_IMAGES,
     runtime,
     clock,
     onError: (_, doing) => errors.push(doing),

@@ -12,11 +12,13 @@ import {
   type Isolation,
   type Resources,
 } from "../../core/index.ts";
+import type { NodeImages } from "../images/node-images.ts";
 import { WarmPool } from "../pools/warm-pool.ts";
-import type { Runtime, SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
+import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
+import type { OpenImage } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
 import { sandboxEnvironment } from "./gpu-environment.ts";
@@ -55,8 +57,8 @@ export interface NodeAgentOptions {
   readonly emulatedGpus: boolean;
   readonly isolation: Isolation;
   readonly runtime: Runtime;
-  /** The image that a container asks for; undefined when it is not on this node. */
-  readonly imageOf?: (start: StartContainer) => SandboxImage | undefined;
+  /** The images of this node, which the caller closes. */
+  readonly images: NodeImages;
   readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
@@ -140,6 +142,11 @@ export class NodeAgent {
         this.#link.send({ type: "values", containerId, values }, payloads);
       },
     };
+  }
+
+  /** The bearer token of now for the server. */
+  get token(): string {
+    return this.#link.token;
   }
 
   /** Serves until it is closed or dismissed. */
@@ -241,6 +248,7 @@ export class NodeAgent {
   #receive(message: ServerMessage, body: Uint8Array): void {
     switch (message.type) {
       case "welcome":
+        this.#options.images.renewToken();
         this.#resend();
         this.#tellInterruption();
         this.#tellRisk();
@@ -288,10 +296,10 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, imageOf } = this.#options;
-    const image = imageOf?.(start);
+    const { runtime, clock, onError, images } = this.#options;
+    const openImage: OpenImage = (onLost) => images.hold(start, onLost);
     const container = new Container({
-      ...(image === undefined ? {} : { image }),
+      ...(start.imageId === undefined ? {} : { openImage }),
       start: { ...start, cards: room.cards },
       params,
       relay: this.#relay,
@@ -313,9 +321,8 @@ export class NodeAgent {
 
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
-    if (wanted.imageId !== undefined && this.#options.imageOf?.(wanted) === undefined) {
-      return { kind: "refused", reason: `image ${wanted.imageId} is not on this node` };
-    }
+    const reason = this.#options.images.refusalOf(wanted);
+    if (reason !== undefined) return { kind: "refused", reason };
     return this.#spaceFor(wanted);
   }
 

@@ -22,7 +22,7 @@ export interface EndOfContainer {
   readonly lastWords: string;
   /** It wrote there that its heap was exhausted. */
   readonly heapExhausted: boolean;
-  /** Why we had to give it up: it could not start, or its runner broke the protocol. */
+  /** Why we had to give it up: it could not start, its runner broke the protocol, its image went. */
   readonly fault: string | undefined;
 }
 
@@ -95,7 +95,9 @@ function nameOf(kind: ContainerExit["kind"]): string {
 function messageFor(kind: ContainerExit["kind"], end: EndOfContainer): string {
   switch (kind) {
     case "stopped":
-      return "the container was stopped";
+      return end.fault === undefined
+        ? "the container was stopped"
+        : `the container was ended: ${end.fault}`;
     case "timed_out":
       return `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended`;
     case "out_of_memory":

@@ -22,6 +22,8 @@ export interface AgentConfig {
   readonly emulatedGpus?: boolean;
   /** Special ranges that containers may reach where they are allowed, such as `10.1.0.0/16`. */
   readonly egressOpenRanges?: readonly string[];
+  /** Folders of this machine with chunks of images; more are fetched from the server. */
+  readonly chunkDirs?: readonly string[];
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
 }
@@ -68,11 +70,21 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   }
   const flag = FLAGS.find((field) => !["undefined", "boolean"].includes(typeof settings[field]));
   if (flag !== undefined) return `"${flag}" must be true or false`;
-  const { gpuType, resources, egressOpenRanges: ranges = [] } = settings;
-  const isRanges = Array.isArray(ranges) && parseRanges(ranges.map(String)) !== undefined;
-  if (!isRanges) return '"egressOpenRanges" must be a list such as ["10.1.0.0/16"]';
+  const list = listFaultOf(settings);
+  if (list !== undefined) return list;
+  const { gpuType, resources } = settings;
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
+}
+
+function listFaultOf({
+  egressOpenRanges: ranges = [],
+  chunkDirs: dirs = [],
+}: Readonly<Record<string, unknown>>): string | undefined {
+  const isRanges = Array.isArray(ranges) && parseRanges(ranges.map(String)) !== undefined;
+  if (!isRanges) return '"egressOpenRanges" must be a list such as ["10.1.0.0/16"]';
+  const isDirs = Array.isArray(dirs) && dirs.every((dir) => typeof dir === "string");
+  return isDirs ? undefined : '"chunkDirs" must be a list of folders';
 }
 
 /** A node is named, or it is rented and finds its name. */

@@ -27,7 +27,7 @@ class TestSnapshots implements Pick<MemorySnapshots, "restore" | "consider"> {
 }
 
 function containerOn(snapshots: TestSnapshots, start: object = ASKS): TestContainer {
-  return new TestContainer(undefined, start, undefined, snapshots);
+  return new TestContainer(undefined, start, undefined, { snapshots });
 }
 
 describe("starting cold", () => {

@@ -24,6 +24,7 @@ import type {
 } from "../runners/protocol.ts";
 import type { RunningSandbox, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
 import { ENTROPY_BYTES, loadMessageOf, type EnteredSandbox } from "../snapshots/snapshots.ts";
+import { ContainerImage } from "./container-image.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { ownResults, ownValues } from "./own-answers.ts";
@@ -58,6 +59,7 @@ export class Container {
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
   readonly #requests: ContainerRequests;
+  readonly #image = new ContainerImage();
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #restored = false;
@@ -115,9 +117,10 @@ export class Container {
   async #runSandbox(
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
+    if (!(await this.#openImage())) return NEVER_STARTED;
     const restored = await this.#restore();
     if (restored !== undefined) return this.#adopt(restored);
-    if (this.#isToEnd) return NEVER_STARTED;
+    if (this.#isEnding()) return NEVER_STARTED;
     try {
       this.#sandbox = await this.#options.runtime.start(this.#sandboxSpec);
     } catch (error) {
@@ -126,12 +129,25 @@ export class Container {
     }
     const sandbox = this.#sandbox;
     this.#connect(sandbox);
-    if (this.#ordered !== undefined) sandbox.kill();
+    if (this.#isEnding()) sandbox.kill();
     void loading.then((loaded) => {
       if ("code" in loaded) this.#boot(loaded.code);
       else this.#giveUp(sandbox, messageOf(loaded.error));
     });
     return sandbox.exited;
+  }
+
+  /** Gets what it runs in; false when it is not to start. */
+  async #openImage(): Promise<boolean> {
+    const { openImage } = this.#options;
+    if (openImage === undefined) return true;
+    try {
+      await this.#image.open(openImage, () => this.#imageLost());
+    } catch (error) {
+      this.#fault = messageOf(error);
+      return false;
+    }
+    return !this.#isEnding();
   }
 
   /** Hands inputs to the runner, in order. `body` holds their payloads. */
@@ -189,9 +205,22 @@ export class Container {
     if (this.#ready && overdue) this.#kill("timeout");
   }
 
+  /** Somebody has ordered its end. */
+  #isEnding(): boolean {
+    return this.#ordered !== undefined;
+  }
+
   #kill(why: NonNullable<EndOfContainer["ordered"]>): void {
     this.#ordered ??= why;
-    this.#sandbox?.kill();
+    // Without a sandbox it may wait for its image.
+    if (this.#sandbox === undefined) this.#image.release();
+    else this.#sandbox.kill();
+  }
+
+  /** None of its inputs is to blame: they run again. */
+  #imageLost(): void {
+    this.#fault ??= "the process that served its image ended";
+    this.#kill("stop");
   }
 
   #giveUp(sandbox: RunningSandbox, fault: string): void {
@@ -242,13 +271,9 @@ export class Container {
     this.#follow(sandbox, "stderr");
   }
 
-  get #isToEnd(): boolean {
-    return this.#ordered !== undefined;
-  }
-
   get #sandboxSpec(): SandboxSpec {
-    const { start, runtime, image } = this.#options;
-    return sandboxSpecOf(start, runtime.isolation, image);
+    const { start, runtime } = this.#options;
+    return sandboxSpecOf(start, runtime.isolation, this.#image.current);
   }
 
   get #environment(): Readonly<Record<string, string>> {
@@ -368,6 +393,7 @@ export class Container {
   #becomeReady(leaves: boolean): void {
     if (this.#ready) return;
     this.#ready = true;
+    this.#image.started();
     this.#leaves = leaves;
     const nowMs = this.#options.clock.nowMs();
     this.#inputs.restart(nowMs);
@@ -406,6 +432,7 @@ export class Container {
     if (this.#ended) return;
     this.#ended = true;
     this.#requests.close();
+    this.#image.release();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

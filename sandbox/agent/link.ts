@@ -56,8 +56,10 @@ export interface StartContainer {
   readonly startupTimeoutMs: number;
   /** Longest run of one input. */
   readonly timeoutMs: number;
-  /** Image under it; absent means the base image of the node. */
+  /** Image under it, as people know it; absent means the base image of the node. */
   readonly imageId?: string;
+  /** The image's files: name of their index among the server's chunks. */
+  readonly contentId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { reapImageMounts } from "../lazyfs/image-mounts.ts";
 import { endProcess, removeCgroup } from "../runtime/cgroups.ts";
 import { runscRoot } from "../runtime/gvisor.ts";
 
@@ -12,6 +13,17 @@ const RETRY_MS = 25;
 const DIGEST_CHARACTERS = 12;
 /** A folder's name may have 255 bytes. */
 const WORDS_CHARACTERS_MAX = 100;
+
+/** Where an agent's folder has its images: mount points, and what was learnt of them. */
+export function imagesDirOf(dataDir: string): string {
+  // As the kernel lists mount points.
+  return join(resolve(dataDir), "images");
+}
+
+/** Where an agent's folder keeps chunks of images; its serving process is known by it. */
+export function chunksDirOf(dataDir: string): string {
+  return join(resolve(dataDir), "chunks");
+}
 
 /** The control group under which the containers of an agent's folder live, and no others. */
 export function cgroupParentOf(dataDir: string): string {
@@ -22,16 +34,21 @@ export function cgroupParentOf(dataDir: string): string {
 }
 
 /**
- * Makes an agent's folder as if its containers had never been; code and image caches stay.
+ * Makes an agent's folder as if its containers had never been, without mounts; code and image
+ * caches stay.
  *
  * Only processes with the folder's own path in their command line, or with their working
  * directory in the bundle of one of its containers, are ended.
  */
 export async function reap(dataDir: string): Promise<void> {
-  const marks = [`--root=${runscRoot(dataDir)}`, join(dataDir, "bundles")];
+  const marks = [
+    ...[`--root=${runscRoot(dataDir)}`, join(dataDir, "bundles")],
+    chunksDirOf(dataDir),
+  ];
   for (let tries = 0; tries < TRIES_MAX && endProcesses(marks) > 0; tries += 1) {
     await sleep(RETRY_MS);
   }
+  await reapImageMounts(imagesDirOf(dataDir));
   await rm(runscRoot(dataDir), { recursive: true, force: true });
   await rm(join(dataDir, "bundles"), { recursive: true, force: true });
   await removeCgroup(cgroupParentOf(dataDir));

@@ -1,11 +1,11 @@
 /** Builds a node agent from its settings: machine, image, runner, runtime. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, statfs } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { MS_PER_MINUTE, type Clock, type Resources } from "../../core/index.ts";
 import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
-import { imageOf } from "../images/image-of.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
+import { createMountedImages, NO_IMAGES, type NodeImages } from "../images/node-images.ts";
 import { preparePythonImage } from "../images/python-image.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
@@ -19,7 +19,7 @@ import { readDisk, runCommand } from "./health/machine-access.ts";
 import { InterruptionWatch } from "./interruption-watch.ts";
 import { BATCH_HEADER, MACHINE_HEADER } from "./link.ts";
 import { detectGpus, machineResources } from "./machine.ts";
-import { cgroupParentOf, reap } from "./reap.ts";
+import { cgroupParentOf, chunksDirOf, imagesDirOf, reap } from "./reap.ts";
 import { readSession, writeSession } from "./session-file.ts";
 
 export interface AgentSurroundings extends Pick<NodeAgentOptions, "onError" | "onDismissed"> {
@@ -59,7 +59,8 @@ export async function createAgent(
   const runtime = await createRuntime(config, cacheDir, clock);
   const { resources, gpuType } = await machineOf(config);
   const metadata = rented && metadataOf(rented, clock);
-  const agent = new NodeAgent({
+  const images = await createImages(config, surroundings, () => agent.token);
+  const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
@@ -70,7 +71,7 @@ export async function createAgent(
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,
     runtime,
-    imageOf: (start) => (config.isolation === "gvisor" ? imageOf(start, cacheDir) : undefined),
+    images,
     clock,
     onError,
     onDismissed,
@@ -92,7 +93,7 @@ export async function createAgent(
     health,
     ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onRisk, onError })] : []),
   ];
-  return watched(agent, watches);
+  return watched(agent, images, watches);
 }
 
 /** What the agent may hand out, and its kind of GPU: as configured, else as found. */
@@ -118,7 +119,7 @@ interface Watch {
   close(): void;
 }
 
-function watched(agent: NodeAgent, watches: readonly Watch[]): StartedAgent {
+function watched(agent: NodeAgent, images: NodeImages, watches: readonly Watch[]): StartedAgent {
   const closeWatches = (): void => {
     for (const watch of watches) watch.close();
   };
@@ -129,6 +130,7 @@ function watched(agent: NodeAgent, watches: readonly Watch[]): StartedAgent {
     close: async () => {
       closeWatches();
       await agent.close();
+      await images.close();
     },
   };
 }
@@ -173,6 +175,28 @@ async function identify(metadata: CloudMetadata, clock: Clock): Promise<readonly
       await clock.sleep(IDENTITY_RETRY_MS);
     }
   }
+}
+
+/** Chunks take at most this much of the disk, and half of what was free at the start. */
+const CHUNK_BYTES_MAX = 20 * 1_024 ** 3;
+
+async function createImages(
+  { dataDir, isolation, serverUrl, chunkDirs = [] }: AgentConfig,
+  { clock, onError }: AgentSurroundings,
+  token: () => string,
+): Promise<NodeImages> {
+  if (isolation === "process") return NO_IMAGES;
+  const { bavail, bsize } = await statfs(dataDir);
+  return createMountedImages({
+    dir: imagesDirOf(dataDir),
+    chunksDir: chunksDirOf(dataDir),
+    chunkBytesMax: Math.min(CHUNK_BYTES_MAX, (bavail * bsize) / 2),
+    sharedDirs: chunkDirs,
+    serverUrl,
+    token,
+    clock,
+    onError,
+  });
 }
 
 async function createRuntime(

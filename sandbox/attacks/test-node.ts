@@ -16,6 +16,7 @@ import type { AuditEntry } from "../egress/egress-proxy.ts";
 import { withEgress } from "../egress/with-egress.ts";
 import { FakeServer, type FakeLink } from "../fake/server.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
+import { NO_IMAGES } from "../images/node-images.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { HOOK } from "../runners/node/sdk-hook.ts";
 import { removeCgroup } from "../runtime/cgroups.ts";
@@ -149,6 +150,7 @@ export class TestNode {
       resources: { gpuCount: 0, cpuMilli: 16_000, memoryMiB: 16_384 },
       emulatedGpus: false,
       isolation: "gvisor",
+      images: NO_IMAGES,
       runtime,
       clock,
       onError: (_, doing) => errors.push(doing),

@@ -45,6 +45,8 @@ interface Mount {
   readonly ready: Promise<void>;
   holders: number;
   isLearnt: boolean;
+  /** Who holds it and wants to hear when it cannot be read any more. */
+  readonly onLost: Set<() => void>;
 }
 
 /** Images that stay mounted although nobody uses them. */
@@ -84,8 +86,17 @@ export class ImageMounts {
     if (this.#canMount) this.#serving();
   }
 
-  /** An image for one container. @throws PlatformError when it cannot be read or mounted */
-  async hold(imageId: ChunkId): Promise<HeldImage> {
+  /** The token may be another one than before. */
+  renewToken(): void {
+    if (this.#process !== undefined) this.#serving();
+  }
+
+  /**
+   * An image for one container; `onLost` is called when nothing of it can be read any more.
+   *
+   * @throws PlatformError when it cannot be read or mounted
+   */
+  async hold(imageId: ChunkId, onLost: () => void = ignored): Promise<HeldImage> {
     const mount = this.#mounts.get(imageId) ?? this.#add(imageId);
     mount.holders += 1;
     // The last in the order of release: it is in use.
@@ -98,12 +109,16 @@ export class ImageMounts {
       throw error;
     }
     let isReleased = false;
+    // An own function for each holder, because several may give the same one.
+    const lost = (): void => onLost();
+    mount.onLost.add(lost);
     return {
       root: mount.root,
       started: () => this.#learn(mount),
       release: () => {
         if (isReleased) return;
         isReleased = true;
+        mount.onLost.delete(lost);
         this.#release(mount);
       },
     };
@@ -125,7 +140,7 @@ export class ImageMounts {
       ? join(dir, "mounts", `${imageId.slice(0, 16)}-${randomUUID().slice(0, 8)}`)
       : join(dir, "plain", imageId);
     const ready = this.#canMount ? this.#mount(imageId, root) : this.#restore(imageId, root);
-    const mount: Mount = { imageId, root, ready, holders: 0, isLearnt: false };
+    const mount: Mount = { imageId, root, ready, holders: 0, isLearnt: false, onLost: new Set() };
     this.#mounts.set(imageId, mount);
     ready.catch(() => this.#forget(mount));
     return mount;
@@ -159,7 +174,10 @@ export class ImageMounts {
     if (this.#process !== serving) return;
     this.#process = undefined;
     const dead = [...this.#mounts.values()];
-    for (const mount of dead) this.#forget(mount);
+    for (const mount of dead) {
+      this.#forget(mount);
+      for (const lost of mount.onLost) lost();
+    }
     this.#options.onError(new Error("the process that serves images ended"), "serving images");
     for (const { root } of dead) void unmountFuse(root).then(() => removeEmpty(root), ignored);
   }

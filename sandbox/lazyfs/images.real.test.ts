@@ -72,6 +72,7 @@ interface MountsSetting {
   readonly sharedDirs?: readonly string[];
   readonly deadlineMs?: number;
   readonly mounts?: boolean;
+  readonly token?: () => string;
   readonly onError?: (error: unknown) => void;
 }
 
@@ -86,7 +87,7 @@ function mountsOf(setting: MountsSetting = {}): ImageMounts {
       deadlineMs,
       ...(serverUrl === undefined ? {} : { serverUrl }),
     },
-    token: () => "the token",
+    token: setting.token ?? (() => "the token"),
     clock,
     onError: setting.onError ?? ((error) => expect.unreachable(String(error))),
     ...(setting.mounts === undefined ? {} : { mounts: setting.mounts }),
@@ -98,12 +99,13 @@ function mountsOf(setting: MountsSetting = {}): ImageMounts {
 /** A server of chunks; `answer` may hold a request back or spoil it. */
 async function serveChunks(
   answer: (id: string, encoded: Uint8Array | undefined) => Promise<Uint8Array | undefined>,
-): Promise<{ readonly serverUrl: string; readonly asked: string[] }> {
+): Promise<{ readonly serverUrl: string; readonly asked: string[]; readonly tokens: string[] }> {
   const asked: string[] = [];
+  const tokens: string[] = [];
   server = createServer((request, response) => {
     const id = request.url?.split("/").at(-1) ?? "";
     asked.push(id);
-    expect(request.headers.authorization).toBe("Bearer the token");
+    tokens.push(request.headers.authorization ?? "none");
     void store
       .get(id)
       .then((encoded) => answer(id, encoded))
@@ -111,7 +113,7 @@ async function serveChunks(
   });
   await new Promise<void>((resolve) => server?.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
-  return { serverUrl: `http://127.0.0.1:${port}`, asked };
+  return { serverUrl: `http://127.0.0.1:${port}`, asked, tokens };
 }
 
 /** Bytes of a file, read by a process of its own: one that hangs does not hang this one. */
@@ -172,7 +174,7 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
     const mounts = mountsOf({
       serverUrl,
       sharedDirs: [],
-      deadlineMs: 400,
+      deadlineMs: 2_000,
       onError: (error) => errors.push(error),
     });
     const { root } = await mounts.hold(imageId);
@@ -181,7 +183,7 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
     await expect(hung).rejects.toThrow("Input/output error");
     // What needs no chunk is answered meanwhile.
     expect(await readdir(join(root, "many"))).toHaveLength(500);
-    expect(errors.join("\n")).toContain("no answer within 400 ms");
+    expect(errors.join("\n")).toContain("no answer within 2000 ms");
     isHanging = false;
     expect((await readBytes(join(root, "large"))).byteLength).toBe(8 * PIECE);
   });
@@ -199,6 +201,21 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
     expect(bytes).toEqual(Buffer.alloc(PIECE, 4));
   });
 
+  test("is read with the token of now, though it was mounted with an earlier one", async () => {
+    let token = "an old token";
+    const { serverUrl, tokens } = await serveChunks((_, encoded) => Promise.resolve(encoded));
+    const mounts = mountsOf({ serverUrl, sharedDirs: [], token: () => token });
+    const { root } = await mounts.hold(imageId);
+    expect(new Set(tokens)).toEqual(new Set(["Bearer an old token"]));
+    token = "the token";
+    mounts.renewToken();
+    // Messages to the process come in order: what it is asked after that has the new one.
+    await (await mounts.hold(imageId)).started();
+    tokens.length = 0;
+    await readBytes(join(root, "large"));
+    expect(new Set(tokens)).toEqual(new Set(["Bearer the token"]));
+  });
+
   test("never gives bytes that are not its own, whatever the server says", async () => {
     const errors: unknown[] = [];
     const held = new Set<string>();
@@ -211,7 +228,7 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
     const mounts = mountsOf({
       serverUrl,
       sharedDirs: [],
-      deadlineMs: 300,
+      deadlineMs: 2_000,
       onError: (error) => errors.push(error),
     });
     const { root } = await mounts.hold(imageId);
@@ -222,10 +239,14 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
   test("fails at once when its process is killed, is cleaned up, and comes back for the next", async () => {
     const errors: unknown[] = [];
     const mounts = mountsOf({ onError: (error) => errors.push(error) });
-    const { root } = await mounts.hold(imageId);
+    const lost: string[] = [];
+    const { root } = await mounts.hold(imageId, () => lost.push("first"));
+    const second = await mounts.hold(imageId, () => lost.push("second"));
+    second.release();
     const pid = mounts.servingPid ?? 0;
     process.kill(pid, "SIGKILL");
     await expect(untilUnmounted(root)).resolves.toBe(true);
+    expect(lost).toEqual(["first"]);
     await expect(readBytes(join(root, "large"), 2_000)).rejects.toThrow();
     const again = await mounts.hold(imageId);
     expect(again.root).not.toBe(root);

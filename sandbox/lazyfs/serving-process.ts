@@ -44,7 +44,8 @@ export class ServingProcess {
 
   constructor(options: ServingProcessOptions) {
     this.#options = options;
-    this.#child = fork(existsSync(READY_MADE) ? READY_MADE : SOURCE, [], {
+    // The folder says whose it is to who finds it later.
+    this.#child = fork(existsSync(READY_MADE) ? READY_MADE : SOURCE, [options.config.cacheDir], {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       execArgv: [],
       env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },

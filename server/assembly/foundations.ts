@@ -21,6 +21,7 @@ import type { RecordStore } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
 import { recordStorePath } from "../store/store-path.ts";
 import { systemClock } from "../system-clock.ts";
+import { openChunks, type OpenedChunks } from "./chunks.ts";
 import type { Closers } from "./closers.ts";
 import { agentsDirOf } from "./leftovers.ts";
 
@@ -29,6 +30,8 @@ export interface Foundations {
   readonly ids: IdSource;
   readonly store: RecordStore;
   readonly blobs: BlobStore;
+  /** The chunks of images. */
+  readonly chunks: OpenedChunks;
   readonly events: EventBus;
   /** The connection of the call queues. */
   readonly redis: Redis;
@@ -91,18 +94,20 @@ export async function openFoundations(
     return Promise.resolve();
   });
   const key = keyIn(join(dataDir, "key"));
+  const clusterId = createHash("sha256").update(key).update("cluster").digest("hex").slice(0, 16);
   return {
     clock,
     ids: createIdSource(clock),
     store,
     blobs,
+    chunks: await openChunks(config, clusterId, closers),
     events,
     redis: queues,
     leases,
     metrics: createMetrics(),
     key,
     secretKey,
-    clusterId: createHash("sha256").update(key).update("cluster").digest("hex").slice(0, 16),
+    clusterId,
     agentsDir,
     cacheDir: join(dataDir, "cache"),
     onError: (error, doing) => {

@@ -8,17 +8,32 @@ import {
   type HostIndexes,
 } from "../../sandbox/index.ts";
 import type { PlatformConfig } from "../config.ts";
+import type { LiveFunction } from "../calls/function-table.ts";
+import { ImageContent } from "../images/image-content.ts";
 import { createImageService } from "../images/image-service.ts";
+import { storeMissingContent } from "../images/missing-content.ts";
 import type { ImageService } from "../services.ts";
 import type { Foundations } from "./foundations.ts";
 
-/** Opens what was built before; without gVisor there is nothing to build in, which builds say. */
+/**
+ * Opens what was built before; without gVisor there is nothing to build in, which builds say.
+ * `functionsAlive` are those that may have containers, now or later.
+ */
 export async function openImageService(
   config: PlatformConfig,
-  { store, blobs, clock, cacheDir, onError }: Foundations,
+  { store, blobs, chunks, clock, cacheDir, onError }: Foundations,
+  functionsAlive: () => readonly LiveFunction[],
 ): Promise<ImageService> {
   const { localNode, imageRegistries, imageDiskBytesMax: diskBytesMax } = config;
-  const common = { store, clock, diskBytesMax, onError };
+  const content = new ImageContent({
+    chunks: chunks.store,
+    // What still runs of an image that was removed is read to its end.
+    contentIdsInUse: async () =>
+      [...(await store.images.list()), ...functionsAlive().map(({ image }) => image)].flatMap(
+        (image) => image?.contentId ?? [],
+      ),
+  });
+  const common = { store, content, clock, diskBytesMax, onError };
   if (localNode?.isolation === "process") {
     const absent = "images are built in gVisor, and this platform runs without (--unisolated)";
     return createImageService({ ...common, builder: { absent } });
@@ -29,7 +44,9 @@ export async function openImageService(
     indexes: () => withRegistries(readHostIndexes(hostFiles(process.env)), imageRegistries),
     blob: (sha256) => blobs.get(sha256),
   });
-  return createImageService({ ...common, builder });
+  const options = { ...common, builder };
+  await storeMissingContent(options);
+  return createImageService(options);
 }
 
 function withRegistries(indexes: HostIndexes, registries: readonly string[]): HostIndexes {

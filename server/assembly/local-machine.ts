@@ -62,6 +62,7 @@ export async function startLocalNode(
   if (localNode === undefined) return;
   const { desk, nodes, serverUrl, closers } = place;
   const { isolation } = localNode;
+  const { chunks } = foundations;
   const nodeId = foundations.ids.next("no");
   const joins = {
     ...foundations,
@@ -83,6 +84,7 @@ export async function startLocalNode(
         isolation,
         resources,
         ...(gpuType === undefined ? {} : { gpuType, emulatedGpus: emulated }),
+        ...(chunks.dir === undefined ? {} : { chunkDirs: [chunks.dir] }),
         ...(egressOpenRanges && { egressOpenRanges }),
       }),
     logTail: (machineId) => desk.agents.logTail(machineId),

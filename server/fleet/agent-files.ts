@@ -1,6 +1,6 @@
 /**
- * The files that a rented machine fetches to become a node: the agent and its runners, each one
- * file, and the Node that this server runs on.
+ * The files that a rented machine fetches to become a node: the agent, its process that serves
+ * images and its runners, each one file, and the Node that this server runs on.
  *
  * They are made once for each run of the server, when first needed, and named by their SHA-256.
  */
@@ -11,6 +11,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import {
+  LAZYFS_FILE,
   PYTHON_RUNNER_FILE,
   pythonRunnerArchive,
   RUNNER_FILE,
@@ -19,6 +20,7 @@ import {
 import { AGENT_FILE, NODE_FILE, type AgentFile } from "./user-data.ts";
 
 const AGENT_MAIN = fileURLToPath(new URL("../../sandbox/agent/main.ts", import.meta.url));
+const LAZYFS_MAIN = fileURLToPath(new URL("../../sandbox/lazyfs/main.ts", import.meta.url));
 
 /** CommonJS modules of the bundle want `require` for what Node has built in. */
 const BANNER =
@@ -56,21 +58,23 @@ export class AgentFiles {
 async function makeFiles(): Promise<readonly ServedFile[]> {
   const node = await nodeFile();
   // One after the other: each ends esbuild's process when it is done.
-  const agent = await agentBundle();
+  const agent = await moduleOf(AGENT_MAIN);
+  const lazyfs = await moduleOf(LAZYFS_MAIN);
   const runner = await runnerBundle();
   return [
     ...(node === undefined ? [] : [node]),
     servedBytes(AGENT_FILE, agent),
+    servedBytes(LAZYFS_FILE, lazyfs),
     servedBytes(RUNNER_FILE, runner),
     servedBytes(PYTHON_RUNNER_FILE, await pythonRunnerArchive()),
   ];
 }
 
-/** The agent as the bytes of one module. */
-async function agentBundle(): Promise<Uint8Array> {
+/** A program with all that it imports, as the bytes of one module. */
+async function moduleOf(main: string): Promise<Uint8Array> {
   const { build, stop } = await import("esbuild");
   const { outputFiles } = await build({
-    entryPoints: [AGENT_MAIN],
+    entryPoints: [main],
     bundle: true,
     platform: "node",
     format: "esm",

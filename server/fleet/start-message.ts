@@ -43,8 +43,12 @@ function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartCon
   return { module, handler, ...(workers === undefined ? {} : { workers }) };
 }
 
-/** The image of a function that has one, and the folder in it. */
-function imageOf({ spec, image }: LiveFunction): Pick<StartContainer, "imageId" | "workdir"> {
+/** The image of a function that has one, its files, and the folder in it. */
+function imageOf({
+  spec,
+  image,
+}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workdir"> {
   if (spec.image === undefined) return {};
-  return { imageId: spec.image, workdir: image?.workdir ?? "/" };
+  const content = image?.contentId === undefined ? {} : { contentId: image.contentId };
+  return { imageId: spec.image, workdir: image?.workdir ?? "/", ...content };
 }

@@ -51,6 +51,7 @@ const PLAN: PlanSummary = {
 export interface FakePlatform {
   readonly options: HttpServerOptions;
   readonly blobs: Map<string, Uint8Array>;
+  readonly chunks: Map<string, Uint8Array>;
   /** Events that every reader gets; a reader ends after them unless `holdEvents`. */
   events: PlatformEvent[];
   holdEvents: boolean;
@@ -75,11 +76,13 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const tokens = createFakeTokens();
   const registry = createFakeRegistry();
   const blobs = new Map<string, Uint8Array>();
+  const chunks = new Map<string, Uint8Array>();
   const sources = { clock: systemClock, ids };
   const tokenOf = async (kind: StoredToken["kind"], workspaceId = "main"): Promise<string> =>
     (await createToken(tokens, { kind, workspaceId, name: kind }, sources)).token;
   const state: Omit<FakePlatform, "options"> = {
     blobs,
+    chunks,
     events: [],
     holdEvents: false,
     reads: [],
@@ -120,6 +123,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     }),
     schedules: createFakeSchedules(),
     images: createFakeImages(),
+    chunks: { get: (chunkId) => Promise.resolve(chunks.get(chunkId)) },
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),

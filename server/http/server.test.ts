@@ -151,6 +151,7 @@ describe("documents", () => {
         "PATCH /v1/apps/{app}/functions/{function}/scaling",
         "HEAD /v1/blobs/{sha256}",
         "GET /v1/blobs/{sha256}",
+        "GET /v1/chunks/{chunkId}",
         "POST /v1/apps/{app}/deployments",
         "POST /v1/deployments/{appId}/heartbeat",
         "GET /v1/apps",

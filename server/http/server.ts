@@ -30,6 +30,7 @@ import { agentFileRoutes } from "./routes/agent-file-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
 import { blobRoutes } from "./routes/blob-routes.ts";
 import { callRoutes } from "./routes/call-routes.ts";
+import { chunkRoutes } from "./routes/chunk-routes.ts";
 import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
 import { imageRoutes } from "./routes/image-routes.ts";
@@ -164,6 +165,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     scheduleRoutes,
     imageRoutes,
     secretRoutes,
+    chunkRoutes,
     callRoutes,
     eventRoutes,
     fleetRoutes,

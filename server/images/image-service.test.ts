@@ -4,7 +4,7 @@ import { StepFailedError, type BuildRequest } from "../../sandbox/index.ts";
 import type { StoredDeployment, StoredImage } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
 import type { ImageService } from "../services.ts";
-import { createImageService } from "./image-service.ts";
+import { createImageService, type ImageServiceOptions } from "./image-service.ts";
 
 const WHO = { workspaceId: "main", tokenId: "to_1" };
 const DEFINITION: ImageDefinition = { version: 1, base: { kind: "scratch" }, steps: [] };
@@ -16,6 +16,9 @@ let roots: Set<string>;
 let stored: ReturnType<typeof openRecordStore>;
 let nowMs: number;
 let diskBytesMax: number;
+let wasCached: boolean;
+let kept: Set<string>;
+let content: ImageServiceOptions["content"];
 let act: (request: BuildRequest) => Promise<void>;
 
 beforeEach(() => {
@@ -23,12 +26,28 @@ beforeEach(() => {
   diskBytesMax = 1_000;
   layers = new Map();
   roots = new Set();
+  wasCached = false;
+  kept = new Set();
+  content = {
+    has: (contentId) => Promise.resolve(kept.has(contentId)),
+    store: async (root, keep) => {
+      const contentId = `content of ${root}`;
+      kept.add(contentId);
+      await keep(contentId);
+    },
+    collect: async () => {
+      const used = (await stored.images.list()).map(({ contentId }) => contentId);
+      const gone = [...kept].filter((contentId) => !used.includes(contentId));
+      for (const contentId of gone) kept.delete(contentId);
+      return gone.length * 5;
+    },
+  };
   act = () => Promise.resolve();
   stored = openRecordStore(":memory:");
   open();
 });
 
-function open(): void {
+function open(onError: ImageServiceOptions["onError"] = unexpected): void {
   const builder = {
     busyKeys: new Set<string>(),
     store: {
@@ -37,6 +56,8 @@ function open(): void {
           [...layers].map(([key, byteCount]) => ({ key, byteCount, step: "", createdAtMs: 0 })),
         ),
       removeLayer: (key: string) => Promise.resolve(void layers.delete(key)),
+      roots: () => Promise.resolve([...roots]),
+      rootOf: (imageId: string) => `/roots/${imageId}`,
       removeRoot: (imageId: string) => Promise.resolve(void roots.delete(imageId)),
     },
     build: async (request: BuildRequest) => {
@@ -52,19 +73,22 @@ function open(): void {
         byteCount: 20,
         layerKeys: LAYERS,
         words: ["empty"],
-        wasCached: false,
+        wasCached,
       };
     },
   };
   images = createImageService({
     store: stored,
     builder,
+    content,
     clock: { nowMs: () => nowMs },
     diskBytesMax,
-    onError: (error) => {
-      throw error;
-    },
+    onError,
   });
+}
+
+function unexpected(error: unknown): never {
+  throw error;
 }
 
 const ID = "a".repeat(64);
@@ -90,9 +114,11 @@ async function deploy(image: string): Promise<StoredDeployment> {
 
 test("a built image is told, remembered with what functions get of it, and listed", async () => {
   expect(await build()).toEqual([
+    { kind: "log", index: 1, text: "storing the files of the image for its nodes" },
     { kind: "built", image: { imageId: ID, byteCount: 20, wasCached: false } },
   ]);
   const expected: Partial<StoredImage> = {
+    contentId: `content of /roots/${ID}`,
     env: { PATH: "/bin" },
     workdir: "/srv",
     createdAtMs: 1_000,
@@ -129,9 +155,61 @@ test("pruning removes what nothing runs on, with its root and its layers", async
   const { appId } = await deploy(ID);
   expect(await images.prune(WHO)).toEqual({ images: [], layerCount: 0, freedByteCount: 0 });
   await stored.registry.stop(appId, 2);
-  expect(await images.prune(WHO)).toEqual({ images: [ID], layerCount: 2, freedByteCount: 20 });
-  expect([layers.size, roots.size]).toEqual([0, 0]);
+  expect(await images.prune(WHO)).toEqual({ images: [ID], layerCount: 2, freedByteCount: 25 });
+  expect([layers.size, roots.size, kept.size]).toEqual([0, 0, 0]);
   expect((await images.list(WHO)).images).toEqual([]);
+});
+
+test("files of an image that is built already are not stored again, unless they are gone", async () => {
+  await build();
+  wasCached = true;
+  const notes = async () => (await build()).filter(({ kind }) => kind === "log").length;
+  expect(await notes()).toBe(0);
+  kept.clear();
+  expect(await notes()).toBe(1);
+  // Another workspace's record, and this one's too.
+  await images.build({ ...WHO, workspaceId: "other" }, DEFINITION, {
+    signal: new AbortController().signal,
+    onEvent: () => undefined,
+  });
+  expect((await stored.images.find("other", ID))?.contentId).toBe(`content of /roots/${ID}`);
+});
+
+test("files whose image is pruned while it is found built are stored again", async () => {
+  await build();
+  wasCached = true;
+  act = async () => {
+    await images.prune(WHO);
+    expect(kept.size).toBe(0);
+  };
+  await build();
+  const contentId = (await stored.images.find("main", ID))?.contentId ?? "";
+  expect(kept).toEqual(new Set([contentId]));
+});
+
+test("the root of an image that is about to be stored is not removed under it", async () => {
+  await build();
+  const store = content.store;
+  content = {
+    ...content,
+    store: async (root, keep) => {
+      await images.prune(WHO);
+      expect(roots).toContain(ID);
+      await store(root, keep);
+    },
+  };
+  open();
+  await build();
+  expect((await images.list(WHO)).images).toHaveLength(1);
+});
+
+test("chunks that cannot be removed now are told of, and the images are gone nevertheless", async () => {
+  await build();
+  const told: string[] = [];
+  content = { ...content, collect: () => Promise.reject(new Error("the store is away")) };
+  open((_, doing) => told.push(doing));
+  expect(await images.prune(WHO)).toMatchObject({ images: [ID], layerCount: 2 });
+  expect(told).toEqual(["removing the chunks of images"]);
 });
 
 test("layers that a build under way has found are not removed under it", async () => {
@@ -165,6 +243,7 @@ test("without a builder, builds say why", async () => {
   images = createImageService({
     store: stored,
     builder: { absent: "not here" },
+    content,
     clock: { nowMs: () => nowMs },
     diskBytesMax,
     onError: () => undefined,

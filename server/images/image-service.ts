@@ -14,12 +14,15 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { ImageService, Principal } from "../services.ts";
 import type { RecordStore, StoredDeployment } from "../store/record-store.ts";
+import type { ImageContent } from "./image-content.ts";
 import { everythingUnused, nameOf, overflow, type Removal, type Shelf } from "./eviction.ts";
 
 export interface ImageServiceOptions {
   readonly store: Pick<RecordStore, "images" | "registry">;
   /** Why there is no builder, when there is none. */
   readonly builder: BuilderHere | { readonly absent: string };
+  /** The files of images, as nodes read them. */
+  readonly content: Pick<ImageContent, "has" | "store" | "collect">;
   readonly clock: Pick<Clock, "nowMs">;
   /** Layers may take this much of the disk; what is used may take more. */
   readonly diskBytesMax: number;
@@ -28,7 +31,10 @@ export interface ImageServiceOptions {
 
 /** What is asked of the builder. */
 export interface BuilderHere extends Pick<ImageBuilder, "build" | "busyKeys"> {
-  readonly store: Pick<ImageBuilder["store"], "layers" | "removeLayer" | "removeRoot">;
+  readonly store: Pick<
+    ImageBuilder["store"],
+    "layers" | "roots" | "rootOf" | "removeLayer" | "removeRoot"
+  >;
 }
 
 /** Images over the record store and the builder of this machine. */
@@ -56,8 +62,7 @@ class Images implements ImageService {
   ): Promise<void> {
     const { signal, onEvent } = follow;
     try {
-      const built = await this.#built({ definition, signal, onEvent });
-      await this.#note(who, built, definition);
+      const built = await this.#built(who, { definition, signal, onEvent });
       const { imageId, byteCount, wasCached } = built;
       onEvent({ kind: "built", image: { imageId, byteCount, wasCached } });
     } catch (error) {
@@ -86,39 +91,80 @@ class Images implements ImageService {
   }
 
   async prune(who: Principal): Promise<PruneReport> {
-    const removal = await this.#remove((shelf) => everythingUnused(shelf, who.workspaceId));
+    const { images, layers, chunkBytes } = await this.#remove(
+      (shelf) => everythingUnused(shelf, who.workspaceId),
+      true,
+    );
     return {
-      images: removal.images.map(({ imageId }) => imageId),
-      layerCount: removal.layers.length,
-      freedByteCount: removal.layers.reduce((sum, { byteCount }) => sum + byteCount, 0),
+      images: images.map(({ imageId }) => imageId),
+      layerCount: layers.length,
+      freedByteCount: layers.reduce((sum, { byteCount }) => sum + byteCount, chunkBytes),
     };
   }
 
-  async #built(request: BuildRequest): Promise<BuiltRoot> {
+  /** Builds an image, stores its files and notes it. */
+  async #built(who: Principal, request: BuildRequest): Promise<BuiltRoot> {
     const { builder } = this.#options;
     if ("absent" in builder) {
       throw new PlatformError(builder.absent, { code: "unavailable", retryable: false });
     }
     // Nothing is removed while layers are looked up; what a build has found it must still have.
-    await this.#removing;
+    for (let last; last !== this.#removing;) await (last = this.#removing);
     const needed: string[] = [];
     this.#needed.add(needed);
     try {
-      return await builder.build({ ...request, onPlanned: (keys) => void needed.push(...keys) });
+      const onPlanned = (keys: readonly string[]): void => void needed.push(...keys);
+      const built = await builder.build({ ...request, onPlanned });
+      await this.#store(who, built, request, builder);
+      return built;
     } finally {
       this.#needed.delete(needed);
     }
   }
 
-  async #note(who: Principal, built: BuiltRoot, { steps }: ImageDefinition): Promise<void> {
+  /** Stores the files of a built image unless they are there, and notes it. */
+  async #store(
+    who: Principal,
+    built: BuiltRoot,
+    { definition, signal, onEvent }: BuildRequest,
+    builder: BuilderHere,
+  ): Promise<void> {
+    const note = (contentId: string): Promise<void> =>
+      this.#note(who, { ...built, contentId }, definition);
+    if (built.wasCached && (await this.#inTurn(() => this.#noteKnown(built.imageId, note)))) return;
+    const index = built.layerKeys.length - 1;
+    onEvent({ kind: "log", index, text: "storing the files of the image for its nodes" });
+    await this.#options.content.store(builder.store.rootOf(built.imageId), note, signal);
+  }
+
+  /**
+   * Notes an image by the files that another record of it has, in one turn with removals: these
+   * cannot take the files in between. False when nobody has them.
+   */
+  async #noteKnown(imageId: string, note: (contentId: string) => Promise<void>): Promise<boolean> {
+    const { store, content } = this.#options;
+    const known = (await store.images.list()).find(
+      (image) => image.imageId === imageId && image.contentId !== undefined,
+    )?.contentId;
+    if (known === undefined || !(await content.has(known))) return false;
+    await note(known);
+    return true;
+  }
+
+  async #note(
+    who: Principal,
+    built: BuiltRoot & { readonly contentId: string },
+    { steps }: ImageDefinition,
+  ): Promise<void> {
     const { store, clock } = this.#options;
     const nowMs = clock.nowMs();
-    const { imageId, layerKeys, env, workdir, byteCount, words } = built;
+    const { imageId, contentId, layerKeys, env, workdir, byteCount, words } = built;
     const variables = steps.flatMap((step) =>
       step.kind === "env" ? [`env ${Object.keys(step.variables).join(" ")}`] : [],
     );
     await store.images.put({
       imageId,
+      contentId,
       layerKeys,
       env,
       workdir,
@@ -139,12 +185,22 @@ class Images implements ImageService {
   }
 
   /** Removes what `choose` says, one removal at a time; gives what was removed. */
-  async #remove(choose: (shelf: Shelf) => Removal): Promise<Removal> {
+  async #remove(choose: (shelf: Shelf) => Removal, isPruning = false): Promise<Removed> {
     const { builder } = this.#options;
-    if ("absent" in builder) return { images: [], layers: [] };
-    const removing = this.#removing.then(() => this.#removeNow(builder, choose));
-    this.#removing = removing.catch(() => undefined);
-    return removing;
+    if ("absent" in builder) return { images: [], layers: [], chunkBytes: 0 };
+    return this.#inTurn(async () => {
+      const removal = await this.#removeNow(builder, choose);
+      // Every image that stays is read for it.
+      const isWorthIt = isPruning || removal.images.length > 0;
+      return { ...removal, chunkBytes: isWorthIt ? await this.#collect() : 0 };
+    });
+  }
+
+  /** Does something while nothing is removed. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#removing.then(work);
+    this.#removing = turn.catch(() => undefined);
+    return turn;
   }
 
   async #removeNow(builder: BuilderHere, choose: (shelf: Shelf) => Removal): Promise<Removal> {
@@ -161,10 +217,25 @@ class Images implements ImageService {
     );
     for (const image of removal.images) {
       await stored.remove(image.workspaceId, image.imageId);
-      if (!staying.has(image.imageId)) await builder.store.removeRoot(image.imageId);
+    }
+    // A build may be about to store the files of any root; what it leaves goes the next time.
+    const roots = this.#needed.size > 0 ? [] : await builder.store.roots();
+    for (const imageId of roots) {
+      if (!staying.has(imageId)) await builder.store.removeRoot(imageId);
     }
     for (const { key } of removal.layers) await builder.store.removeLayer(key);
     return removal;
+  }
+
+  /** Bytes of the chunks that were removed; those that cannot be now go the next time. */
+  async #collect(): Promise<number> {
+    const { content, onError } = this.#options;
+    try {
+      return await content.collect();
+    } catch (error) {
+      onError(error, "removing the chunks of images");
+      return 0;
+    }
   }
 
   /** Images that running deployments of any workspace use. */
@@ -191,6 +262,11 @@ class Images implements ImageService {
     this.#options.onError(error, "building an image");
     return { kind: "failed", code: "internal", message: messageOf(error), lastLines: [] };
   }
+}
+
+interface Removed extends Removal {
+  /** What the removed chunks took. */
+  readonly chunkBytes: number;
 }
 
 /** Functions of running deployments that use an image, as `app/function`. */

@@ -476,6 +476,8 @@ export interface StoredImage {
   readonly env: Readonly<Record<string, string>>;
   readonly workdir: string;
   readonly byteCount: number;
+  /** Name of its files' index among the chunks; absent when they were never stored there. */
+  readonly contentId?: string;
   readonly createdAtMs: number;
   readonly usedAtMs: number;
 }

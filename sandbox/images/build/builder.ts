@@ -27,7 +27,8 @@ import { LayerStore, type LayerInfo } from "./layer-store.ts";
 import { fetchNpm, NPM_IDENTITY } from "./npm-archive.ts";
 import { createStepRunner, type StepRunner } from "./run-step.ts";
 import { SharedWork, type Follower } from "./shared-work.ts";
-import { NODE_PATH, RUNTIME_DIR, scriptOf } from "./step-scripts.ts";
+import { NODE_PATH, RUNTIME_DIR } from "./runtime-paths.ts";
+import { scriptOf } from "./step-scripts.ts";
 
 export interface ImageBuilderOptions {
   /** Folder of layers and roots. */

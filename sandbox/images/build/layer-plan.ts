@@ -7,7 +7,8 @@
  */
 import { createHash } from "node:crypto";
 import type { ImageDefinition, ImageStep } from "../../../sdk/protocol/index.ts";
-import { RUNTIME_DIR, wordsOf, type RunningStep } from "./step-scripts.ts";
+import { RUNTIME_DIR } from "./runtime-paths.ts";
+import { wordsOf, type RunningStep } from "./step-scripts.ts";
 
 /** What is known of the base before any of it is fetched. */
 export interface BaseIdentity {

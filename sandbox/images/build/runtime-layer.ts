@@ -12,7 +12,7 @@ import { chmod, copyFile, lstat, mkdir, readlink, realpath, writeFile } from "no
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { parseLdd } from "../base-image.ts";
-import { NODE_PATH } from "./step-scripts.ts";
+import { NODE_PATH } from "./runtime-paths.ts";
 
 const run = promisify(execFile);
 

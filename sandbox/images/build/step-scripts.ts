@@ -5,6 +5,7 @@
  */
 import type { ImageStep } from "../../../sdk/protocol/index.ts";
 import { INPUTS_DIR } from "./run-step.ts";
+import { NODE_PATH, RUNTIME_DIR } from "./runtime-paths.ts";
 
 export interface StepScript {
   readonly args: readonly string[];
@@ -18,9 +19,6 @@ export type RunningStep = Extract<
   { readonly kind: "apt" | "pip" | "npm" | "run" | "function" }
 >;
 
-/** Where functions' containers find the platform's Node, and builds npm. */
-export const RUNTIME_DIR = "/opt/flotilla";
-export const NODE_PATH = `${RUNTIME_DIR}/bin/node`;
 export const NPM_PATH = `${RUNTIME_DIR}/npm/package/bin/npm-cli.js`;
 /** Packages of npm; `/node_modules` leads there. */
 const NPM_PREFIX = `${RUNTIME_DIR}/packages`;

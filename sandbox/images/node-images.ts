@@ -1,0 +1,100 @@
+/** The images of a node, as its containers get them: mounted from chunks, and read on demand. */
+import type { Clock } from "../../core/index.ts";
+import type { StartContainer } from "../agent/link.ts";
+import { ImageMounts } from "../lazyfs/image-mounts.ts";
+import type { SandboxImage } from "../runtime/runtime.ts";
+import { NODE_PATH } from "./build/runtime-paths.ts";
+
+/** Folder of the cache that images are built in. */
+export const BUILT_DIR = "built";
+
+/** The image that a container has, until it is released. */
+export interface HeldContainerImage {
+  readonly image: SandboxImage;
+  /** The container is ready. */
+  started(): void;
+  release(): void;
+}
+
+/** What a container says about the image that it is to run in. */
+export type WantedImage = Pick<StartContainer, "imageId" | "contentId" | "workdir">;
+
+/** Images for the containers of one node. */
+export interface NodeImages {
+  /** Why this node cannot run a container in the image it wants; undefined when it can. */
+  refusalOf(wanted: WantedImage): string | undefined;
+  /**
+   * The image of a container that was not refused; `onLost` is called when nothing of it can be
+   * read any more.
+   *
+   * @throws PlatformError when it cannot be read or mounted
+   */
+  hold(wanted: WantedImage, onLost: () => void): Promise<HeldContainerImage>;
+  /** The server may have given another token. */
+  renewToken(): void;
+  /** Unmounts everything. */
+  close(): Promise<void>;
+}
+
+export interface MountedImagesOptions {
+  /** Folder of the mount points and of what was learnt. */
+  readonly dir: string;
+  /** Folder of the chunks that were fetched, and most bytes kept there. */
+  readonly chunksDir: string;
+  readonly chunkBytesMax: number;
+  /** Folders of chunks of this machine that belong to others. */
+  readonly sharedDirs: readonly string[];
+  readonly serverUrl: string;
+  /** The bearer token of now for the server. */
+  readonly token: () => string;
+  readonly clock: Clock;
+  readonly onError: (error: unknown, doing: string) => void;
+}
+
+/** Longest that a container waits for a chunk before its read fails. */
+const DEADLINE_MS = 10_000;
+const CONTENT_ID = /^[0-9a-f]{64}$/;
+
+/** Images that are mounted; the process that serves them starts with the first. */
+export function createMountedImages(options: MountedImagesOptions): NodeImages {
+  const { chunksDir, chunkBytesMax, sharedDirs, serverUrl } = options;
+  const mounts = new ImageMounts({
+    ...options,
+    serving: {
+      cacheDir: chunksDir,
+      cacheBytesMax: chunkBytesMax,
+      sharedDirs,
+      serverUrl,
+      deadlineMs: DEADLINE_MS,
+    },
+  });
+  return {
+    refusalOf: ({ imageId, contentId }) => {
+      if (imageId === undefined || (contentId !== undefined && CONTENT_ID.test(contentId))) {
+        return undefined;
+      }
+      return `the server has no content of image ${imageId}: deploy its app again`;
+    },
+    hold: async ({ contentId = "", workdir }, onLost) => {
+      const held = await mounts.hold(contentId, onLost);
+      const image = { rootfs: held.root, node: NODE_PATH };
+      return {
+        // The root cannot be written to, and programs expect to write where they start.
+        image: workdir === undefined || workdir === "/" ? image : { ...image, workdir },
+        started: () => void held.started(),
+        release: () => held.release(),
+      };
+    },
+    renewToken: () => mounts.renewToken(),
+    close: () => mounts.close(),
+  };
+}
+
+/** For a runtime that gives its containers the host's own files. */
+export const NO_IMAGES: NodeImages = {
+  refusalOf: ({ imageId }) =>
+    imageId === undefined ? undefined : `image ${imageId} needs gVisor, which this node is without`,
+  hold: () => Promise.reject(new Error("a container with an image was not refused")),
+  renewToken: () => undefined,
+  close: () => Promise.resolve(),
+};
