@@ -13,7 +13,7 @@ interface Answer {
 }
 
 /** Problems that every route behind a token can answer with. */
-const COMMON_PROBLEMS = [400, 401, 403, 500, 503] as const;
+const COMMON_PROBLEMS = [400, 401, 403, 429, 431, 500, 503] as const;
 
 const PROBLEM_DESCRIPTIONS: Readonly<Record<number, string>> = {
   400: "The request is wrong; `detail` names every wrong field.",
@@ -25,6 +25,7 @@ const PROBLEM_DESCRIPTIONS: Readonly<Record<number, string>> = {
   415: "The body's media type is not taken here.",
   426: "Only a WebSocket upgrade is answered here.",
   429: "Too much was asked; try again after `Retry-After`.",
+  431: "The headers or the path are too large.",
   500: "The server failed; its log has the reason under `requestId`.",
   503: "The server, its store or capacity is away for now; try again after `Retry-After`.",
 };
@@ -41,7 +42,7 @@ export function answers(
 export function publicAnswers(
   good: Readonly<Record<number, Answer | z.ZodType>>,
 ): Readonly<Record<number, unknown>> {
-  return { ...good, ...problemAnswers([500]) };
+  return { ...good, ...problemAnswers([431, 500]) };
 }
 
 /** An answer in JSON. */

@@ -10,7 +10,9 @@ const DESCRIPTION = `Calls of functions, and the fleet under them.
 
 Errors are RFC 9457 problem details with a \`code\`, the \`requestId\` and \`retryable\`.
 JSON bodies may have 1 MiB, frames and blobs 64 MiB, one payload 16 MiB, one request 2,000 inputs;
-no request waits longer than 30 s. Payloads are opaque: what a client's SDK encoded.`;
+no request waits longer than 30 s. A token may send 2,000 requests a second to one server, unless
+its operator says otherwise. Lists come in pages of up to 1,000. Payloads are opaque: what a client's
+SDK encoded.`;
 
 /** Collects the routes that are registered after it; the document is \`app.swagger()\`. */
 export function collectOpenApi(app: FastifyInstance, version: string): void {
@@ -41,8 +43,36 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
   });
 }
 
-/** Also takes bodies with one schema per media type, which the library does not. */
+/** What a method that may have a body answers to one that is none of its own. */
+const BODY_PROBLEMS: Readonly<Record<number, string>> = {
+  413: "The body or a payload is too large.",
+  415: "The body's media type is not taken here.",
+};
+const METHODS_WITHOUT_BODY: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+/** Notes on every route with a body, wanted or not, what is answered to a wrong one. */
 const transform: SwaggerTransform = (route) => {
+  const described = transformBodies(route);
+  const method = [route.route.method].flat()[0] ?? "GET";
+  if (METHODS_WITHOUT_BODY.has(method)) return described;
+  const response = new Map<string, unknown>(Object.entries(described.schema.response ?? {}));
+  const problem = response.get("400");
+  if (typeof problem !== "object") return described;
+  const more = Object.entries(BODY_PROBLEMS).map(([status, description]) => [
+    status,
+    { ...problem, description },
+  ]);
+  return {
+    ...described,
+    schema: {
+      ...described.schema,
+      response: { ...Object.fromEntries(more), ...Object.fromEntries(response) },
+    },
+  };
+};
+
+/** Also takes bodies with one schema per media type, which the library does not. */
+const transformBodies: SwaggerTransform = (route) => {
   const { body } = route.schema;
   if (!isBodyByMediaType(body)) return jsonSchemaTransform(route);
   const { schema, url } = jsonSchemaTransform({
