@@ -10,6 +10,8 @@ export interface PlatformConfig {
   readonly port: number;
   /** Where rented machines reach this server; absent means the address it listens on. */
   readonly publicUrl?: string;
+  /** Requests that one token may send in a second; absent means the server's default. */
+  readonly requestsPerSecondMax?: number;
   /** Absent: an own redis-server child on a unix socket in `dataDir`. */
   readonly redisUrl?: string;
   /** The S3-compatible store of code and payloads; absent means a folder in `dataDir`. */

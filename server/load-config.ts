@@ -70,6 +70,8 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
   const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
   const localNode = localNodeOf(settings);
+  const perSecond = wholeNumber(1, 1_000_000);
+  const requestsPerSecondMax = settings.read(undefined, "FLOTILLA_REQUESTS_PER_SECOND", perSecond);
   const ranges = listOf(addressRange);
   const egressOpenRanges = settings.read(undefined, "FLOTILLA_EGRESS_OPEN_RANGES", ranges);
   return {
@@ -78,6 +80,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     port: settings.read("port", "FLOTILLA_PORT", wholeNumber(0, 65_535)) ?? DEFAULT_PORT,
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(redisUrl === undefined ? {} : { redisUrl }),
+    ...(requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax }),
     ...blobStoreOf(settings),
     ...secretKeysOf(settings),
     policy: policyOf(settings),

@@ -128,7 +128,9 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
       key: foundations.key,
     }),
   };
-  const http = buildHttpServer({ ...foundations, services, version: VERSION, logger });
+  const { requestsPerSecondMax } = config;
+  const limit = requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+  const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));

@@ -7,6 +7,7 @@ import type {
   AppHistory,
   AppList,
   AppSummary,
+  ContainerList,
   ContainerSummary,
   Deployment,
   DeployRequest,
@@ -15,6 +16,7 @@ import type {
   ImageDefinition,
   ImageList,
   NewSecret,
+  Paged,
   PruneReport,
   RollbackRequest,
   ScalingUpdate,
@@ -26,12 +28,37 @@ import type {
 const JSON_MEDIA_TYPE = "application/json";
 /** Stopping is tried a little only: the platform ends abandoned apps by itself. */
 const STOP_RETRY_FOR_MS = 5_000;
+/** The most that a page may have. */
+const PAGE_ITEMS = 1_000;
 
 export class AdminClient {
   readonly #client: Client;
 
   constructor(client: Client) {
     this.#client = client;
+  }
+
+  /** Every page of a list. */
+  async #pages<List extends Paged>(
+    path: string,
+    query: Readonly<Record<string, string>> = {},
+  ): Promise<readonly List[]> {
+    const pages: List[] = [];
+    let cursor: string | undefined;
+    do {
+      const asked = new URLSearchParams({
+        ...query,
+        limit: String(PAGE_ITEMS),
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      const page: List = await this.#client.transport.json<List>({
+        method: "GET",
+        path: `${path}?${asked.toString()}`,
+      });
+      pages.push(page);
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
+    return pages;
   }
 
   /** Uploads `bytes` unless the server has them. @returns whether they had to be sent. */
@@ -85,8 +112,8 @@ export class AdminClient {
   }
 
   async apps(): Promise<readonly AppSummary[]> {
-    const list = await this.#client.transport.json<AppList>({ method: "GET", path: "/v1/apps" });
-    return list.apps;
+    const pages = await this.#pages<AppList>("/v1/apps");
+    return pages.flatMap(({ apps }) => apps);
   }
 
   /** @param app Its name or its id. */
@@ -100,10 +127,9 @@ export class AdminClient {
 
   /** Functions of the deployed apps, or of one. */
   async functions(app: string | undefined): Promise<readonly FunctionInfo[]> {
-    const query = app === undefined ? "" : `?app=${encodeURIComponent(app)}`;
-    const path = `/v1/functions${query}`;
-    const list = await this.#client.transport.json<FunctionList>({ method: "GET", path });
-    return list.functions;
+    const query = app === undefined ? {} : { app };
+    const pages = await this.#pages<FunctionList>("/v1/functions", query);
+    return pages.flatMap(({ functions }) => functions);
   }
 
   scaleFunction(app: string, name: string, update: ScalingUpdate): Promise<FunctionInfo> {
@@ -169,11 +195,8 @@ export class AdminClient {
   }
 
   async containers(): Promise<readonly ContainerSummary[]> {
-    const path = "/v1/containers";
-    const list = await this.#client.transport.json<{
-      readonly containers: readonly ContainerSummary[];
-    }>({ method: "GET", path });
-    return list.containers;
+    const pages = await this.#pages<ContainerList>("/v1/containers");
+    return pages.flatMap(({ containers }) => containers);
   }
 
   async stopContainer(containerId: string): Promise<void> {

@@ -96,7 +96,12 @@ export interface AppSummary {
   readonly createdAtMs: number;
 }
 
-export interface AppList {
+/** A page of a list: `nextCursor` is the `cursor` of the next one, absent on the last. */
+export interface Paged {
+  readonly nextCursor?: string;
+}
+
+export interface AppList extends Paged {
   readonly apps: readonly AppSummary[];
 }
 
@@ -118,7 +123,7 @@ export interface FunctionScaling extends Required<ScalingUpdate> {
   readonly updated: readonly (keyof ScalingUpdate)[];
 }
 
-export interface FunctionList {
+export interface FunctionList extends Paged {
   readonly functions: readonly FunctionInfo[];
 }
 
@@ -290,6 +295,10 @@ export interface Problem {
   readonly details?: Readonly<Record<string, string | number | boolean | undefined>>;
 }
 
+export interface ContainerList extends Paged {
+  readonly containers: readonly ContainerSummary[];
+}
+
 export interface ContainerSummary {
   readonly containerId: string;
   readonly app: string;
@@ -302,6 +311,10 @@ export interface ContainerSummary {
   readonly isolation: "gvisor" | "process";
   readonly startedAtMs: number;
   readonly inputsDone: number;
+}
+
+export interface NodeList extends Paged {
+  readonly nodes: readonly NodeSummary[];
 }
 
 export interface NodeSummary {

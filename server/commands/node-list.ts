@@ -1,17 +1,31 @@
 /** `flotilla node list`: the machines of the platform. */
-import type { NodeSummary } from "../../sdk/protocol/index.ts";
+import type { NodeList, NodeSummary } from "../../sdk/protocol/index.ts";
 import { getJson } from "./api-client.ts";
 import { columns } from "./columns.ts";
 import { settle } from "./outcome.ts";
 
+/** The most that a page may have. */
+const PAGE_NODES = 1_000;
+
 /** Prints every node; emulated hardware, missing isolation and faults are named. */
 export async function runNodeList(options: { readonly json?: boolean }): Promise<void> {
   await settle(async () => {
-    const { nodes } = (await getJson("/v1/nodes")) as { readonly nodes: readonly NodeSummary[] };
+    const nodes = await allNodes();
     if (options.json === true) console.log(JSON.stringify({ nodes }));
     else if (nodes.length === 0) console.log("No nodes: nothing has asked for capacity yet.");
     else console.log(nodeTable(nodes, Date.now()));
   });
+}
+
+async function allNodes(): Promise<readonly NodeSummary[]> {
+  const nodes: NodeSummary[] = [];
+  let cursor = "";
+  do {
+    const page = (await getJson(`/v1/nodes?limit=${PAGE_NODES}${cursor}`)) as NodeList;
+    nodes.push(...page.nodes);
+    cursor = page.nextCursor === undefined ? "" : `&cursor=${page.nextCursor}`;
+  } while (cursor !== "");
+  return nodes;
 }
 
 /** The nodes as a table for people, in the order given. */

@@ -25,6 +25,7 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 import { collectOpenApi } from "./openapi.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { RefusedError, sendProblem } from "./problem.ts";
+import { limitRate, REQUESTS_PER_SECOND } from "./rate-limit.ts";
 import type { ApiServer, RouteDeps } from "./route-deps.ts";
 import { agentFileRoutes } from "./routes/agent-file-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
@@ -62,6 +63,8 @@ export interface HttpServerOptions {
   readonly logger?: FastifyBaseLogger;
   /** A fresh registry unless given. */
   readonly metrics?: Metrics;
+  /** Requests of one token in a second; `REQUESTS_PER_SECOND` unless given. */
+  readonly requestsPerSecondMax?: number;
 }
 
 /** The server, ready for `listen`; `close()` ends it gracefully. */
@@ -81,6 +84,7 @@ export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
     await Promise.resolve();
   });
   guard(app, options, openRequests);
+  limitRate(app, options.requestsPerSecondMax ?? REQUESTS_PER_SECOND);
   observe(app, metrics);
   collectOpenApi(app, options.version);
   const { store, blobs, clock, version } = options;

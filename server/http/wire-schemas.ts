@@ -6,7 +6,6 @@ import {
   WAIT_MS_MAX,
   type AppendInputsHeader,
   type AppList,
-  type AppHistory,
   type AppSummary,
   type BuildEvent,
   type CallStatus,
@@ -40,6 +39,8 @@ import {
   functionSpecSchema,
   scalingUpdateSchema,
 } from "../apps/spec-schema.ts";
+import { appHistorySchema } from "./app-schemas.ts";
+import { nextCursorSchema } from "./paging.ts";
 
 /** As long as results are kept. */
 const DEADLINE_MS_MAX = 7 * 24 * 3_600_000;
@@ -206,35 +207,8 @@ export const appSummarySchema = z.object({
 
 export const appListSchema = z.object({
   apps: z.array(appSummarySchema),
+  nextCursor: nextCursorSchema,
 }) satisfies z.ZodType<AppList>;
-
-export const appHistorySchema = z.object({
-  app: z.string(),
-  versions: z.array(
-    z.object({
-      version: count,
-      appId: z.string(),
-      state: z.enum(["running", "finishing", "stopped"]),
-      createdAtMs: z.number(),
-      codeSha256: z.string(),
-      deployedBy: z
-        .object({ tokenId: z.string(), name: z.string().exactOptional() })
-        .exactOptional(),
-      strategy: z.enum(["rolling", "recreate"]),
-      rollbackOf: count.exactOptional(),
-      functions: z.array(z.string()),
-      changes: z
-        .object({
-          code: z.boolean(),
-          added: z.array(z.string()),
-          removed: z.array(z.string()),
-          changed: z.array(z.string()),
-        })
-        .exactOptional(),
-    }),
-  ),
-  nextBefore: count.exactOptional(),
-}) satisfies z.ZodType<AppHistory>;
 
 const functionScalingSchema = z.object({
   minContainers: count,
@@ -260,6 +234,7 @@ export const functionInfoSchema = z.object({
 
 export const functionListSchema = z.object({
   functions: z.array(functionInfoSchema),
+  nextCursor: nextCursorSchema,
 }) satisfies z.ZodType<FunctionList>;
 
 export const containerSummarySchema = z.object({

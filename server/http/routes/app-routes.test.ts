@@ -1,11 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFakeClient, refused, type FakeClient } from "../fake-client.ts";
-import {
-  appHistorySchema,
-  appListSchema,
-  deploymentSchema,
-  functionInfoSchema,
-} from "../wire-schemas.ts";
+import { appListSchema, deploymentSchema, functionInfoSchema } from "../wire-schemas.ts";
+import { appHistorySchema } from "../app-schemas.ts";
 
 let client: FakeClient;
 

@@ -17,10 +17,11 @@ import {
 } from "../../apps/deploy-schema.ts";
 import type { AppService } from "../../services.ts";
 import { principalOf } from "../authorize.ts";
+import { appHistorySchema } from "../app-schemas.ts";
 import { answers, json, nothing } from "../documented.ts";
+import { newestFirst, pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import {
-  appHistorySchema,
   appListSchema,
   appSummarySchema,
   deploymentSchema,
@@ -127,10 +128,15 @@ function nameRoutes(app: ApiServer, apps: AppService): void {
         operationId: "listApps",
         summary: "What runs, and the last version of what was stopped; newest first",
         tags,
+        querystring: z.strictObject(pageQuery),
         response: answers({ 200: json(appListSchema, "The apps.") }),
       },
     },
-    async (request): Promise<AppList> => ({ apps: await apps.list(principalOf(request)) }),
+    async (request): Promise<AppList> => {
+      const all = await apps.list(principalOf(request));
+      const { items, next } = pageOf(all, appKey, request.query);
+      return { apps: items, ...next };
+    },
   );
 
   app.post(
@@ -162,4 +168,8 @@ function nameRoutes(app: ApiServer, apps: AppService): void {
     async (request): Promise<FunctionInfo> =>
       apps.lookup(principalOf(request), request.params.app, request.params.function),
   );
+}
+
+function appKey({ createdAtMs, appId }: AppSummary): string {
+  return `${newestFirst(createdAtMs)} ${appId}`;
 }

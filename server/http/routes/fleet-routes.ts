@@ -1,8 +1,15 @@
 /** `/v1/containers`, `/v1/nodes`, `/v1/plan`, `/v1/status`: the fleet as it is now. */
 import { z } from "zod";
-import type { ContainerSummary, NodeSummary, PlatformStatus } from "../../../sdk/protocol/index.ts";
+import type {
+  ContainerList,
+  ContainerSummary,
+  NodeList,
+  NodeSummary,
+  PlatformStatus,
+} from "../../../sdk/protocol/index.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json, nothing } from "../documented.ts";
+import { nextCursorSchema, pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import {
   containerSummarySchema,
@@ -13,8 +20,14 @@ import {
 } from "../wire-schemas.ts";
 
 const tags = ["fleet"];
-const containerList = z.object({ containers: z.array(containerSummarySchema) });
-const nodeList = z.object({ nodes: z.array(nodeSummarySchema) });
+const containerList = z.object({
+  containers: z.array(containerSummarySchema),
+  nextCursor: nextCursorSchema,
+}) satisfies z.ZodType<ContainerList>;
+const nodeList = z.object({
+  nodes: z.array(nodeSummarySchema),
+  nextCursor: nextCursorSchema,
+}) satisfies z.ZodType<NodeList>;
 
 export function fleetRoutes(app: ApiServer, { services }: RouteDeps): void {
   const { fleet } = services;
@@ -27,10 +40,14 @@ export function fleetRoutes(app: ApiServer, { services }: RouteDeps): void {
         operationId: "listNodes",
         summary: "The machines of the platform; emulated hardware is named as such",
         tags,
+        querystring: z.strictObject(pageQuery),
         response: answers({ 200: json(nodeList, "The nodes.") }),
       },
     },
-    async (): Promise<{ nodes: readonly NodeSummary[] }> => ({ nodes: await fleet.nodes() }),
+    async (request): Promise<NodeList> => {
+      const { items, next } = pageOf(await fleet.nodes(), nodeKey, request.query);
+      return { nodes: items, ...next };
+    },
   );
 
   app.get(
@@ -74,12 +91,15 @@ function containerRoutes(app: ApiServer, fleet: RouteDeps["services"]["fleet"]):
         operationId: "listContainers",
         summary: "The containers of this workspace",
         tags,
+        querystring: z.strictObject(pageQuery),
         response: answers({ 200: json(containerList, "The containers.") }),
       },
     },
-    async (request): Promise<{ containers: readonly ContainerSummary[] }> => ({
-      containers: await fleet.containers(principalOf(request)),
-    }),
+    async (request): Promise<ContainerList> => {
+      const all = await fleet.containers(principalOf(request));
+      const { items, next } = pageOf(all, containerKey, request.query);
+      return { containers: items, ...next };
+    },
   );
 
   app.post(
@@ -98,4 +118,13 @@ function containerRoutes(app: ApiServer, fleet: RouteDeps["services"]["fleet"]):
       return reply.code(204).send();
     },
   );
+}
+
+function nodeKey({ nodeId }: NodeSummary): string {
+  return nodeId;
+}
+
+/** In the order in which they were started. */
+function containerKey({ startedAtMs, containerId }: ContainerSummary): string {
+  return `${String(Math.round(startedAtMs)).padStart(16, "0")} ${containerId}`;
 }

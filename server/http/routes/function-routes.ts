@@ -12,6 +12,7 @@ import { principalOf } from "../authorize.ts";
 import { acceptFrames, ReceivedFrame } from "../body-parsers.ts";
 import { checked } from "../checked.ts";
 import { answers, frameContent, json } from "../documented.ts";
+import { pageOf, pageQuery } from "../paging.ts";
 import type { FunctionService } from "../../services.ts";
 import { RefusedError } from "../problem.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
@@ -37,13 +38,15 @@ export function functionRoutes(app: ApiServer, { services }: RouteDeps): void {
         operationId: "listFunctions",
         summary: "The functions of the deployed apps, or of one of them",
         tags,
-        querystring: z.strictObject({ app: appNameSchema.exactOptional() }),
+        querystring: z.strictObject({ app: appNameSchema.exactOptional(), ...pageQuery }),
         response: answers({ 200: json(functionListSchema, "The functions, by name.") }, 404),
       },
     },
-    async (request): Promise<FunctionList> => ({
-      functions: await functions.list(principalOf(request), request.query.app),
-    }),
+    async (request): Promise<FunctionList> => {
+      const all = await functions.list(principalOf(request), request.query.app);
+      const { items, next } = pageOf(all, functionKey, request.query);
+      return { functions: items, ...next };
+    },
   );
 
   app.patch(
@@ -105,4 +108,9 @@ function variantRoute(app: ApiServer, functions: FunctionService): void {
       return functions.openVariant(principalOf(request), functionId, { options, params });
     },
   );
+}
+
+/** By app and name; variants of one name by their ids. */
+function functionKey({ app, name, functionId }: FunctionInfo): string {
+  return [app, name, functionId].join("\u0000");
 }
