@@ -31,6 +31,8 @@ export class ChunkFetcher {
   readonly #known = new Set<number>();
   /** What is being fetched ahead at this moment. */
   readonly #fetching = new Map<number, Promise<void>>();
+  /** Chunks that somebody waits for or has waited for: no lane fetches them too. */
+  readonly #demanded = new Set<number>();
   #lanes = 0;
   #following = FOLLOWING_MIN;
   /** The chunks that were guessed to follow. */
@@ -46,6 +48,7 @@ export class ChunkFetcher {
     const { index, source } = this.#options;
     this.#known.add(chunk);
     this.#guess(chunk);
+    this.#demanded.add(chunk);
     // It is on its way: it comes no sooner if it is asked for twice.
     await this.#fetching.get(chunk);
     return source.read(index.chunkId(chunk));
@@ -89,6 +92,7 @@ export class ChunkFetcher {
   async #lane(): Promise<void> {
     for (let chunk = this.#ahead.pop(); chunk !== undefined; chunk = this.#ahead.pop()) {
       const key = chunk;
+      if (this.#demanded.has(key)) continue;
       // What cannot be fetched ahead is fetched when it is waited for, and fails then.
       const fetching = this.#fetch(key).catch(() => void this.#known.delete(key));
       this.#fetching.set(key, fetching);

@@ -81,6 +81,22 @@ test("a chunk that is on its way already is waited for, not fetched twice", asyn
   expect(asked.filter((chunk) => chunk === 4)).toHaveLength(1);
 });
 
+test("a chunk that still waits for its turn is not fetched twice when somebody wants it now", async () => {
+  const list = Array.from({ length: PIECES }, (_, chunk) => chunk);
+  const last = index.chunkId(PIECES - 1);
+  fetcher = fetcherOf({
+    get: async (id) => {
+      // The lanes come to the last chunk while its reader is still waiting for it.
+      if (id === last) await settle();
+      return far.get(id);
+    },
+  });
+  await fetcher.prefetch(list);
+  await Promise.all([...list].reverse().map((chunk) => fetcher.demand(chunk)));
+  await settle();
+  expect([...asked].sort((one, other) => one - other)).toEqual(list);
+});
+
 test("a chunk that could not be fetched ahead is fetched when it is waited for", async () => {
   let isDown = true;
   fetcher = fetcherOf({
