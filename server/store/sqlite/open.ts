@@ -22,7 +22,6 @@ import { SqliteTokens } from "./sqlite-tokens.ts";
  */
 export function openRecordStore(path: string): RecordStore {
   const db = new Database(path);
-  const ledger = new SqliteLedger(db);
   const schedules = new SqliteSchedules(db);
   return {
     registry: new SqliteRegistry(db),
