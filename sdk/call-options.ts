@@ -2,6 +2,7 @@
 import { currentInput } from "./current-input.ts";
 import { UsageError } from "./errors.ts";
 
+/** Conditions of the calls that are made through `fn.with(options)`. */
 export interface CallOptions {
   /**
    * Ends the call when it aborts, and with it what runs on the platform. Within a container the

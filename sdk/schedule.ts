@@ -8,6 +8,7 @@ export type SpecFor<Args extends unknown[]> = [] extends Args
   ? WrittenSpec
   : WrittenSpec & { readonly schedule?: never };
 
+/** How the times of a cron expression are read. */
 export interface CronOptions {
   /** Name in the IANA time zone database, such as `Europe/Berlin`. Default UTC. */
   readonly timezone?: string;

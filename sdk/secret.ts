@@ -15,9 +15,14 @@ export type SecretSource =
       readonly requiredKeys?: readonly string[];
     }
   /** A function, so that printing a secret prints none of its values. */
-  | { readonly kind: "object"; readonly read: () => Readonly<Record<string, unknown>> }
+  | {
+      readonly kind: "object";
+      /** Gives the values: a function, so that no listing of a secret shows them. */
+      readonly read: () => Readonly<Record<string, unknown>>;
+    }
   | { readonly kind: "dotenv"; readonly path: string };
 
+/** What is asked of a secret that is on the server. */
 export interface NamedSecretOptions {
   /** Variables that it must have: a deployment is refused when one is missing. */
   readonly requiredKeys?: readonly string[];

@@ -24,6 +24,7 @@ export interface PeriodSchedule extends Grace {
   readonly periodMs: number;
 }
 
+/** When the platform calls a function by itself. */
 export type Schedule = CronSchedule | PeriodSchedule;
 
 /** One scheduled time that came, or several in a row that were missed. */
@@ -45,6 +46,7 @@ export interface ScheduleRun {
   };
 }
 
+/** The schedule of one function, with its last and next times. */
 export interface ScheduleInfo {
   readonly app: string;
   readonly function: string;
@@ -58,6 +60,7 @@ export interface ScheduleInfo {
   readonly missedCount: number;
 }
 
+/** The schedules of a workspace. */
 export interface ScheduleList {
   readonly schedules: readonly ScheduleInfo[];
 }

@@ -4,6 +4,7 @@ import type { SandboxLink } from "./sandbox-link.ts";
 const PIECE_BYTES = 4 * 1024 * 1024;
 const WAIT_MS = 15_000;
 
+/** One entry of a folder of a sandbox. */
 export interface SandboxFile {
   readonly name: string;
   readonly type: "file" | "folder" | "link";
@@ -11,6 +12,7 @@ export interface SandboxFile {
   readonly modifiedAtMs: number;
 }
 
+/** Reads, writes, lists, watches and removes the files of one sandbox. */
 export class SandboxFiles {
   readonly #link: SandboxLink;
 

@@ -17,6 +17,7 @@ export interface ProgramOutput extends ProgramExit {
   readonly stderr: string;
 }
 
+/** A program that `exec` started: its output, its input and its end. */
 export class SandboxProcess {
   readonly #link: SandboxLink;
   readonly #id: string;

@@ -7,6 +7,7 @@ import { SandboxFiles } from "./sandbox-files.ts";
 import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandbox-link.ts";
 import { SandboxProcess } from "./sandbox-process.ts";
 
+/** What a sandbox is made with. Everything has a default. */
 export interface SandboxOptions extends Pick<FunctionSpec, "cpu" | "memoryMiB" | "gpu"> {
   /** It ends after so long at the latest, 1 s to 24 h. Default 1 h. */
   readonly timeoutMs?: number;
@@ -20,6 +21,7 @@ export interface SandboxOptions extends Pick<FunctionSpec, "cpu" | "memoryMiB" |
   readonly client?: Client;
 }
 
+/** A sandbox as it is listed. */
 export interface SandboxSummary {
   readonly sandboxId: string;
   /** 0 once it was idle for too long. */
@@ -36,6 +38,10 @@ const OPERATION_MS = 120_000;
 const OPERATIONS_AT_ONCE = 1_000;
 const STARTUP_MS_MAX = 600_000;
 
+/**
+ * An isolated machine for code that nobody has read. It ends when it is terminated, when its
+ * time is over, or when nobody has asked anything of it for a while.
+ */
 export class Sandbox {
   readonly sandboxId: string;
   readonly files: SandboxFiles;

@@ -13,7 +13,7 @@ test("the operator's commands are there, each with a description", () => {
   const names = commands.map((command) => command.name());
   expect(names).toEqual([
     ...["up", "down", "agent", "node", "plan", "simulate", "tune"],
-    ...["pool", "cloud", "catalog", "doctor"],
+    ...["pool", "cloud", "catalog", "secret", "doctor"],
   ]);
   for (const command of commands) expect(command.description()).not.toBe("");
 });
@@ -24,6 +24,6 @@ test("every listing and report takes --json", () => {
   const json = all.filter((command) => command.options.some(({ long }) => long === "--json"));
   expect(json.map((command) => command.name()).sort()).toEqual([
     ...["check", "cordon", "doctor", "down", "drain", "events", "list", "list", "list", "plan"],
-    ...["refresh", "release", "show", "simulate", "status", "tune", "uncordon", "up"],
+    ...["refresh", "release", "rotate-key", "show", "simulate", "status", "tune", "uncordon", "up"],
   ]);
 });

@@ -9,7 +9,8 @@ how the key moves out of the data folder. Stop the platform first. docs/secrets.
 /** Adds `secret rotate-key` to the commands for secrets. */
 export function registerSecretKey(program: Command): void {
   const secret =
-    program.commands.find((command) => command.name() === "secret") ?? program.command("secret");
+    program.commands.find((command) => command.name() === "secret") ??
+    program.command("secret").description("the key of all secrets");
   secret
     .command("rotate-key")
     .description("change the key under which all secrets are encrypted (operators)")
