@@ -87,7 +87,7 @@ const platform: NonNullable<FakeServerOptions["others"]> = (name, body, response
   } else if (path === "/v1/events") {
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write(`id: 1\ndata: ${JSON.stringify(LOG)}\n\n`);
-  } else if (path.startsWith("/v1/apps?")) {
+  } else if (path.split("?")[0] === "/v1/apps") {
     response.end(JSON.stringify({ apps: [] }));
   } else {
     return false;
