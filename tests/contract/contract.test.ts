@@ -25,9 +25,7 @@ describe("the OpenAPI document", () => {
 
   beforeAll(async () => {
     await platform.start();
-    for (const file of ["examples/square.ts", "examples/concurrency.ts"]) {
-      platform.cli("deploy", file);
-    }
+    platform.cli("deploy", "tests/fixtures/contract.ts");
     client = new RawClient(platform.running.serverUrl, CONNECTION_COUNT);
     document = await platform.get<ApiDocument>("/openapi.json");
     operations = operationsOf(document);
@@ -58,8 +56,8 @@ describe("the OpenAPI document", () => {
       "/v1/functions",
     );
     const known: Readonly<Record<string, readonly string[]>> = {
-      app: ["square"],
-      function: ["square"],
+      app: ["echoing"],
+      function: ["echo"],
       functionId: functions.map(({ functionId }) => functionId),
       cloud: ["local"],
     };
@@ -68,7 +66,7 @@ describe("the OpenAPI document", () => {
       // What is called is neither stopped nor scaled to thousands of containers meanwhile.
       knownValues: (operationId: string, name: string) => {
         if (operationId === "scaleFunction") return [];
-        return operationId === "stopApp" ? ["concurrency"] : (known[name] ?? []);
+        return operationId === "stopApp" ? ["stopped"] : (known[name] ?? []);
       },
     };
     const requests = malformedRequests(document, operations, sources);

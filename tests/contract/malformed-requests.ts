@@ -32,6 +32,8 @@ export interface RequestSources {
 }
 
 const JSON_TYPE = "application/json";
+/** What is asked of it rightly takes minutes, so it is only asked wrongly. */
+const BUILD = "buildImage";
 
 const mediaTypes = fc.constantFrom(
   ...["application/json", "application/vnd.flotilla.frame", "application/octet-stream"],
@@ -136,7 +138,8 @@ function contentOf(operation: Operation, make: MakeValue): fc.Arbitrary<RequestC
   if (operation.method === "GET" || operation.method === "HEAD") {
     return fc.constant({ headers: {}, body: undefined });
   }
-  const good = [...operation.bodies].map(([type, schema]) =>
+  const bodies = operation.operationId === BUILD ? [] : [...operation.bodies];
+  const good = bodies.map(([type, schema]) =>
     bodyOf(type, schema, make).map((body) => ({ type, body })),
   );
   const stray = fc.record({
