@@ -6,7 +6,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { encodeFrame } from "../../sdk/protocol/index.ts";
-import { TestNode, type TestContainer } from "./test-node.ts";
+import { Siege } from "./siege.ts";
+import type { TestNode } from "./test-node.ts";
 
 /** Writes bytes to the channel, past the runner. */
 const WRITER = `import { writeSync } from "node:fs";
@@ -26,16 +27,16 @@ const TIMEOUT_MS = 1_500;
 const CASES = 30;
 const SEED = 6;
 
+let siege: Siege;
 let node: TestNode;
-let neighbour: TestContainer;
 
 beforeAll(async () => {
-  node = await TestNode.open();
-  neighbour = await node.start("export const run = (value) => value;");
+  siege = await Siege.open();
+  node = siege.node;
 });
 
 afterAll(async () => {
-  await node.close();
+  await siege.close();
 });
 
 /** What becomes of a container that writes this to its channel. */
@@ -43,7 +44,7 @@ async function outcomeOf(writes: readonly Uint8Array[]): Promise<string> {
   const attacker = await node.start(WRITER, { timeoutMs: TIMEOUT_MS });
   const inputId = attacker.give(writes);
   const { outcome, error } = await node.answerTo(inputId);
-  expect(await neighbour.call("still here")).toBe("still here");
+  await siege.expectUsable();
   attacker.stop();
   await attacker.exit();
   expect(attacker.traces).toEqual([]);

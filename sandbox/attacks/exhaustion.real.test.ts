@@ -1,35 +1,20 @@
 /** Code that takes all there is of something, next to a container that must answer meanwhile. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FILES_MAX, PIDS_MAX, TMP_MIB } from "../runtime/oci-spec.ts";
-import { TestNode, type TestContainer } from "./test-node.ts";
+import { ROOMY, Siege } from "./siege.ts";
+import type { TestNode } from "./test-node.ts";
 
+let siege: Siege;
 let node: TestNode;
-let neighbour: TestContainer;
 
 beforeAll(async () => {
-  node = await TestNode.open();
-  neighbour = await node.start("export const run = (value) => value;");
+  siege = await Siege.open();
+  node = siege.node;
 });
 
 afterAll(async () => {
-  await node.close();
+  await siege.close();
 });
-
-/** Another container still answers. */
-async function expectUsable(): Promise<void> {
-  expect(await neighbour.call("still here")).toBe("still here");
-}
-
-/** Ends an attacker; nothing of it is left, and the node works. */
-async function expectGone(attacker: TestContainer): Promise<void> {
-  attacker.stop();
-  await attacker.exit();
-  expect(attacker.traces).toEqual([]);
-  await expectUsable();
-  expect(node.errors).toEqual([]);
-}
-
-const MEMORY = { gpuCount: 0, cpuMilli: 500, memoryMiB: 2_048 };
 
 test("fork bomb: processes that start processes stay within their container", async () => {
   const bomb =
@@ -45,11 +30,11 @@ test("fork bomb: processes that start processes stay within their container", as
        }
        return new Promise(() => {});
      };`,
-    { resources: MEMORY },
+    { resources: ROOMY },
   );
   attacker.give(bomb);
-  for (let round = 0; round < 5; round += 1) await expectUsable();
-  await expectGone(attacker);
+  for (let round = 0; round < 5; round += 1) await siege.expectUsable();
+  await siege.expectGone(attacker);
 });
 
 test("thread and open file bombs end at the container's limits", async () => {
@@ -63,7 +48,7 @@ test("thread and open file bombs end at the container's limits", async () => {
   expect(await attacker.call()).toBe("EMFILE");
   expect(FILES_MAX).toBeLessThanOrEqual(4_096);
   expect(PIDS_MAX).toBeLessThanOrEqual(512);
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });
 
 test("memory bomb: the container ends as out of memory, and its neighbour does not notice", async () => {
@@ -72,14 +57,14 @@ test("memory bomb: the container ends as out of memory, and its neighbour does n
      export const run = () => { for (;;) held.push(Buffer.alloc(8 << 20, 1)); };`,
   );
   const inputId = attacker.give();
-  await expectUsable();
+  await siege.expectUsable();
   const { kind, message } = await attacker.exit();
   expect({ kind, message }).toEqual({
     kind: "out_of_memory",
     message: "the container ran out of its 256 MiB of memory",
   });
   expect(await node.answerTo(inputId)).toMatchObject({ error: { code: "out_of_memory" } });
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });
 
 test("disk fill: every folder that can be written is full at its limit", async () => {
@@ -104,13 +89,13 @@ test("disk fill: every folder that can be written is full at its limit", async (
      export const run = () => Object.fromEntries(
        folders("/", 3).filter(isWritable).map((folder) => [folder, fill(folder)]),
      );`,
-    { resources: MEMORY },
+    { resources: ROOMY },
   );
   expect(await attacker.call()).toEqual({
     "/dev/shm": [64, "ENOSPC"],
     "/tmp": [expect.toSatisfy((count: number) => count <= TMP_MIB), "ENOSPC"],
   });
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });
 
 test.each([
@@ -131,7 +116,7 @@ test.each([
      };`,
   );
   const inputId = attacker.give();
-  for (let round = 0; round < 5; round += 1) await expectUsable();
+  for (let round = 0; round < 5; round += 1) await siege.expectUsable();
   const { value } = await node.answerTo(inputId);
   expect(value).toBeGreaterThan(1);
   attacker.stop();
@@ -139,7 +124,7 @@ test.each([
   const { bytes, tellsOfDropped } = attacker.logged;
   expect(tellsOfDropped).toBe(true);
   expect(bytes).toBeLessThan(8 * 1024 * 1024);
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });
 
 test("an endless input ends at its limit, and what it started with it", async () => {
@@ -153,7 +138,7 @@ test("an endless input ends at its limit, and what it started with it", async ()
     { timeoutMs: 1_000 },
   );
   attacker.give();
-  await expectUsable();
+  await siege.expectUsable();
   expect(await attacker.exit()).toMatchObject({ kind: "timed_out" });
   expect(attacker.traces).toEqual([]);
   expect(node.errors).toEqual([]);

@@ -4,35 +4,20 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestNode, type TestContainer } from "./test-node.ts";
+import { ROOMY, Siege } from "./siege.ts";
+import type { TestNode } from "./test-node.ts";
 
+let siege: Siege;
 let node: TestNode;
-let neighbour: TestContainer;
 
 beforeAll(async () => {
-  node = await TestNode.open();
-  neighbour = await node.start("export const run = (value) => value;");
+  siege = await Siege.open();
+  node = siege.node;
 });
 
 afterAll(async () => {
-  await node.close();
+  await siege.close();
 });
-
-/** Another container still answers. */
-async function expectUsable(): Promise<void> {
-  expect(await neighbour.call("still here")).toBe("still here");
-}
-
-/** Ends an attacker; nothing of it is left, and the node works. */
-async function expectGone(attacker: TestContainer): Promise<void> {
-  attacker.stop();
-  await attacker.exit();
-  expect(attacker.traces).toEqual([]);
-  await expectUsable();
-  expect(node.errors).toEqual([]);
-}
-
-const MEMORY = { gpuCount: 0, cpuMilli: 500, memoryMiB: 2_048 };
 
 test("host files: no spelling of a path leads out of the container", async () => {
   const secret = await mkdtemp(join(tmpdir(), "flotilla-secret-"));
@@ -69,7 +54,7 @@ test("host files: no spelling of a path leads out of the container", async () =>
     expect(await attacker.call(path)).toEqual([]);
   }
   await rm(secret, { recursive: true });
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });
 
 test("other containers: their files, processes and sockets are not there", async () => {
@@ -112,8 +97,8 @@ test("other containers: their files, processes and sockets are not there", async
     mounts: false,
     sockets: ["ECONNREFUSED", "ECONNREFUSED"],
   });
-  await expectGone(attacker);
-  await expectGone(victim);
+  await siege.expectGone(attacker);
+  await siege.expectGone(victim);
 });
 
 test("metadata endpoint, this machine and the network: no spelling of an address reaches any", async () => {
@@ -156,7 +141,7 @@ test("metadata endpoint, this machine and the network: no spelling of an address
     interfaces: ["lo"],
   });
   server.close();
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });
 
 test("symlink races: a folder that becomes a link while it is opened leads nowhere else", async () => {
@@ -186,11 +171,11 @@ test("symlink races: a folder that becomes a link while it is opened leads nowhe
        child.kill("SIGKILL");
        return found;
      };`,
-    { resources: MEMORY },
+    { resources: ROOMY },
   );
   const inputId = attacker.give(secret);
-  await expectUsable();
+  await siege.expectUsable();
   expect((await node.answerTo(inputId)).value).toEqual([]);
   await rm(secret, { recursive: true });
-  await expectGone(attacker);
+  await siege.expectGone(attacker);
 });

@@ -48,7 +48,19 @@ function chosen(offers: readonly Offer[], regions: readonly string[], types: Reg
   return one;
 }
 
-const SHARES = 3;
+/**
+ * What makes this part of all calls fail: a third each before it takes effect, after it, and after
+ * it without an answer.
+ */
+function faultsOf<Before, After>(errors: number, before: Before, after: After) {
+  const fraction = errors / 3;
+  const faults = [
+    { when: "before", effect: before, fraction },
+    { when: "after", effect: after, fraction },
+    { when: "after", effect: { kind: "reset" }, fraction },
+  ] as const;
+  return errors === 0 ? [] : faults;
+}
 
 /** AWS. */
 export async function openWireAws(): Promise<WireCloud> {
@@ -72,13 +84,9 @@ export async function openWireAws(): Promise<WireCloud> {
     for (const place of down) {
       emulator.injectFault({ when: "before", effect: { kind: "reset" }, fraction: 1, place });
     }
-    if (errors === 0) return;
-    const fraction = errors / SHARES;
     const broken = { kind: "error", code: "InternalError", status: 500 } as const;
     // No throttles: their pauses are on the clock, which stands still within a tick.
-    emulator.injectFault({ when: "before", effect: broken, fraction });
-    emulator.injectFault({ when: "after", effect: broken, fraction });
-    emulator.injectFault({ when: "after", effect: { kind: "reset" }, fraction });
+    for (const fault of faultsOf(errors, broken, broken)) emulator.injectFault(fault);
   };
   const offers = chosen(await provider.listOffers(), regions, /^g4dn\.2?xlarge$/);
   const cloud = { clock, provider, offers, clusterId: CLUSTER, machines };
@@ -146,13 +154,9 @@ export async function openWireGoogleCloud(): Promise<WireCloud> {
       },
       setErrors: (errors) => {
         emulator.clearFaults();
-        if (errors === 0) return;
-        const fraction = errors / SHARES;
         const throttled = { kind: "error", reason: "rateLimitExceeded", status: 403 } as const;
         const broken = { kind: "error", reason: "backendError", status: 503 } as const;
-        emulator.injectFault({ when: "before", effect: throttled, fraction });
-        emulator.injectFault({ when: "after", effect: broken, fraction });
-        emulator.injectFault({ when: "after", effect: { kind: "reset" }, fraction });
+        for (const fault of faultsOf(errors, throttled, broken)) emulator.injectFault(fault);
       },
     },
     close: () => bench.close(),
@@ -194,13 +198,9 @@ export async function openWireAzure(): Promise<WireCloud> {
       },
       setErrors: (errors) => {
         emulator.clearFaults();
-        if (errors === 0) return;
-        const fraction = errors / SHARES;
         const throttled = { kind: "error", code: "TooManyRequests", status: 429 } as const;
         const broken = { kind: "error", code: "InternalServerError", status: 500 } as const;
-        emulator.injectFault({ when: "before", effect: throttled, fraction });
-        emulator.injectFault({ when: "after", effect: broken, fraction });
-        emulator.injectFault({ when: "after", effect: { kind: "reset" }, fraction });
+        for (const fault of faultsOf(errors, throttled, broken)) emulator.injectFault(fault);
       },
     },
     close: () => bench.close(),
