@@ -11,6 +11,7 @@
  */
 import { constants, type Stats } from "node:fs";
 import {
+  lchown,
   lstat,
   mkdir,
   open,
@@ -32,13 +33,30 @@ export interface ConfinedTreeOptions {
   readonly lookalikes?: "refuse" | "keep";
 }
 
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface NewFile {
   /** Permission bits; set-user-id, set-group-id and sticky ones among them are kept. */
   readonly mode: number;
   readonly content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** That of this process unless given. */
+  readonly owner?: Owner;
+  /** Seconds since 1970; now unless given. */
+  readonly modifiedAtS?: number;
 }
 
 type Names = readonly string[];
+
+/** A folder that stays open for whoever comes next: archives go through theirs one by one. */
+interface OpenFolder {
+  /** Its path, as it was asked for. */
+  readonly key: string;
+  readonly handle: FileHandle;
+  users: number;
+}
 
 /** A name in an open folder. */
 interface Place {
@@ -47,11 +65,14 @@ interface Place {
 }
 
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** Of `/proc/self/fd/N`, which is a link to an open folder. */
+const FOLDER_OF_FD_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 const NEW_FILE_FLAGS =
   constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const MODE_BITS = 0o7777;
 const FOLDER_MODE = 0o755;
+const LINK_BYTES_MAX = 4_095;
 /** As many links as Linux follows in one path (path_resolution(7)). */
 const LINKS_MAX = 40;
 /** Names in one path with all links on it, and folders that are open on it at a time. */
@@ -63,6 +84,7 @@ export class ConfinedTree {
   readonly #options: ConfinedTreeOptions;
   /** Folded names of folders that were looked into, by the folder's path. */
   readonly #folded = new Map<string, Map<string, string>>();
+  #last: OpenFolder | undefined;
 
   private constructor(root: FileHandle, options: ConfinedTreeOptions) {
     this.#root = root;
@@ -76,15 +98,21 @@ export class ConfinedTree {
   }
 
   async close(): Promise<void> {
+    await this.#forget();
     await this.#root.close();
   }
 
+  /** Makes the folders of a path that are not there, and leaves those that are as they are. */
+  async ensureFolder(names: Names): Promise<void> {
+    await this.#inFolder(names, true, () => Promise.resolve());
+  }
+
   /**
-   * Makes a folder and those above it. One that is there gets the mode; anything else with its
-   * name is replaced, a link to a folder too.
+   * Makes a folder and those above it. One that is there gets mode and owner; anything else with
+   * its name is replaced, a link to a folder too.
    */
-  async makeFolder(names: Names, mode: number): Promise<void> {
-    if (names.length === 0) return this.#root.chmod(mode & MODE_BITS);
+  async makeFolder(names: Names, mode: number, owner?: Owner): Promise<void> {
+    if (names.length === 0) return finish(this.#root, { mode, owner });
     await this.#at(names, true, async (place) => {
       const stats = await statsOf(place);
       if (stats?.isDirectory() !== true) {
@@ -93,17 +121,38 @@ export class ConfinedTree {
         await mkdir(pathOf(place), FOLDER_MODE);
       }
       const folder = await open(pathOf(place), FOLDER_FLAGS);
-      await folder.chmod(mode & MODE_BITS).finally(() => folder.close());
+      await finish(folder, { mode, owner }).finally(() => folder.close());
+    });
+  }
+
+  /** Sets when a folder was modified, once nothing more is put into it; no folder is no error. */
+  async setFolderTime(names: Names, modifiedAtS: number): Promise<void> {
+    if (names.length === 0) return this.#root.utimes(modifiedAtS, modifiedAtS);
+    try {
+      await this.#at(names, false, async (place) => {
+        const folder = await open(pathOf(place), FOLDER_FLAGS);
+        await folder.utimes(modifiedAtS, modifiedAtS).finally(() => folder.close());
+      });
+    } catch (error) {
+      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(String(codeOf(error)))) throw error;
+    }
+  }
+
+  /** Where a path leads, links on the way resolved: equal for two paths of one thing. */
+  async placeOf(names: Names): Promise<string> {
+    return this.#at(names, false, async ({ folder, name }) => {
+      const { dev, ino } = await folder.stat();
+      return `${dev}:${ino}/${name}`;
     });
   }
 
   /** Writes a new file; what had its name before is replaced, also a folder with all in it. */
-  async writeFile(names: Names, { mode, content }: NewFile): Promise<void> {
+  async writeFile(names: Names, { content, ...facts }: NewFile): Promise<void> {
     await this.#replacing(names, async (path) => {
       const file = await open(path, NEW_FILE_FLAGS, 0o600);
       try {
         for await (const chunk of content) await writeAll(file, chunk);
-        await file.chmod(mode & MODE_BITS);
+        await finish(file, facts);
       } finally {
         await file.close();
       }
@@ -111,8 +160,15 @@ export class ConfinedTree {
   }
 
   /** Makes a symbolic link with any target: it is a text that nothing here follows. */
-  async makeSymlink(names: Names, target: string): Promise<void> {
-    await this.#replacing(names, (path) => symlink(target, path));
+  async makeSymlink(names: Names, target: string, owner?: Owner): Promise<void> {
+    const isText = target !== "" && !target.includes("\0");
+    if (!isText || Buffer.byteLength(target) > LINK_BYTES_MAX) {
+      throw refusal(names, "is a link whose target no link can have");
+    }
+    await this.#replacing(names, async (path) => {
+      await symlink(target, path);
+      if (owner !== undefined) await lchown(path, owner.uid, owner.gid);
+    });
   }
 
   /** Makes another name for a file of this tree. Links to folders and devices are refused. */
@@ -172,6 +228,8 @@ export class ConfinedTree {
     const stats = await statsOf(place);
     if (stats === undefined) return false;
     this.#folded.clear();
+    // A path through it leads elsewhere from now on.
+    if (!stats.isFile()) await this.#forget();
     if (!stats.isDirectory()) {
       await unlink(pathOf(place));
       return true;
@@ -202,17 +260,43 @@ export class ConfinedTree {
     create: boolean,
     act: (folder: FileHandle) => Promise<Result>,
   ): Promise<Result> {
-    const opened: FileHandle[] = [];
+    if (names.length === 0) return act(this.#root);
+    const folder = await this.#folderOf(names, create);
+    folder.users += 1;
     try {
-      return await act(await this.#walk(names, create, opened));
+      return await act(folder.handle);
     } finally {
-      await closeAll(opened);
+      folder.users -= 1;
+      if (folder !== this.#last && folder.users === 0) await folder.handle.close();
     }
   }
 
-  /** Opens folder after folder; all that were opened are in `opened`, also when it fails. */
-  async #walk(names: Names, create: boolean, opened: FileHandle[]): Promise<FileHandle> {
+  async #folderOf(names: Names, create: boolean): Promise<OpenFolder> {
+    const key = names.join("/");
+    if (this.#last?.key === key) return this.#last;
     const way: FileHandle[] = [];
+    try {
+      await this.#walk(names, create, way);
+    } catch (error) {
+      await closeAll(way);
+      throw error;
+    }
+    // Links may have led back to the root.
+    const handle = way.pop() ?? (await open(fdPath(this.#root), FOLDER_OF_FD_FLAGS));
+    await closeAll(way);
+    await this.#forget();
+    return (this.#last = { key, handle, users: 0 });
+  }
+
+  /** Keeps no folder open but those in use. */
+  async #forget(): Promise<void> {
+    const last = this.#last;
+    this.#last = undefined;
+    if (last?.users === 0) await last.handle.close();
+  }
+
+  /** Opens folder after folder; those from the root to the one asked for are in `way`. */
+  async #walk(names: Names, create: boolean, way: FileHandle[]): Promise<void> {
     let ahead = [...names];
     let links = 0;
     let steps = 0;
@@ -230,11 +314,9 @@ export class ConfinedTree {
         if (step.startsWith("/")) await closeAll(way.splice(0));
         ahead = [...step.split("/").filter((part) => part !== "" && part !== "."), ...ahead];
       } else {
-        opened.push(step);
         way.push(step);
       }
     }
-    return way.at(-1) ?? this.#root;
   }
 
   /** The folder of one name, or the target when the name is a link that may be followed. */
@@ -275,6 +357,17 @@ export class ConfinedTree {
     }
     known.set(foldedName(name), name);
   }
+}
+
+/** Gives an open thing its owner, mode and time. */
+async function finish(
+  handle: FileHandle,
+  { mode, owner, modifiedAtS }: Omit<NewFile, "content" | "owner"> & { owner?: Owner | undefined },
+): Promise<void> {
+  if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
+  // After the owner: changing that clears set-user-id.
+  await handle.chmod(mode & MODE_BITS);
+  if (modifiedAtS !== undefined) await handle.utimes(modifiedAtS, modifiedAtS);
 }
 
 async function closeAll(handles: readonly FileHandle[]): Promise<void> {

@@ -206,12 +206,15 @@ describe("an archive that is not whole is refused", () => {
   });
 
   test("with more bytes or files than are allowed", async () => {
-    const limits = { byteCountMax: 1_999, entryCountMax: 10 };
+    const limits = { totalBytesMax: 1_999, entriesMax: 10 };
     await expect(apply([{ name: "a", content: "x".repeat(2_000) }], { limits })).rejects.toThrow(
       /more than 1999 bytes/,
     );
+    await expect(
+      apply([{ name: "b", content: "x".repeat(1_500) }], { limits: { fileBytesMax: 1_499 } }),
+    ).rejects.toMatchObject({ code: "payload_too_large" });
     const many = Array.from({ length: 11 }, (_, index) => ({ name: `f${index}` }));
-    await expect(apply(many, { limits })).rejects.toThrow(/too many files/);
+    await expect(apply(many, { limits })).rejects.toThrow(/more than 10 entries/);
   });
 
   test("with any byte of a header changed, it is refused or stays in the root", async () => {
