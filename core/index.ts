@@ -1,7 +1,13 @@
 /** Words and ports that every folder shares; this folder imports nothing. */
 export { assert, assertNever } from "./assert.ts";
 export type { Clock } from "./clock.ts";
-export { messageOf, PlatformError, type ErrorCode, type ErrorDetails } from "./errors.ts";
+export {
+  messageOf,
+  PlatformError,
+  systemCodeOf,
+  type ErrorCode,
+  type ErrorDetails,
+} from "./errors.ts";
 export { countingIds, type IdPrefix, type IdSource } from "./ids.ts";
 export {
   NODE_STATES,

@@ -7,7 +7,7 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { messageOf, MS_PER_HOUR, PlatformError } from "../../core/index.ts";
+import { messageOf, MS_PER_HOUR, PlatformError, systemCodeOf } from "../../core/index.ts";
 
 /** A machine as it was rented, and the agent that it is. */
 export interface BookedMachine {
@@ -89,7 +89,7 @@ function readBook(path: string): readonly BookedMachine[] {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    if (systemCodeOf(error) === "ENOENT") return [];
     throw unusable(`cannot read ${path} (${messageOf(error)})`, error);
   }
   const machines = machinesIn(text);

@@ -23,7 +23,7 @@ import {
   unlink,
   type FileHandle,
 } from "node:fs/promises";
-import { assert, PlatformError } from "../../core/index.ts";
+import { assert, PlatformError, systemCodeOf } from "../../core/index.ts";
 import { DEPTH_MAX, foldedName } from "./entry-path.ts";
 
 export interface ConfinedTreeOptions {
@@ -134,7 +134,7 @@ export class ConfinedTree {
         await folder.utimes(modifiedAtS, modifiedAtS).finally(() => folder.close());
       });
     } catch (error) {
-      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(String(codeOf(error)))) throw error;
+      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(systemCodeOf(error) ?? "")) throw error;
     }
   }
 
@@ -188,7 +188,7 @@ export class ConfinedTree {
     try {
       return await this.#at(names, false, (place) => this.#removeAt(place));
     } catch (error) {
-      if (codeOf(error) === "ENOENT") return false;
+      if (systemCodeOf(error) === "ENOENT") return false;
       throw error;
     }
   }
@@ -202,7 +202,7 @@ export class ConfinedTree {
   async readFile(names: Names, bytesMax: number): Promise<Uint8Array> {
     return this.#at(names, false, async (place) => {
       const file = await open(pathOf(place), READ_FLAGS).catch((error: unknown) => {
-        throw codeOf(error) === "ELOOP" ? refusal(names, "is a link") : error;
+        throw systemCodeOf(error) === "ELOOP" ? refusal(names, "is a link") : error;
       });
       try {
         const stats = await file.stat();
@@ -324,7 +324,7 @@ export class ConfinedTree {
     try {
       return await open(pathOf(place), FOLDER_FLAGS);
     } catch (error) {
-      const code = codeOf(error);
+      const code = systemCodeOf(error);
       if (code === "ENOENT" && create) {
         await this.#checkLookalike(names, place);
         await mkdir(pathOf(place), FOLDER_MODE);
@@ -378,7 +378,7 @@ async function statsOf(place: Place): Promise<Stats | undefined> {
   try {
     return await lstat(pathOf(place));
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -404,10 +404,6 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
     const { bytesWritten } = await file.write(chunk, offset);
     offset += bytesWritten;
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
 function refusal(names: Names, reason: string): PlatformError {

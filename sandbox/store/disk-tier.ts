@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { messageOf, PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
 import { checkChunkId, type ChunkStore, type StoredChunk } from "./chunk-store.ts";
 import { isChunkId, type ChunkId } from "./chunk.ts";
 
@@ -141,7 +141,7 @@ async function write(path: string, encoded: Uint8Array): Promise<void> {
   const temporary = `${path}.${randomUUID()}`;
   try {
     await writeFile(temporary, encoded, { flag: "wx" }).catch(async (error: unknown) => {
-      if (!isMissing(error)) throw error;
+      if (systemCodeOf(error) !== "ENOENT") throw error;
       await mkdir(dirname(path), { recursive: true });
       await writeFile(temporary, encoded, { flag: "wx" });
     });
@@ -156,7 +156,7 @@ async function read(path: string): Promise<Uint8Array | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw unavailable(`reading ${path}`, error);
   }
 }
@@ -166,7 +166,7 @@ async function exists(path: string): Promise<boolean> {
     await access(path);
     return true;
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (systemCodeOf(error) === "ENOENT") return false;
     throw unavailable(`looking for ${path}`, error);
   }
 }
@@ -183,10 +183,6 @@ async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>)
   for (let start = 0; start < items.length; start += PARALLEL) {
     await Promise.all(items.slice(start, start + PARALLEL).map(work));
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 function unavailable(doing: string, error: unknown): PlatformError {

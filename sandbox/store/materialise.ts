@@ -17,7 +17,7 @@ import {
 } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
-import { messageOf, PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
 import { ReadAhead } from "./read-ahead.ts";
 import type { ChunkSource } from "./chunk-source.ts";
 import type { ChunkId } from "./chunk.ts";
@@ -65,7 +65,7 @@ export async function materialise(
 
 function translated(imageId: ChunkId, dir: string, error: unknown): unknown {
   if (error instanceof PlatformError) return error;
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemCodeOf(error);
   const isThere = code === "ENOTEMPTY" || code === "EEXIST";
   const what = isThere ? "there is something already" : messageOf(error);
   return new PlatformError(`restoring image ${imageId} to ${dir} failed: ${what}`, {

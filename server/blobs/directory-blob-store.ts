@@ -8,7 +8,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { access, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { messageOf, PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
 import type { BlobStore } from "./blob-store.ts";
 
 const SHA256 = /^[0-9a-f]{64}$/;
@@ -58,7 +58,7 @@ async function exists(path: string): Promise<boolean> {
     await access(path);
     return true;
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (systemCodeOf(error) === "ENOENT") return false;
     throw unavailable(`looking for ${path}`, error);
   }
 }
@@ -67,13 +67,9 @@ async function read(path: string): Promise<Uint8Array | undefined> {
   try {
     return await readFile(path);
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (systemCodeOf(error) === "ENOENT") return undefined;
     throw unavailable(`reading ${path}`, error);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 function unavailable(doing: string, error: unknown): PlatformError {

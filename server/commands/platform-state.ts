@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf, PlatformError } from "../../core/index.ts";
+import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
 
 /** A platform as its state file describes it. */
 export interface PlatformState {
@@ -60,7 +60,7 @@ export function claimDataDir(dataDir: string, nowMs: number): PlatformState | un
       writeFileSync(path, JSON.stringify(own), { flag: "wx", mode: 0o600 });
       return undefined;
     } catch (error) {
-      if (!isCode(error, "EEXIST")) throw error;
+      if (systemCodeOf(error) !== "EEXIST") throw error;
     }
     const live = readLiveState(dataDir);
     if (live !== undefined) return live;
@@ -89,8 +89,8 @@ export function isAlive(state: PlatformState): boolean {
   try {
     process.kill(state.pid, 0);
   } catch (error) {
-    if (isCode(error, "ESRCH")) return false;
-    if (!isCode(error, "EPERM")) throw error;
+    if (systemCodeOf(error) === "ESRCH") return false;
+    if (systemCodeOf(error) !== "EPERM") throw error;
   }
   if (state.startTicks === undefined) return true;
   const found = processOf(state.pid);
@@ -117,7 +117,7 @@ function processOf(pid: number): KernelProcess | undefined {
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return { startTicks: fields[19], ended: ["Z", "X"].includes(fields[0] ?? "") };
   } catch (error) {
-    if (isCode(error, "ENOENT") || isCode(error, "ESRCH")) return undefined;
+    if (systemCodeOf(error) === "ENOENT" || systemCodeOf(error) === "ESRCH") return undefined;
     throw error;
   }
 }
@@ -132,8 +132,4 @@ function parseState(text: string): PlatformState | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

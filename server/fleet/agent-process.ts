@@ -10,7 +10,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync }
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Clock } from "../../core/index.ts";
+import { systemCodeOf, type Clock } from "../../core/index.ts";
 import { reap, type AgentConfig } from "../../sandbox/index.ts";
 
 const AGENT_MAIN = fileURLToPath(new URL("../../sandbox/agent/main.ts", import.meta.url));
@@ -131,8 +131,7 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch (error) {
-    const isGone = error instanceof Error && "code" in error && error.code === "ESRCH";
-    if (!isGone) throw error;
+    if (systemCodeOf(error) !== "ESRCH") throw error;
   }
 }
 

@@ -9,7 +9,7 @@
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { PlatformError } from "../../core/index.ts";
+import { PlatformError, systemCodeOf } from "../../core/index.ts";
 import { connectRedis } from "./endpoint.ts";
 import { commandLineOf, identify, isRunning, type ProcessIdentity } from "./process-facts.ts";
 
@@ -125,7 +125,7 @@ async function readPidFile(file: string): Promise<PidFile | undefined> {
     const content: unknown = JSON.parse(await readFile(file, "utf8"));
     return isPidFile(content) ? content : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || isMissing(error)) return undefined;
+    if (error instanceof SyntaxError || systemCodeOf(error) === "ENOENT") return undefined;
     throw error;
   }
 }
@@ -155,11 +155,6 @@ function signal(pid: number, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(pid, name);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "ESRCH") throw error;
+    if (systemCodeOf(error) !== "ESRCH") throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

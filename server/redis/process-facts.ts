@@ -1,5 +1,6 @@
 /** What the operating system says about a process; Linux only, elsewhere all is unknown. */
 import { readFile } from "node:fs/promises";
+import { systemCodeOf } from "../../core/index.ts";
 
 /** Position of the start time in `/proc/<pid>/stat` after the process name; proc(5), field 22. */
 const START_TIME_INDEX = 19;
@@ -42,6 +43,6 @@ async function readProc(pid: number, file: string): Promise<string | undefined> 
 }
 
 function isGone(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = systemCodeOf(error);
   return code === "ENOENT" || code === "ESRCH";
 }

@@ -8,6 +8,7 @@
  * are left out: containers get theirs from gVisor. Source: OCI image specification 1.1, "Image
  * Layer Filesystem Changeset".
  */
+import { systemCodeOf } from "../../../core/index.ts";
 import { ArchiveBudget, type ArchiveLimits } from "../../archive/archive-budget.ts";
 import { ConfinedTree } from "../../archive/confined-tree.ts";
 import { entryPathOf } from "../../archive/entry-path.ts";
@@ -152,7 +153,7 @@ class LayerWriter {
     try {
       await this.#tree.makeHardLink(names, [...this.#prefix, ...namesOf(entry.linkName)]);
     } catch (cause) {
-      if (!isMissing(cause)) throw cause;
+      if (systemCodeOf(cause) !== "ENOENT") throw cause;
       const where = `the hard link ${entry.name} to ${entry.linkName}`;
       throw wrongImage(`${where} leads to no file`, { cause });
     }
@@ -193,8 +194,4 @@ function namesOf(path: string): Names {
   const leadsOut = path.split("/").includes("..") || path.includes("\0");
   const fault = leadsOut ? "leads out of the image" : "cannot be in an image";
   throw wrongImage(`the archive has a name that ${fault}: ${shown} ${checked.reason}`);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

@@ -8,7 +8,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PlatformError } from "../../../core/index.ts";
+import { messageOf, PlatformError, systemCodeOf } from "../../../core/index.ts";
 import type { SimulationResult } from "../../../simulations/index.ts";
 import type { CrewTask } from "./crew.ts";
 
@@ -63,7 +63,7 @@ export class RunStore {
       const kept = JSON.parse(await readFile(this.#fileOf(key), "utf8")) as KeptRun;
       return kept.version === LAYOUT_VERSION && kept.key === key ? kept.result : undefined;
     } catch (cause) {
-      const isAbsent = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+      const isAbsent = systemCodeOf(cause) === "ENOENT";
       // Of a file that somebody cut short the run is flown again, and takes its place.
       if (isAbsent || cause instanceof SyntaxError) return undefined;
       const problem = `cannot read the kept run ${this.#fileOf(key)}: ${messageOf(cause)}`;
