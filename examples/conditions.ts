@@ -9,6 +9,7 @@ import { App, CallError, currentInput } from "flotilla";
 const app = new App("conditions");
 
 export const slow = app.function({}, async (ms: number) => {
+  if (ms < 0) throw new RangeError(`nobody can wait ${ms} ms`);
   // Ends as soon as the result is wanted no more.
   await setTimeout(ms, undefined, { signal: currentInput()?.signal });
   return `waited ${ms} ms`;
