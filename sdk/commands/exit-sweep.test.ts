@@ -125,6 +125,8 @@ describe.each(LEAVES)("flotilla %s", (leaf) => {
 });
 
 test("all exit with 6 where nothing listens", async () => {
+  // A process keeps the connection of its default client; this one begins anew.
+  vi.resetModules();
   vi.stubEnv("FLOTILLA_SERVER_URL", "http://127.0.0.1:9");
   const loading = LEAVES.filter((leaf) => LOADING.includes(leaf));
   const asking = LEAVES.filter((leaf) => !LOADING.includes(leaf));
