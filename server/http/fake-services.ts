@@ -6,6 +6,7 @@ import type {
   CreateCallHeader,
   PlanSummary,
   PlatformEvent,
+  TokenScope,
 } from "../../sdk/protocol/index.ts";
 import { createAppService } from "../apps/app-service.ts";
 import { createFunctionService } from "../apps/function-service.ts";
@@ -22,8 +23,11 @@ import type {
   Services,
 } from "../services.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
-import type { StoredToken, TokenStore } from "../store/record-store.ts";
+import type { StoredToken } from "../store/record-store.ts";
+import { createIdSource } from "../ids.ts";
 import { systemClock } from "../system-clock.ts";
+import { createTokenService } from "../workspaces/token-service.ts";
+import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
@@ -67,19 +71,31 @@ export interface FakePlatform {
   readonly userToken: string;
   readonly agentToken: string;
   readonly joinToken: string;
+  /** An admin's of another workspace. */
   readonly strangerToken: string;
+  /** A token of a user with these scopes. */
+  readonly tokenWith: (...scopes: readonly TokenScope[]) => Promise<string>;
 }
 
 /** A fake platform with one token of each kind. */
 export async function createFakePlatform(): Promise<FakePlatform> {
   const ids = countingIds();
-  const tokens = createFakeTokens();
+  const systemIds = createIdSource(systemClock);
+  const records = openRecordStore(":memory:");
+  const { tokens, workspaces, blobOwners } = records;
+  for (const workspaceId of ["main", "other"]) {
+    await workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
+  }
   const registry = createFakeRegistry();
   const blobs = new Map<string, Uint8Array>();
   const chunks = new Map<string, Uint8Array>();
   const sources = { clock: systemClock, ids };
-  const tokenOf = async (kind: StoredToken["kind"], workspaceId = "main"): Promise<string> =>
-    (await createToken(tokens, { kind, workspaceId, name: kind }, sources)).token;
+  const tokenOf = async (token: Partial<StoredToken>): Promise<string> => {
+    const { kind = "user", workspaceId = "main", scopes = ["operator"] } = token;
+    const isUsers = kind === "user" ? { scopes } : { nodeId: "no_1" };
+    const sent = { kind, workspaceId, name: kind, ...isUsers };
+    return (await createToken(tokens, sent, sources)).token;
+  };
   const state: Omit<FakePlatform, "options"> = {
     blobs,
     chunks,
@@ -90,31 +106,36 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     holdCalls: false,
     failure: undefined,
     waiting: 0,
-    userToken: await tokenOf("user"),
-    agentToken: await tokenOf("agent"),
-    joinToken: await tokenOf("join"),
-    strangerToken: await tokenOf("user", "other"),
+    userToken: await tokenOf({}),
+    agentToken: await tokenOf({ kind: "agent" }),
+    joinToken: await tokenOf({ kind: "join" }),
+    strangerToken: await tokenOf({ workspaceId: "other", scopes: ["admin"] }),
+    tokenWith: async (...scopes) => tokenOf({ scopes }),
   };
   const blobStore = createFakeBlobs(blobs);
   const secrets = new SecretVault({
-    store: openRecordStore(":memory:"),
+    store: records,
     key: { kind: "key", key: operatorKeyOf(new Uint8Array(32).fill(7)) },
     clock: systemClock,
+  });
+  const store = { registry, tokens, workspaces, blobOwners };
+  const apps = createAppService({
+    secrets,
+    store: { ...store, images: NO_IMAGES },
+    blobs: blobStore,
+    fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
+    clock: systemClock,
+    ids,
+    workspaceIds: [],
+    onDeployed: () => undefined,
+    onStopped: () => undefined,
   });
   const services: Services = {
     calls: createFakeCalls(state),
     secrets,
-    apps: createAppService({
-      secrets,
-      store: { registry, images: NO_IMAGES, tokens },
-      blobs: blobStore,
-      fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
-      clock: systemClock,
-      ids,
-      workspaceIds: [],
-      onDeployed: () => undefined,
-      onStopped: () => undefined,
-    }),
+    apps,
+    workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
+    tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),
     functions: createFunctionService({
       ids,
       store: { registry },
@@ -133,7 +154,6 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     },
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
-  const store = { registry, tokens };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
 }
@@ -165,20 +185,6 @@ export function statusOf(callId: string, changed: Partial<CallStatus> = {}): Cal
     final: true,
     createdAtMs: 1,
     ...changed,
-  };
-}
-
-function createFakeTokens(): TokenStore {
-  const rows = new Map<string, StoredToken>();
-  return {
-    put: async (token) => void rows.set(token.sha256, await Promise.resolve(token)),
-    find: (sha256) => Promise.resolve(rows.get(sha256)),
-    list: () => Promise.resolve([...rows.values()]),
-    take: (tokenId) => {
-      const token = [...rows.values()].find((each) => each.tokenId === tokenId);
-      if (token !== undefined) rows.delete(token.sha256);
-      return Promise.resolve(token);
-    },
   };
 }
 
