@@ -20,7 +20,7 @@ const tokens = {
 };
 
 /** Of another workspace. */
-const OTHERS_CODE = "d".repeat(64);
+const OTHERS_CODE = "f".repeat(64);
 const blobOwners = {
   add: () => Promise.resolve(),
   has: (_workspaceId: string, sha256: string) => Promise.resolve(sha256 !== OTHERS_CODE),
