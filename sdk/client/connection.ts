@@ -35,8 +35,13 @@ export async function resolveConnection(options: ConnectionOptions): Promise<Con
   const isFilesServer = file?.serverUrl !== undefined && normaliseUrl(file.serverUrl) === serverUrl;
   const token = givenToken ?? (isFilesServer ? file.token : undefined);
   if (token === undefined) throw new AuthError(`there is no token for the server at ${serverUrl}`);
-  const workspace = options.workspace ?? env.FLOTILLA_WORKSPACE;
-  return { serverUrl, token, ...(workspace ? { workspace } : {}) };
+  return { serverUrl, token, ...workspaceOf(options, env) };
+}
+
+/** An empty name is none. */
+function workspaceOf(options: ConnectionOptions, env: Environment): Pick<Connection, "workspace"> {
+  const workspace = options.workspace ?? env.FLOTILLA_WORKSPACE ?? "";
+  return workspace === "" ? {} : { workspace };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { countingIds } from "../../core/index.ts";
+import { countingIds, messageOf } from "../../core/index.ts";
 import type { DeployRequest, FunctionSpec } from "../../sdk/protocol/index.ts";
 import { createAppService, EPHEMERAL_LEASE_MS, type ManagedApps } from "./app-service.ts";
 import type { StoredImage, StoredToken } from "../store/record-store.ts";
@@ -70,7 +70,7 @@ test("code that only another workspace has sent is refused like code that nobody
     [OTHERS_CODE, "e".repeat(64)].map(async (codeSha256) => {
       const refused = apps.deploy(WHO, "demo", request({ codeSha256 }));
       await expect(refused).rejects.toMatchObject({ code: "invalid_request" });
-      return refused.catch((error: Error) => error.message.replaceAll(codeSha256, "HASH"));
+      return refused.catch((error: unknown) => messageOf(error).replaceAll(codeSha256, "HASH"));
     }),
   );
   expect(new Set(messages).size).toBe(1);

@@ -57,7 +57,7 @@ export async function authorize(request: FastifyRequest, gate: Gate): Promise<vo
 async function userOf(
   { workspaceId, tokenId, scopes: held = [] }: StoredToken,
   needed: Exclude<RouteAccess["scopes"], "public">,
-  workspace: unknown,
+  workspace: string | string[] | undefined,
   { workspaces }: Gate,
 ): Promise<Principal> {
   if (needed !== "any" && !needed.some((scope) => allows(held, scope))) {

@@ -1,6 +1,6 @@
 /** The platform behind the routes, in memory, for tests of the HTTP server. */
 import { createHash } from "node:crypto";
-import { countingIds, PlatformError } from "../../core/index.ts";
+import { countingIds, PlatformError, type IdSource } from "../../core/index.ts";
 import type {
   CallStatus,
   CreateCallHeader,
@@ -23,7 +23,7 @@ import type {
   Services,
 } from "../services.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
-import type { StoredToken } from "../store/record-store.ts";
+import type { RecordStore, StoredToken, TokenStore } from "../store/record-store.ts";
 import { createIdSource } from "../ids.ts";
 import { systemClock } from "../system-clock.ts";
 import { createTokenService } from "../workspaces/token-service.ts";
@@ -35,6 +35,13 @@ import type { HttpServerOptions } from "./server.ts";
 /** The one container of the fake fleet; its workspace is "main". */
 export const FAKE_CONTAINER = "co_1";
 const NO_IMAGES = { find: () => Promise.resolve(undefined) };
+
+const FAKE_AGENTS: Services["agents"] = {
+  handleUpgrade: (_request, socket) =>
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
+};
+
+const NO_LOAD = { functionLoad: () => ({ backlog: 0, containers: 0 }) };
 
 const PLAN: PlanSummary = {
   planId: "pl_1",
@@ -81,21 +88,12 @@ export interface FakePlatform {
 export async function createFakePlatform(): Promise<FakePlatform> {
   const ids = countingIds();
   const systemIds = createIdSource(systemClock);
-  const records = openRecordStore(":memory:");
+  const records = await openFakeRecords();
   const { tokens, workspaces, blobOwners } = records;
-  for (const workspaceId of ["main", "other"]) {
-    await workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
-  }
   const registry = createFakeRegistry();
   const blobs = new Map<string, Uint8Array>();
   const chunks = new Map<string, Uint8Array>();
-  const sources = { clock: systemClock, ids };
-  const tokenOf = async (token: Partial<StoredToken>): Promise<string> => {
-    const { kind = "user", workspaceId = "main", scopes = ["operator"] } = token;
-    const isUsers = kind === "user" ? { scopes } : { nodeId: "no_1" };
-    const sent = { kind, workspaceId, name: kind, ...isUsers };
-    return (await createToken(tokens, sent, sources)).token;
-  };
+  const tokenOf = makerOfTokens(tokens, ids);
   const state: Omit<FakePlatform, "options"> = {
     blobs,
     chunks,
@@ -123,7 +121,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     secrets,
     store: { ...store, images: NO_IMAGES },
     blobs: blobStore,
-    fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
+    fleet: NO_LOAD,
     clock: systemClock,
     ids,
     workspaceIds: [],
@@ -139,7 +137,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     functions: createFunctionService({
       ids,
       store: { registry },
-      fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
+      fleet: NO_LOAD,
       onScaled: () => Promise.resolve(),
     }),
     schedules: createFakeSchedules(),
@@ -148,14 +146,30 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),
-    agents: {
-      handleUpgrade: (_request, socket) =>
-        socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
-    },
+    agents: FAKE_AGENTS,
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
+}
+
+/** Makes tokens, of users of `main` who may do everything unless told otherwise. */
+function makerOfTokens(tokens: TokenStore, ids: IdSource) {
+  return async (token: Partial<StoredToken>): Promise<string> => {
+    const { kind = "user", workspaceId = "main", scopes = ["operator"] } = token;
+    const isUsers = kind === "user" ? { scopes } : { nodeId: "no_1" };
+    const sent = { kind, workspaceId, name: kind, ...isUsers };
+    return (await createToken(tokens, sent, { clock: systemClock, ids })).token;
+  };
+}
+
+/** With the workspaces `main` and `other`. */
+async function openFakeRecords(): Promise<RecordStore> {
+  const records = openRecordStore(":memory:");
+  for (const workspaceId of ["main", "other"]) {
+    await records.workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
+  }
+  return records;
 }
 
 /** Builds whatever it is asked for at once. */
