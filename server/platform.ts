@@ -39,6 +39,7 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import type { ImageService } from "./services.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
 export const VERSION = "0.1.0";
@@ -101,7 +102,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
   const fleet = await createFleet(config, workshop, { calls, whole, secrets });
   const apps = createApps(foundations, { calls, fleet, secrets });
-  whole.upkeep = createUpkeep(foundations, calls, apps);
+  const images = await openImageService(config, foundations, () => functionsAlive(calls, fleet));
+  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
 
   const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
@@ -115,7 +117,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(config, foundations, () => functionsAlive(calls, fleet)),
+    images,
     chunks: foundations.chunks.store,
     secrets,
     fleet: fleet.service,
@@ -263,12 +265,21 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
 }
 
-function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+function createUpkeep(
+  { store, chunks, onError }: Foundations,
+  {
+    calls,
+    apps,
+    images,
+  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+): Upkeep {
   return new Upkeep({
     store,
     calls,
     apps,
     endSandboxes: (nowMs) => endSandboxes(apps, [DEFAULT_WORKSPACE], { nowMs, onError }),
+    // Another server may be storing into a bucket, and its leases are known to it alone.
+    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
   });
 }
 

@@ -1,6 +1,7 @@
 /** The add-on that seeds a runner's OpenSSL anew: built from its source where there is a compiler. */
 import { execFile } from "node:child_process";
 import { copyFile, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -38,6 +39,11 @@ export async function addEntropyAddon(dir: string): Promise<boolean> {
 }
 
 /** The add-on's bytes for other machines like this one; undefined without a compiler. */
-export async function entropyAddon(dir: string): Promise<Uint8Array | undefined> {
-  return (await addEntropyAddon(dir)) ? readFile(join(dir, ENTROPY_ADDON_FILE)) : undefined;
+export async function entropyAddon(): Promise<Uint8Array | undefined> {
+  const dir = await mkdtemp(join(tmpdir(), "flotilla-addon-"));
+  try {
+    return (await addEntropyAddon(dir)) ? await readFile(join(dir, ENTROPY_ADDON_FILE)) : undefined;
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
 }
