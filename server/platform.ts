@@ -22,7 +22,7 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { createToken } from "./auth/tokens.ts";
+import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
@@ -35,6 +35,7 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
@@ -99,7 +100,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
+  const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets, web });
   const apps = createApps(foundations, { calls, fleet, secrets });
   whole.upkeep = createUpkeep(foundations, calls, apps);
 
@@ -122,6 +124,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     pool: fleet.pool,
     events,
     agents: fleet.hub,
+    web,
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
@@ -146,6 +149,22 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function openGateway(
+  foundations: Foundations,
+  calls: CallDesk,
+  sendPiece: Fleet["sendPiece"],
+): WebGateway {
+  const { store, clock } = foundations;
+  return new WebGateway({
+    ...foundations,
+    calls: calls.service,
+    callOf: (callId) => store.calls.get(callId),
+    registry: store.registry,
+    authenticator: createAuthenticator(store.tokens, clock),
+    sendPiece,
+  });
 }
 
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
@@ -196,7 +215,14 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
+  {
+    calls,
+    whole,
+    secrets,
+    web,
+  }: Pick<Parts, "calls" | "secrets" | "web"> & {
+    readonly whole: Whole;
+  },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -223,6 +249,8 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    streams: web.streams,
+    claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
@@ -277,9 +305,13 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly web: WebGateway;
 }
 
-function createApps(foundations: Foundations, { calls, fleet, secrets }: Parts): ManagedApps {
+function createApps(
+  foundations: Foundations,
+  { calls, fleet, secrets }: Omit<Parts, "web">,
+): ManagedApps {
   const { onError } = foundations;
   return createAppService({
     ...foundations,

@@ -26,6 +26,7 @@ import type { StoredToken, TokenStore } from "../store/record-store.ts";
 import { systemClock } from "../system-clock.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
+import { createFakeWeb } from "./fake-web.ts";
 import type { HttpServerOptions } from "./server.ts";
 
 /** The one container of the fake fleet; its workspace is "main". */
@@ -131,6 +132,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       handleUpgrade: (_request, socket) =>
         socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
     },
+    web: createFakeWeb(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
   const store = { registry, tokens };

@@ -24,6 +24,13 @@ afterEach(async () => {
   await client.app.close();
 });
 
+const WEB_ROUTES = [
+  ...["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"].map(
+    (method) => `${method} /web/{workspace}/{app}/{*}`,
+  ),
+  "GET /web-results/{callId}",
+];
+
 describe("tokens", () => {
   test("health needs none, everything else does", async () => {
     const health = await client.app.inject("/health");
@@ -136,6 +143,7 @@ describe("documents", () => {
     );
     expect(routes.sort()).toEqual(
       [
+        ...WEB_ROUTES,
         "GET /v1/calls/{callId}/values",
         "POST /v1/functions/{functionId}/variants",
         "GET /v1/secrets",

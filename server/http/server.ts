@@ -40,6 +40,7 @@ import { scheduleRoutes } from "./routes/schedule-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
+import { webRoutes } from "./routes/web-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
 /** Longest time a client may take to send one request. */
@@ -76,7 +77,7 @@ export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
   app.setValidatorCompiler(checkBySchema);
   app.setSerializerCompiler(writeJson);
   app.removeContentTypeParser("text/plain");
-  const cutUpgraded = handleUpgrades(app.server, services.agents, () => ids.next("re"));
+  const cutUpgraded = handleUpgrades(app.server, services, () => ids.next("re"));
   app.addHook("preClose", async () => {
     openRequests.close();
     cutUpgraded();
@@ -176,6 +177,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     poolRoutes,
     systemRoutes,
     agentFileRoutes,
+    webRoutes,
   ];
   for (const addPart of parts) {
     // Each part has its own scope, so that a body is only taken where it belongs.
