@@ -1,6 +1,6 @@
 /** Makes each function's containers as many as its autoscaler wants: new ones pend, idle ones stop. */
 import type { Clock, IdSource } from "../../core/index.ts";
-import { scale, type FunctionState } from "../../scheduler/index.ts";
+import { foresee, scale, type FunctionState } from "../../scheduler/index.ts";
 import type { FunctionTable, LiveFunction } from "../calls/function-table.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 
@@ -21,6 +21,9 @@ export class Autoscaling {
   /** When each function last had work, as far as a round has seen. */
   readonly #activeAtMs = new Map<string, number>();
 
+  /** Containers of each function that may be started soon, as the last round saw it. */
+  readonly #soon = new Map<LiveFunction, number>();
+
   constructor(options: AutoscalingOptions) {
     this.#options = options;
   }
@@ -28,10 +31,16 @@ export class Autoscaling {
   /** One round over all functions. */
   async tick(): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
+    this.#soon.clear();
     for (const live of this.#options.functions.all()) {
       const isExpected = this.#scaleOne(live, nowMs);
       await this.#forgetWhenQuiet(live, isExpected, nowMs);
     }
+  }
+
+  /** Containers that may be started soon, by their function; none of those that need none. */
+  get soon(): ReadonlyMap<LiveFunction, number> {
+    return this.#soon;
   }
 
   /** @returns whether its next call is expected. */
@@ -43,7 +52,10 @@ export class Autoscaling {
     const old = live.waitsForOld ? this.#unfinishedBefore(live) : undefined;
     if (old !== undefined) return this.#keepWaiting(live, old);
     live.waitsForOld = false;
-    const decision = scale(this.#stateOf(live, own, nowMs), nowMs);
+    const state = this.#stateOf(live, own, nowMs);
+    const decision = scale(state, nowMs);
+    const soon = live.retired ? 0 : foresee(state, decision.wanted, nowMs);
+    if (soon > 0) this.#soon.set(live, soon);
     for (let count = 0; count < decision.start; count += 1) {
       containers.addPending(ids.next("co"), live, nowMs);
     }
