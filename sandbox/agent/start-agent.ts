@@ -39,7 +39,7 @@ export interface StartedAgent {
 }
 
 /** Sandboxes that a node keeps ready at most, however few its cores are. */
-const READY_MIN = 4;
+const READY_MIN = 6;
 /** A machine that no server has taken in for so long gives itself up: nobody may pay for it. */
 const WELCOME_WITHIN_MS = 30 * MS_PER_MINUTE;
 /** How long a machine may not know who it is, and how often it asks. */

@@ -6,8 +6,8 @@
  * that a container has had comes back. What has run a user's code while its memory was made is of
  * a kind that names the workspace, function and code, so nobody else is given it.
  *
- * What is kept follows, in this order, from what the server expects next, from the starts of the
- * last minute, and from the usual kinds, of which one each is kept. All share one limit, and the
+ * What is kept follows, in this order, from the usual kinds, of which one each is kept, from what
+ * the server expects next, and from the starts of the last minute. All share one limit, and the
  * room that containers leave: they go first when containers need it or the machine's memory runs
  * short, and none is started without it or while a container starts.
  */
@@ -168,9 +168,9 @@ export class ReadyPool {
     while ((this.#starts[0]?.atMs ?? Infinity) < sinceMs) this.#starts.shift();
     const wanted: ReadyKind[] = [];
     const sources = [
+      usual,
       expected().flatMap(({ kind, count }) => Array.from({ length: count }, () => kind)),
       this.#starts.toReversed().map(({ kind }) => kind),
-      usual,
     ];
     // Of a kind that two of them name, the larger number is kept, not the sum.
     for (const source of sources) {

@@ -4,6 +4,7 @@ import { INLINE_PAYLOAD_BYTES_MAX, type HttpMethod } from "../../sdk/protocol/in
 import type { WebRequest } from "../../sandbox/index.ts";
 import { PlatformError } from "../../core/index.ts";
 import { findByPath, findWebApp, appPrefixOf } from "../apps/web-paths.ts";
+import { allows } from "../auth/scopes.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import { RefusedError } from "../http/problem.ts";
 import type { Registry, StoredFunction } from "../store/record-store.ts";
@@ -141,7 +142,10 @@ async function checkToken(
   const own = headers[TOKEN_HEADER];
   const authorization = own === undefined ? headers.authorization : `Bearer ${String(own)}`;
   const token = await authenticator.authenticate(authorization);
-  if (token?.kind === "user" && token.workspaceId === workspaceId) {
+  const held = token?.kind === "user" ? (token.scopes ?? []) : [];
+  const isOwn = token?.workspaceId === workspaceId || allows(held, "operator");
+  if (isOwn && held.length > 0) {
+    if (!allows(held, "call")) throw noScope();
     return own === undefined ? ["authorization"] : [];
   }
   throw new PlatformError(
@@ -149,6 +153,10 @@ async function checkToken(
       `or as \`${TOKEN_HEADER}\``,
     { code: "auth_failed", retryable: false },
   );
+}
+
+function noScope(): RefusedError {
+  return new RefusedError(403, "auth_failed", "this needs a token with the scope call");
 }
 
 function isTaken(method: string, methods: readonly HttpMethod[]): boolean {

@@ -20,7 +20,7 @@ const tags = ["web"];
 const ANSWER = binary("What the function answers, with its own status, headers and media type.");
 const answered = media("*/*", ANSWER, "The function's response, streamed as it comes.");
 const late = nothing("It takes longer: `Location` is the URL of the result.");
-const PROBLEMS = [400, 401, 404, 429, 502, 503, 504] as const;
+const PROBLEMS = [400, 401, 403, 404, 429, 502, 503, 504] as const;
 
 export function webRoutes(app: ApiServer, deps: RouteDeps): void {
   // Bodies are not the server's to read: they go to the function as they come.
@@ -35,7 +35,7 @@ export function webRoutes(app: ApiServer, deps: RouteDeps): void {
     app.route({
       method,
       url: "/web/:workspace/:app/*",
-      config: { access: "public", isStream: true },
+      config: { isStream: true },
       schema: {
         operationId,
         summary: `${method} request to a function that has a URL`,
@@ -45,7 +45,6 @@ export function webRoutes(app: ApiServer, deps: RouteDeps): void {
           "`X-Flotilla-Token`. Responses have `X-Flotilla-Call`, the id of the call. " +
           "A body has at most 4 GiB.",
         tags,
-        security: [],
         response: publicAnswers({ 200: answered, 303: late }, ...PROBLEMS, 405, 413),
       },
       handler: async (request, reply) =>
@@ -61,7 +60,7 @@ function resultRoute(app: ApiServer, deps: RouteDeps): void {
   app.get(
     "/web-results/:callId",
     {
-      config: { access: "public", isStream: true },
+      config: { isStream: true },
       schema: {
         operationId: "webResult",
         summary: "The response to a request that took longer than its client waits",
@@ -69,7 +68,6 @@ function resultRoute(app: ApiServer, deps: RouteDeps): void {
           "Waits as long as the request did; then 303 to itself, so that it can be asked again. " +
           "Responses are kept for 7 days, and have at most 16 MiB.",
         tags,
-        security: [],
         params: z.object({ callId: idSchema("ca") }),
         response: publicAnswers({ 200: answered, 303: late }, ...PROBLEMS),
       },
