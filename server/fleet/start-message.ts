@@ -2,7 +2,7 @@ import { resourcesOf } from "../../core/index.ts";
 import type { StartContainer } from "../../sandbox/index.ts";
 import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
-import { snapshotIdOf } from "./snapshot-id.ts";
+import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
 
 /**
  * What an agent needs to start a container of a function on these cards of its node; the
@@ -30,7 +30,7 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
-    ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
