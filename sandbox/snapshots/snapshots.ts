@@ -25,6 +25,8 @@ import type {
 } from "../runtime/runtime.ts";
 import { loadEnvironmentOf } from "../agent/sandbox-spec.ts";
 import type { ToRunner } from "../runners/protocol.ts";
+import { isPlain } from "../pools/booted.ts";
+import type { ReadyKind, ReadyPool } from "../pools/ready-pool.ts";
 import { shakeHands } from "./handshake.ts";
 import { SnapshotStore, type SnapshotRecord } from "./snapshot-store.ts";
 
@@ -33,6 +35,8 @@ export interface MemorySnapshotsOptions {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
+  /** Where restored sandboxes are kept ready; none are without it. */
+  readonly pool?: Pick<ReadyPool, "take" | "discard" | "fill">;
   /** Whether the node has room for one more sandbox beside its containers. */
   readonly hasRoom: (spec: SandboxSpec) => boolean;
   /** A snapshot can be restored on this node from now on. */
@@ -117,13 +121,21 @@ export class MemorySnapshots {
     const record = this.#store.find(this.#keyOf(start, spec));
     if (record === undefined || this.#closed) return undefined;
     try {
-      const imageDir = await this.#store.prepare(record);
-      const sandbox = await this.#images.restore(spec, imageDir);
-      return await this.#enter(sandbox, env);
+      const ready = isPlain(spec)
+        ? this.#options.pool?.take(this.#kindOf(record, spec))
+        : undefined;
+      return await this.#enter(ready ?? (await this.#restored(record, spec)), env);
     } catch (error) {
       await this.#giveUp(record, error);
       return undefined;
     }
+  }
+
+  /** What of a function's memory can be kept ready; undefined where there is no image of it. */
+  readyKindOf(start: Kept, spec: SandboxSpec): ReadyKind | undefined {
+    if (start.snapshotId === undefined || !isPlain(spec)) return undefined;
+    const record = this.#store.find(this.#keyOf(start, spec));
+    return record && this.#kindOf(record, spec);
   }
 
   /** Makes an image of what this container was loaded with, if there is none; in its own time. */
@@ -164,6 +176,28 @@ export class MemorySnapshots {
     return this.#closing.signal.aborted;
   }
 
+  /** Restored and not entered: it has run the code of this function and nothing of a container. */
+  #kindOf(record: SnapshotRecord, spec: SandboxSpec): ReadyKind {
+    return {
+      key: readyKeyOf(record),
+      spec,
+      make: async (named) => {
+        // It may have been found bad, or made anew, since it was asked for.
+        if (this.#closed || this.#store.find(record.key) !== record) return undefined;
+        try {
+          return await this.#restored(record, named);
+        } catch (error) {
+          await this.#giveUp(record, error);
+          return undefined;
+        }
+      },
+    };
+  }
+
+  async #restored(record: SnapshotRecord, spec: SandboxSpec): Promise<RunningSandbox> {
+    return this.#images.restore(spec, await this.#store.prepare(record));
+  }
+
   async #enter(
     sandbox: RunningSandbox,
     env: Readonly<Record<string, string>>,
@@ -188,6 +222,7 @@ export class MemorySnapshots {
   async #giveUp(record: SnapshotRecord, error: unknown): Promise<void> {
     const what = `restoring snapshot ${record.snapshotId.slice(0, 12)}; the container starts cold`;
     this.#options.onError(error, what);
+    this.#options.pool?.discard(readyKeyOf(record));
     await this.#store
       .quarantine(record, messageOf(error))
       .catch((failure: unknown) => this.#options.onError(failure, "removing a bad snapshot"));
@@ -252,13 +287,14 @@ export class MemorySnapshots {
       await this.#images.save(containerId, imageDir);
       const { snapshotId } = await this.#store.put(key, start.snapshotId ?? key, imageDir);
       onKept(snapshotId);
+      this.#options.pool?.fill();
     } finally {
       await rm(imageDir, { recursive: true, force: true });
     }
   }
 
   /** All that an image depends on. Of the sandbox that is everything but its name. */
-  #keyOf(start: StartContainer, spec: SandboxSpec): string {
+  #keyOf(start: Kept, spec: SandboxSpec): string {
     const { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes } = start;
     const function_ = { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes };
     const { python, contentId } = start;
@@ -279,6 +315,25 @@ function sandboxPart(spec: SandboxSpec, contentId: string | undefined): object {
   const { image } = spec;
   const named = { ...spec, containerId: "" };
   return image === undefined ? named : { ...named, image: { ...image, rootfs: contentId } };
+}
+
+/** What of a start an image of memory depends on, beside its sandbox. */
+type Kept = Pick<
+  StartContainer,
+  | "snapshotId"
+  | "codeSha256"
+  | "functionName"
+  | "appName"
+  | "maxInputs"
+  | "paramsBytes"
+  | "python"
+  | "contentId"
+  | "loadEnv"
+>;
+
+/** One for each image: what was restored from an older one is not the same. */
+function readyKeyOf({ key, madeAtMs }: SnapshotRecord): string {
+  return `restored/${key}/${madeAtMs}`;
 }
 
 /** What a container is started as: its message and the payload of its parameters. */

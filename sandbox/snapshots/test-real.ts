@@ -41,10 +41,7 @@ export class RealBench {
     this.traits = traits;
   }
 
-  static async open(
-    runsc = "runsc",
-    egress: Omit<EgressOptions, "dir"> | undefined = undefined,
-  ): Promise<RealBench> {
+  static async open(runsc = "runsc", egress?: Omit<EgressOptions, "dir">): Promise<RealBench> {
     const dir = await mkdtemp(join(tmpdir(), "flotilla-real-"));
     const rootfs = await prepareBaseImage(join(dir, "images"));
     const runnerDir = await bundleRunner(join(dir, "runners"));

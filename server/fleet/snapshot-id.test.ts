@@ -83,9 +83,7 @@ test("code is loaded with its image's variables and where its modules are, and w
   const env = { PYTHONPATH: "/opt/lib", MODE: "own", KEY: "secret" };
   const spec = (given: FunctionSpec) => normaliseSpec({ env, ...given });
   expect(loadEnvOf({ spec: spec({}), image: IMAGE })).toEqual({ MODE: "fast" });
-  expect(
-    loadEnvOf({ spec: spec({ python: PYTHON }), image: undefined }),
-  ).toEqual({
+  expect(loadEnvOf({ spec: spec({ python: PYTHON }), image: undefined })).toEqual({
     PYTHONPATH: "/opt/lib",
   });
 });
