@@ -401,9 +401,10 @@ export class Container {
   }
 
   #considerSnapshot(): void {
-    const { start, params = NOTHING, snapshots } = this.#options;
+    const { start, params = NOTHING, openImage, snapshots } = this.#options;
     if (start.snapshotId === undefined || this.#restored) return;
-    snapshots?.consider({ start, params }, this.#sandboxSpec);
+    const image = openImage === undefined ? {} : { openImage };
+    snapshots?.consider({ start, params, ...image }, this.#sandboxSpec);
   }
 
   /** A line may name an input only while this container has it. */

@@ -135,13 +135,13 @@ async function boot(
   body: Uint8Array,
 ): Promise<void> {
   setEnvironment(header.env);
-  if (await loadCode(header, body)) await begin();
+  if ((await openWay()) && (await loadCode(header, body))) await begin();
 }
 
 /** The half of a boot that an image of this process's memory may hold. */
-async function load(header: Booting, body: Uint8Array): Promise<void> {
+async function load(header: Extract<ToRunner, { type: "load" }>, body: Uint8Array): Promise<void> {
   prepareGenerators();
-  setEnvironment({});
+  setEnvironment(header.env ?? {});
   if (!(await loadCode(header, body))) return;
   sendLogs(true);
   // Node tells of threads a turn after they were begun.
@@ -162,12 +162,24 @@ async function enter(
   if (generatorObstacle() === undefined) reseedGenerators(entropy);
   setEnvironment(env);
   channel.send({ type: "entered" });
-  await begin();
+  // It has a thread and a socket, which no image may have.
+  if (await openWay()) await begin();
 }
 
 function setEnvironment(env: Readonly<Record<string, string>>): void {
   for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
   Object.assign(process.env, env);
+}
+
+/** Whether the container has its way out, if it is to have one; why not is said. */
+async function openWay(): Promise<boolean> {
+  try {
+    await openWayOut();
+    return true;
+  } catch (error) {
+    failToLoad(error);
+    return false;
+  }
 }
 
 /** Whether the code loaded; why not is said. */
@@ -181,7 +193,6 @@ async function loadCode(
     paramsBytes,
   ]);
   try {
-    await openWayOut();
     loaded = await loadProgram({ functionName, appName, code, params });
     return true;
   } catch (error) {

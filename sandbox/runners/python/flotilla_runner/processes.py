@@ -69,7 +69,7 @@ class Processes:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         while True:
             waiting: List[Any] = [self._channel, *(each.channel for each in self._processes)]
-            for ready in select.select(waiting, [], [])[0]:
+            for ready in select.select(waiting, [], [], self._channel.look_seconds)[0]:
                 if ready is self._channel:
                     frames = self._channel.frames_now()
                     if frames is None:

@@ -6,6 +6,7 @@ so that inputs which have not begun can be taken back while another runs, and on
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -63,9 +64,8 @@ class Runner:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
         self._take_over()
         header, code = next(self._frames, ({}, b""))
-        if header.get("type") != "boot":
-            return
-        loaded = self._boot(header, code)
+        start = {"boot": self._boot, "load": self._load_to_be_kept}.get(header.get("type"))
+        loaded = None if start is None else start(header, code)
         if loaded is None:
             return
         if self._processes is None:
@@ -81,38 +81,93 @@ class Runner:
         os.register_at_fork(after_in_child=self._let_go)
 
     def _boot(self, header: Header, code: bytes) -> Optional[Loaded]:
-        env: Dict[str, str] = header["env"]
+        """A whole start at once."""
+        if _in_processes(header):
+            _watch_generators()
+            self._may_start_threads = False
+        loaded = self._load(header, code, header["env"])
+        return None if loaded is None else self._begin(loaded, header)
+
+    def _load_to_be_kept(self, header: Header, code: bytes) -> Optional[Loaded]:
+        """The half of a start that an image of this process's memory may hold, then the other.
+
+        The second half may be that of another process, which was restored from the image.
+        """
+        from .obstacles import image_obstacle
+        from .reseed import reseed
+
+        _watch_generators()
+        loaded = self._load(header, code, header.get("env", {}))
+        if loaded is None:
+            return None
+        self._end_lines_thread()
+        self._send_lines(True)
+        gc.collect()
+        obstacle = image_obstacle(self._channel.fileno())
+        # Whoever is restored from an image made now may not be told of the frame that comes then.
+        self._channel.look()
+        told = {} if obstacle is None else {"obstacle": obstacle}
+        self._channel.send({"type": "loaded", **told})
+        entering, entropy = next(self._frames, ({}, b""))
+        if entering.get("type") != "enter":
+            return None
+        if not entering.get("isDeaf"):
+            self._channel.listen()
+        # Where they cannot be there is no image, so this is the process that loaded.
+        if obstacle is None:
+            reseed(entropy)
+        _set_environment(entering["env"])
+        self._channel.send({"type": "entered"})
+        self._may_start_threads = not _in_processes(header)
+        return self._begin(loaded, header)
+
+    def _load(self, header: Header, code: bytes, env: Dict[str, str]) -> Optional[Loaded]:
+        """The user's code, loaded; None when it is not, which has been told."""
         # An image's working folder need not be writable.
         into = os.path.join(os.environ.get("TMPDIR") or os.getcwd(), "app")
-        os.environ.clear()
-        os.environ.update(env)
+        _set_environment(env)
         self._running.max = header.get("maxInputs", 1)
         python = header["python"]
-        in_processes = python.get("workers") == "processes"
-        if in_processes:
-            # Imported where it is needed only: it costs every start some milliseconds.
-            from .reseed import prepare
 
-            prepare()
-            self._may_start_threads = False
-        try:
-            open_way_out()
-            loaded = load(code, python["module"], python["handler"], env, into)
+        def from_archive() -> Loaded:
+            if not _is_to_be_copied(header):
+                open_way_out()
+            return load(code, python["module"], python["handler"], env, into)
+
+        return self._told(from_archive)
+
+    def _begin(self, loaded: Loaded, header: Header) -> Optional[Loaded]:
+        """What every container runs for itself; it takes inputs from then on."""
+        in_processes = _in_processes(header)
+
+        def enter() -> Loaded:
             if in_processes:
                 self._fork_for_inputs(loaded)
-            else:
+            # It is a thread, which no process may have when it is copied by a fork or an image.
+            if _is_to_be_copied(header):
+                open_way_out()
+            if not in_processes:
                 run_hooks(ENTER, loaded.instance)
+            return loaded
+
+        if self._told(enter) is None:
+            return None
+        self._send_lines(False)
+        self._exits = hooks_of(EXIT, loaded.instance)
+        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
+        return loaded
+
+    def _told(self, start: Callable[[], Loaded]) -> Optional[Loaded]:
+        """What a part of a start gives; None when it failed and the agent was told why."""
+        try:
+            return start()
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
             self._send_lines(True)
             self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
             self._await_end()
-            return None
-        self._send_lines(False)
-        self._exits = hooks_of(EXIT, loaded.instance)
-        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
-        return loaded
+        return None
 
     def _fork_for_inputs(self, loaded: Loaded) -> None:
         from .processes import Processes
@@ -268,7 +323,7 @@ class Runner:
     def _await_end(self) -> None:
         """The agent has been told, and ends this process."""
         for _ in self._frames:
-            pass
+            reseed(entropy)
 
     def _exit(self, code: int) -> Any:
         """Ends the process, once the agent knows which input wanted it."""
@@ -307,8 +362,16 @@ class Runner:
                         self._send_lines_forever, "flotilla-lines"
                     )
 
+    def _end_lines_thread(self) -> None:
+        """No thread runs in a process that others are to be copies of."""
+        self._may_start_threads = False
+        if self._lines_thread is not None:
+            self._lines_wait.set()
+            self._lines_thread.join()
+            self._lines_thread = None
+
     def _send_lines_forever(self) -> None:
-        while True:
+        while self._may_start_threads:
             self._lines_wait.wait()
             time.sleep(_LINES_GATHER_SECONDS)
             self._lines_wait.clear()
@@ -354,6 +417,26 @@ def _arguments(waiting: Waiting) -> Any:
     if not isinstance(arguments, list):
         raise TypeError("the input is not a list of arguments")
     return arguments
+
+
+def _watch_generators() -> None:
+    # Imported where it is needed only: it costs every start some milliseconds.
+    from .reseed import prepare
+
+    prepare()
+
+
+def _in_processes(header: Header) -> bool:
+    return bool(header["python"].get("workers") == "processes")
+
+
+def _is_to_be_copied(header: Header) -> bool:
+    return header["type"] == "load" or _in_processes(header)
+
+
+def _set_environment(env: Dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def _exit_code_of(error: SystemExit) -> int:
