@@ -36,6 +36,7 @@ import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { maskOf } from "./mask.ts";
 import { ReadPace } from "./read-pace.ts";
+import { sendWhole } from "./send-whole.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
@@ -85,7 +86,7 @@ export class Container {
     this.#requests = new ContainerRequests({
       containerId,
       relay: options.relay,
-      send: (message, body) => this.#send(message, body),
+      send: (message, body) => sendWhole(this.#sandbox?.channel, message, body),
     });
     const { env, secretNames = [] } = options.start;
     this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));

@@ -182,6 +182,8 @@ describe("documents", () => {
         "GET /v1/clouds",
         "POST /v1/clouds/{cloud}/check",
         "GET /v1/agent",
+        "POST /v1/blobs",
+        "GET /v1/ping",
         "GET /health",
         "GET /metrics",
         "GET /openapi.json",

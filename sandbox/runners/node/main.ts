@@ -6,11 +6,22 @@
  * at once when nothing else waits, and in handfuls when inputs come fast. It knows no network and no
  * file but its own; when the channel ends, it ends.
  */
-import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/protocol/index.ts";
+import {
+  decodeSegments,
+  encodeSegments,
+  isReference,
+  joinSegments,
+  loadReference,
+  PAYLOAD_BYTES_MAX,
+  splitBody,
+  storeSegments,
+  type Frame,
+} from "../../../sdk/protocol/index.ts";
 import type { RunnerResult, ToRunner } from "../protocol.ts";
-import { tooLargeError } from "../too-large.ts";
+import { muchTooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
+import { chunkStoreOf } from "./large-values.ts";
 import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
@@ -42,6 +53,7 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const requests = new ServerRequests(channel);
+const chunks = chunkStoreOf(requests);
 const streams = new Map<string, ValueStream>();
 const queue: Queued[] = [];
 /** Known from when the code is loaded; it takes inputs from `program` on. */
@@ -290,14 +302,22 @@ interface Outcome {
 
 async function resultOf(run: Handler, queued: Queued, input: RunningInput): Promise<Outcome> {
   try {
-    const answered = invoke(run, queued.payload);
+    const { payload } = queued;
+    // What is small begins in this very turn.
+    const answered = isReference(payload)
+      ? invoke(run, await loadReference(payload, chunks, input.signal))
+      : invoke(run, [payload]);
     const given = answered instanceof Promise ? await orUncaught(answered, input) : answered;
     const value = await returnedBy(given, queued, input);
-    const encoded = encodeValue(value, "result");
-    const bytes = encoded.byteLength;
-    const error = tooLargeError(bytes);
+    const segments = encodeSegments(value, "result");
+    const size = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const error = muchTooLargeError(size);
     if (error !== undefined) return { result: { outcome: "failed", bytes: 0, error } };
-    return { result: { outcome: "succeeded", bytes }, encoded };
+    const encoded =
+      size > PAYLOAD_BYTES_MAX
+        ? await storeSegments(segments, chunks, input.signal)
+        : joinSegments(segments);
+    return { result: { outcome: "succeeded", bytes: encoded.byteLength }, encoded };
   } catch (error) {
     return { result: { outcome: "failed", bytes: 0, error: wireErrorOf(error) } };
   }
@@ -331,8 +351,8 @@ function sendValueOf(inputId: string): (sequence: number, payload: Uint8Array) =
   };
 }
 
-function invoke(run: Handler, payload: Uint8Array): unknown {
-  const args = decodeValue(payload);
+function invoke(run: Handler, segments: readonly Uint8Array[]): unknown {
+  const args = decodeSegments(segments);
   if (!Array.isArray(args)) throw new TypeError("the input is not a list of arguments");
   return run(...(args as readonly unknown[]));
 }
