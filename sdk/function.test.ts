@@ -126,6 +126,7 @@ describe("remote", () => {
 
   test("an argument that is too large for any way names both sizes", async () => {
     await withFunction({}, async (price, server) => {
+      server.requests.length = 0;
       const quarter = new Uint8Array(1024 * 1024 * 1024);
       const views = Array.from({ length: 5 }, () => quarter.subarray(0));
       const large = views as unknown as number;

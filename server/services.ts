@@ -31,6 +31,12 @@ import type {
   SecretSummary,
   SecretUpdate,
   ScheduleInfo,
+  CreatedToken,
+  NewApiToken,
+  NewWorkspace,
+  TokenScope,
+  TokenSummary,
+  WorkspaceSummary,
 } from "../sdk/protocol/index.ts";
 
 import type {
@@ -48,6 +54,10 @@ export interface Principal {
   readonly tokenId: string;
   /** The deployment whose container asks; absent for anybody else. */
   readonly appId?: string;
+  /** What a user's token may do; absent for containers, nodes and the platform itself. */
+  readonly scopes?: readonly TokenScope[];
+  /** The node whose agent asks in its own name. */
+  readonly nodeId?: string;
 }
 
 /** A page of results: the header and one payload per result, in order. */
@@ -140,6 +150,31 @@ export interface SecretService {
   /** By name. */
   list(who: Principal): Promise<readonly SecretSummary[]>;
   remove(who: Principal, name: string): Promise<void>;
+}
+
+/** Workspaces, for the platform's operators. */
+export interface WorkspaceService {
+  /** @throws PlatformError `conflict` when the name is taken */
+  create(workspace: NewWorkspace): Promise<WorkspaceSummary>;
+  /** By name. */
+  list(): Promise<readonly WorkspaceSummary[]>;
+  /**
+   * Ends everything that runs in a workspace and takes its tokens away.
+   *
+   * @throws PlatformError `not_found`; `conflict` for the first workspace, and for one in which
+   * apps run, unless `evenIfUsed`.
+   */
+  remove(name: string, options: { readonly evenIfUsed: boolean }): Promise<void>;
+}
+
+/** The tokens of a workspace, for its admins. */
+export interface TokenService {
+  /** @throws PlatformError `auth_failed` for scopes that the asker lacks */
+  create(who: Principal, token: NewApiToken): Promise<CreatedToken>;
+  /** Oldest first. */
+  list(who: Principal): Promise<readonly TokenSummary[]>;
+  /** @throws PlatformError `not_found` */
+  revoke(who: Principal, tokenId: string): Promise<TokenSummary>;
 }
 
 /** Pieces of images by their hash. */
@@ -255,6 +290,8 @@ export interface Services {
   readonly schedules: ScheduleService;
   readonly images: ImageService;
   readonly secrets: SecretService;
+  readonly workspaces: WorkspaceService;
+  readonly tokens: TokenService;
   readonly chunks: ChunkService;
   readonly fleet: FleetService;
   readonly pool: PoolService;

@@ -89,7 +89,10 @@ describe("a container's requests", () => {
     answers.get("/v1/a")?.({ status: 404, retryAfter: "1", body: NOTHING });
     await settled();
     expect(one.sandbox.told.slice(-2)).toMatchObject([
-      { header: { type: "response", requestId: 2, status: 200 }, body: new Uint8Array(Buffer.from("b")) },
+      {
+        header: { type: "response", requestId: 2, status: 200 },
+        body: new Uint8Array(Buffer.from("b")),
+      },
       { header: { type: "response", requestId: 1, status: 404, retryAfter: "1" } },
     ]);
   });

@@ -31,6 +31,8 @@
  *     POST   /v1/secrets                            NewSecret     -> SecretSummary
  *     PATCH  /v1/secrets/{name}                     SecretUpdate  -> SecretSummary
  *     DELETE /v1/secrets/{name}                     -> 204
+ *     GET    /v1/tokens · POST /v1/tokens · DELETE /v1/tokens/{tokenId}            (workspace.ts)
+ *     GET    /v1/workspaces · POST /v1/workspaces · DELETE /v1/workspaces/{name}
  *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)
  *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
  *     POST   /v1/containers/{containerId}/stop

@@ -1,5 +1,5 @@
 import { resourcesOf } from "../../core/index.ts";
-import type { StartContainer } from "../../sandbox/index.ts";
+import type { ExpectedStart, StartContainer } from "../../sandbox/index.ts";
 import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
@@ -35,6 +35,27 @@ export function startMessageOf(
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
+  };
+}
+
+/** What a node needs to keep sandboxes ready for so many containers of a function. */
+export function expectedStartOf(live: LiveFunction, count: number): ExpectedStart {
+  // Nothing that is one container's own goes ahead of it, least of all secrets.
+  const start = startMessageOf(live, "", { cards: [] });
+  const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
+  const { python, allowHosts, paramsBytes } = start;
+  return {
+    functionName,
+    appName,
+    codeSha256,
+    resources,
+    count,
+    ...(imageId === undefined ? {} : { imageId }),
+    ...(maxInputs === undefined ? {} : { maxInputs }),
+    ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(python === undefined ? {} : { python }),
+    ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(paramsBytes === undefined ? {} : { paramsBytes }),
   };
 }
 

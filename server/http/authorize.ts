@@ -1,17 +1,14 @@
 /** Who may use which route: checked before anything of a request's body is read. */
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
-import type { Authenticator } from "../auth/tokens.ts";
 import { CONTAINER_HEADER } from "../../sandbox/index.ts";
+import { WORKSPACE_HEADER } from "../../sdk/protocol/index.ts";
+import { allows } from "../auth/scopes.ts";
+import type { Authenticator } from "../auth/tokens.ts";
 import type { FleetService, Principal } from "../services.ts";
-import type { StoredToken } from "../store/record-store.ts";
+import type { RecordStore, StoredToken } from "../store/record-store.ts";
 import { RefusedError } from "./problem.ts";
-
-/**
- * Whose tokens a route takes; `user` unless the route says otherwise. `user-or-container` lets
- * agents in that name one of their containers, in the name of its workspace.
- */
-export type Access = "public" | "user" | "user-or-agent" | "user-or-container";
+import type { RouteAccess } from "./route-access.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -19,31 +16,31 @@ declare module "fastify" {
     principal: Principal | undefined;
   }
   interface FastifyContextConfig {
-    access?: Access;
     /** Open for as long as its client wants; left out of latency figures. */
     isStream?: boolean;
   }
 }
 
-const KINDS: Readonly<Record<Exclude<Access, "public">, readonly StoredToken["kind"][]>> = {
-  user: ["user"],
-  "user-or-agent": ["user", "agent"],
-  "user-or-container": ["user", "agent"],
-};
+/** Where `authorize` looks things up. */
+export interface Gate {
+  readonly authenticator: Authenticator;
+  readonly fleet: Pick<FleetService, "ownerOf">;
+  readonly workspaces: Pick<RecordStore["workspaces"], "find">;
+}
+
+/** A path that is no route tells those with a token, and nobody else, that it is none. */
+const NO_ROUTE: RouteAccess = { scopes: "any", agents: "as-node" };
 
 /**
  * Notes on the request who is asking.
  *
- * @throws PlatformError `auth_failed`: 401 without a good token, 403 with the wrong kind.
+ * @throws PlatformError `auth_failed`: 401 without a good token, 403 with one that may not do
+ * this; `not_found` for a workspace that is not there or not the asker's.
  */
-export async function authorize(
-  request: FastifyRequest,
-  authenticator: Authenticator,
-  fleet: Pick<FleetService, "ownerOf">,
-): Promise<void> {
-  const { access = "user" } = request.routeOptions.config;
-  if (access === "public") return;
-  const token = await authenticator.authenticate(request.headers.authorization);
+export async function authorize(request: FastifyRequest, gate: Gate): Promise<void> {
+  const { access = NO_ROUTE } = request.routeOptions.config;
+  if (access.scopes === "public") return;
+  const token = await gate.authenticator.authenticate(request.headers.authorization);
   if (token === undefined) {
     throw new PlatformError(
       "this needs a valid token: send `Authorization: Bearer fl_…` (unknown, expired and " +
@@ -51,24 +48,64 @@ export async function authorize(
       { code: "auth_failed", retryable: false },
     );
   }
-  if (!KINDS[access].includes(token.kind)) {
-    throw new RefusedError(403, "auth_failed", `a token of kind ${token.kind} may not do this`);
-  }
-  const { workspaceId, tokenId, kind, nodeId } = token;
   request.principal =
-    access === "user-or-container" && kind === "agent"
-      ? { tokenId, ...ownerOf(fleet, nodeId, request.headers[CONTAINER_HEADER]) }
-      : { workspaceId, tokenId };
+    token.kind === "user"
+      ? await userOf(token, access.scopes, request.headers[WORKSPACE_HEADER], gate)
+      : agentOf(token, access, request.headers[CONTAINER_HEADER], gate);
+}
+
+async function userOf(
+  { workspaceId, tokenId, scopes: held = [] }: StoredToken,
+  needed: Exclude<RouteAccess["scopes"], "public">,
+  workspace: string | string[] | undefined,
+  { workspaces }: Gate,
+): Promise<Principal> {
+  if (needed !== "any" && !needed.some((scope) => allows(held, scope))) {
+    const has = held.length === 0 ? "no scope" : `the scope ${held.join(", ")}`;
+    throw new RefusedError(
+      403,
+      "auth_failed",
+      `this needs a token with the scope ${needed.join(" or ")}, and yours has ${has}; ` +
+        "an admin of the workspace makes one with `flotilla token create`",
+    );
+  }
+  const own = { workspaceId, tokenId, scopes: held };
+  if (workspace === undefined) return own;
+  const name = String(workspace).slice(0, 100);
+  const found = await workspaces.find(name);
+  const isAllowed = found?.workspaceId === workspaceId || allows(held, "operator");
+  if (found !== undefined && isAllowed) return { ...own, workspaceId: found.workspaceId };
+  throw new PlatformError(`there is no workspace ${name} for this token`, {
+    code: "not_found",
+    retryable: false,
+  });
+}
+
+function agentOf(
+  { workspaceId, tokenId, kind, nodeId }: StoredToken,
+  { agents }: RouteAccess,
+  containerId: unknown,
+  { fleet }: Gate,
+): Principal {
+  if (kind !== "agent" || nodeId === undefined || agents === undefined) {
+    throw new RefusedError(403, "auth_failed", `a token of kind ${kind} may not do this`);
+  }
+  // What a container asks is never answered as if its node had asked.
+  const isNode = containerId === undefined && agents !== "as-container";
+  if (isNode) return { workspaceId, tokenId, nodeId };
+  if (agents === "as-node") {
+    throw new RefusedError(403, "auth_failed", "a container may not do this, only its node");
+  }
+  return { tokenId, ...ownerOf(fleet, nodeId, containerId) };
 }
 
 /** An agent may speak for the containers on its own node, and for nobody else. */
 function ownerOf(
-  fleet: Pick<FleetService, "ownerOf">,
-  nodeId: string | undefined,
+  fleet: Gate["fleet"],
+  nodeId: string,
   containerId: unknown,
 ): Pick<Required<Principal>, "workspaceId" | "appId"> {
-  const isNamed = nodeId !== undefined && typeof containerId === "string";
-  const owner = isNamed ? fleet.ownerOf(nodeId, containerId) : undefined;
+  const owner = typeof containerId === "string" ? fleet.ownerOf(nodeId, containerId) : undefined;
   if (owner !== undefined) return { workspaceId: owner.workspaceId, appId: owner.appId };
   throw new RefusedError(403, "auth_failed", "an agent may do this for its own containers only");
 }

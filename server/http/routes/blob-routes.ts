@@ -1,4 +1,7 @@
-/** `/v1/blobs`: bytes by their hash. Whoever knows a hash has had the bytes. */
+/**
+ * `/v1/blobs`: bytes by their hash. They are stored once for all, and are there for those
+ * workspaces alone that have sent them: knowing a hash opens nothing.
+ */
 import { z } from "zod";
 import { PlatformError } from "../../../core/index.ts";
 import type { StoredBlob } from "../../../sdk/protocol/index.ts";
@@ -6,6 +9,8 @@ import { SHA256_HEX } from "../../apps/deploy-schema.ts";
 import { acceptBytes, BLOB_MEDIA_TYPE, ReceivedBytes } from "../body-parsers.ts";
 import { answers, binary, json, media, nothing } from "../documented.ts";
 import { RefusedError } from "../problem.ts";
+import type { Principal } from "../../services.ts";
+import { principalOf } from "../authorize.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 
 const PATH = "/v1/blobs/:sha256";
@@ -15,10 +20,13 @@ const params = z.object({
 const stored = z.object({ sha256: z.string() }) satisfies z.ZodType<StoredBlob>;
 const tags = ["blobs"];
 
-export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
+export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: RouteDeps): void {
   acceptBytes(app);
+  /** Nodes read what the containers on them need, whosever it is. */
+  const isTheirs = async ({ nodeId, workspaceId }: Principal, sha256: string): Promise<boolean> =>
+    nodeId !== undefined || blobOwners.has(workspaceId, sha256);
 
-  storeRoute(app, blobs);
+  storeRoute(app, { blobs, blobOwners });
 
   app.put(
     PATH,
@@ -38,6 +46,7 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
       if (!(body instanceof ReceivedBytes)) throw noBytes();
       if (body.sha256 !== sha256) throw wrongHash(sha256, body.sha256);
       await blobs.put(body.bytes, sha256);
+      await blobOwners.add(principalOf(request).workspaceId, sha256);
       return reply.code(204).send();
     },
   );
@@ -45,7 +54,6 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
   app.head(
     PATH,
     {
-      config: { access: "user-or-agent" },
       schema: {
         operationId: "hasBlob",
         summary: "Whether bytes are stored",
@@ -56,7 +64,8 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      if (!(await blobs.has(sha256))) throw noBlob(sha256);
+      const isThere = await isTheirs(principalOf(request), sha256);
+      if (!isThere || !(await blobs.has(sha256))) throw noBlob(sha256);
       return reply.code(200).send();
     },
   );
@@ -64,7 +73,6 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
   app.get(
     PATH,
     {
-      config: { access: "user-or-agent" },
       schema: {
         operationId: "getBlob",
         summary: "The bytes of a hash",
@@ -75,7 +83,8 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      const bytes = await blobs.get(sha256);
+      const isThere = await isTheirs(principalOf(request), sha256);
+      const bytes = isThere ? await blobs.get(sha256) : undefined;
       if (bytes === undefined) throw noBlob(sha256);
       reply.type(BLOB_MEDIA_TYPE).header("cache-control", "private, immutable, max-age=31536000");
       return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
@@ -83,11 +92,15 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
   );
 }
 
-function storeRoute(app: ApiServer, blobs: RouteDeps["blobs"]): void {
+interface Places {
+  readonly blobs: RouteDeps["blobs"];
+  readonly blobOwners: RouteDeps["store"]["blobOwners"];
+}
+
+function storeRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
   app.post(
     "/v1/blobs",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "storeBlob",
         summary: "Store bytes, at most 64 MiB, and get the SHA-256 that names them",
@@ -96,9 +109,11 @@ function storeRoute(app: ApiServer, blobs: RouteDeps["blobs"]): void {
         response: answers({ 200: json(stored, "They are stored.") }, 413, 415),
       },
     },
-    async ({ body }): Promise<StoredBlob> => {
+    async (request): Promise<StoredBlob> => {
+      const { body } = request;
       if (!(body instanceof ReceivedBytes)) throw noBytes();
       await blobs.put(body.bytes, body.sha256);
+      await blobOwners.add(principalOf(request).workspaceId, body.sha256);
       return { sha256: body.sha256 };
     },
   );

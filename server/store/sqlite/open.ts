@@ -13,6 +13,7 @@ import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteSecrets } from "./sqlite-secrets.ts";
 import { SqliteSchedules } from "./sqlite-schedules.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
+import { SqliteBlobOwners, SqliteWorkspaces } from "./sqlite-workspaces.ts";
 
 /**
  * The record store in one SQLite file, made when it is not there.
@@ -26,6 +27,8 @@ export function openRecordStore(path: string): RecordStore {
   return {
     registry: new SqliteRegistry(db),
     tokens: new SqliteTokens(db),
+    workspaces: new SqliteWorkspaces(db),
+    blobOwners: new SqliteBlobOwners(db),
     ledger: new SqliteLedger(db),
     calls: new SqliteCallReader(db),
     arrivals: new SqliteArrivals(db),
