@@ -70,7 +70,7 @@ describe("flotilla logs", () => {
     let said = "";
     following.stdout.on("data", (chunk: Buffer) => (printed += chunk.toString()));
     following.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-    const print = await platform.lookup<[number, string], void>("prints", "print");
+    const print = await platform.lookup<[number, string], undefined>("prints", "print");
     await print.remote(LINE_COUNT, "line");
     const lines = (): string[] => printed.split("\n").filter((line) => line.startsWith("line "));
     await expect
@@ -87,7 +87,7 @@ describe("flotilla logs", () => {
   });
 
   it("gives what was printed since, and nothing older", async () => {
-    const print = await platform.lookup<[number, string], void>("prints", "print");
+    const print = await platform.lookup<[number, string], undefined>("prints", "print");
     await print.remote(1, "older");
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     const since = new Date().toISOString();
