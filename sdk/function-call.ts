@@ -1,3 +1,4 @@
+import { LineOrder } from "./line-order.ts";
 import { isCallId } from "./call-id.ts";
 import { streamEvents } from "./client/event-stream.ts";
 import { defaultClient, type Client } from "./client/client.ts";
@@ -78,6 +79,7 @@ export class FunctionCall<Result = unknown> {
   async *logs(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<LogLine, void> {
     const ending = new AbortController();
     const { signal } = ending;
+    const lines = new LineOrder();
     const both = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
     try {
       const client = this.#reach();
@@ -87,7 +89,7 @@ export class FunctionCall<Result = unknown> {
         { signal: both },
       )) {
         if (event.kind === "call.finished") return;
-        if (event.kind !== "log") continue;
+        if (event.kind !== "log" || !lines.place(event).isNew) continue;
         const { stream, text, atMs, containerId } = event;
         yield { stream, text, atMs, containerId };
       }

@@ -6,7 +6,7 @@
  */
 import type { Client } from "./client.ts";
 import { backoffMs, pause } from "./pause.ts";
-import { ServerUnreachableError } from "../errors.ts";
+import { isFlotillaError, ServerUnreachableError } from "../errors.ts";
 import type { PlatformEvent } from "../protocol/index.ts";
 
 /** Which events; absent fields match all. */
@@ -60,12 +60,22 @@ export async function* streamEvents(
       }
     } catch (error) {
       if (isOver()) return;
-      const isAway = error instanceof ServerUnreachableError || error instanceof TypeError;
       const awayMs = performance.now() - lastHeardAtMs;
-      if (!isAway || !seen.server || awayMs > AWAY_MS_MAX) throw error;
+      if (!isBroken(error) || !seen.server || awayMs > AWAY_MS_MAX) throw error;
     }
     await pause(backoffMs(attempt), signal);
   }
+}
+
+/** Codes of a server that is stopping, starting or busy. */
+const FOR_NOW: ReadonlySet<string> = new Set(["unavailable", "rate_limited"]);
+
+/** Whether the stream may go on over another connection: all but refusals that will stay. */
+function isBroken(error: unknown): boolean {
+  if (error instanceof ServerUnreachableError) return true;
+  if (isFlotillaError(error)) return FOR_NOW.has(error.code);
+  // A connection that breaks in the middle is the system's own error, such as ECONNRESET.
+  return error instanceof Error && !(error instanceof SyntaxError);
 }
 
 function optional(after: string | undefined): { readonly after?: string } {

@@ -1,7 +1,7 @@
 /** The user's file and all it imports as one ES module, with a map back to its sources. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { dirname, extname, relative, resolve } from "node:path";
+import { dirname, extname, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type BuildFailure, type Message, type Plugin } from "esbuild";
 import { UsageError } from "../errors.ts";
@@ -15,6 +15,8 @@ export interface Bundle {
   /** SHA-256 of `code` in hexadecimal: equal sources give equal bundles. */
   readonly sha256: string;
   readonly buildMs: number;
+  /** The user's own files in it, absolute: without packages and the SDK. */
+  readonly sources: readonly string[];
 }
 
 /** CommonJS packages inside an ES module still call `require`, for Node's own modules. */
@@ -24,6 +26,8 @@ const REQUIRE_BANNER =
 
 /** In a checkout the SDK is bundled from its sources, in the package from what was built. */
 const SDK_EXTENSION = extname(import.meta.url);
+
+const PACKAGES = `${sep}node_modules${sep}`;
 
 /**
  * Bundles `path`, the SDK included.
@@ -36,12 +40,15 @@ export async function bundleFile(path: string): Promise<Bundle> {
   if (!existsSync(file)) throw new UsageError(`there is no file ${path}`);
   const startedAtMs = performance.now();
   const outfile = `${file}.bundle.mjs`;
-  const { outputFiles } = await buildOrExplain(file, outfile);
+  const { outputFiles, metafile } = await buildOrExplain(file, outfile);
+  const sources = Object.keys(metafile.inputs)
+    .map((source) => resolve(source))
+    .filter((source) => !source.includes(PACKAGES) && !source.startsWith(SDK_FOLDER));
   const code = outputFiles.find(({ path: output }) => output === outfile)?.text ?? "";
   const map = outputFiles.find(({ path: output }) => output === `${outfile}.map`)?.text ?? NO_MAP;
   const bytes = new TextEncoder().encode(withSourceMap(code, map, file));
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { file, code: bytes, sha256, buildMs: performance.now() - startedAtMs };
+  return { file, code: bytes, sha256, buildMs: performance.now() - startedAtMs, sources };
 }
 
 /**
@@ -72,6 +79,7 @@ async function buildOrExplain(file: string, outfile: string) {
       entryPoints: [file],
       outfile,
       write: false,
+      metafile: true,
       bundle: true,
       platform: "node",
       format: "esm",

@@ -27,7 +27,7 @@ const MORE: Readonly<Record<string, readonly string[]>> = {
   "token create": ["--scope", "read"],
 };
 /** Those that import the user's file, which one process does once at a time. */
-const LOADING: readonly string[] = ["deploy", "image build", "run"];
+const LOADING: readonly string[] = ["deploy", "image build", "run", "serve"];
 const PROGRAM = `
 import { App, Image } from "flotilla";
 const app = new App("sweep");

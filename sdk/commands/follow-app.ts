@@ -2,6 +2,7 @@
 import type { Client } from "../client/client.ts";
 import { pause } from "../client/pause.ts";
 import type { PlatformEvent } from "../protocol/index.ts";
+import { LineOrder } from "../line-order.ts";
 import { streamEvents } from "../client/event-stream.ts";
 import { showEvent } from "./show-event.ts";
 import { printProgress, withoutControls } from "./terminal.ts";
@@ -28,12 +29,14 @@ export function followApp(options: FollowOptions): Following {
   const { client, appId } = options;
   const ending = new AbortController();
   const openContainers = new Set<string>();
+  const lines = new LineOrder();
   let lastEventAtMs = performance.now();
   const read = async (): Promise<void> => {
     const query = { app: appId, after: "0" };
     for await (const event of streamEvents(client, query, { signal: ending.signal })) {
       lastEventAtMs = performance.now();
       noteContainer(openContainers, event);
+      if (event.kind === "log" && !lines.place(event).isNew) continue;
       show(event, options);
     }
   };

@@ -24,9 +24,10 @@ Examples:
   $ flotilla up --detach                        start a platform on this machine
   $ flotilla run square.ts                      run the file's entrypoint
   $ flotilla run square.ts::square 7            run one function of it
+  $ flotilla serve web.ts                       try a web endpoint while you write it
   $ flotilla deploy square.ts                   keep it callable
   $ flotilla call square square 7               call it from anywhere
-  $ flotilla app logs square -f                 see what it prints
+  $ flotilla logs square -f --since 10m         see what it prints
 
 Exit codes: 0 ok, 1 your code failed, 2 usage, 3 token, 4 not found, 5 quota or capacity,
 6 server unreachable, 130 interrupted.`;
@@ -42,8 +43,10 @@ export function buildProgram(options: ProgramOptions = {}): Command {
     .addHelpText("after", EXAMPLES);
   addInit(program, VERSION);
   addRun(program);
+  addServe(program);
   addDeploy(program);
   addCall(program);
+  addLogs(program, "<app>", "name or id").action(printLogsOfApp);
   addApp(program);
   addFunction(program);
   addCron(program);
@@ -96,6 +99,21 @@ Examples:
     .action(async (target: string, args: string[], options: object) => {
       const { runFile } = await import("./run.ts");
       await runFile(target, args, options);
+    });
+}
+
+function addServe(program: Command): void {
+  program
+    .command("serve")
+    .description("deploy a file as a temporary app, and again whenever it changes, until ctrl-C")
+    .argument("<file>", "the TypeScript or JavaScript file")
+    .option("--json", "print one JSON object a deployment on stdout")
+    .option(...RAW_OPTION)
+    .option("-q, --quiet", "show only what functions print, and URLs")
+    .addHelpText("after", "\nExample:\n  $ flotilla serve web.ts")
+    .action(async (file: string, options: object) => {
+      const { serveFile } = await import("./serve.ts");
+      await serveFile(file, options);
     });
 }
 
@@ -163,10 +181,7 @@ function addApp(program: Command): void {
       await stopApp(nameOrId, options);
     });
   addVersions(app);
-  addLogs(app, "<app>", "name or id").action(async (nameOrId: string, options: object) => {
-    const { printAppLogs } = await import("./apps.ts");
-    await printAppLogs(nameOrId, options);
-  });
+  addLogs(app, "<app>", "name or id").action(printLogsOfApp);
 }
 
 function addVersions(app: Command): void {
@@ -222,12 +237,18 @@ function addContainer(program: Command): void {
   });
 }
 
+async function printLogsOfApp(nameOrId: string, options: object): Promise<void> {
+  const { printAppLogs } = await import("./apps.ts");
+  await printAppLogs(nameOrId, options);
+}
+
 function addLogs(parent: Command, argument: string, description: string): Command {
   return parent
     .command("logs")
     .description("print what its functions printed")
     .argument(argument, description)
     .option("-f, --follow", "go on with what is printed from now on")
+    .option("--since <time>", "only what was printed since: 10m, 2h, or 2026-11-26T08:00:00Z")
     .option(...JSON_OPTION)
     .option(...RAW_OPTION);
 }

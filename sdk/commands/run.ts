@@ -6,12 +6,13 @@
  * error, ctrl-C), the app is stopped; if even that fails, its lease runs out by itself.
  */
 import { Client } from "../client/client.ts";
-import { FlotillaError, NotFoundError, RequestError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Deployment } from "../protocol/index.ts";
 import { AdminClient } from "./admin-client.ts";
 import { prepareFile, sendApps } from "./deploy-code.ts";
 import { followApp } from "./follow-app.ts";
 import { interruption } from "./interruption.ts";
+import { lostLease } from "./lost-lease.ts";
 import { chooseRunnable, type LoadedApp } from "./load-apps.ts";
 import { parseArgument } from "./parse-argument.ts";
 import { printResult } from "./print-result.ts";
@@ -24,9 +25,6 @@ export interface RunOptions {
   /** Show no progress, only what functions print and the result. */
   readonly quiet?: boolean;
 }
-
-/** Heartbeats per lease: two may get lost. */
-const HEARTBEATS_PER_LEASE = 3;
 
 /** Runs `target` (`FILE` or `FILE::name`) with `args`. @throws what the user's code throws. */
 export async function runFile(
@@ -91,24 +89,4 @@ function bindFunctions(apps: readonly LoadedApp[], deployments: readonly Deploym
       if (webPath !== undefined) binding.webPath = webPath;
     }
   }
-}
-
-/** Keeps the app alive; rejects when the server says that it is gone. */
-function lostLease(
-  admin: AdminClient,
-  { app, appId, leaseMs }: Deployment,
-  ended: AbortSignal,
-): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const beat = (): void => {
-      admin.heartbeat(appId).catch((error: unknown) => {
-        const isGone = error instanceof NotFoundError || error instanceof RequestError;
-        if (!isGone || ended.aborted) return;
-        reject(new FlotillaError(`app ${app} was stopped while it ran`, { code: "app_stopped" }));
-      });
-    };
-    const timer = setInterval(beat, leaseMs / HEARTBEATS_PER_LEASE);
-    timer.unref();
-    ended.addEventListener("abort", () => clearInterval(timer), { once: true });
-  });
 }
