@@ -28,7 +28,7 @@ export interface RunningPlatform {
 export interface PlatformOptions {
   readonly scratchDir: string;
   readonly upArguments: readonly string[];
-  /** Variables beside those of every run. */
+  /** Settings for it, beside those of every run. */
   readonly environment?: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
 }
@@ -46,7 +46,7 @@ export function runEnvironment(scratchDir: string): NodeJS.ProcessEnv {
 
 /** Starts the platform and waits until it is ready. @throws Error with the end of its log. */
 export async function startPlatformProcess(options: PlatformOptions): Promise<RunningPlatform> {
-  const { scratchDir, upArguments, environment, signal } = options;
+  const { scratchDir, upArguments, environment = {}, signal } = options;
   const logFile = join(scratchDir, "platform.log");
   const log = openSync(logFile, "a");
   // Its own session: a ctrl-C goes to this process, which ends the platform in order.

@@ -17,6 +17,7 @@ export {
   type ContainerSummary,
   type CreateCallHeader,
   type DeployedFunction,
+  type DeployedName,
   type Deployment,
   type DeployRequest,
   type FunctionInfo,
@@ -101,6 +102,7 @@ export {
   type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";
+export { ANSWER_WITHIN_MS, type HttpMethod, type WebSpec } from "./web.ts";
 export {
   decodeSegments,
   decodeValue,
