@@ -87,11 +87,9 @@ export class Container {
     this.#aborted = new AbortedInputs(maxInputs);
     const { relay } = options;
     const toRunner = (message: ToRunner, body: Uint8Array): void => this.#send(message, body);
-    this.#requests = new ContainerRequests({
-      containerId,
-      relay,
-      send: (message, body) => sendWhole(this.#sandbox?.channel, message, body),
-    });
+    const answer = (message: ToRunner, body: Uint8Array): Promise<void> =>
+      sendWhole(this.#sandbox?.channel, message, body);
+    this.#requests = new ContainerRequests({ containerId, relay, send: answer });
     this.streams = new ContainerStreams({
       holds: (inputId) => this.#inputs.has(inputId),
       toRunner,

@@ -165,24 +165,28 @@ export class LedgeredCalls implements CallService {
   }
 
   async cancel(who: Principal, callId: string): Promise<CallStatus> {
-    await this.#find(who, callId);
-    return this.#cancel(callId);
+    const { state } = await this.#find(who, callId);
+    return this.#cancel(callId, { wasRunning: state === "running" });
   }
 
   /** Ends calls whose deadline is over; to be called on a tick. */
   async expireDeadlines(nowMs: number): Promise<void> {
     for (const live of this.#options.functions.all()) {
       for (const callId of live.open.overdueIds(nowMs)) {
-        await this.#cancel(callId, {
+        const error = {
           name: "DeadlineExceededError",
           message: `call ${callId} had no result by its deadline`,
           code: "deadline_exceeded",
-        });
+        } as const;
+        await this.#cancel(callId, { wasRunning: true, error });
       }
     }
   }
 
-  async #cancel(callId: string, error?: WireError): Promise<CallStatus> {
+  async #cancel(
+    callId: string,
+    { wasRunning, error }: { readonly wasRunning: boolean; readonly error?: WireError },
+  ): Promise<CallStatus> {
     const { store, clock, functions, watch } = this.#options;
     const call = await store.ledger.cancelCall(callId, clock.nowMs(), error);
     if (call === undefined) throw noCall(callId);
@@ -191,7 +195,16 @@ export class LedgeredCalls implements CallService {
     const live = functions.peek(call.functionId);
     live?.dispatcher.cancelCall(callId);
     watch.notify(callId);
+    if (wasRunning) this.#announceEnd(call);
     return statusOf(call, live);
+  }
+
+  /** Whoever follows the call's lines ends with it. */
+  #announceEnd({ callId, appId, functionId, finishedCount, failedCount }: CallRecord): void {
+    this.#options.events.publish(
+      { callId, appId, functionId },
+      { kind: "call.finished", succeeded: finishedCount - failedCount, failed: failedCount },
+    );
   }
 
   async #find(who: Principal, callId: string): Promise<CallRecord> {

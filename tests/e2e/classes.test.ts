@@ -83,6 +83,17 @@ describe("classes and variants", () => {
     expect(performance.now() - cancelledAtMs).toBeLessThan(3_000);
   });
 
+  it("ends the lines of a call that was cancelled or whose deadline is over", async () => {
+    const deaf = await platform.lookup<[], never>("classes", "deaf");
+    for (const one of [deaf, deaf.with({ deadlineMs: 1_500 })]) {
+      const call = await one.spawn();
+      if (one === deaf) await call.cancel();
+      // Ends by itself, or the test takes too long.
+      for await (const line of call.logs()) expect(line.text).toBeTypeOf("string");
+      expect((await call.status()).state).toBe("cancelled");
+    }
+  });
+
   it("runs the same input elsewhere when its container is ended, exit hooks first", async () => {
     const one = (await lookUp()).instance(0, "evicted");
     await one.add.remote(5);

@@ -17,6 +17,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "errors.ts":
     /^\[ 1 \]\nRangeError: \{ is no JSON\nthe platform: timed_out\nthe platform: container_exited\n/,
   "generator.ts": /^words\ncome\none\nby\none\nnobody\nreads\n/,
+  "large-values.ts": /^10000000 pixels, the last is 3\n/,
   "map.ts": /^2\n4\n4\n10 words\n2\n4\n8\n16\n32\n64\n2\nRangeError: there is nothing to count\n/,
   "nested.ts": /^2 3 5 7 11 13 17 19 23 29\n/,
   "network.ts": /^(?:http:\S+: refused\n){3}/,

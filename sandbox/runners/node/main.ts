@@ -322,8 +322,8 @@ async function resultOf(run: Handler, queued: Queued, input: RunningInput): Prom
     const { payload } = queued;
     // What is small begins in this very turn.
     const answered = isReference(payload)
-      ? invoke(run, queued, input, await loadReference(payload, chunks, input.signal))
-      : invoke(run, queued, input, [payload]);
+      ? invoke(run, queued, await loadReference(payload, chunks, input.signal), input)
+      : invoke(run, queued, [payload], input);
     const given = answered instanceof Promise ? await orUncaught(answered, input) : answered;
     const value = await returnedBy(given, queued, input);
     const segments = encodeSegments(value, "result");
@@ -373,8 +373,8 @@ function sendValueOf(inputId: string): (sequence: number, payload: Uint8Array) =
 function invoke(
   run: Handler,
   queued: Queued,
-  running: RunningInput,
   segments: readonly Uint8Array[],
+  running: RunningInput,
 ): unknown {
   const args = decodeSegments(segments);
   if (program?.isWeb === true) {
