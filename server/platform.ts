@@ -21,7 +21,7 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { createToken } from "./auth/tokens.ts";
+import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
@@ -34,10 +34,12 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import type { ImageService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
@@ -101,10 +103,13 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
+  const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets, web });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  whole.upkeep = createUpkeep(foundations, calls, apps);
+  const alive = (): readonly LiveFunction[] => functionsAlive(calls, fleet);
+  const images = await openImageService(config, foundations, alive, secrets);
+  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
 
   const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
@@ -118,12 +123,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(
-      config,
-      foundations,
-      () => functionsAlive(calls, fleet),
-      secrets,
-    ),
+    images,
     chunks: foundations.chunks.store,
     secrets,
     workspaces,
@@ -132,14 +132,14 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     pool: fleet.pool,
     events,
     agents: fleet.hub,
+    web,
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
       key: foundations.key,
     }),
   };
-  const { requestsPerSecondMax } = config;
-  const limit = requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+  const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
@@ -157,6 +157,28 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function rateLimitOf({
+  requestsPerSecondMax,
+}: PlatformConfig): Pick<PlatformConfig, "requestsPerSecondMax"> {
+  return requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+}
+
+function openGateway(
+  foundations: Foundations,
+  calls: CallDesk,
+  sendPiece: Fleet["sendPiece"],
+): WebGateway {
+  const { store, clock } = foundations;
+  return new WebGateway({
+    ...foundations,
+    calls: calls.service,
+    callOf: (callId) => store.calls.get(callId),
+    registry: store.registry,
+    authenticator: createAuthenticator(store.tokens, clock),
+    sendPiece,
+  });
 }
 
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
@@ -208,7 +230,14 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
+  {
+    calls,
+    whole,
+    secrets,
+    web,
+  }: Pick<Parts, "calls" | "secrets" | "web"> & {
+    readonly whole: Whole;
+  },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -235,6 +264,8 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    streams: web.streams,
+    claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
@@ -275,13 +306,22 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
 }
 
-function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+function createUpkeep(
+  { store, chunks, onError }: Foundations,
+  {
+    calls,
+    apps,
+    images,
+  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+): Upkeep {
   return new Upkeep({
     store,
     calls,
     apps,
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
+    // Another server may be storing into a bucket, and its leases are known to it alone.
+    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
   });
 }
 
@@ -290,11 +330,12 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly web: WebGateway;
 }
 
 async function createApps(
   foundations: Foundations,
-  { calls, fleet, secrets }: Parts,
+  { calls, fleet, secrets }: Omit<Parts, "web">,
 ): Promise<ManagedApps> {
   const { onError, store } = foundations;
   return createAppService({

@@ -99,6 +99,7 @@ export class TestContainers {
             : { error: JSON.stringify(result?.error) };
         },
         values: () => undefined,
+        stream: () => undefined,
         logs: (_, printed) => lines.push(...printed.map(({ text }) => text)),
         exited: ({ message, error }) => (outcome ??= { error: error?.message ?? message }),
       },
