@@ -13,6 +13,7 @@ import { App } from "../sdk/index.ts";
 import { awaitSnapshots, BareRestore } from "./coldstart/bare-restore.ts";
 import { BareRun } from "./coldstart/bare-run.ts";
 import { ContainerEnds } from "./coldstart/container-ends.ts";
+import { measurePythonSnapshots } from "./coldstart/python-snapshots.ts";
 import { quantile, type Report } from "./harness.ts";
 
 const ROUNDS = 5;
@@ -58,6 +59,7 @@ export async function run(report: Report): Promise<void> {
     await platform.stop();
     await sweep(scratchDir);
   }
+  await measurePythonSnapshots(report);
 }
 
 /** Starts without anything kept, and of the kind of which one is kept booted. */

@@ -109,6 +109,7 @@ export class RealBench {
 
   async close(): Promise<void> {
     await removeCgroup(CGROUP_PARENT);
-    await rm(this.dir, { recursive: true });
+    // What runsc leaves may go while this looks.
+    await rm(this.dir, { recursive: true, maxRetries: 10 });
   }
 }
