@@ -28,6 +28,7 @@ import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import { openImageService } from "./assembly/images.ts";
+import { openVolumes } from "./assembly/volumes.ts";
 import type { PlatformConfig } from "./config.ts";
 import { createAgentFileService } from "./fleet/agent-file-service.ts";
 import { AgentFiles } from "./fleet/agent-files.ts";
@@ -39,6 +40,7 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
 import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
 
 export const VERSION = "0.1.0";
@@ -99,8 +101,12 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
-  const apps = createApps(foundations, { calls, fleet, secrets });
+  const { keeper, volumes } = openVolumes(foundations, {
+    functionsAlive: () => functionsAlive(calls, fleet),
+    isAlive: (containerId) => fleet.hasContainer(containerId),
+  });
+  const fleet: Fleet = await createFleet(config, workshop, { calls, whole, secrets, volumes });
+  const apps = createApps(foundations, { calls, fleet, secrets, volumes });
   whole.upkeep = createUpkeep(foundations, calls, apps);
 
   const adminToken = await createOwnerToken(foundations);
@@ -115,7 +121,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(config, foundations, () => functionsAlive(calls, fleet)),
+    images: await openImageService(config, foundations, keeper),
+    volumes,
     chunks: foundations.chunks.store,
     secrets,
     fleet: fleet.service,
@@ -196,7 +203,12 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
+  {
+    calls,
+    whole,
+    secrets,
+    volumes,
+  }: Pick<Parts, "calls" | "secrets" | "volumes"> & { readonly whole: Whole },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -224,6 +236,7 @@ async function createFleet(
         await whole.agentFiles.all(),
       ),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
+    volumesOf: (live, containerId) => volumes.startsOf(live, containerId, live.spec.volumes),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
 }
@@ -277,14 +290,17 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly volumes: VolumeKeeper;
 }
 
-function createApps(foundations: Foundations, { calls, fleet, secrets }: Parts): ManagedApps {
+function createApps(foundations: Foundations, parts: Parts): ManagedApps {
+  const { calls, fleet, secrets, volumes } = parts;
   const { onError } = foundations;
   return createAppService({
     ...foundations,
     fleet: fleet.service,
     secrets,
+    volumes,
     workspaceIds: [DEFAULT_WORKSPACE],
     onDeployed: (deployment) => {
       keepWarm(deployment, calls, fleet).catch((error: unknown) => {

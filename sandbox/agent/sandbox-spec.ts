@@ -1,15 +1,15 @@
 /** What a container's sandbox is started as, and the environment of the user's code in it. */
 import type { Isolation } from "../../core/index.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
-import type { SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
+import type { SandboxSpec } from "../runtime/runtime.ts";
 import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import type { StartContainer } from "./link.ts";
 
-/** The sandbox of a container, in this image or the base image. */
+/** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
   start: StartContainer,
   isolation: Isolation,
-  image: SandboxImage | undefined,
+  files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
   const { containerId, resources, python, allowHosts, cards = [] } = start;
   return {
@@ -18,7 +18,7 @@ export function sandboxSpecOf(
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
-    ...(image === undefined ? {} : { image }),
+    ...files,
   };
 }
 

@@ -11,6 +11,7 @@ import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { createNodeVolumes, volumesDirOf, type NodeVolumes } from "../volumes/node-volumes.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { openCloudMetadata, type CloudMetadata } from "./cloud-metadata.ts";
 import type { AgentConfig, RentedConfig } from "./config.ts";
@@ -60,6 +61,7 @@ export async function createAgent(
   const { resources, gpuType } = await machineOf(config);
   const metadata = rented && metadataOf(rented, clock);
   const images = await createImages(config, surroundings, () => agent.token);
+  const volumes = await createVolumes(config, surroundings, images, () => agent.token);
   const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
     ...(await credentialsOf(config, metadata, surroundings)),
@@ -72,6 +74,7 @@ export async function createAgent(
     isolation: config.isolation,
     runtime,
     images,
+    ...(volumes === undefined ? {} : { volumes }),
     clock,
     onError,
     onDismissed,
@@ -196,6 +199,22 @@ async function createImages(
     token,
     clock,
     onError,
+  });
+}
+
+async function createVolumes(
+  { dataDir, isolation, serverUrl, chunkDirs = [] }: AgentConfig,
+  { clock, onError }: AgentSurroundings,
+  images: NodeImages,
+  token: () => string,
+): Promise<NodeVolumes | undefined> {
+  if (isolation === "process") return undefined;
+  const dir = volumesDirOf(dataDir);
+  // What containers share is nobody else's on this machine.
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return createNodeVolumes({
+    ...{ dir, images, serverUrl, token, clock, onError },
+    sharedDirs: chunkDirs,
   });
 }
 

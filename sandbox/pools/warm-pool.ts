@@ -139,9 +139,10 @@ export class WarmPool implements Runtime {
   }
 }
 
-/** Cards, a proxy and an image are a container's own, or come and go with it. */
-function isPlain({ resources, allowHosts, image }: SandboxSpec): boolean {
-  return resources.gpuCount === 0 && allowHosts === undefined && image === undefined;
+/** Cards, a proxy, volumes and an image are a container's own, or come and go with it. */
+function isPlain({ resources, allowHosts, image, volumes }: SandboxSpec): boolean {
+  const isShared = allowHosts === undefined && image === undefined && volumes === undefined;
+  return resources.gpuCount === 0 && isShared;
 }
 
 /** All of a specification but the name: two sandboxes of a kind are the same to a container. */

@@ -10,6 +10,7 @@ import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 import { addSecret } from "./secrets/add-secret.ts";
+import { addVolume } from "./volumes/add-volume.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -50,6 +51,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addSandbox(program);
   addImage(program);
   addSecret(program);
+  addVolume(program);
   addCompletion(program);
   options.extraCommands?.(program);
   return program;

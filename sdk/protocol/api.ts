@@ -30,6 +30,9 @@
  *     POST   /v1/secrets                            NewSecret     -> SecretSummary
  *     PATCH  /v1/secrets/{name}                     SecretUpdate  -> SecretSummary
  *     DELETE /v1/secrets/{name}                     -> 204
+ *     GET    /v1/volumes · POST /v1/volumes · GET, DELETE /v1/volumes/{name}   (volume.ts)
+ *     GET    /v1/volumes/{name}/entries · file · versions
+ *     POST   /v1/volumes/{name}/uploads · uploads/{id}/missing · uploads/{id}/chunks · commits
  *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)
  *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
  *     POST   /v1/containers/{containerId}/stop

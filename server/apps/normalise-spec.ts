@@ -13,6 +13,7 @@ import type {
   PythonCode,
   RetryPolicy,
   SecretRef,
+  VolumeMount,
 } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
@@ -45,6 +46,7 @@ export interface NormalSpec {
   readonly image?: string;
   /** In the order in which they apply. */
   readonly secrets: readonly SecretRef[];
+  readonly volumes: readonly VolumeMount[];
   readonly env: Readonly<Record<string, string>>;
   /** Present: the code is Python, and this is where it is. */
   readonly python?: PythonCode;
@@ -66,6 +68,7 @@ const DEFAULT_SPEC = {
   enableMemorySnapshot: false,
   network: { egress: "none" },
   secrets: [],
+  volumes: [],
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
 
@@ -91,8 +94,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
-    secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
-    env: spec.env ?? DEFAULT_SPEC.env,
+    ...surroundingsOf(spec),
     ...(spec.python === undefined ? {} : { python: spec.python }),
   };
 }
@@ -126,6 +128,15 @@ export function parseGpuChoice(
 function retriesOf(retries: FunctionSpec["retries"] = 0): NormalSpec["retries"] {
   const given = typeof retries === "number" ? { count: retries } : retries;
   return { ...DEFAULT_SPEC.retries, ...given };
+}
+
+/** What its containers have around them. */
+function surroundingsOf(spec: FunctionSpec): Pick<NormalSpec, "secrets" | "volumes" | "env"> {
+  return {
+    secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
+    volumes: spec.volumes ?? DEFAULT_SPEC.volumes,
+    env: spec.env ?? DEFAULT_SPEC.env,
+  };
 }
 
 type Scaling = Pick<

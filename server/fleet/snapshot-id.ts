@@ -31,7 +31,8 @@ export function snapshotIdOf(
   return createHash("sha256").update(JSON.stringify(parts)).update(params).digest("hex");
 }
 
-/** The memory of Node without a way out and without a GPU; nothing else is kept. */
-function canBeKept({ python, network, gpu }: LiveFunction["spec"]): boolean {
-  return python === undefined && gpu === undefined && !("allowHosts" in network);
+/** The memory of Node without a way out, a GPU or a volume; nothing else is kept. */
+function canBeKept({ python, network, gpu, volumes }: LiveFunction["spec"]): boolean {
+  const isPlain = python === undefined && gpu === undefined && volumes.length === 0;
+  return isPlain && !("allowHosts" in network);
 }

@@ -2,16 +2,18 @@
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
 import type { Authenticator } from "../auth/tokens.ts";
-import { CONTAINER_HEADER } from "../../sandbox/index.ts";
-import type { FleetService, Principal } from "../services.ts";
+import { CONTAINER_HEADER, VOLUME_GRANT_HEADER } from "../../sandbox/index.ts";
+import type { FleetService, Principal, VolumeService } from "../services.ts";
+import type { VolumeGrant } from "../volumes/grants.ts";
 import type { StoredToken } from "../store/record-store.ts";
 import { RefusedError } from "./problem.ts";
 
 /**
  * Whose tokens a route takes; `user` unless the route says otherwise. `user-or-container` lets
- * agents in that name one of their containers, in the name of its workspace.
+ * agents in that name one of their containers, in the name of its workspace; `user-or-volume`
+ * those that have a grant for a volume, for that one.
  */
-export type Access = "public" | "user" | "user-or-agent" | "user-or-container";
+export type Access = "public" | "user" | "user-or-agent" | "user-or-container" | "user-or-volume";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -29,7 +31,14 @@ const KINDS: Readonly<Record<Exclude<Access, "public">, readonly StoredToken["ki
   user: ["user"],
   "user-or-agent": ["user", "agent"],
   "user-or-container": ["user", "agent"],
+  "user-or-volume": ["user", "agent"],
 };
+
+/** What knows for whom an agent may speak. */
+export interface Guards {
+  readonly fleet: Pick<FleetService, "ownerOf">;
+  readonly volumes: Pick<VolumeService, "openGrant">;
+}
 
 /**
  * Notes on the request who is asking.
@@ -39,7 +48,7 @@ const KINDS: Readonly<Record<Exclude<Access, "public">, readonly StoredToken["ki
 export async function authorize(
   request: FastifyRequest,
   authenticator: Authenticator,
-  fleet: Pick<FleetService, "ownerOf">,
+  { fleet, volumes }: Guards,
 ): Promise<void> {
   const { access = "user" } = request.routeOptions.config;
   if (access === "public") return;
@@ -55,10 +64,21 @@ export async function authorize(
     throw new RefusedError(403, "auth_failed", `a token of kind ${token.kind} may not do this`);
   }
   const { workspaceId, tokenId, kind, nodeId } = token;
-  request.principal =
-    access === "user-or-container" && kind === "agent"
-      ? { tokenId, ...ownerOf(fleet, nodeId, request.headers[CONTAINER_HEADER]) }
-      : { workspaceId, tokenId };
+  request.principal = { workspaceId, tokenId };
+  if (kind !== "agent") return;
+  if (access === "user-or-container") {
+    const owner = ownerOf(fleet, nodeId, request.headers[CONTAINER_HEADER]);
+    request.principal = { tokenId, ...owner };
+  } else if (access === "user-or-volume") {
+    request.principal = { tokenId, ...grantIn(volumes, request.headers[VOLUME_GRANT_HEADER]) };
+  }
+}
+
+/** An agent may speak for the volumes of containers that it was sent. */
+function grantIn(volumes: Guards["volumes"], text: unknown): VolumeGrant {
+  const grant = typeof text === "string" ? volumes.openGrant(text) : undefined;
+  if (grant !== undefined) return grant;
+  throw new RefusedError(403, "auth_failed", "an agent may do this for its volumes only");
 }
 
 /** An agent may speak for the containers on its own node, and for nobody else. */

@@ -14,6 +14,7 @@ import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { operatorKeyOf } from "../secrets/envelope.ts";
 import { SecretVault } from "../secrets/secret-vault.ts";
+import { openFakeVolumes } from "../volumes/fake-volumes.ts";
 import type {
   EventFilter,
   FleetService,
@@ -96,16 +97,20 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     strangerToken: await tokenOf("user", "other"),
   };
   const blobStore = createFakeBlobs(blobs);
+  const records = openRecordStore(":memory:");
+  const { volumes } = openFakeVolumes({ store: records, ids, clock: systemClock });
   const secrets = new SecretVault({
-    store: openRecordStore(":memory:"),
+    store: records,
     key: { kind: "key", key: operatorKeyOf(new Uint8Array(32).fill(7)) },
     clock: systemClock,
   });
   const services: Services = {
     calls: createFakeCalls(state),
     secrets,
+    volumes,
     apps: createAppService({
       secrets,
+      volumes,
       store: { registry, images: NO_IMAGES, tokens },
       blobs: blobStore,
       fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },

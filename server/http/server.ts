@@ -39,6 +39,7 @@ import { poolRoutes } from "./routes/pool-routes.ts";
 import { scheduleRoutes } from "./routes/schedule-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
+import { volumeRoutes } from "./routes/volume-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
@@ -144,7 +145,7 @@ function guard(app: FastifyInstance, options: HttpServerOptions, openRequests: O
         retryable: true,
       });
     }
-    await authorize(request, authenticator, options.services.fleet);
+    await authorize(request, authenticator, options.services);
   });
 }
 
@@ -169,6 +170,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     scheduleRoutes,
     imageRoutes,
     secretRoutes,
+    volumeRoutes,
     chunkRoutes,
     callRoutes,
     eventRoutes,
