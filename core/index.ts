@@ -3,6 +3,7 @@ export { assert, assertNever } from "./assert.ts";
 export type { Clock } from "./clock.ts";
 export {
   messageOf,
+  ERROR_CODES,
   PlatformError,
   systemCodeOf,
   type ErrorCode,

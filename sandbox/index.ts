@@ -9,6 +9,7 @@ export {
   type AgentMessage,
   type AgentResult,
   type ContainerExit,
+  type ExpectedStart,
   type HeldContainer,
   type ServerMessage,
   type StartContainer,

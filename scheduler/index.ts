@@ -7,6 +7,7 @@ export {
   type WaitingContainer,
 } from "./autoscale/evict.ts";
 export { expectNext } from "./autoscale/expect.ts";
+export { foresee } from "./autoscale/foresee.ts";
 export { type FunctionState } from "./autoscale/function-state.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";

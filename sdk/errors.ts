@@ -19,14 +19,15 @@ export class ServerUnreachableError extends FlotillaError {
   }
 }
 
-/** The server does not accept this client's token, or the client has none. */
+/** The server does not accept this client's token or its scopes, or the client has none. */
 export class AuthError extends FlotillaError {
   override readonly name = "AuthError";
 
-  constructor(message: string) {
+  constructor(message: string, nextStep?: string) {
     super(message, {
       code: "auth_failed",
-      nextStep: "set FLOTILLA_TOKEN, or run `flotilla up` once on this machine to write one",
+      nextStep:
+        nextStep ?? "set FLOTILLA_TOKEN, or run `flotilla up` once on this machine to write one",
     });
   }
 }

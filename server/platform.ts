@@ -15,7 +15,6 @@ import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
 import {
-  DEFAULT_WORKSPACE,
   checkIsolation,
   closeOwnNodes,
   openClouds,
@@ -40,8 +39,11 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
+import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
-import type { StoredDeployment, StoredFunction } from "./store/record-store.ts";
+import { createTokenService } from "./workspaces/token-service.ts";
+import { createWorkspaceService } from "./workspaces/workspace-service.ts";
 
 export const VERSION = "0.1.0";
 
@@ -106,25 +108,22 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     isAlive: (containerId) => fleet.hasContainer(containerId),
   });
   const fleet: Fleet = await createFleet(config, workshop, { calls, whole, secrets, volumes });
-  const apps = createApps(foundations, { calls, fleet, secrets, volumes });
+  const apps = await createApps(foundations, { calls, fleet, secrets, volumes });
+  const workspaces = createWorkspaceService({ ...foundations, apps });
   whole.upkeep = createUpkeep(foundations, calls, apps);
 
   const adminToken = await createOwnerToken(foundations);
-  const functions = createFunctionService({
-    store,
-    ids,
-    fleet: fleet.service,
-    onScaled: (stored) => rescale(stored, calls, fleet),
-  });
   const services = {
     calls: calls.service,
     apps,
-    functions,
+    functions: createFunctions(foundations, calls, fleet),
     schedules: createScheduleService(foundations),
     images: await openImageService(config, foundations, keeper),
     volumes,
     chunks: foundations.chunks.store,
     secrets,
+    workspaces,
+    tokens: createTokenService(foundations),
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -146,6 +145,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const { serverUrl, emulatorUrls } = whole;
   closers.add("HTTP", () => http.close());
   await closeOwnNodes(nodes, clock.nowMs());
+  await workspaces.finishRemovals();
   await forgetOwnSecrets(foundations, secrets);
   await resume(foundations, calls, fleet);
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
@@ -155,9 +155,19 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
 
+function createFunctions({ store, ids }: Foundations, calls: CallDesk, fleet: Fleet) {
+  return createFunctionService({
+    store,
+    ids,
+    fleet: fleet.service,
+    onScaled: (stored) => rescale(stored, calls, fleet),
+  });
+}
+
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
   const owner = { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" } as const;
-  return (await createToken(store.tokens, owner, { clock, ids })).token;
+  const token = { ...owner, scopes: ["operator"] } as const;
+  return (await createToken(store.tokens, token, { clock, ids })).token;
 }
 
 /** Functions that have containers, or may get some. */
@@ -281,7 +291,8 @@ function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: Ma
     store,
     calls,
     apps,
-    endSandboxes: (nowMs) => endSandboxes(apps, [DEFAULT_WORKSPACE], { nowMs, onError }),
+    endSandboxes: async (nowMs) =>
+      endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
   });
 }
 
@@ -293,21 +304,21 @@ interface Parts {
   readonly volumes: VolumeKeeper;
 }
 
-function createApps(foundations: Foundations, parts: Parts): ManagedApps {
+async function createApps(foundations: Foundations, parts: Parts): Promise<ManagedApps> {
   const { calls, fleet, secrets, volumes } = parts;
-  const { onError } = foundations;
+  const { onError, store } = foundations;
   return createAppService({
     ...foundations,
     fleet: fleet.service,
     secrets,
     volumes,
-    workspaceIds: [DEFAULT_WORKSPACE],
+    workspaceIds: await workspaceIdsIn(store),
     onDeployed: (deployment) => {
       keepWarm(deployment, calls, fleet).catch((error: unknown) => {
         onError(error, `warming app ${deployment.appId}`);
       });
     },
-    onStopped: (appId, why) => {
+    onStopped: (appId, why, workspaceId) => {
       calls.functions.retire(appId);
       if (why === "replaced") {
         // It finishes what it has.
@@ -318,7 +329,7 @@ function createApps(foundations: Foundations, parts: Parts): ManagedApps {
         onError(error, `ending app ${appId}`);
       });
       secrets
-        .forgetOwn(DEFAULT_WORKSPACE, (id) => id !== appId)
+        .forgetOwn(workspaceId, (id) => id !== appId)
         .catch((error: unknown) => {
           onError(error, `removing the secrets of app ${appId}`);
         });
@@ -328,9 +339,15 @@ function createApps(foundations: Foundations, parts: Parts): ManagedApps {
 
 /** Removes the secrets of ephemeral apps which a killed platform had. To be called at the start. */
 async function forgetOwnSecrets({ store }: Foundations, secrets: SecretVault): Promise<void> {
-  const apps = await store.registry.list(DEFAULT_WORKSPACE);
-  const running = apps.filter(({ state }) => state === "running").map(({ appId }) => appId);
-  await secrets.forgetOwn(DEFAULT_WORKSPACE, (appId) => running.includes(appId));
+  for (const workspaceId of await workspaceIdsIn(store)) {
+    const apps = await store.registry.list(workspaceId);
+    const running = apps.filter(({ state }) => state === "running").map(({ appId }) => appId);
+    await secrets.forgetOwn(workspaceId, (appId) => running.includes(appId));
+  }
+}
+
+async function workspaceIdsIn({ workspaces }: RecordStore): Promise<readonly string[]> {
+  return (await workspaces.list()).map(({ workspaceId }) => workspaceId);
 }
 
 /** Functions with a floor of containers get them without waiting for a call. */
@@ -371,12 +388,14 @@ async function endApp(
  */
 async function resume({ store }: Foundations, calls: CallDesk, fleet: Fleet): Promise<void> {
   await rebuildQueues(store, calls.functions, () => true);
-  for (const deployment of await store.registry.list(DEFAULT_WORKSPACE)) {
-    if (deployment.state !== "running") continue;
-    await keepWarm(deployment, calls, fleet);
-    for (const each of deployment.functions) {
-      const isExpected = await calls.arrivals.isExpected({ ...each, deployment });
-      if (isExpected) await calls.functions.get(each.functionId);
+  for (const workspaceId of await workspaceIdsIn(store)) {
+    const deployments = await store.registry.list(workspaceId);
+    for (const deployment of deployments.filter(({ state }) => state === "running")) {
+      await keepWarm(deployment, calls, fleet);
+      for (const each of deployment.functions) {
+        const isExpected = await calls.arrivals.isExpected({ ...each, deployment });
+        if (isExpected) await calls.functions.get(each.functionId);
+      }
     }
   }
 }

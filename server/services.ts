@@ -39,6 +39,12 @@ import type {
   VolumeSummary,
   VolumeUpload,
   VolumeVersion,
+  CreatedToken,
+  NewApiToken,
+  NewWorkspace,
+  TokenScope,
+  TokenSummary,
+  WorkspaceSummary,
 } from "../sdk/protocol/index.ts";
 
 import type {
@@ -60,6 +66,10 @@ export interface Principal {
   /** The volume that an agent asks for, and for which container; absent for anybody else. */
   readonly volumeId?: string;
   readonly containerId?: string;
+  /** What a user's token may do; absent for containers, nodes and the platform itself. */
+  readonly scopes?: readonly TokenScope[];
+  /** The node whose agent asks in its own name. */
+  readonly nodeId?: string;
 }
 
 /** A page of results: the header and one payload per result, in order. */
@@ -200,6 +210,31 @@ export interface VolumeService {
   openGrant(text: string): VolumeGrant | undefined;
 }
 
+/** Workspaces, for the platform's operators. */
+export interface WorkspaceService {
+  /** @throws PlatformError `conflict` when the name is taken */
+  create(workspace: NewWorkspace): Promise<WorkspaceSummary>;
+  /** By name. */
+  list(): Promise<readonly WorkspaceSummary[]>;
+  /**
+   * Ends everything that runs in a workspace and takes its tokens away.
+   *
+   * @throws PlatformError `not_found`; `conflict` for the first workspace, and for one in which
+   * apps run, unless `evenIfUsed`.
+   */
+  remove(name: string, options: { readonly evenIfUsed: boolean }): Promise<void>;
+}
+
+/** The tokens of a workspace, for its admins. */
+export interface TokenService {
+  /** @throws PlatformError `auth_failed` for scopes that the asker lacks */
+  create(who: Principal, token: NewApiToken): Promise<CreatedToken>;
+  /** Oldest first. */
+  list(who: Principal): Promise<readonly TokenSummary[]>;
+  /** @throws PlatformError `not_found` */
+  revoke(who: Principal, tokenId: string): Promise<TokenSummary>;
+}
+
 /** Pieces of images by their hash. */
 export interface ChunkService {
   /** The encoded chunk; undefined when there is none. @throws PlatformError `unavailable` */
@@ -314,6 +349,8 @@ export interface Services {
   readonly images: ImageService;
   readonly secrets: SecretService;
   readonly volumes: VolumeService;
+  readonly workspaces: WorkspaceService;
+  readonly tokens: TokenService;
   readonly chunks: ChunkService;
   readonly fleet: FleetService;
   readonly pool: PoolService;

@@ -8,6 +8,7 @@ import { FakeClock, settled, until } from "../fake/clock.ts";
 import type { ToRunner } from "../runners/protocol.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import { FakeServer, type FakeLink } from "../fake/server.ts";
+import type { SandboxSpec } from "../runtime/runtime.ts";
 import { NO_IMAGES } from "../images/node-images.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { START } from "./test-container.ts";
@@ -107,6 +108,83 @@ const answer = (sandbox: FakeSandbox, inputId: string, payload: Uint8Array): voi
   const result = { inputId, outcome: "succeeded", bytes: payload.byteLength, runMs: 1 } as const;
   sandbox.say({ type: "results", results: [result] }, [payload]);
 };
+
+describe("sandboxes kept ready", () => {
+  const EXPECTED = {
+    functionName: "double",
+    appName: "numbers",
+    codeSha256: SHA256,
+    resources: { gpuCount: 0, cpuMilli: 100, memoryMiB: 128 },
+    count: 1,
+  };
+  const PYTHON = { module: "model", handler: "f" };
+
+  const keptNow = (): readonly SandboxSpec[] => runtime.started.map(({ spec }) => spec);
+
+  test("a booted Node and, where there is Python, a booted Python wait for code", async () => {
+    run({ readyCountMax: 4, hasPython: true });
+    await welcome();
+    await until(() => runtime.started.length === 2, "both are started");
+    expect(keptNow().map(({ runner = "node" }) => runner)).toEqual(["node", "python"]);
+  });
+
+  test("a Python function with the usual size gets the Python that waits", async () => {
+    run({ readyCountMax: 4, hasPython: true });
+    const link = await welcome();
+    await until(() => runtime.started.length === 2, "both are started");
+    const python = runtime.started[1];
+    const usual = { gpuCount: 0, cpuMilli: 125, memoryMiB: 256 };
+    const container = { ...START, codeSha256: SHA256, resources: usual, python: PYTHON };
+    link.say({ type: "start", container });
+    await until(() => (python?.told.length ?? 0) > 0, "it is told its code");
+    expect(python?.told[0]?.header).toMatchObject({ type: "boot", python: PYTHON });
+  });
+
+  test("what the server expects is started ahead, and the container gets it", async () => {
+    run({ readyCountMax: 4 });
+    const link = await welcome();
+    await until(() => runtime.started.length === 1, "the usual one is started");
+    link.say({ type: "expect", starts: [EXPECTED] });
+    await until(() => runtime.started.length === 2, "the expected one is started");
+    const ahead = runtime.last;
+    expect(ahead.spec.resources).toEqual(EXPECTED.resources);
+    expect(ahead.told).toEqual([]);
+    startOn(link, "co_1");
+    await toldOf(ahead, "boot");
+  });
+
+  test.each([
+    ["GPUs", { resources: { ...EXPECTED.resources, gpuCount: 1 } }],
+    ["an image", { imageId: "im_1" }],
+    ["hosts that they may reach", { allowHosts: ["example.com"] }],
+  ])("none is started ahead for containers with %s", async (_, changes) => {
+    run({ readyCountMax: 4 });
+    const link = await welcome();
+    link.say({ type: "expect", starts: [{ ...EXPECTED, ...changes }] });
+    await until(() => runtime.started.length === 1, "the usual one is started");
+    await settled();
+    expect(keptNow().map(({ resources }) => resources.memoryMiB)).toEqual([256]);
+  });
+
+  test("they go when a container needs their room, and it is not refused", async () => {
+    run({ readyCountMax: 4 });
+    const link = await welcome();
+    await until(() => runtime.started.length === 1, "the usual one is started");
+    startOn(link, "co_1", RESOURCES);
+    await until(() => runtime.started.length === 2, "the container is started");
+    expect(runtime.started[0]?.kills).toBe(1);
+    expect(link.all("refused")).toEqual([]);
+  });
+
+  test("none is kept while memory runs short", async () => {
+    run({ readyCountMax: 4, isMemoryShort: () => true });
+    const link = await welcome();
+    link.say({ type: "expect", starts: [EXPECTED] });
+    await settled();
+    await settled();
+    expect(runtime.started).toEqual([]);
+  });
+});
 
 describe("the link", () => {
   test("the agent says what its machine is, and comes back with its session's token", async () => {

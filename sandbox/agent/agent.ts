@@ -13,7 +13,6 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
-import { WarmPool } from "../pools/warm-pool.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
@@ -21,7 +20,6 @@ import { CodeCache } from "./code-cache.ts";
 import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
-import { sandboxEnvironment } from "./gpu-environment.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
@@ -31,6 +29,7 @@ import type {
   StartContainer,
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
+import { ReadySandboxes } from "./ready-sandboxes.ts";
 import { UnstoredValues } from "./unstored-values.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
@@ -51,8 +50,12 @@ export interface NodeAgentOptions {
   readonly codeDir: string;
   /** Where images of memory are kept; without it there are none. */
   readonly snapshotDir?: string;
-  /** Sandboxes kept booted for containers to come; none without it. */
-  readonly warmCountMax?: number;
+  /** Sandboxes kept ready for containers to come; none without it. */
+  readonly readyCountMax?: number;
+  /** Whether this machine can run functions of Python without an image. */
+  readonly hasPython?: boolean;
+  /** Whether the machine's memory runs short; asked now and then. */
+  readonly isMemoryShort?: () => boolean;
   readonly resources: Resources;
   readonly gpuType?: string;
   readonly emulatedGpus: boolean;
@@ -76,8 +79,7 @@ interface Unacknowledged {
 
 const CHECK_MS = 100;
 const NO_VOLUMES = "volumes need gVisor, which this node is without";
-/** What a function gets that asks for nothing. */
-const COMMONEST_RESOURCES: Resources = { gpuCount: 0, cpuMilli: 125, memoryMiB: 256 };
+const TIDY_EVERY_CHECKS = 10;
 /** Things on the node's disk that the server is told of. */
 const ARTIFACTS_MAX = 64;
 
@@ -89,13 +91,14 @@ export class NodeAgent {
   readonly #unstored = new UnstoredValues();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
-  readonly #pool: WarmPool | undefined;
+  readonly #ready: ReadySandboxes | undefined;
   #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #relay: Relay;
   readonly #timer: NodeJS.Timeout;
   readonly #reports: ContainerReports;
   #closing = false;
+  #checks = 0;
   #interruptedAtMs: number | undefined;
   #riskSinceMs: number | undefined;
   #faults: readonly string[] = [];
@@ -118,7 +121,7 @@ export class NodeAgent {
       token: () => this.#link.token,
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
-    this.#pool = this.#openPool();
+    this.#ready = this.#openReady();
     this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
@@ -157,7 +160,7 @@ export class NodeAgent {
   async run(): Promise<void> {
     await this.#code.open();
     await this.#openSnapshots();
-    this.#pool?.fill();
+    this.#ready?.pool.fill();
     void this.#options.volumes?.recover();
     await this.#link.run();
   }
@@ -187,19 +190,25 @@ export class NodeAgent {
     clearInterval(this.#timer);
     this.#options.volumes?.close();
     for (const container of this.#containers.values()) container.stop();
-    await Promise.allSettled([...this.#running, this.#snapshots?.close(), this.#pool?.close()]);
+    await Promise.allSettled([
+      ...this.#running,
+      this.#snapshots?.close(),
+      this.#ready?.pool.close(),
+    ]);
     this.#link.close();
   }
 
-  #openPool(): WarmPool | undefined {
-    const { runtime, clock, onError, warmCountMax: countMax = 0 } = this.#options;
+  #openReady(): ReadySandboxes | undefined {
+    const { readyCountMax: countMax = 0, hasPython = false } = this.#options;
     if (countMax === 0) return undefined;
-    const hasRoom = (specs: readonly SandboxSpec[]): boolean => this.#hasRoomFor(specs);
-    const commonest = {
-      resources: COMMONEST_RESOURCES,
-      env: sandboxEnvironment([], runtime.isolation),
-    };
-    return new WarmPool({ runtime, clock, countMax, commonest, hasRoom, onError });
+    return new ReadySandboxes({
+      ...this.#options,
+      countMax,
+      hasPython,
+      snapshots: () => this.#snapshots,
+      hasRoom: (specs) => this.#hasRoomFor(specs),
+      isBusy: () => [...this.#containers.values()].some((container) => !container.isReady),
+    });
   }
 
   /** Whether sandboxes fit that are no containers, beside these. */
@@ -221,6 +230,7 @@ export class NodeAgent {
       clock,
       onError,
       loadCode: (sha256) => this.#code.load(sha256),
+      ...(this.#ready === undefined ? {} : { pool: this.#ready.pool }),
       hasRoom: (spec) => this.#hasRoomFor([spec]),
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
@@ -265,20 +275,30 @@ export class NodeAgent {
       case "start":
         this.#start(message.container, body);
         return;
-      case "credit":
-        this.#unstored.stored(message.inputId, message.stored);
-        this.#containers.get(message.containerId)?.credit(message.inputId, message.consumed);
+      case "expect":
+        this.#ready?.expect(message.starts);
         return;
       case "inputs":
       case "cancel":
       case "stop":
         this.#tell(message, body);
         return;
+      case "credit":
       case "ack":
-        for (const inputId of message.inputIds) {
-          this.#unacknowledged.delete(inputId);
-          this.#unstored.forget(inputId);
-        }
+        this.#stored(message);
+    }
+  }
+
+  /** The server has something, and this agent need not keep it. */
+  #stored(message: Extract<ServerMessage, { type: "credit" | "ack" }>): void {
+    if (message.type === "credit") {
+      this.#unstored.stored(message.inputId, message.stored);
+      this.#containers.get(message.containerId)?.credit(message.inputId, message.consumed);
+      return;
+    }
+    for (const inputId of message.inputIds) {
+      this.#unacknowledged.delete(inputId);
+      this.#unstored.forget(inputId);
     }
   }
 
@@ -309,14 +329,14 @@ export class NodeAgent {
       start: { ...start, cards: room.cards },
       params,
       relay: shared?.relay(this.#relay) ?? this.#relay,
-      runtime: this.#pool ?? runtime,
+      runtime: this.#ready?.runtime ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
       reports: this.#reports,
       ...(this.#snapshots === undefined ? {} : { snapshots: this.#snapshots }),
     });
     this.#containers.set(start.containerId, container);
-    this.#pool?.makeRoom();
+    this.#ready?.pool.makeRoom();
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);
@@ -397,5 +417,7 @@ export class NodeAgent {
   #checkTimeouts(): void {
     const nowMs = this.#options.clock.nowMs();
     for (const container of this.#containers.values()) container.checkTimeouts(nowMs);
+    this.#checks += 1;
+    if (this.#checks % TIDY_EVERY_CHECKS === 0) this.#ready?.pool.tidy();
   }
 }

@@ -97,6 +97,11 @@ export class Container {
     return this.#options.start;
   }
 
+  /** Its code is loaded. */
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
   get held(): HeldContainer {
     const { containerId, functionId, cards = [] } = this.#options.start;
     const state = this.#ready ? "ready" : "starting";

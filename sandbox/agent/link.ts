@@ -80,6 +80,24 @@ export interface StartContainer {
   readonly paramsBytes?: number;
 }
 
+/** What the server expects to start next: a start without what is one container's own. */
+export interface ExpectedStart extends Pick<
+  StartContainer,
+  | "functionName"
+  | "appName"
+  | "codeSha256"
+  | "resources"
+  | "imageId"
+  | "maxInputs"
+  | "snapshotId"
+  | "python"
+  | "allowHosts"
+  | "paramsBytes"
+> {
+  /** Containers of it that may be started soon beyond those that are. */
+  readonly count: number;
+}
+
 /**
  * Messages to the agent. `inputs` carries the inputs' payloads as its body, in order; `start` the
  * payload of the parameters.
@@ -89,6 +107,8 @@ export type ServerMessage =
   /** The agent must end: its node is released or unknown. */
   | { readonly type: "goodbye"; readonly reason: string }
   | { readonly type: "start"; readonly container: StartContainer }
+  /** What may be started here next, the likeliest first; replaces what was said before. */
+  | { readonly type: "expect"; readonly starts: readonly ExpectedStart[] }
   | {
       readonly type: "inputs";
       readonly containerId: string;

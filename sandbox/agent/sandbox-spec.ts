@@ -5,9 +5,12 @@ import type { SandboxSpec } from "../runtime/runtime.ts";
 import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import type { StartContainer } from "./link.ts";
 
+/** What of a container's start says what its sandbox is. */
+export type SandboxWish = Pick<StartContainer, "resources" | "python" | "allowHosts" | "cards">;
+
 /** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
-  start: StartContainer,
+  start: SandboxWish & Pick<StartContainer, "containerId">,
   isolation: Isolation,
   files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
@@ -34,6 +37,6 @@ export function environmentOf(
 }
 
 /** Where its programs are. */
-function pathOf({ python }: StartContainer): string {
+function pathOf({ python }: Pick<StartContainer, "python">): string {
   return python === undefined ? "/bin" : PYTHON_PATH;
 }

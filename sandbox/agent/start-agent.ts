@@ -7,9 +7,11 @@ import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { createMountedImages, NO_IMAGES, type NodeImages } from "../images/node-images.ts";
 import { preparePythonImage } from "../images/python-image.ts";
+import { isMemoryShort } from "../pools/memory-pressure.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
+import { findPython } from "../runtime/python-launch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { createNodeVolumes, volumesDirOf, type NodeVolumes } from "../volumes/node-volumes.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
@@ -37,6 +39,8 @@ export interface StartedAgent {
   close(): Promise<void>;
 }
 
+/** Sandboxes that a node keeps ready at most, however few its cores are. */
+const READY_MIN = 6;
 /** A machine that no server has taken in for so long gives itself up: nobody may pay for it. */
 const WELCOME_WITHIN_MS = 30 * MS_PER_MINUTE;
 /** How long a machine may not know who it is, and how often it asks. */
@@ -68,7 +72,9 @@ export async function createAgent(
     codeDir: join(dataDir, "code"),
     snapshotDir: join(dataDir, "snapshots"),
     // Plain processes start fast enough, and would be seen by whoever lists this machine's.
-    warmCountMax: config.isolation === "gvisor" ? availableParallelism() : 0,
+    readyCountMax: config.isolation === "gvisor" ? Math.max(READY_MIN, availableParallelism()) : 0,
+    hasPython: (await findPython()) !== undefined,
+    isMemoryShort,
     resources,
     emulatedGpus: config.emulatedGpus ?? false,
     isolation: config.isolation,

@@ -139,7 +139,7 @@ async function programOf(
 ): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
   if (runner !== "python") {
     const file = `/runner/${RUNNER_FILE}`;
-    return { rootfs, args: runnerArguments("/bin/node", file, resources.memoryMiB) };
+    return { rootfs, args: runnerArguments("/bin/node", file, resources) };
   }
   const args = pythonArguments("python3", "/runner");
   if (image !== undefined) return { rootfs, args };

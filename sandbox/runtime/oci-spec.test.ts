@@ -106,9 +106,21 @@ test("the host name is one that a host may have", () => {
 });
 
 test("the heap ends before the container's memory does, and is never too small to start", () => {
+  const of = (memoryMiB: number, cpuMilli = 125): readonly string[] =>
+    runnerArguments("/bin/node", "/runner/r.mjs", { memoryMiB, cpuMilli });
   const heapOf = (memoryMiB: number): number =>
-    Number(/size=(\d+)/.exec(runnerArguments("/bin/node", "/runner/r.mjs", memoryMiB).join())?.[1]);
+    Number(/space-size=(\d+)/.exec(of(memoryMiB).join())?.[1]);
   expect(heapOf(1_000)).toBe(800);
   expect(heapOf(1)).toBe(32);
-  expect(runnerArguments("/bin/node", "/runner/r.mjs", 128).at(-1)).toBe("/runner/r.mjs");
+  expect(of(128).at(-1)).toBe("/runner/r.mjs");
+});
+
+test.each([
+  [1, 1],
+  [1_000, 1],
+  [1_001, 2],
+  [64_000, 4],
+])("with %d thousandths of a core Node starts %d helping threads", (cpuMilli, threads) => {
+  const args = runnerArguments("/bin/node", "/runner/r.mjs", { memoryMiB: 256, cpuMilli });
+  expect(args).toContain(`--v8-pool-size=${threads}`);
 });

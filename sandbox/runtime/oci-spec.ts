@@ -1,4 +1,5 @@
 /** The OCI configuration of a container: the least that a function needs. */
+import type { Resources } from "../../core/index.ts";
 import { EGRESS_MOUNT, type SandboxSpec } from "./runtime.ts";
 
 /** Memory that gVisor's own kernel takes inside the container's limit. */
@@ -17,6 +18,9 @@ const CPU_PERIOD_US = 100_000;
 export const CPU_BURST_MILLI = 2_000;
 const SHARES_PER_CORE = 1_024;
 const SHARES_MIN = 2;
+
+/** What Node starts unless told otherwise (node(1), `--v8-pool-size`, v24). */
+const V8_THREADS_USUAL = 4;
 
 export interface OciPaths {
   /** Root file system, shared by all containers and read-only to them. */
@@ -113,12 +117,19 @@ function writableFolder(destination: string, sizeMiB: number): object {
 }
 
 /** How Node is started as the runner in a container of this size. */
-export function runnerArguments(node: string, runnerFile: string, memoryMiB: number): string[] {
+export function runnerArguments(
+  node: string,
+  runnerFile: string,
+  { cpuMilli, memoryMiB }: Pick<Resources, "cpuMilli" | "memoryMiB">,
+): string[] {
   // The heap ends before the container does, so that running out gives an error with a reason.
   const heapMiB = Math.max(32, Math.floor(memoryMiB * 0.8));
+  // Threads beside the main one that compile and collect: each costs a start some milliseconds.
+  const threads = Math.min(V8_THREADS_USUAL, Math.ceil(cpuMilli / 1_000));
   return [
     node,
     "--enable-source-maps",
+    `--v8-pool-size=${threads}`,
     `--max-old-space-size=${heapMiB}`,
     "--no-warnings",
     runnerFile,

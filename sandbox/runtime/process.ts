@@ -74,7 +74,7 @@ async function commandOf(
   runnerDir: string,
 ): Promise<readonly string[]> {
   if (runner !== "python") {
-    return runnerArguments(process.execPath, join(runnerDir, RUNNER_FILE), resources.memoryMiB);
+    return runnerArguments(process.execPath, join(runnerDir, RUNNER_FILE), resources);
   }
   return pythonArguments((await findPython()) ?? "python3", runnerDir);
 }

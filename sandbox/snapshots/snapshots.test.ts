@@ -6,6 +6,8 @@ import type { StartContainer } from "../agent/link.ts";
 import { CODE, START } from "../agent/test-container.ts";
 import { FakeClock, until } from "../fake/clock.ts";
 import { FakeRuntime } from "../fake/runtime.ts";
+import { withBooted } from "../pools/booted.ts";
+import { ReadyPool, type ExpectedKind } from "../pools/ready-pool.ts";
 import type { SandboxSpec } from "../runtime/runtime.ts";
 import { MemorySnapshots, type MemorySnapshotsOptions, type Start } from "./snapshots.ts";
 import { IMAGE_BYTES, TestImages } from "./test-images.ts";
@@ -200,6 +202,97 @@ describe("restoring", () => {
     expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
     await make(snapshots);
     expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeDefined();
+  });
+});
+
+describe("kept ready", () => {
+  const OTHER = { ...ASKED, snapshotId: "b".repeat(64) };
+  let pool: ReadyPool;
+
+  /** Snapshots whose pool is told to expect one container of `start`. */
+  async function openWithPool(start: StartContainer = ASKED): Promise<MemorySnapshots> {
+    let snapshots: MemorySnapshots | undefined = undefined;
+    const expected = (): readonly ExpectedKind[] => {
+      const kind = snapshots?.readyKindOf(start, SPEC);
+      return kind === undefined ? [] : [{ kind, count: 1 }];
+    };
+    pool = new ReadyPool({
+      clock: new FakeClock(),
+      countMax: 4,
+      usual: [],
+      expected,
+      hasRoom: () => true,
+      onError: (error) => errors.push(String(error)),
+    });
+    snapshots = await open({ pool });
+    return snapshots;
+  }
+
+  afterEach(async () => {
+    await pool.close();
+  });
+
+  test("a sandbox is restored ahead, told nothing, and becomes the next container's", async () => {
+    const snapshots = await openWithPool();
+    await make(snapshots);
+    await until(() => pool.kept.length === 1, "one is restored ahead");
+    const [ahead] = images.restored;
+    expect(ahead?.told).toEqual([]);
+    expect(ahead?.spec.containerId).toMatch(/^warm_/);
+    const entered = await snapshots.restore(ASKED, SPEC, ENV);
+    expect(entered?.sandbox).toBe(ahead);
+    expect(ahead?.told).toMatchObject([{ header: { type: "enter", env: ENV } }]);
+    await until(() => pool.kept.length === 1, "another is restored");
+    const second = await snapshots.restore(ASKED, { ...SPEC, containerId: "co_2" }, ENV);
+    expect(second?.sandbox).toBe(images.restored[1]);
+    expect(second?.sandbox).not.toBe(ahead);
+  });
+
+  test("what has run one workspace's code is given to no other, whatever else is equal", async () => {
+    const snapshots = await openWithPool();
+    await make(snapshots);
+    await make(snapshots, OTHER);
+    await until(() => pool.kept.length === 1, "one is restored ahead");
+    const [ahead] = images.restored;
+    const entered = await snapshots.restore(OTHER, SPEC, ENV);
+    expect(entered?.sandbox).toBeDefined();
+    expect(entered?.sandbox).not.toBe(ahead);
+    expect(ahead?.told).toEqual([]);
+    // Nor does a container that starts cold get it.
+    const started = await withBooted(runtime, pool).start(SPEC);
+    expect(images.restored).not.toContain(started);
+  });
+
+  test.each([
+    ["a GPU", { resources: { ...SPEC.resources, gpuCount: 1 } }],
+    ["hosts that it may reach", { allowHosts: ["example.com"] }],
+    ["an image", { image: { rootfs: "/image", node: "/node" } }],
+  ])("nothing is kept ready with %s", async (_, changes) => {
+    const snapshots = await openWithPool();
+    await make(snapshots);
+    expect(snapshots.readyKindOf(ASKED, { ...SPEC, ...changes })).toBeUndefined();
+  });
+
+  test("one that does not answer makes its container start cold, and all of its image go", async () => {
+    const snapshots = await openWithPool();
+    await make(snapshots);
+    images.outcomes = ["talks nonsense"];
+    await until(() => pool.kept.length === 1, "one is restored ahead");
+    expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    expect(errors.join()).toContain("broke the protocol");
+    expect(snapshots.readyKindOf(ASKED, SPEC)).toBeUndefined();
+    expect(pool.kept).toEqual([]);
+  });
+
+  test("an image that cannot be restored ahead is out of use, and no container waits for it", async () => {
+    images.outcomes = ["cannot start"];
+    const snapshots = await openWithPool();
+    await make(snapshots);
+    await until(() => errors.length > 0, "it is found bad");
+    await until(() => snapshots.snapshotIds.length === 0, "it is out of use");
+    expect(errors).toEqual([expect.stringContaining("runsc is missing")]);
+    expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    expect(images.restores).toHaveLength(1);
   });
 });
 

@@ -23,6 +23,8 @@ import type {
   SandboxSpec,
 } from "../runtime/runtime.ts";
 import type { ToRunner } from "../runners/protocol.ts";
+import { isPlain } from "../pools/booted.ts";
+import type { ReadyKind, ReadyPool } from "../pools/ready-pool.ts";
 import { shakeHands } from "./handshake.ts";
 import { SnapshotStore, type SnapshotRecord } from "./snapshot-store.ts";
 
@@ -31,6 +33,8 @@ export interface MemorySnapshotsOptions {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
+  /** Where restored sandboxes are kept ready; none are without it. */
+  readonly pool?: Pick<ReadyPool, "take" | "discard" | "fill">;
   /** Whether the node has room for one more sandbox beside its containers. */
   readonly hasRoom: (spec: SandboxSpec) => boolean;
   /** A snapshot can be restored on this node from now on. */
@@ -115,13 +119,21 @@ export class MemorySnapshots {
     const record = this.#store.find(this.#keyOf(start, spec));
     if (record === undefined || this.#closed) return undefined;
     try {
-      const imageDir = await this.#store.prepare(record);
-      const sandbox = await this.#images.restore(spec, imageDir);
-      return await this.#enter(sandbox, env);
+      const ready = isPlain(spec)
+        ? this.#options.pool?.take(this.#kindOf(record, spec))
+        : undefined;
+      return await this.#enter(ready ?? (await this.#restored(record, spec)), env);
     } catch (error) {
       await this.#giveUp(record, error);
       return undefined;
     }
+  }
+
+  /** What of a function's memory can be kept ready; undefined where there is no image of it. */
+  readyKindOf(start: Kept, spec: SandboxSpec): ReadyKind | undefined {
+    if (start.snapshotId === undefined || !isPlain(spec)) return undefined;
+    const record = this.#store.find(this.#keyOf(start, spec));
+    return record && this.#kindOf(record, spec);
   }
 
   /** Makes an image of what this container was loaded with, if there is none; in its own time. */
@@ -162,6 +174,28 @@ export class MemorySnapshots {
     return this.#closing.signal.aborted;
   }
 
+  /** Restored and not entered: it has run the code of this function and nothing of a container. */
+  #kindOf(record: SnapshotRecord, spec: SandboxSpec): ReadyKind {
+    return {
+      key: readyKeyOf(record),
+      spec,
+      make: async (named) => {
+        // It may have been found bad, or made anew, since it was asked for.
+        if (this.#closed || this.#store.find(record.key) !== record) return undefined;
+        try {
+          return await this.#restored(record, named);
+        } catch (error) {
+          await this.#giveUp(record, error);
+          return undefined;
+        }
+      },
+    };
+  }
+
+  async #restored(record: SnapshotRecord, spec: SandboxSpec): Promise<RunningSandbox> {
+    return this.#images.restore(spec, await this.#store.prepare(record));
+  }
+
   async #enter(
     sandbox: RunningSandbox,
     env: Readonly<Record<string, string>>,
@@ -186,6 +220,7 @@ export class MemorySnapshots {
   async #giveUp(record: SnapshotRecord, error: unknown): Promise<void> {
     const what = `restoring snapshot ${record.snapshotId.slice(0, 12)}; the container starts cold`;
     this.#options.onError(error, what);
+    this.#options.pool?.discard(readyKeyOf(record));
     await this.#store
       .quarantine(record, messageOf(error))
       .catch((failure: unknown) => this.#options.onError(failure, "removing a bad snapshot"));
@@ -236,18 +271,30 @@ export class MemorySnapshots {
       await this.#images.save(containerId, imageDir);
       const { snapshotId } = await this.#store.put(key, start.snapshotId ?? key, imageDir);
       onKept(snapshotId);
+      this.#options.pool?.fill();
     } finally {
       await rm(imageDir, { recursive: true, force: true });
     }
   }
 
   /** All that an image depends on. Of the sandbox that is everything but its name. */
-  #keyOf(start: StartContainer, spec: SandboxSpec): string {
+  #keyOf(start: Kept, spec: SandboxSpec): string {
     const { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes } = start;
     const function_ = { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes };
     const parts = [FORMAT, this.#traits.fingerprint, function_, { ...spec, containerId: "" }];
     return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
   }
+}
+
+/** What of a start an image of memory depends on, beside its sandbox. */
+type Kept = Pick<
+  StartContainer,
+  "snapshotId" | "codeSha256" | "functionName" | "appName" | "maxInputs" | "paramsBytes"
+>;
+
+/** One for each image: what was restored from an older one is not the same. */
+function readyKeyOf({ key, madeAtMs }: SnapshotRecord): string {
+  return `restored/${key}/${madeAtMs}`;
 }
 
 /** What a container is started as: its message and the payload of its parameters. */

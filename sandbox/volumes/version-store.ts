@@ -21,7 +21,6 @@ export interface TreeFigures {
 
 /** Trees that are kept in memory, the last ones read. */
 const CACHED_MAX = 4;
-const PARALLEL = 4;
 
 export class VersionStore {
   readonly #source: ChunkSource;
@@ -73,41 +72,24 @@ export class VersionStore {
    * Holds each piece of a commit to what its file says: a piece that is not there, or is of
    * another length, would be read as something else.
    *
-   * @param sizes Lengths of chunks that are known, by name; what is learnt is added.
-   * @param store The store under the lease of the commit, so that what is there stays.
-   * @throws PlatformError `conflict`, retryable, when a chunk is not there (any more);
-   *   `invalid_request` when it has another length
+   * @param sizes Lengths of the chunks that the volume has or was sent, by name. Of others in the
+   *   store it may be that they are somebody else's.
+   * @throws PlatformError `conflict` when a chunk was not sent; `invalid_request` when it has
+   *   another length
    */
-  async checkPieces(
-    changes: readonly VolumeChange[],
-    sizes: Map<string, number>,
-    store: ChunkStore,
-  ): Promise<void> {
-    const expected = piecesOf(changes);
-    await store.has([...expected.keys()]);
-    const unknown = [...expected.keys()].filter((id) => !sizes.has(id));
-    const lane = async (): Promise<void> => {
-      for (let id = unknown.pop(); id !== undefined; id = unknown.pop()) {
-        sizes.set(id, await this.#sizeOf(id));
+  checkPieces(changes: readonly VolumeChange[], sizes: ReadonlyMap<string, number>): void {
+    for (const [id, byteCount] of piecesOf(changes)) {
+      const size = sizes.get(id);
+      if (size === byteCount) continue;
+      if (size === undefined) {
+        throw new PlatformError(`chunk ${id} was not sent; upload it, and commit again`, {
+          code: "conflict",
+          retryable: false,
+          details: { chunkId: id },
+        });
       }
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, lane));
-    for (const [id, byteCount] of expected) {
-      if (sizes.get(id) === byteCount) continue;
-      throw new PlatformError(
-        `chunk ${id} has ${sizes.get(id) ?? 0} bytes, and a file says ${byteCount}`,
-        { code: "invalid_request", retryable: false, details: { chunkId: id } },
-      );
-    }
-  }
-
-  async #sizeOf(id: string): Promise<number> {
-    try {
-      return (await this.#source.read(id)).byteLength;
-    } catch (error) {
-      if (!(error instanceof PlatformError) || error.code !== "not_found") throw error;
-      throw new PlatformError(`chunk ${id} is not stored; upload it, and commit again`, {
-        code: "conflict",
+      throw new PlatformError(`chunk ${id} has ${size} bytes, and a file says ${byteCount}`, {
+        code: "invalid_request",
         retryable: false,
         details: { chunkId: id },
       });

@@ -7,12 +7,16 @@ export interface ConnectionOptions {
   readonly serverUrl?: string;
   /** Else FLOTILLA_TOKEN, else `client.json`. */
   readonly token?: string;
+  /** Name of the workspace that is meant; else FLOTILLA_WORKSPACE, else the token's own. */
+  readonly workspace?: string;
 }
 
 export interface Connection {
   /** Without a slash at the end. */
   readonly serverUrl: string;
   readonly token: string;
+  /** Absent: the token's own. */
+  readonly workspace?: string;
 }
 
 /**
@@ -31,7 +35,13 @@ export async function resolveConnection(options: ConnectionOptions): Promise<Con
   const isFilesServer = file?.serverUrl !== undefined && normaliseUrl(file.serverUrl) === serverUrl;
   const token = givenToken ?? (isFilesServer ? file.token : undefined);
   if (token === undefined) throw new AuthError(`there is no token for the server at ${serverUrl}`);
-  return { serverUrl, token };
+  return { serverUrl, token, ...workspaceOf(options, env) };
+}
+
+/** An empty name is none. */
+function workspaceOf(options: ConnectionOptions, env: Environment): Pick<Connection, "workspace"> {
+  const workspace = options.workspace ?? env.FLOTILLA_WORKSPACE ?? "";
+  return workspace === "" ? {} : { workspace };
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -19,7 +19,7 @@ export interface EventQuery {
   readonly after?: string;
 }
 
-/** How long a server may be away before the reader is told. */
+/** How long a server that has answered before may be away until the reader is told. */
 const AWAY_MS_MAX = 60_000;
 
 export interface StreamOptions {
@@ -28,19 +28,31 @@ export interface StreamOptions {
   readonly onOpen?: () => void;
 }
 
-/** Events in order until the signal aborts. @throws ServerUnreachableError if it stays away. */
+/**
+ * Events in order until the signal aborts.
+ * @throws ServerUnreachableError if the server is not there, or goes away and stays away
+ */
 export async function* streamEvents(
   client: Client,
   query: EventQuery,
   options: StreamOptions,
 ): AsyncGenerator<PlatformEvent, void, undefined> {
   const { signal } = options;
+  const seen = { server: false };
+  const onOpen = (): void => {
+    seen.server = true;
+    options.onOpen?.();
+  };
   const isOver = (): boolean => signal.aborted;
   let after = query.after;
   let lastHeardAtMs = performance.now();
   for (let attempt = 1; !isOver(); attempt++) {
     try {
-      for await (const event of openStream(client, { ...query, ...optional(after) }, options)) {
+      for await (const event of openStream(
+        client,
+        { ...query, ...optional(after) },
+        { signal, onOpen },
+      )) {
         attempt = 1;
         after = event.eventId;
         lastHeardAtMs = performance.now();
@@ -49,7 +61,8 @@ export async function* streamEvents(
     } catch (error) {
       if (isOver()) return;
       const isAway = error instanceof ServerUnreachableError || error instanceof TypeError;
-      if (!isAway || performance.now() - lastHeardAtMs > AWAY_MS_MAX) throw error;
+      const awayMs = performance.now() - lastHeardAtMs;
+      if (!isAway || !seen.server || awayMs > AWAY_MS_MAX) throw error;
     }
     await pause(backoffMs(attempt), signal);
   }

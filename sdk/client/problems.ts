@@ -36,7 +36,8 @@ export function refusalOf(answer: AnswerHead, body: string): Refusal {
 function errorOf(status: number, problem: Partial<Problem>): FlotillaError {
   const message = messageOf(status, problem);
   const code = problem.code ?? `http_${status}`;
-  if (status === 401 || status === 403) return new AuthError(message);
+  if (status === 401) return new AuthError(message);
+  if (status === 403) return new AuthError(message, "use a token that may: `flotilla token list`");
   if (status === 404 || code === "not_found") return new NotFoundError(message);
   if (status === 429 || QUOTA_CODES.includes(code)) {
     return new QuotaError(message, { code, nextStep: "try again later, or ask for less" });

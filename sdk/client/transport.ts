@@ -12,6 +12,7 @@ import { resolveConnection, type Connection, type ConnectionOptions } from "./co
 import { containerLink, exchangeThrough } from "./container-link.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http.ts";
 import { backoffMs, pause } from "./pause.ts";
+import { WORKSPACE_HEADER } from "../protocol/workspace.ts";
 import { refusalOf, strangeAnswer } from "./problems.ts";
 
 /** How long a server known to exist may be away. */
@@ -137,12 +138,13 @@ function isFailure(outcome: unknown): outcome is Failure {
   return typeof outcome === "object" && outcome !== null && FAILURE in outcome;
 }
 
-function httpRequestOf({ token }: Connection, request: ApiRequest): HttpRequest {
+function httpRequestOf({ token, workspace }: Connection, request: ApiRequest): HttpRequest {
   const { method, body, contentType } = request;
   return {
     method,
     headers: {
       authorization: `Bearer ${token}`,
+      ...(workspace === undefined ? {} : { [WORKSPACE_HEADER]: workspace }),
       ...(contentType === undefined ? {} : { "content-type": contentType }),
     },
     body,

@@ -53,6 +53,21 @@ describe("a bundle", () => {
   });
 });
 
+test("the map has the user's files and nothing of the SDK, which would make it large", async () => {
+  write("double.ts", "export function double(x: number) { return 2 * x; }\n");
+  const path = write("small.ts", APP);
+  const text = new TextDecoder().decode((await bundleFile(path)).code);
+  const [, json = ""] = text.split("//# sourceMappingURL=data:application/json;base64,");
+  expect(json.length).toBeLessThan(10_000);
+  const { sources } = JSON.parse(Buffer.from(json, "base64").toString()) as {
+    readonly sources: readonly string[];
+  };
+  expect(sources.map((source) => source.split("/").at(-1)).toSorted()).toEqual([
+    "double.ts",
+    "small.ts",
+  ]);
+});
+
 describe("a mistake", () => {
   test("is told with file, line, column and the line itself", async () => {
     const path = write("bad.ts", "const a = 1;\nconst b = a +* 2;\n");

@@ -5,6 +5,7 @@ import { dirname, extname, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type BuildFailure, type Message, type Plugin } from "esbuild";
 import { UsageError } from "../errors.ts";
+import { withoutSources, type BundleMap } from "./source-map.ts";
 
 /** What is uploaded and imported. */
 export interface Bundle {
@@ -37,8 +38,8 @@ export async function bundleFile(path: string): Promise<Bundle> {
   const outfile = `${file}.bundle.mjs`;
   const { outputFiles } = await buildOrExplain(file, outfile);
   const code = outputFiles.find(({ path: output }) => output === outfile)?.text ?? "";
-  const map = outputFiles.find(({ path: output }) => output === `${outfile}.map`)?.text ?? "{}";
-  const bytes = new TextEncoder().encode(withSourceMap(code, map, dirname(file)));
+  const map = outputFiles.find(({ path: output }) => output === `${outfile}.map`)?.text ?? NO_MAP;
+  const bytes = new TextEncoder().encode(withSourceMap(code, map, file));
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { file, code: bytes, sha256, buildMs: performance.now() - startedAtMs };
 }
@@ -96,10 +97,22 @@ function sdkAliases(): Record<string, string> {
   return { flotilla: sourceOf("index"), "flotilla/protocol": sourceOf("protocol/index") };
 }
 
-/** Appends the map with absolute sources, so that stacks name the user's files wherever it runs. */
-function withSourceMap(code: string, mapJson: string, folder: string): string {
-  const map = JSON.parse(mapJson) as { readonly sources?: readonly string[] };
-  const sources = (map.sources ?? []).map((source) => pathToFileURL(resolve(folder, source)).href);
+/** Where the SDK's own files are. */
+const SDK_FOLDER = fileURLToPath(new URL("../", import.meta.url));
+const NO_MAP = '{"version":3,"sources":[],"names":[],"mappings":""}';
+
+/**
+ * Appends the map with absolute sources, so that stacks name the user's files wherever it runs.
+ * The SDK's lines are not in it: a container reads the map before the user's first line runs,
+ * and most of it would be the SDK's.
+ */
+function withSourceMap(code: string, mapJson: string, file: string): string {
+  const absolute = (source: string): string => resolve(dirname(file), source);
+  const map = withoutSources(JSON.parse(mapJson) as BundleMap, (source) => {
+    const path = absolute(source);
+    return path.startsWith(SDK_FOLDER) && path !== file;
+  });
+  const sources = map.sources.map((source) => pathToFileURL(absolute(source)).href);
   const inline = Buffer.from(JSON.stringify({ ...map, sources })).toString("base64");
   return `${code}\n//# sourceMappingURL=data:application/json;base64,${inline}\n`;
 }

@@ -17,6 +17,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
   InterruptedError: EXIT.interrupted,
   NotFoundError: EXIT.notFound,
   QuotaError: EXIT.quota,
+  SandboxEndedError: EXIT.notFound,
   SerializationError: EXIT.usage,
   ServerUnreachableError: EXIT.unreachable,
   UsageError: EXIT.usage,

@@ -11,6 +11,7 @@ import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 import { addSecret } from "./secrets/add-secret.ts";
 import { addVolume } from "./volumes/add-volume.ts";
+import { addToken, addWorkspace } from "./workspaces/add-workspace.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -52,6 +53,8 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addImage(program);
   addSecret(program);
   addVolume(program);
+  addToken(program);
+  addWorkspace(program);
   addCompletion(program);
   options.extraCommands?.(program);
   return program;

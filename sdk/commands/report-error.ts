@@ -20,11 +20,21 @@ export function errorReport(thrown: unknown): string {
   }
   const lines = [`${styled("red", `error[${thrown.code}]:`)} ${withoutControls(thrown.message)}`];
   if (thrown.name === "UsageError") lines.push(...userFrames(thrown).slice(0, 1));
-  if (thrown.nextStep !== undefined) lines.push(`  ${styled("bold", "next:")} ${thrown.nextStep}`);
+  const next = thrown.nextStep ?? pageOf(thrown.code);
+  if (next !== undefined) lines.push(`  ${styled("bold", "next:")} ${next}`);
   if (thrown.cause instanceof Error && thrown.code === "startup_failed") {
     lines.push(withoutControls(stackOf(thrown.cause)));
   }
   return lines.join("\n");
+}
+
+/** Errors whose message is all there is to say: the user wrote it wrong, or ended it. */
+const SELF_EVIDENT: ReadonlySet<string> = new Set(["cancelled", "interrupted", "usage"]);
+
+/** Where the documents say what to do about an error that has no step of its own. */
+function pageOf(code: string): string | undefined {
+  if (SELF_EVIDENT.has(code)) return undefined;
+  return `docs/errors/${withoutControls(code)}.md says what can be done`;
 }
 
 /** Where this package is; frames from here, from other packages and from Node are not the user's. */

@@ -139,3 +139,16 @@ export {
   type VolumeUpload,
   type VolumeVersion,
 } from "./volume.ts";
+export {
+  TOKEN_LIFE_MS_MAX,
+  TOKEN_SCOPES,
+  WORKSPACE_HEADER,
+  type CreatedToken,
+  type NewApiToken,
+  type NewWorkspace,
+  type TokenList,
+  type TokenScope,
+  type TokenSummary,
+  type WorkspaceList,
+  type WorkspaceSummary,
+} from "./workspace.ts";

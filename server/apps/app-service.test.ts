@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { countingIds } from "../../core/index.ts";
+import { countingIds, messageOf } from "../../core/index.ts";
 import type { DeployRequest, FunctionSpec } from "../../sdk/protocol/index.ts";
 import { createAppService, EPHEMERAL_LEASE_MS, type ManagedApps } from "./app-service.ts";
 import type { StoredImage, StoredToken } from "../store/record-store.ts";
@@ -19,6 +19,13 @@ const tokens = {
   list: () => Promise.resolve([{ tokenId: "to_1", name: "laptop" } as StoredToken]),
 };
 
+/** Of another workspace. */
+const OTHERS_CODE = "f".repeat(64);
+const blobOwners = {
+  add: () => Promise.resolve(),
+  has: (_workspaceId: string, sha256: string) => Promise.resolve(sha256 !== OTHERS_CODE),
+};
+
 let blobs: Set<string>;
 let images: Set<string>;
 let nowMs: number;
@@ -35,7 +42,7 @@ beforeEach(() => {
   stopped = [];
   reasons = [];
   apps = createAppService({
-    store: { registry: createFakeRegistry(), images: { find: findImage }, tokens },
+    store: { registry: createFakeRegistry(), images: { find: findImage }, tokens, blobOwners },
     secrets: { checkDeployment: () => Promise.resolve(), keepOwn: () => Promise.resolve() },
     volumes: { checkDeployment: () => Promise.resolve() },
     blobs: { has: async (sha256) => blobs.has(sha256) },
@@ -56,6 +63,18 @@ const request = (changed: Partial<DeployRequest> = {}): DeployRequest => ({
   codeSha256: CODE,
   functions: [{ name: "square", spec: { gpu: "H100" } }],
   ...changed,
+});
+
+test("code that only another workspace has sent is refused like code that nobody has", async () => {
+  blobs.add(OTHERS_CODE);
+  const messages = await Promise.all(
+    [OTHERS_CODE, "e".repeat(64)].map(async (codeSha256) => {
+      const refused = apps.deploy(WHO, "demo", request({ codeSha256 }));
+      await expect(refused).rejects.toMatchObject({ code: "invalid_request" });
+      return refused.catch((error: unknown) => messageOf(error).replaceAll(codeSha256, "HASH"));
+    }),
+  );
+  expect(new Set(messages).size).toBe(1);
 });
 
 test("a deployed app is found by name with its spec and its load", async () => {

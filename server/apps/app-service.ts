@@ -37,7 +37,7 @@ import { goneError, historyOf, rollbackTarget, versionsOf } from "./versions.ts"
 export const EPHEMERAL_LEASE_MS = 30_000;
 
 export interface AppServiceOptions {
-  readonly store: Pick<RecordStore, "registry"> & {
+  readonly store: Pick<RecordStore, "registry" | "blobOwners"> & {
     readonly images: Pick<ImageStore, "find">;
     readonly tokens: Pick<TokenStore, "list">;
   };
@@ -54,7 +54,7 @@ export interface AppServiceOptions {
   /** A deployment runs from now on. */
   readonly onDeployed: (deployment: StoredDeployment) => void;
   /** A deployment ended: a new version replaced it, or it was stopped or its lease ran out. */
-  readonly onStopped: (appId: string, why: "replaced" | "stopped") => void;
+  readonly onStopped: (appId: string, why: "replaced" | "stopped", workspaceId: string) => void;
 }
 
 export interface ManagedApps extends AppService {
@@ -92,7 +92,7 @@ class Apps implements ManagedApps {
   async deploy(who: Principal, app: string, request: DeployRequest): Promise<Deployment> {
     checkDeployment(app, request);
     for (const sha256 of codesOf(request)) {
-      if (!(await this.#options.blobs.has(sha256))) throw missingCode(sha256);
+      if (!(await this.#hasCode(who, sha256))) throw missingCode(sha256);
     }
     await this.#checkImages(who, request);
     await this.#options.secrets.checkDeployment(who.workspaceId, request);
@@ -122,7 +122,7 @@ class Apps implements ManagedApps {
       const target = rollbackTarget(app, versions, request.version);
       const again = { ...againOf(target), strategy: request.strategy ?? "rolling" };
       for (const sha256 of codesOf(again)) {
-        if (!(await this.#options.blobs.has(sha256))) throw goneError(target, `code ${sha256}`);
+        if (!(await this.#hasCode(who, sha256))) throw goneError(target, `code ${sha256}`);
       }
       const missing = await this.#missingImage(who, again);
       if (missing !== undefined) throw goneError(target, `image ${missing.image}`);
@@ -191,6 +191,12 @@ class Apps implements ManagedApps {
     return expired;
   }
 
+  /** Code that only another workspace has sent counts as never sent. */
+  async #hasCode({ workspaceId }: Principal, sha256: string): Promise<boolean> {
+    const { store, blobs } = this.#options;
+    return (await store.blobOwners.has(workspaceId, sha256)) && blobs.has(sha256);
+  }
+
   async #checkImages(who: Principal, request: DeployRequest): Promise<void> {
     const missing = await this.#missingImage(who, request);
     if (missing === undefined) return;
@@ -236,7 +242,9 @@ class Apps implements ManagedApps {
       ...(rollbackOf === undefined ? {} : { rollbackOf }),
     });
     if (request.mode === "deployed") {
-      for (const old of before) if (isReplaced(old, app)) onStopped(old.appId, "replaced");
+      for (const old of before) {
+        if (isReplaced(old, app)) onStopped(old.appId, "replaced", who.workspaceId);
+      }
     }
     onDeployed(stored);
     return stored;
@@ -244,7 +252,8 @@ class Apps implements ManagedApps {
 
   async #end(deployment: StoredDeployment): Promise<void> {
     const ended = await this.#registry.stop(deployment.appId, this.#options.clock.nowMs());
-    if (ended) this.#options.onStopped(deployment.appId, "stopped");
+    const { appId, workspaceId } = deployment;
+    if (ended) this.#options.onStopped(appId, "stopped", workspaceId);
   }
 
   #summaryOf(deployment: StoredDeployment): AppSummary {

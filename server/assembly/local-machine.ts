@@ -12,7 +12,7 @@ import type { NodeTable } from "../fleet/node-table.ts";
 import type { Closers } from "./closers.ts";
 import type { Foundations } from "./foundations.ts";
 import { localAgentsDirOf } from "./leftovers.ts";
-import { DEFAULT_WORKSPACE } from "./machines.ts";
+import { DEFAULT_WORKSPACE } from "../workspaces/default-workspace.ts";
 
 /** The rental desk of this machine, and its agents. */
 export interface LocalDesk {

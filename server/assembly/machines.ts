@@ -34,9 +34,6 @@ export async function checkIsolation(config: PlatformConfig): Promise<void> {
   }
 }
 
-/** The workspace of an embedded platform. */
-export const DEFAULT_WORKSPACE = "default";
-
 /** Endpoints of the emulators of this platform, by cloud. */
 export type EmulatorUrls = Readonly<Partial<Record<EmulatedCloud, string>>>;
 

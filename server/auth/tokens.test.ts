@@ -9,7 +9,9 @@ let nowMs: number;
 let rows: Map<string, StoredToken>;
 let finds: number;
 const clock = { nowMs: () => nowMs };
+const uses: string[] = [];
 const store = {
+  noteUse: async (tokenId: string, atMs: number) => void uses.push(`${tokenId} ${atMs}`),
   put: async (token: StoredToken) => void rows.set(token.sha256, token),
   find: async (sha256: string) => {
     finds += 1;
@@ -21,6 +23,7 @@ beforeEach(() => {
   nowMs = 1_000_000;
   rows = new Map();
   finds = 0;
+  uses.splice(0);
 });
 
 const create = async (extra: { expiresAtMs?: number } = {}) =>
@@ -52,6 +55,34 @@ test("a revoked token stops working within five seconds", async () => {
   rows.clear();
   nowMs += 4_999;
   expect(await authenticate(`Bearer ${token}`)).toBeUndefined();
+});
+
+test("a token that was revoked through this server stops at once, and is kept as revoked", async () => {
+  const { token, stored } = await create();
+  const { authenticate, forget } = createAuthenticator(store, clock);
+  expect(await authenticate(`Bearer ${token}`)).toBeDefined();
+  rows.set(stored.sha256, { ...stored, revokedAtMs: nowMs });
+  forget();
+  expect(await authenticate(`Bearer ${token}`)).toBeUndefined();
+  nowMs += 4_999;
+  expect(await authenticate(`Bearer ${token}`)).toBeUndefined();
+});
+
+test("the use of a token is noted once a minute, that of a refused one never", async () => {
+  const { token, stored } = await create({ expiresAtMs: nowMs + 100_000 });
+  const { authenticate } = createAuthenticator(store, clock);
+  await authenticate(`Bearer ${token}`);
+  expect(uses).toEqual([`${stored.tokenId} ${nowMs}`]);
+  rows.set(stored.sha256, { ...stored, lastUsedAtMs: nowMs });
+  for (const laterMs of [5_000, 30_000, 59_999, 100_000]) {
+    nowMs = 1_000_000 + laterMs;
+    await authenticate(`Bearer ${token}`);
+  }
+  expect(uses).toHaveLength(1);
+  nowMs += 5_000;
+  rows.set(stored.sha256, { ...stored, expiresAtMs: nowMs + 9, lastUsedAtMs: nowMs - 60_000 });
+  await authenticate(`Bearer ${token}`);
+  expect(uses).toEqual([`${stored.tokenId} 1000000`, `${stored.tokenId} 1105000`]);
 });
 
 test("an expired token does not work, cached or not", async () => {

@@ -8,7 +8,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Clock, IdSource } from "../../core/index.ts";
-import { TOKEN_PREFIX } from "../../sdk/protocol/index.ts";
+import { TOKEN_PREFIX, type TokenScope } from "../../sdk/protocol/index.ts";
 import type { StoredToken, TokenStore } from "../store/record-store.ts";
 
 const TOKEN_BYTES = 32;
@@ -18,12 +18,15 @@ const BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 /** How long a revoked token can still work in a process that has just used it. */
 const CACHE_MS = 3_000;
 const CACHED_TOKENS_MAX = 10_000;
+/** How far behind the time of a token's last use may be. */
+const USE_NOTED_EVERY_MS = 60_000;
 
 export interface NewToken {
   readonly workspaceId: string;
   /** What the holder calls it. */
   readonly name: string;
   readonly kind: StoredToken["kind"];
+  readonly scopes?: readonly TokenScope[];
   readonly nodeId?: string;
   readonly expiresAtMs?: number;
 }
@@ -82,11 +85,13 @@ export interface Authenticator {
    * @throws PlatformError `unavailable` when the store cannot be reached.
    */
   readonly authenticate: (authorization: string | undefined) => Promise<StoredToken | undefined>;
+  /** Looks every token up anew: one of them was revoked through this server. */
+  readonly forget: () => void;
 }
 
 /** Checks tokens against the store, with a small cache. */
 export function createAuthenticator(
-  store: Pick<TokenStore, "find">,
+  store: Pick<TokenStore, "find" | "noteUse">,
   clock: Pick<Clock, "nowMs">,
 ): Authenticator {
   const cache = new Map<string, { readonly token: StoredToken; readonly untilMs: number }>();
@@ -97,6 +102,9 @@ export function createAuthenticator(
     const [oldest] = cache.keys();
     if (cache.size >= CACHED_TOKENS_MAX && oldest !== undefined) cache.delete(oldest);
     cache.set(sha256, { token, untilMs: nowMs + CACHE_MS });
+    if (token.kind === "user" && isUsable(token, nowMs) && isUseNews(token, nowMs)) {
+      await store.noteUse(token.tokenId, nowMs);
+    }
     return token;
   };
   return {
@@ -108,13 +116,22 @@ export function createAuthenticator(
       const cached = cache.get(sha256);
       const fresh = cached !== undefined && nowMs < cached.untilMs;
       const token = fresh ? cached.token : await look(sha256, nowMs);
-      return isExpired(token, nowMs) ? undefined : token;
+      return token !== undefined && isUsable(token, nowMs) ? token : undefined;
     },
+    forget: () => cache.clear(),
   };
 }
 
-function isExpired(token: StoredToken | undefined, nowMs: number): boolean {
-  return token?.expiresAtMs !== undefined && token.expiresAtMs <= nowMs;
+/** Whether a token is neither revoked nor expired. */
+export function isUsable(
+  { revokedAtMs, expiresAtMs }: Pick<StoredToken, "revokedAtMs" | "expiresAtMs">,
+  nowMs: number,
+): boolean {
+  return revokedAtMs === undefined && (expiresAtMs === undefined || nowMs < expiresAtMs);
+}
+
+function isUseNews({ lastUsedAtMs }: StoredToken, nowMs: number): boolean {
+  return lastUsedAtMs === undefined || nowMs - lastUsedAtMs >= USE_NOTED_EVERY_MS;
 }
 
 function sameHash(left: string, right: string): boolean {

@@ -1,6 +1,6 @@
 /** Makes each function's containers as many as its autoscaler wants: new ones pend, idle ones stop. */
 import type { Clock, IdSource } from "../../core/index.ts";
-import { scale, type FunctionState } from "../../scheduler/index.ts";
+import { foresee, scale, type FunctionState } from "../../scheduler/index.ts";
 import type { FunctionTable, LiveFunction } from "../calls/function-table.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 
@@ -12,6 +12,14 @@ export interface AutoscalingOptions {
   readonly stop: (container: ContainerRecord, reason: string) => void;
 }
 
+/** So many containers of a function may be started soon. */
+interface Soon {
+  readonly live: LiveFunction;
+  readonly count: number;
+  /** Now for one at work; else when it last was. */
+  readonly likelyAtMs: number;
+}
+
 /** How long a function with nothing to do is kept in memory. */
 const FORGET_AFTER_MS = 5 * 60_000;
 
@@ -21,6 +29,9 @@ export class Autoscaling {
   /** When each function last had work, as far as a round has seen. */
   readonly #activeAtMs = new Map<string, number>();
 
+  /** What may be started soon, as the last round saw it. */
+  readonly #soon: Soon[] = [];
+
   constructor(options: AutoscalingOptions) {
     this.#options = options;
   }
@@ -28,10 +39,20 @@ export class Autoscaling {
   /** One round over all functions. */
   async tick(): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
+    this.#soon.length = 0;
     for (const live of this.#options.functions.all()) {
       const isExpected = this.#scaleOne(live, nowMs);
       await this.#forgetWhenQuiet(live, isExpected, nowMs);
     }
+  }
+
+  /**
+   * Containers that may be started soon, by their function, the likeliest first: of functions at
+   * work, then of those that had work last.
+   */
+  get soon(): ReadonlyMap<LiveFunction, number> {
+    const likeliest = this.#soon.toSorted((one, other) => other.likelyAtMs - one.likelyAtMs);
+    return new Map(likeliest.map(({ live, count }) => [live, count]));
   }
 
   /** @returns whether its next call is expected. */
@@ -43,7 +64,12 @@ export class Autoscaling {
     const old = live.waitsForOld ? this.#unfinishedBefore(live) : undefined;
     if (old !== undefined) return this.#keepWaiting(live, old);
     live.waitsForOld = false;
-    const decision = scale(this.#stateOf(live, own, nowMs), nowMs);
+    const state = this.#stateOf(live, own, nowMs);
+    const decision = scale(state, nowMs);
+    const count = live.retired ? 0 : foresee(state, decision.wanted, nowMs);
+    const isDue = state.backlog + state.running > 0 || decision.expectedAtMs !== undefined;
+    const likelyAtMs = isDue ? nowMs : (state.lastActiveAtMs ?? 0);
+    if (count > 0) this.#soon.push({ live, count, likelyAtMs });
     for (let count = 0; count < decision.start; count += 1) {
       containers.addPending(ids.next("co"), live, nowMs);
     }

@@ -15,6 +15,7 @@ import type { EventBus } from "../services.ts";
 import { Autoscaling } from "./autoscaling.ts";
 import { ContainerDesk, noteIdle, type ContainerDeskOptions } from "./container-desk.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import { Expectations } from "./expectations.ts";
 import { EvictionRound, waitingIn } from "./eviction.ts";
 import { Leaving } from "./leaving.ts";
 import type { NodeTable } from "./node-table.ts";
@@ -53,6 +54,7 @@ export class Placing {
   readonly #eviction: EvictionRound;
   readonly #repacking: Repacking;
   readonly #leaving: Leaving<ContainerRecord>;
+  readonly #expectations: Expectations;
   readonly #cordoned = new WeakMap<Node, Node>();
   readonly #stop: ContainerDesk["stop"];
 
@@ -69,6 +71,7 @@ export class Placing {
     });
     this.desk = new ContainerDesk({ ...options, placement: this.#placement });
     this.#autoscaling = new Autoscaling({ ...options, stop: this.#stop });
+    this.#expectations = new Expectations({ hub: options.hub });
     this.#eviction = new EvictionRound({
       ...options,
       nodes: schedulable,
@@ -106,6 +109,7 @@ export class Placing {
     const helpedIds = this.#eviction.tick();
     preempt(wanted, helpedIds, { containers, stop: this.#stop });
     this.#awaitRepacking();
+    this.#expectations.tell(this.#autoscaling.soon, this.#schedulable(), nowMs);
     for (const live of functions.all()) live.dispatcher.pump();
     return this.#pendingReasons() !== before;
   }

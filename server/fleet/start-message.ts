@@ -1,5 +1,5 @@
 import { resourcesOf } from "../../core/index.ts";
-import type { StartContainer, VolumeStart } from "../../sandbox/index.ts";
+import type { ExpectedStart, StartContainer, VolumeStart } from "../../sandbox/index.ts";
 import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
@@ -43,6 +43,27 @@ export function startMessageOf(
     ...imageOf(live),
     ...(volumes.length === 0 ? {} : { volumes }),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
+  };
+}
+
+/** What a node needs to keep sandboxes ready for so many containers of a function. */
+export function expectedStartOf(live: LiveFunction, count: number): ExpectedStart {
+  // Nothing that is one container's own goes ahead of it, least of all secrets.
+  const start = startMessageOf(live, "", { cards: [] });
+  const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
+  const { python, allowHosts, paramsBytes } = start;
+  return {
+    functionName,
+    appName,
+    codeSha256,
+    resources,
+    count,
+    ...(imageId === undefined ? {} : { imageId }),
+    ...(maxInputs === undefined ? {} : { maxInputs }),
+    ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(python === undefined ? {} : { python }),
+    ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(paramsBytes === undefined ? {} : { paramsBytes }),
   };
 }
 

@@ -68,6 +68,8 @@ export class TestAgent {
   /** Every container that it was asked to start, in order, taken or not. */
   readonly asked: string[] = [];
   #inbox: { readonly line: Line; readonly message: ServerMessage }[] = [];
+  /** All that it was told to expect, message by message. */
+  readonly expectations: Of<"expect">["starts"][] = [];
   /** How long it says that an input ran. */
   runMs = 1;
   /** When set, it takes nothing, for this reason. */
@@ -130,6 +132,7 @@ export class TestAgent {
     if (message.type === "start") this.#start(line, message.container);
     else if (message.type === "stop") this.#stop(line, message);
     else if (message.type === "cancel") this.#cancel(message);
+    else if (message.type === "expect") this.expectations.push(message.starts);
     else if (message.type === "inputs") {
       const ids = message.inputs.map(({ inputId }) => inputId);
       this.held.get(message.containerId)?.inputIds.push(...ids);

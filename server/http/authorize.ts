@@ -1,19 +1,15 @@
 /** Who may use which route: checked before anything of a request's body is read. */
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
-import type { Authenticator } from "../auth/tokens.ts";
 import { CONTAINER_HEADER, VOLUME_GRANT_HEADER } from "../../sandbox/index.ts";
+import { WORKSPACE_HEADER } from "../../sdk/protocol/index.ts";
+import { allows } from "../auth/scopes.ts";
+import type { Authenticator } from "../auth/tokens.ts";
 import type { FleetService, Principal, VolumeService } from "../services.ts";
+import type { RecordStore, StoredToken } from "../store/record-store.ts";
 import type { VolumeGrant } from "../volumes/grants.ts";
-import type { StoredToken } from "../store/record-store.ts";
 import { RefusedError } from "./problem.ts";
-
-/**
- * Whose tokens a route takes; `user` unless the route says otherwise. `user-or-container` lets
- * agents in that name one of their containers, in the name of its workspace; `user-or-volume`
- * those that have a grant for a volume, for that one.
- */
-export type Access = "public" | "user" | "user-or-agent" | "user-or-container" | "user-or-volume";
+import type { RouteAccess } from "./route-access.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -21,38 +17,32 @@ declare module "fastify" {
     principal: Principal | undefined;
   }
   interface FastifyContextConfig {
-    access?: Access;
     /** Open for as long as its client wants; left out of latency figures. */
     isStream?: boolean;
   }
 }
 
-const KINDS: Readonly<Record<Exclude<Access, "public">, readonly StoredToken["kind"][]>> = {
-  user: ["user"],
-  "user-or-agent": ["user", "agent"],
-  "user-or-container": ["user", "agent"],
-  "user-or-volume": ["user", "agent"],
-};
-
-/** What knows for whom an agent may speak. */
-export interface Guards {
+/** Where `authorize` looks things up. */
+export interface Gate {
+  readonly authenticator: Authenticator;
   readonly fleet: Pick<FleetService, "ownerOf">;
   readonly volumes: Pick<VolumeService, "openGrant">;
+  readonly workspaces: Pick<RecordStore["workspaces"], "find">;
 }
+
+/** A path that is no route tells those with a token, and nobody else, that it is none. */
+const NO_ROUTE: RouteAccess = { scopes: "any", agents: "as-node" };
 
 /**
  * Notes on the request who is asking.
  *
- * @throws PlatformError `auth_failed`: 401 without a good token, 403 with the wrong kind.
+ * @throws PlatformError `auth_failed`: 401 without a good token, 403 with one that may not do
+ * this; `not_found` for a workspace that is not there or not the asker's.
  */
-export async function authorize(
-  request: FastifyRequest,
-  authenticator: Authenticator,
-  { fleet, volumes }: Guards,
-): Promise<void> {
-  const { access = "user" } = request.routeOptions.config;
-  if (access === "public") return;
-  const token = await authenticator.authenticate(request.headers.authorization);
+export async function authorize(request: FastifyRequest, gate: Gate): Promise<void> {
+  const { access = NO_ROUTE } = request.routeOptions.config;
+  if (access.scopes === "public") return;
+  const token = await gate.authenticator.authenticate(request.headers.authorization);
   if (token === undefined) {
     throw new PlatformError(
       "this needs a valid token: send `Authorization: Bearer fl_…` (unknown, expired and " +
@@ -60,22 +50,57 @@ export async function authorize(
       { code: "auth_failed", retryable: false },
     );
   }
-  if (!KINDS[access].includes(token.kind)) {
-    throw new RefusedError(403, "auth_failed", `a token of kind ${token.kind} may not do this`);
+  request.principal =
+    token.kind === "user"
+      ? await userOf(token, access.scopes, request.headers[WORKSPACE_HEADER], gate)
+      : agentOf(token, access, request.headers, gate);
+}
+
+async function userOf(
+  { workspaceId, tokenId, scopes: held = [] }: StoredToken,
+  needed: Exclude<RouteAccess["scopes"], "public">,
+  workspace: string | string[] | undefined,
+  { workspaces }: Gate,
+): Promise<Principal> {
+  if (needed !== "any" && !needed.some((scope) => allows(held, scope))) {
+    const has = held.length === 0 ? "no scope" : `the scope ${held.join(", ")}`;
+    throw new RefusedError(
+      403,
+      "auth_failed",
+      `this needs a token with the scope ${needed.join(" or ")}, and yours has ${has}; ` +
+        "an admin of the workspace makes one with `flotilla token create`",
+    );
   }
-  const { workspaceId, tokenId, kind, nodeId } = token;
-  request.principal = { workspaceId, tokenId };
-  if (kind !== "agent") return;
-  if (access === "user-or-container") {
-    const owner = ownerOf(fleet, nodeId, request.headers[CONTAINER_HEADER]);
-    request.principal = { tokenId, ...owner };
-  } else if (access === "user-or-volume") {
-    request.principal = { tokenId, ...grantIn(volumes, request.headers[VOLUME_GRANT_HEADER]) };
+  const own = { workspaceId, tokenId, scopes: held };
+  if (workspace === undefined) return own;
+  const name = String(workspace).slice(0, 100);
+  const found = await workspaces.find(name);
+  const isAllowed = found?.workspaceId === workspaceId || allows(held, "operator");
+  if (found !== undefined && isAllowed) return { ...own, workspaceId: found.workspaceId };
+  throw new PlatformError(`there is no workspace ${name} for this token`, {
+    code: "not_found",
+    retryable: false,
+  });
+}
+
+function agentOf(
+  { workspaceId, tokenId, kind, nodeId }: StoredToken,
+  { agents }: RouteAccess,
+  headers: FastifyRequest["headers"],
+  { fleet, volumes }: Gate,
+): Principal {
+  if (kind !== "agent" || nodeId === undefined || agents === undefined) {
+    throw new RefusedError(403, "auth_failed", `a token of kind ${kind} may not do this`);
   }
+  if (agents === "as-node") return { workspaceId, tokenId, nodeId };
+  if (agents === "for-volume") {
+    return { tokenId, ...grantIn(volumes, headers[VOLUME_GRANT_HEADER]) };
+  }
+  return { tokenId, ...ownerOf(fleet, nodeId, headers[CONTAINER_HEADER]) };
 }
 
 /** An agent may speak for the volumes of containers that it was sent. */
-function grantIn(volumes: Guards["volumes"], text: unknown): VolumeGrant {
+function grantIn(volumes: Gate["volumes"], text: unknown): VolumeGrant {
   const grant = typeof text === "string" ? volumes.openGrant(text) : undefined;
   if (grant !== undefined) return grant;
   throw new RefusedError(403, "auth_failed", "an agent may do this for its volumes only");
@@ -83,12 +108,11 @@ function grantIn(volumes: Guards["volumes"], text: unknown): VolumeGrant {
 
 /** An agent may speak for the containers on its own node, and for nobody else. */
 function ownerOf(
-  fleet: Pick<FleetService, "ownerOf">,
-  nodeId: string | undefined,
+  fleet: Gate["fleet"],
+  nodeId: string,
   containerId: unknown,
 ): Pick<Required<Principal>, "workspaceId" | "appId"> {
-  const isNamed = nodeId !== undefined && typeof containerId === "string";
-  const owner = isNamed ? fleet.ownerOf(nodeId, containerId) : undefined;
+  const owner = typeof containerId === "string" ? fleet.ownerOf(nodeId, containerId) : undefined;
   if (owner !== undefined) return { workspaceId: owner.workspaceId, appId: owner.appId };
   throw new RefusedError(403, "auth_failed", "an agent may do this for its own containers only");
 }

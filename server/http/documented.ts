@@ -18,7 +18,7 @@ const COMMON_PROBLEMS = [400, 401, 403, 429, 431, 500, 503] as const;
 const PROBLEM_DESCRIPTIONS: Readonly<Record<number, string>> = {
   400: "The request is wrong; `detail` names every wrong field.",
   401: "No token, or one that is unknown, expired or revoked.",
-  403: "The token's kind may not do this.",
+  403: "The token has none of the scopes that this needs, or is a node's.",
   404: "There is none, or it is another workspace's.",
   409: "It does not fit what is there; `detail` says why.",
   413: "The body or a payload is too large.",

@@ -2,6 +2,7 @@
 import { PlatformError } from "../../core/index.ts";
 import type { PlatformEvent } from "../../sdk/protocol/index.ts";
 import { findApp } from "../apps/listed-apps.ts";
+import { allows } from "../auth/scopes.ts";
 import type { EventFilter, Principal, Services } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
 
@@ -32,7 +33,7 @@ export async function filterFor(
 }
 
 /**
- * Tells a workspace's events from others'. Events of no app (plans, nodes) are everybody's.
+ * Tells a workspace's events from others'. Events of no app (plans, nodes) are the operators'.
  *
  * Who owns an app never changes, so each app is looked up once; ids new to this reader cost
  * one listing of the workspace.
@@ -43,7 +44,10 @@ export function createEventScope(
 ): (event: PlatformEvent) => Promise<boolean> {
   const own = new Map<string, boolean>();
   return async ({ appId, callId, containerId }) => {
-    if (appId === undefined) return callId === undefined && containerId === undefined;
+    if (appId === undefined) {
+      const isPlatforms = callId === undefined && containerId === undefined;
+      return isPlatforms && allows(who.scopes ?? [], "operator");
+    }
     const known = own.get(appId);
     if (known !== undefined) return known;
     for (const app of await store.registry.list(who.workspaceId)) own.set(app.appId, true);

@@ -1,11 +1,12 @@
 /** The platform behind the routes, in memory, for tests of the HTTP server. */
 import { createHash } from "node:crypto";
-import { countingIds, PlatformError } from "../../core/index.ts";
+import { countingIds, PlatformError, type IdSource } from "../../core/index.ts";
 import type {
   CallStatus,
   CreateCallHeader,
   PlanSummary,
   PlatformEvent,
+  TokenScope,
 } from "../../sdk/protocol/index.ts";
 import { createAppService } from "../apps/app-service.ts";
 import { createFunctionService } from "../apps/function-service.ts";
@@ -23,8 +24,11 @@ import type {
   Services,
 } from "../services.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
-import type { StoredToken, TokenStore } from "../store/record-store.ts";
+import type { RecordStore, StoredToken, TokenStore } from "../store/record-store.ts";
+import { createIdSource } from "../ids.ts";
 import { systemClock } from "../system-clock.ts";
+import { createTokenService } from "../workspaces/token-service.ts";
+import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
 import type { HttpServerOptions } from "./server.ts";
@@ -32,6 +36,13 @@ import type { HttpServerOptions } from "./server.ts";
 /** The one container of the fake fleet; its workspace is "main". */
 export const FAKE_CONTAINER = "co_1";
 const NO_IMAGES = { find: () => Promise.resolve(undefined) };
+
+const FAKE_AGENTS: Services["agents"] = {
+  handleUpgrade: (_request, socket) =>
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
+};
+
+const NO_LOAD = { functionLoad: () => ({ backlog: 0, containers: 0 }) };
 
 const PLAN: PlanSummary = {
   planId: "pl_1",
@@ -68,19 +79,22 @@ export interface FakePlatform {
   readonly userToken: string;
   readonly agentToken: string;
   readonly joinToken: string;
+  /** An admin's of another workspace. */
   readonly strangerToken: string;
+  /** A token of a user with these scopes. */
+  readonly tokenWith: (...scopes: readonly TokenScope[]) => Promise<string>;
 }
 
 /** A fake platform with one token of each kind. */
 export async function createFakePlatform(): Promise<FakePlatform> {
   const ids = countingIds();
-  const tokens = createFakeTokens();
+  const systemIds = createIdSource(systemClock);
+  const records = await openFakeRecords();
+  const { tokens, workspaces, blobOwners } = records;
   const registry = createFakeRegistry();
   const blobs = new Map<string, Uint8Array>();
   const chunks = new Map<string, Uint8Array>();
-  const sources = { clock: systemClock, ids };
-  const tokenOf = async (kind: StoredToken["kind"], workspaceId = "main"): Promise<string> =>
-    (await createToken(tokens, { kind, workspaceId, name: kind }, sources)).token;
+  const tokenOf = makerOfTokens(tokens, ids);
   const state: Omit<FakePlatform, "options"> = {
     blobs,
     chunks,
@@ -91,39 +105,43 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     holdCalls: false,
     failure: undefined,
     waiting: 0,
-    userToken: await tokenOf("user"),
-    agentToken: await tokenOf("agent"),
-    joinToken: await tokenOf("join"),
-    strangerToken: await tokenOf("user", "other"),
+    userToken: await tokenOf({}),
+    agentToken: await tokenOf({ kind: "agent" }),
+    joinToken: await tokenOf({ kind: "join" }),
+    strangerToken: await tokenOf({ workspaceId: "other", scopes: ["admin"] }),
+    tokenWith: async (...scopes) => tokenOf({ scopes }),
   };
   const blobStore = createFakeBlobs(blobs);
-  const records = openRecordStore(":memory:");
   const { volumes } = openFakeVolumes({ store: records, ids, clock: systemClock });
   const secrets = new SecretVault({
     store: records,
     key: { kind: "key", key: operatorKeyOf(new Uint8Array(32).fill(7)) },
     clock: systemClock,
   });
+  const store = { registry, tokens, workspaces, blobOwners };
+  const apps = createAppService({
+    secrets,
+    volumes,
+    store: { ...store, images: NO_IMAGES },
+    blobs: blobStore,
+    fleet: NO_LOAD,
+    clock: systemClock,
+    ids,
+    workspaceIds: [],
+    onDeployed: () => undefined,
+    onStopped: () => undefined,
+  });
   const services: Services = {
     calls: createFakeCalls(state),
     secrets,
     volumes,
-    apps: createAppService({
-      secrets,
-      volumes,
-      store: { registry, images: NO_IMAGES, tokens },
-      blobs: blobStore,
-      fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
-      clock: systemClock,
-      ids,
-      workspaceIds: [],
-      onDeployed: () => undefined,
-      onStopped: () => undefined,
-    }),
+    apps,
+    workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
+    tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),
     functions: createFunctionService({
       ids,
       store: { registry },
-      fleet: { functionLoad: () => ({ backlog: 0, containers: 0 }) },
+      fleet: NO_LOAD,
       onScaled: () => Promise.resolve(),
     }),
     schedules: createFakeSchedules(),
@@ -132,15 +150,30 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),
-    agents: {
-      handleUpgrade: (_request, socket) =>
-        socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"),
-    },
+    agents: FAKE_AGENTS,
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
-  const store = { registry, tokens };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
+}
+
+/** Makes tokens, of users of `main` who may do everything unless told otherwise. */
+function makerOfTokens(tokens: TokenStore, ids: IdSource) {
+  return async (token: Partial<StoredToken>): Promise<string> => {
+    const { kind = "user", workspaceId = "main", scopes = ["operator"] } = token;
+    const isUsers = kind === "user" ? { scopes } : { nodeId: "no_1" };
+    const sent = { kind, workspaceId, name: kind, ...isUsers };
+    return (await createToken(tokens, sent, { clock: systemClock, ids })).token;
+  };
+}
+
+/** With the workspaces `main` and `other`. */
+async function openFakeRecords(): Promise<RecordStore> {
+  const records = openRecordStore(":memory:");
+  for (const workspaceId of ["main", "other"]) {
+    await records.workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
+  }
+  return records;
 }
 
 /** Builds whatever it is asked for at once. */
@@ -170,20 +203,6 @@ export function statusOf(callId: string, changed: Partial<CallStatus> = {}): Cal
     final: true,
     createdAtMs: 1,
     ...changed,
-  };
-}
-
-function createFakeTokens(): TokenStore {
-  const rows = new Map<string, StoredToken>();
-  return {
-    put: async (token) => void rows.set(token.sha256, await Promise.resolve(token)),
-    find: (sha256) => Promise.resolve(rows.get(sha256)),
-    list: () => Promise.resolve([...rows.values()]),
-    take: (tokenId) => {
-      const token = [...rows.values()].find((each) => each.tokenId === tokenId);
-      if (token !== undefined) rows.delete(token.sha256);
-      return Promise.resolve(token);
-    },
   };
 }
 

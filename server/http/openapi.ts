@@ -14,6 +14,11 @@ no request waits longer than 30 s. A token may send 2,000 requests a second to o
 its operator says otherwise. Lists come in pages of up to 1,000. Payloads are opaque: what a client's
 SDK encoded.`;
 
+const TOKEN_DESCRIPTION = `\`Authorization: Bearer fl_…\`. What a route's requirement lists are scopes,
+any one of which is enough: \`deploy\` includes \`read\` and \`call\`, \`admin\` includes \`deploy\`,
+\`operator\` includes all. The header \`flotilla-workspace\` names the workspace that is meant: the
+token's own, which it is anyway, or any for operators; else the answer is 404.`;
+
 /** Collects the routes that are registered after it; the document is \`app.swagger()\`. */
 export function collectOpenApi(app: FastifyInstance, version: string): void {
   app.register(swagger, {
@@ -32,7 +37,7 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
           token: {
             type: "http",
             scheme: "bearer",
-            description: "`Authorization: Bearer fl_…`",
+            description: TOKEN_DESCRIPTION,
           },
         },
       },

@@ -7,6 +7,7 @@ import type {
 } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { Clock, IdSource } from "../../core/index.ts";
+import type { Authenticator } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Services } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
@@ -25,7 +26,8 @@ export type ApiServer = FastifyInstance<
 /** What the routes stand on. */
 export interface RouteDeps {
   readonly services: Services;
-  readonly store: Pick<RecordStore, "registry">;
+  readonly store: Pick<RecordStore, "registry" | "blobOwners">;
+  readonly authenticator: Authenticator;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly ids: IdSource;

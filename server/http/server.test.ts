@@ -14,6 +14,7 @@ import {
   refused,
   type FakeClient,
 } from "./fake-client.ts";
+import { ROUTE_ACCESS } from "./route-access.ts";
 
 let client: FakeClient;
 
@@ -134,59 +135,9 @@ describe("documents", () => {
     const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    expect(routes.sort()).toEqual(
-      [
-        "GET /v1/calls/{callId}/values",
-        "POST /v1/functions/{functionId}/variants",
-        "GET /v1/secrets",
-        "POST /v1/secrets",
-        "PATCH /v1/secrets/{secret}",
-        "DELETE /v1/secrets/{secret}",
-        "GET /v1/schedules",
-        "POST /v1/apps/{app}/functions/{function}/schedule/pause",
-        "POST /v1/apps/{app}/functions/{function}/schedule/resume",
-        "PUT /v1/blobs/{sha256}",
-        "GET /v1/agent/files/{sha256}",
-        "GET /v1/functions",
-        "PATCH /v1/apps/{app}/functions/{function}/scaling",
-        "HEAD /v1/blobs/{sha256}",
-        "GET /v1/blobs/{sha256}",
-        "GET /v1/chunks/{chunkId}",
-        "POST /v1/apps/{app}/deployments",
-        "POST /v1/deployments/{appId}/heartbeat",
-        "GET /v1/apps",
-        "POST /v1/apps/{app}/stop",
-        "GET /v1/apps/{app}/versions",
-        "POST /v1/apps/{app}/rollback",
-        "GET /v1/apps/{app}/functions/{function}",
-        "POST /v1/functions/{functionId}/calls",
-        "POST /v1/calls/{callId}/inputs",
-        "GET /v1/calls/{callId}",
-        "GET /v1/calls/{callId}/results",
-        "POST /v1/calls/{callId}/cancel",
-        "GET /v1/events",
-        "GET /v1/containers",
-        "POST /v1/containers/{containerId}/stop",
-        "GET /v1/nodes",
-        "POST /v1/images/builds",
-        "GET /v1/images",
-        "POST /v1/images/prune",
-        "GET /v1/plan",
-        "GET /v1/status",
-        "GET /v1/pool",
-        "GET /v1/pool/events",
-        "POST /v1/pool/nodes/{nodeId}/cordon",
-        "POST /v1/pool/nodes/{nodeId}/uncordon",
-        "POST /v1/pool/nodes/{nodeId}/drain",
-        "POST /v1/pool/nodes/{nodeId}/release",
-        "GET /v1/clouds",
-        "POST /v1/clouds/{cloud}/check",
-        "GET /v1/agent",
-        "GET /health",
-        "GET /metrics",
-        "GET /openapi.json",
-      ].sort(),
-    );
+    // Each route that is registered has a line in the table; here the other direction.
+    const known = Object.keys(ROUTE_ACCESS).map((route) => route.replaceAll(/:(\w+)/g, "{$1}"));
+    expect(routes.sort()).toEqual(known.sort());
     const ids = Object.values(document.paths).flatMap((methods) =>
       Object.values(methods).map(({ operationId }) => operationId),
     );

@@ -18,7 +18,7 @@ import { createAuthenticator } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { Services } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
-import { authorize } from "./authorize.ts";
+import { authorize, type Gate } from "./authorize.ts";
 import { JSON_BYTES_MAX } from "./body-parsers.ts";
 import { checkBySchema, writeJson } from "./compilers.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
@@ -26,6 +26,7 @@ import { collectOpenApi } from "./openapi.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { RefusedError, sendProblem } from "./problem.ts";
 import { limitRate, REQUESTS_PER_SECOND } from "./rate-limit.ts";
+import { guardRoutes } from "./route-access.ts";
 import type { ApiServer, RouteDeps } from "./route-deps.ts";
 import { agentFileRoutes } from "./routes/agent-file-routes.ts";
 import { appRoutes } from "./routes/app-routes.ts";
@@ -41,6 +42,8 @@ import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { volumeRoutes } from "./routes/volume-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
+import { tokenRoutes } from "./routes/token-routes.ts";
+import { workspaceRoutes } from "./routes/workspace-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
 /** Longest time a client may take to send one request. */
@@ -54,7 +57,7 @@ const PATH_PARAMETER_CHARACTERS_MAX = 16 * 1024;
 
 export interface HttpServerOptions {
   readonly services: Services;
-  readonly store: Pick<RecordStore, "registry" | "tokens">;
+  readonly store: Pick<RecordStore, "registry" | "tokens" | "workspaces" | "blobOwners">;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly ids: IdSource;
@@ -84,12 +87,21 @@ export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
     hurryConnections(app.server);
     await Promise.resolve();
   });
-  guard(app, options, openRequests);
+  const gate: Gate = {
+    authenticator: createAuthenticator(options.store.tokens, options.clock),
+    fleet: services.fleet,
+    volumes: services.volumes,
+    workspaces: options.store.workspaces,
+  };
+  guard(app, gate, openRequests);
+  guardRoutes(app);
   limitRate(app, options.requestsPerSecondMax ?? REQUESTS_PER_SECOND);
   observe(app, metrics);
   collectOpenApi(app, options.version);
   const { store, blobs, clock, version } = options;
-  addRoutes(app, { services, store, blobs, clock, ids, metrics, openRequests, version });
+  const { authenticator } = gate;
+  const parts = { services, store, blobs, clock, ids, metrics, openRequests, version };
+  addRoutes(app, { ...parts, authenticator });
   return app;
 }
 
@@ -134,8 +146,7 @@ function newServer(options: HttpServerOptions): FastifyInstance {
 }
 
 /** Refuses requests without a token, and all once the server closes. */
-function guard(app: FastifyInstance, options: HttpServerOptions, openRequests: OpenRequests): void {
-  const authenticator = createAuthenticator(options.store.tokens, options.clock);
+function guard(app: FastifyInstance, gate: Gate, openRequests: OpenRequests): void {
   app.decorateRequest("principal", undefined);
   app.addHook("onRequest", async (request, reply) => {
     if (openRequests.isClosing) {
@@ -145,7 +156,7 @@ function guard(app: FastifyInstance, options: HttpServerOptions, openRequests: O
         retryable: true,
       });
     }
-    await authorize(request, authenticator, options.services);
+    await authorize(request, gate);
   });
 }
 
@@ -178,6 +189,8 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     poolRoutes,
     systemRoutes,
     agentFileRoutes,
+    workspaceRoutes,
+    tokenRoutes,
   ];
   for (const addPart of parts) {
     // Each part has its own scope, so that a body is only taken where it belongs.

@@ -120,7 +120,8 @@ export const problemSchema = z.object({
     .exactOptional(),
 }) satisfies z.ZodType<Problem>;
 
-const callErrorCode = z.enum([
+/** Why the platform ended an input, on the wire. */
+export const callErrorCode = z.enum([
   "container_exited",
   "out_of_memory",
   "timed_out",

@@ -18,7 +18,7 @@ import type { ImageContent } from "./image-content.ts";
 import { everythingUnused, nameOf, overflow, type Removal, type Shelf } from "./eviction.ts";
 
 export interface ImageServiceOptions {
-  readonly store: Pick<RecordStore, "images" | "registry">;
+  readonly store: Pick<RecordStore, "images" | "registry" | "blobOwners">;
   /** Why there is no builder, when there is none. */
   readonly builder: BuilderHere | { readonly absent: string };
   /** The files of images, as nodes read them. */
@@ -108,6 +108,7 @@ class Images implements ImageService {
     if ("absent" in builder) {
       throw new PlatformError(builder.absent, { code: "unavailable", retryable: false });
     }
+    await this.#checkArchives(who, request.definition);
     // Nothing is removed while layers are looked up; what a build has found it must still have.
     for (let last; last !== this.#removing;) await (last = this.#removing);
     const needed: string[] = [];
@@ -119,6 +120,17 @@ class Images implements ImageService {
       return built;
     } finally {
       this.#needed.delete(needed);
+    }
+  }
+
+  /** Files that only another workspace has sent count as never sent. */
+  async #checkArchives({ workspaceId }: Principal, { steps }: ImageDefinition): Promise<void> {
+    for (const step of steps) {
+      for (const sha256 of step.kind === "files" ? step.archives : []) {
+        if (await this.#options.store.blobOwners.has(workspaceId, sha256)) continue;
+        const message = `the files ${sha256} were never uploaded; PUT them to /v1/blobs/${sha256}`;
+        throw new PlatformError(message, { code: "invalid_request", retryable: false });
+      }
     }
   }
 

@@ -20,13 +20,18 @@ import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { Fence, FunctionKey } from "./keys.ts";
 import type { ScheduleRuns, ScheduleStore } from "./schedule-store.ts";
 import type { VolumeHoldStore, VolumeStore, VolumeVersionStore } from "./volume-store.ts";
+import type { TokenStore } from "./token-store.ts";
+import type { BlobOwners, WorkspaceStore } from "./workspace-store.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
 
 export type { Fence, FunctionKey } from "./keys.ts";
+export type { StoredToken, TokenStore } from "./token-store.ts";
 
 export interface RecordStore {
   readonly registry: Registry;
   readonly tokens: TokenStore;
+  readonly workspaces: WorkspaceStore;
+  readonly blobOwners: BlobOwners;
   readonly ledger: CallLedger;
   readonly calls: CallReader;
   readonly arrivals: ArrivalStore;
@@ -114,7 +119,11 @@ export interface StoredFunction extends DeployedFunction, UpdatedFunction {
 
 /** Apps and their versions. At most one deployed version of an app is running. */
 export interface Registry {
-  /** Adds a deployment; a deployed one replaces (stops) the app's running deployed version. */
+  /**
+   * Adds a deployment; a deployed one replaces (stops) the app's running deployed version.
+   *
+   * @throws PlatformError `not_found`, with nothing written, when its workspace was deleted.
+   */
   deploy(deployment: NewDeployment): Promise<StoredDeployment>;
   /** The function of the running deployed version, by names. */
   findFunction(workspaceId: string, app: string, name: string): Promise<StoredFunction | undefined>;
@@ -135,30 +144,6 @@ export interface Registry {
   stop(appId: string, nowMs: number): Promise<boolean>;
   /** Keeps an ephemeral deployment alive; false when it is not running. */
   renewLease(appId: string, nowMs: number): Promise<boolean>;
-}
-
-// ---------------------------------------------------------------- tokens
-
-/** An API token; only its SHA-256 is kept. */
-export interface StoredToken {
-  readonly tokenId: string;
-  readonly sha256: string;
-  readonly workspaceId: string;
-  readonly name: string;
-  /** `user`: the API. `join`: a node may join once. `agent`: a joined node's session. */
-  readonly kind: "user" | "join" | "agent";
-  /** The node a join or agent token is bound to. */
-  readonly nodeId?: string;
-  readonly createdAtMs: number;
-  readonly expiresAtMs?: number;
-}
-
-export interface TokenStore {
-  put(token: StoredToken): Promise<void>;
-  find(sha256: string): Promise<StoredToken | undefined>;
-  list(workspaceId: string): Promise<readonly StoredToken[]>;
-  /** Removes a token and gives it back; exactly one of several concurrent callers gets it. */
-  take(tokenId: string): Promise<StoredToken | undefined>;
 }
 
 // ---------------------------------------------------------------- calls

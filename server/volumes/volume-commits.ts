@@ -35,6 +35,23 @@ export class VolumeCommits {
     this.#options = options;
   }
 
+  /**
+   * Which chunks must be sent for a commit. What is in the store already counts only where this
+   * volume has it, or was sent it lately: what others have is nobody's business.
+   */
+  async missingChunks(
+    volume: StoredVolume,
+    upload: OpenUpload,
+    chunkIds: readonly string[],
+  ): Promise<readonly string[]> {
+    const { versions, uploads } = this.#options;
+    const own = piecesOf((await versions.read(volume.contentId)).values());
+    const known = new Map([...own, ...uploads.sizesOf(volume.volumeId)]);
+    const there = await upload.lease.store.has(chunkIds.filter((id) => known.has(id)));
+    for (const id of there) upload.sizes.set(id, known.get(id) ?? 0);
+    return [...new Set(chunkIds)].filter((id) => !there.has(id));
+  }
+
   /** Stores chunks for a later commit. @throws PlatformError as the store does */
   async storeChunks({ lease, sizes }: OpenUpload, bodies: readonly Uint8Array[]): Promise<void> {
     for (const [id, byteCount] of await storeChunks(lease.store, bodies)) sizes.set(id, byteCount);
@@ -97,8 +114,7 @@ export class VolumeCommits {
       if (before !== undefined) return this.#madeBefore(head, commit);
       const tree = await versions.read(head.contentId);
       // What the newest version has was held to its length when it came.
-      const sizes = new Map([...piecesOf(tree.values()), ...held.sizes]);
-      await versions.checkPieces(commit.changes, sizes, held.lease.store);
+      versions.checkPieces(commit.changes, new Map([...piecesOf(tree.values()), ...held.sizes]));
       const merge = versions.merge(tree, commit);
       if (merge.kind === "refused") throw refused(name, merge);
       const { changedCount, removedCount } = merge;

@@ -135,9 +135,9 @@ export class VolumeKeeper implements VolumeService {
     upload: UploadKey,
     chunkIds: readonly string[],
   ): Promise<ChunkAnswer> {
-    const { lease } = await this.#upload(who, upload);
-    const known = await lease.store.has(chunkIds);
-    return { missing: [...new Set(chunkIds)].filter((id) => !known.has(id)) };
+    const volume = await this.#find(who, upload.volume);
+    const open = this.#uploads.find(volume.volumeId, upload.uploadId);
+    return { missing: await this.#commits.missingChunks(volume, open, chunkIds) };
   }
 
   async storeChunks(

@@ -18,8 +18,8 @@ interface Kept extends OpenUpload {
   usedAtMs: number;
 }
 
-/** An upload ends when it was not used for so long. */
-export const UPLOAD_IDLE_MS = 600_000;
+/** An upload ends when it was not used for so long; until then another goes on where it was. */
+export const UPLOAD_IDLE_MS = 3_600_000;
 const UPLOADS_MAX = 1_000;
 
 export class VolumeUploads {
@@ -71,6 +71,12 @@ export class VolumeUploads {
     }
     upload.usedAtMs = this.#clock.nowMs();
     return upload;
+  }
+
+  /** Lengths of all chunks that were sent for a volume and not committed yet, by name. */
+  sizesOf(volumeId: string): ReadonlyMap<string, number> {
+    const own = [...this.#open.values()].filter((upload) => upload.volumeId === volumeId);
+    return new Map(own.flatMap(({ sizes }) => [...sizes]));
   }
 
   /** Ends one: what it stored is in a version by now, or may go. */

@@ -10,7 +10,6 @@
  * Not reached are numbers that the program itself has kept, and threads that ran already: with
  * these running no image is made.
  */
-import { randomInt, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -59,6 +58,7 @@ export function reseedGenerators(entropy: Uint8Array): void {
     throw new Error("OpenSSL could not be seeded anew");
   }
   forgetDrawn();
+  const { randomInt, randomUUID } = process.getBuiltinModule("node:crypto");
   for (let drawn = 0; drawn < UUIDS_AHEAD; drawn += 1) randomUUID();
   for (let drawn = 0; drawn < INTEGERS_AHEAD; drawn += 1) randomInt(INTEGER_MAX);
 }

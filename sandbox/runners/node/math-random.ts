@@ -4,7 +4,6 @@
  * V8's own keeps its state where nothing reaches it, so all processes restored from one memory
  * image would go on with the same numbers. This one draws from OpenSSL, in handfuls.
  */
-import { randomFillSync } from "node:crypto";
 import vm from "node:vm";
 import { syncBuiltinESMExports } from "node:module";
 
@@ -21,7 +20,8 @@ let used = drawn.length;
 /** Evenly spread over the multiples of 2^-53 in [0, 1), as ECMA-262 wants of `Math.random`. */
 export function random(): number {
   if (used >= drawn.length) {
-    randomFillSync(drawn);
+    // Loaded where it is needed only: a start without a snapshot need not wait for it.
+    process.getBuiltinModule("node:crypto").randomFillSync(drawn);
     used = 0;
   }
   const high = (drawn[used] ?? 0) >>> HIGH_SHIFT;

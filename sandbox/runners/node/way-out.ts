@@ -6,9 +6,6 @@
  * `spawnSync("curl")`. Node's `fetch`, `http` and `https` take the proxy from now on; child
  * processes find it in the usual variables.
  */
-import { setGlobalProxyFromEnv } from "node:http";
-import { Worker } from "node:worker_threads";
-
 /** Given by the agent to a container that may reach something; nothing of it is secret. */
 const SOCKET = process.env["FLOTILLA_EGRESS"];
 const HEAP_MIB = 16;
@@ -28,6 +25,11 @@ server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port
 /** Opens the way out, if this container has one; a user's own proxy variables stay. */
 export async function openWayOut(): Promise<void> {
   if (SOCKET === undefined) return;
+  // Loaded where it is needed only: it is most of what a runner's start would cost.
+  const [{ setGlobalProxyFromEnv }, { Worker }] = await Promise.all([
+    import("node:http"),
+    import("node:worker_threads"),
+  ]);
   const worker = new Worker(BRIDGE, {
     eval: true,
     workerData: SOCKET,

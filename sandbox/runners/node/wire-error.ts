@@ -1,8 +1,10 @@
 /** A thrown value as it travels: the user's own frames, in the user's own source. */
-import { inspect } from "node:util";
 import { SerializationError, type WireError } from "../../../sdk/protocol/index.ts";
 
 const CAUSES_MAX = 8;
+const FRAME = /^\s+at /;
+const NOT_THE_USERS = /^\s+at .*(\/flotilla-runner\.mjs|node:internal|sandbox\/runners\/)/;
+const OF_THE_BUNDLE = /^\s+at .*\/app-\d+\.mjs:/;
 /** Longest name, message or stack; an error is read by people. */
 export const TEXT_CHARACTERS_MAX = 64 * 1024;
 
@@ -27,6 +29,8 @@ export function wireErrorOf(thrown: unknown, depth = 0): WireError {
 
 function textOf(read: () => unknown): string {
   const value = attempt(read);
+  // Loaded where it is needed only: a start need not wait for it.
+  const { inspect } = process.getBuiltinModule("node:util");
   return shortened(typeof value === "string" ? value : String(attempt(() => inspect(value))));
 }
 
@@ -43,12 +47,12 @@ function shortened(text: string): string {
   return text.slice(0, TEXT_CHARACTERS_MAX);
 }
 
-/** Drops the frames of the runner and of Node's insides. */
+/**
+ * Drops the frames of the runner and of Node's insides, and where a map names the user's own
+ * files those of the bundle that it does not name: the SDK's.
+ */
 function userFrames(stack: string): string {
-  return stack
-    .split("\n")
-    .filter(
-      (line) => !/^\s+at .*(\/flotilla-runner\.mjs|node:internal|sandbox\/runners\/)/.test(line),
-    )
-    .join("\n");
+  const lines = stack.split("\n").filter((line) => !NOT_THE_USERS.test(line));
+  const named = lines.filter((line) => !OF_THE_BUNDLE.test(line));
+  return (named.some((line) => FRAME.test(line)) ? named : lines).join("\n");
 }

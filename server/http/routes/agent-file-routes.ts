@@ -15,8 +15,6 @@ export function agentFileRoutes(app: ApiServer, { services }: RouteDeps): void {
   app.get(
     "/v1/agent/files/:sha256",
     {
-      // The token is a batch's, which is stored nowhere: the service knows it.
-      config: { access: "public" },
       schema: {
         operationId: "getAgentFile",
         summary: "A file that a rented machine needs, for those with the join token of a batch",

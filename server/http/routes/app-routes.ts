@@ -156,7 +156,6 @@ function nameRoutes(app: ApiServer, apps: AppService): void {
   app.get(
     "/v1/apps/:app/functions/:function",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "lookupFunction",
         summary: "A function of the running version of an app, by names",

@@ -1,10 +1,15 @@
-/** `/v1/blobs`: bytes by their hash. Whoever knows a hash has had the bytes. */
+/**
+ * `/v1/blobs`: bytes by their hash. They are stored once for all, and are there for those
+ * workspaces alone that have sent them: knowing a hash opens nothing.
+ */
 import { z } from "zod";
 import { PlatformError } from "../../../core/index.ts";
 import { SHA256_HEX } from "../../apps/deploy-schema.ts";
 import { acceptBytes, BLOB_MEDIA_TYPE, ReceivedBytes } from "../body-parsers.ts";
 import { answers, binary, media, nothing } from "../documented.ts";
 import { RefusedError } from "../problem.ts";
+import type { Principal } from "../../services.ts";
+import { principalOf } from "../authorize.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 
 const PATH = "/v1/blobs/:sha256";
@@ -13,8 +18,11 @@ const params = z.object({
 });
 const tags = ["blobs"];
 
-export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
+export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: RouteDeps): void {
   acceptBytes(app);
+  /** Nodes read what the containers on them need, whosever it is. */
+  const isTheirs = async ({ nodeId, workspaceId }: Principal, sha256: string): Promise<boolean> =>
+    nodeId !== undefined || blobOwners.has(workspaceId, sha256);
 
   app.put(
     PATH,
@@ -36,6 +44,7 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
       }
       if (body.sha256 !== sha256) throw wrongHash(sha256, body.sha256);
       await blobs.put(body.bytes);
+      await blobOwners.add(principalOf(request).workspaceId, sha256);
       return reply.code(204).send();
     },
   );
@@ -43,7 +52,6 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
   app.head(
     PATH,
     {
-      config: { access: "user-or-agent" },
       schema: {
         operationId: "hasBlob",
         summary: "Whether bytes are stored",
@@ -54,7 +62,8 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      if (!(await blobs.has(sha256))) throw noBlob(sha256);
+      const isThere = await isTheirs(principalOf(request), sha256);
+      if (!isThere || !(await blobs.has(sha256))) throw noBlob(sha256);
       return reply.code(200).send();
     },
   );
@@ -62,7 +71,6 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
   app.get(
     PATH,
     {
-      config: { access: "user-or-agent" },
       schema: {
         operationId: "getBlob",
         summary: "The bytes of a hash",
@@ -73,7 +81,8 @@ export function blobRoutes(app: ApiServer, { blobs }: RouteDeps): void {
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      const bytes = await blobs.get(sha256);
+      const isThere = await isTheirs(principalOf(request), sha256);
+      const bytes = isThere ? await blobs.get(sha256) : undefined;
       if (bytes === undefined) throw noBlob(sha256);
       reply.type(BLOB_MEDIA_TYPE).header("cache-control", "private, immutable, max-age=31536000");
       return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));

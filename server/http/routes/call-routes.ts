@@ -40,7 +40,6 @@ export function callRoutes(app: ApiServer, deps: RouteDeps): void {
   app.get(
     "/v1/calls/:callId",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "getCall",
         summary: "How far a call is, and why it waits when it does",
@@ -56,7 +55,6 @@ export function callRoutes(app: ApiServer, deps: RouteDeps): void {
   app.post(
     "/v1/calls/:callId/cancel",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "cancelCall",
         summary: "Cancel every input that has no result yet",
@@ -75,7 +73,6 @@ function createCallRoute(app: ApiServer, { services, ids, openRequests }: RouteD
   app.post(
     "/v1/functions/:functionId/calls",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "createCall",
         summary: "Call a function",
@@ -127,7 +124,6 @@ function appendInputsRoute(app: ApiServer, { services }: RouteDeps): void {
   app.post(
     "/v1/calls/:callId/inputs",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "appendInputs",
         summary: "More inputs of an open map, at most 2,000; a range sent again changes nothing",
@@ -149,7 +145,6 @@ function resultsRoute(app: ApiServer, { services, openRequests }: RouteDeps): vo
   app.get(
     "/v1/calls/:callId/results",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "getResults",
         summary: "Results in the order recorded, after a cursor; waits for some if asked",
@@ -185,7 +180,6 @@ function valuesRoute(app: ApiServer, { services, openRequests }: RouteDeps): voi
   app.get(
     "/v1/calls/:callId/values",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "getValues",
         summary: "What a generator yielded, after a cursor; waits for some if asked",

@@ -18,7 +18,6 @@ export function chunkRoutes(app: ApiServer, { services }: RouteDeps): void {
   app.get(
     "/v1/chunks/:chunkId",
     {
-      config: { access: "user-or-agent" },
       schema: {
         operationId: "getChunk",
         summary: "A chunk of an image",

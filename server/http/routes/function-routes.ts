@@ -80,7 +80,6 @@ function variantRoute(app: ApiServer, functions: FunctionService): void {
   app.post(
     "/v1/functions/:functionId/variants",
     {
-      config: { access: "user-or-container" },
       schema: {
         operationId: "openVariant",
         summary: "The same code with other options, or a class with some constructor parameters",

@@ -11,12 +11,10 @@ export function systemRoutes(app: ApiServer, { metrics, version }: RouteDeps): v
   app.get(
     "/health",
     {
-      config: { access: "public" },
       schema: {
         operationId: "health",
         summary: "Whether the server answers; needs no token",
         tags,
-        security: [],
         response: publicAnswers({ 200: json(healthSchema, "It does.") }),
       },
     },
@@ -55,7 +53,6 @@ export function systemRoutes(app: ApiServer, { metrics, version }: RouteDeps): v
   app.get(
     "/v1/agent",
     {
-      config: { access: "user-or-agent" },
       schema: {
         operationId: "agentLink",
         summary: "WebSocket of node agents; takes join and agent tokens",

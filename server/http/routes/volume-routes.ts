@@ -96,7 +96,6 @@ function nameRoutes(app: ApiServer, volumes: VolumeService): void {
   app.get(
     "/v1/volumes/:volume",
     {
-      config: { access: "user-or-volume" },
       schema: {
         operationId: "getVolume",
         summary: "A volume as its newest version is",
@@ -215,7 +214,6 @@ function uploadRoutes(app: ApiServer, volumes: VolumeService): void {
   app.post(
     "/v1/volumes/:volume/uploads",
     {
-      config: { access: "user-or-volume" },
       schema: {
         operationId: "beginVolumeUpload",
         summary: "Begin to store chunks for a commit",
@@ -235,7 +233,6 @@ function uploadRoutes(app: ApiServer, volumes: VolumeService): void {
   app.post(
     "/v1/volumes/:volume/uploads/:uploadId/missing",
     {
-      config: { access: "user-or-volume" },
       schema: {
         operationId: "listMissingChunks",
         summary: "Which of these chunks must be sent; the others stay as long as the upload",
@@ -258,7 +255,6 @@ function uploadRoutes(app: ApiServer, volumes: VolumeService): void {
   app.post(
     "/v1/volumes/:volume/uploads/:uploadId/chunks",
     {
-      config: { access: "user-or-volume" },
       schema: {
         operationId: "storeVolumeChunks",
         summary: "Store chunks of at most 1 MiB each, under the SHA-256 of their bytes",
@@ -281,7 +277,6 @@ function commitRoute(app: ApiServer, volumes: VolumeService): void {
   app.post(
     "/v1/volumes/:volume/commits",
     {
-      config: { access: "user-or-volume" },
       bodyLimit: VOLUME_COMMIT_BYTES_MAX,
       schema: {
         operationId: "commitVolume",

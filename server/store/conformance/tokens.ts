@@ -33,6 +33,30 @@ export function testTokens({ store, reopen }: OpenBench): void {
     expect(await tokens.list("ws_1")).toEqual([aToken("to_1", { sha256: "rotated" })]);
   });
 
+  it("keeps what a user's token may do, and when it was last used", async () => {
+    const { tokens } = store();
+    const token = aToken("to_1", { scopes: ["read", "call"], expiresAtMs: 9_000 });
+    await tokens.put(token);
+    expect(await tokens.find(token.sha256)).toEqual(token);
+    await Promise.all([5_000, 7_000, 6_000].map((atMs) => tokens.noteUse("to_1", atMs)));
+    await tokens.noteUse("to_none", 8_000);
+    expect(await (await reopen()).tokens.list("ws_1")).toEqual([{ ...token, lastUsedAtMs: 7_000 }]);
+  });
+
+  it("revokes a user's token of this workspace, once and for good", async () => {
+    const { tokens } = store();
+    await tokens.put(aToken("to_1"));
+    await tokens.put(join);
+    expect(await tokens.revoke("ws_2", "to_1", 5_000)).toBeUndefined();
+    expect(await tokens.revoke("ws_1", join.tokenId, 5_000)).toBeUndefined();
+    expect(await tokens.revoke("ws_1", "to_none", 5_000)).toBeUndefined();
+    expect(await tokens.find(join.sha256)).toEqual(join);
+    const revoked = { ...aToken("to_1"), revokedAtMs: 5_000 };
+    expect(await tokens.revoke("ws_1", "to_1", 5_000)).toEqual(revoked);
+    expect(await tokens.revoke("ws_1", "to_1", 6_000)).toEqual(revoked);
+    expect(await (await reopen()).tokens.find("sha-of-to_1")).toEqual(revoked);
+  });
+
   it("hands a token to exactly one of those who take it at the same time", async () => {
     const { tokens } = store();
     await tokens.put(join);

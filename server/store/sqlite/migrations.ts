@@ -252,6 +252,32 @@ export const MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX schedule_runs_starting ON schedule_runs (due_at_ms) WHERE state = 'starting';
   `,
+  // Workspaces; what tokens may do (those from before were their owners': all); whose blobs are.
+  `
+  CREATE TABLE workspaces (
+    workspace_id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    deleted_at_ms INTEGER,
+    purged_at_ms INTEGER
+  );
+  CREATE UNIQUE INDEX workspaces_by_name ON workspaces (name) WHERE deleted_at_ms IS NULL;
+  INSERT INTO workspaces (workspace_id, name, created_at_ms)
+    VALUES ('default', 'default', CAST(unixepoch('subsec') * 1000 AS INTEGER));
+  ALTER TABLE tokens ADD COLUMN scopes TEXT;
+  ALTER TABLE tokens ADD COLUMN last_used_at_ms INTEGER;
+  ALTER TABLE tokens ADD COLUMN revoked_at_ms INTEGER;
+  UPDATE tokens SET scopes = '["operator"]' WHERE kind = 'user';
+  CREATE TABLE blob_owners (
+    workspace_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, sha256)
+  ) WITHOUT ROWID;
+  INSERT OR IGNORE INTO blob_owners SELECT workspace_id, code_sha256 FROM deployments;
+  INSERT OR IGNORE INTO blob_owners
+    SELECT workspace_id, spec ->> '$.python.codeSha256' FROM functions JOIN deployments USING (app_id)
+    WHERE spec ->> '$.python.codeSha256' IS NOT NULL;
+  `,
   // Volumes: names, versions by the index of their content, and what containers still read.
   `
   CREATE TABLE volumes (

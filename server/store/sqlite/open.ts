@@ -14,6 +14,7 @@ import { SqliteSecrets } from "./sqlite-secrets.ts";
 import { SqliteSchedules } from "./sqlite-schedules.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 import { SqliteVolumeHolds, SqliteVolumes, SqliteVolumeVersions } from "./sqlite-volumes.ts";
+import { SqliteBlobOwners, SqliteWorkspaces } from "./sqlite-workspaces.ts";
 
 /**
  * The record store in one SQLite file, made when it is not there.
@@ -27,6 +28,8 @@ export function openRecordStore(path: string): RecordStore {
   return {
     registry: new SqliteRegistry(db),
     tokens: new SqliteTokens(db),
+    workspaces: new SqliteWorkspaces(db),
+    blobOwners: new SqliteBlobOwners(db),
     ledger: new SqliteLedger(db),
     calls: new SqliteCallReader(db),
     arrivals: new SqliteArrivals(db),

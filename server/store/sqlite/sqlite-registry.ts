@@ -1,4 +1,5 @@
 /** Apps and their versions in SQLite. */
+import { PlatformError } from "../../../core/index.ts";
 import type { DeployedFunction, ScalingUpdate } from "../../../sdk/protocol/index.ts";
 import {
   VARIANTS_MAX,
@@ -23,6 +24,7 @@ export class SqliteRegistry implements Registry {
   async deploy(deployment: NewDeployment): Promise<StoredDeployment> {
     return this.#db.write(() => {
       const { appId, workspaceId, app, mode, codeSha256, createdAtMs } = deployment;
+      this.#assertWorkspace(workspaceId);
       const version = mode === "deployed" ? this.#nextVersion(workspaceId, app) : 0;
       if (mode === "deployed") {
         this.#db.run(
@@ -176,6 +178,14 @@ export class SqliteRegistry implements Registry {
       params,
     );
     return { kind: "found", functionId };
+  }
+
+  /** Its tokens are revoked, but another server may not have heard of that yet. */
+  #assertWorkspace(workspaceId: string): void {
+    const sql = "SELECT 1 AS one FROM workspaces WHERE workspace_id = ? AND deleted_at_ms > 0";
+    if (this.#db.get(sql, workspaceId) === undefined) return;
+    const message = `the workspace ${workspaceId} was deleted; nothing can be deployed to it`;
+    throw new PlatformError(message, { code: "not_found", retryable: false });
   }
 
   #nextVersion(workspaceId: string, app: string): number {

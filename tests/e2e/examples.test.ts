@@ -1,0 +1,62 @@
+/** Every program in examples/ runs as it is written, and prints what it says. */
+import { execFileSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ROOT } from "../../scripts/steps.ts";
+import { TestPlatform } from "../support/platform.ts";
+
+/** What each prints; a program without a line here fails. */
+const PRINTS: Readonly<Record<string, RegExp>> = {
+  "bytes.ts": /^Uint32Array 3907 3906\nSet\(5\) \{ 251, 252, 253, 254, 255 \}\n1970-01-01T/,
+  "cancel.ts": /searching from 1000\n(?:.*\n)*Error: found elsewhere\n/,
+  "class.ts": /^Wasser\neau\npain\n/m,
+  "concurrency.ts": /^one has 3 letters\n(?:.*\n)*eight has 5 letters\n/,
+  "conditions.ts": /^waited 10 ms, waited 10 ms\nended: deadline_exceeded\none call: true\n/,
+  "cron.ts": /2026-03-02(?:.*\n)*.*totals/,
+  "errors.ts":
+    /^\[ 1 \]\nRangeError: \{ is no JSON\nthe platform: timed_out\nthe platform: container_exited\n/,
+  "generator.ts": /^words\ncome\none\nby\none\nnobody\nreads\n/,
+  "map.ts": /^2\n4\n4\n10 words\n2\n4\n8\n16\n32\n64\n2\nRangeError: there is nothing to count\n/,
+  "nested.ts": /^2 3 5 7 11 13 17 19 23 29\n/,
+  "network.ts": /^(?:http:\S+: refused\n){3}/,
+  "options.ts": /^as written: small\nwith options: large\non this machine: unset\n/,
+  "python/next-word.ts": /ValueError: I have never read "dog"\n(?:.*\n)*DONE!/,
+  "retries.ts": /try 3 did it\n/,
+  "secrets.ts": /^[0-9a-f]{64}\n/m,
+  "snapshots.ts": /^10 \{ prime: 31,.*\n1000 \{ prime: 7927,.*\n100000 \{ prime: 1299721,/,
+  "spawn.ts": /^(?:frame.*\n)*not yet\n(?:.*\n)*5 frames\n/,
+  "square.ts": /7 squared is 49/,
+  "volumes.ts": /a heron\n(?:.*\n)*topics\/birds.txt: \d+ bytes\ntopics\/fish.txt: \d+ bytes\n/,
+};
+/** Not an app but a program of its own. */
+const PROGRAMS: Readonly<Record<string, RegExp>> = {
+  "sandbox.ts": /0 1 4 9 16 25/,
+};
+/** Run where what they need is built: by images.test.ts. */
+const ELSEWHERE: readonly string[] = ["images.ts"];
+
+const EXAMPLES = join(ROOT, "examples");
+const platform = new TestPlatform();
+beforeAll(async () => {
+  await platform.start(["--local-gpus", "H100:1"]);
+});
+afterAll(async () => {
+  expect(await platform.close()).toEqual({ processes: [], mounts: 0 });
+});
+
+test("each program is run by some test", () => {
+  const files = readdirSync(EXAMPLES, { recursive: true, encoding: "utf8" });
+  const known = [...Object.keys(PRINTS), ...Object.keys(PROGRAMS), ...ELSEWHERE];
+  expect(files.filter((file) => file.endsWith(".ts")).toSorted()).toEqual(known.toSorted());
+});
+
+test.each(Object.entries(PRINTS))("%s runs as an app", (file, prints) => {
+  expect(platform.cli("run", "--quiet", join(EXAMPLES, file))).toMatch(prints);
+});
+
+test.each(Object.entries(PROGRAMS))("%s runs as a program", (file, prints) => {
+  const command = ["--conditions=flotilla-source", join(EXAMPLES, file)];
+  const options = { cwd: ROOT, encoding: "utf8", timeout: 100_000 } as const;
+  expect(execFileSync(process.execPath, command, options)).toMatch(prints);
+});
