@@ -3,6 +3,7 @@ import { defaultClient, type Client } from "../client/client.ts";
 import { NotFoundError, UsageError } from "../errors.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
 import { sandboxProgramSource, type ProgramOptions } from "./program.ts";
+import { checkTerminalSize } from "./check-terminal-size.ts";
 import { SandboxFiles } from "./sandbox-files.ts";
 import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandbox-link.ts";
 import { SandboxProcess } from "./sandbox-process.ts";
@@ -119,6 +120,7 @@ export class Sandbox {
    */
   async exec(command: readonly string[], options: ProgramOptions = {}): Promise<SandboxProcess> {
     if (command.length === 0) throw new UsageError("exec needs a program and its arguments");
+    if (options.pty !== undefined) checkTerminalSize(options.pty);
     const id = crypto.randomUUID();
     await this.#link.ask("start", id, command, options);
     return new SandboxProcess(this.#link, id);
