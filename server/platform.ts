@@ -118,7 +118,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions: createFunctions(foundations, calls, fleet),
     schedules: createScheduleService(foundations),
-    images: await openImageService(config, foundations, keeper),
+    images: await openImageService(config, foundations, { keeper, secrets }),
     volumes,
     chunks: foundations.chunks.store,
     secrets,

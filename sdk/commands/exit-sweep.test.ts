@@ -25,7 +25,7 @@ const MORE: Readonly<Record<string, readonly string[]>> = {
   "function update": ["--min-containers", "1"],
   "secret create": ["KEY=value"],
   "secret update": ["KEY=value"],
-  "token create": ["--scopes", "read"],
+  "token create": ["--scope", "read"],
 };
 /** Those that import the user's file, which one process does once at a time. */
 const LOADING: readonly string[] = ["deploy", "image build", "run"];

@@ -13,6 +13,7 @@ import type { LiveFunction } from "../calls/function-table.ts";
 import { ImageContent } from "../images/image-content.ts";
 import { createImageService } from "../images/image-service.ts";
 import { storeMissingContent } from "../images/missing-content.ts";
+import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { ImageService } from "../services.ts";
 import type { Foundations } from "./foundations.ts";
 
@@ -44,11 +45,11 @@ export function openChunkKeeper({ store, chunks }: Foundations, users: ChunkUser
 export async function openImageService(
   config: PlatformConfig,
   { store, blobs, chunks, clock, cacheDir, onError }: Foundations,
-  keeper: ChunkKeeper,
+  { keeper, secrets }: { readonly keeper: ChunkKeeper; readonly secrets: SecretVault },
 ): Promise<ImageService> {
   const { localNode, imageRegistries, imageDiskBytesMax: diskBytesMax } = config;
   const content = new ImageContent({ chunks: chunks.store, keeper });
-  const common = { store, content, clock, diskBytesMax, onError };
+  const common = { store, secrets, content, clock, diskBytesMax, onError };
   if (localNode?.isolation === "process") {
     const absent = "images are built in gVisor, and this platform runs without (--unisolated)";
     return createImageService({ ...common, builder: { absent } });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TestTerminal } from "../../sandbox/runners/guest/test-terminal.ts";
 import { addGuestProgram, GUEST_FILE } from "../../sandbox/runners/guest-program.ts";
-import { Sandbox, SandboxEndedError } from "../../sdk/index.ts";
+import { Image, Sandbox, SandboxEndedError } from "../../sdk/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 describe("sandboxes", () => {
@@ -182,6 +182,23 @@ describe("sandboxes", () => {
     } finally {
       terminal.end();
     }
+  });
+
+  it("runs in an image of its own, which need not have anything, and has terminals there", async () => {
+    const file = platform.write("word.txt", "of the image");
+    const image = Image.fromScratch().addLocalFile(file, "/srv/word.txt").env({ COLOUR: "green" });
+    const lines: string[] = [];
+    const inImage = await Sandbox.create({ image, onProgress: (line) => lines.push(line) });
+    expect(lines.join("\n")).toMatch(/an empty image/);
+    const read =
+      "fs.readFileSync('/srv/word.txt', 'utf8') + process.env.COLOUR + process.stdout.isTTY";
+    const node = "/opt/flotilla/bin/node";
+    const program = await inImage.exec([node, "-p", read], { pty: { rows: 9, cols: 99 } });
+    expect((await program.output()).stdout).toBe("of the imagegreentrue\r\n");
+    await expect(inImage.exec(["sh"])).rejects.toThrow(/ENOENT/);
+    await inImage.terminate();
+    const missing = Image.fromScratch().addLocalFile("/no/such/file", "/");
+    await expect(Sandbox.create({ image: missing })).rejects.toThrow(/\/no\/such\/file/);
   });
 
   it("ends when it is idle or its time is over, and says so instead of starting anew", async () => {
