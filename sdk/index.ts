@@ -50,6 +50,7 @@ export {
   type VolumeEntry,
   type VolumeSummary,
   type VolumeVersion,
+  type HttpMethod,
 } from "./protocol/index.ts";
 export { type Returned, type Yielded } from "./stream.ts";
 export { type PythonSpec } from "./python-function.ts";
@@ -65,4 +66,12 @@ export { type CronOptions, type PeriodOptions } from "./schedule.ts";
 export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
 export { Volume, type VolumeOptions } from "./volume.ts";
 export { type CopyOptions, type CopyProgress, type CopyReport } from "./volumes/copy.ts";
+export {
+  WebEndpoint,
+  WebFunction,
+  type RequestHandler,
+  type ServerStart,
+  type WebEndpointSpec,
+  type WebServerSpec,
+} from "./web.ts";
 export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

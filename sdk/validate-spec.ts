@@ -61,6 +61,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   volumes: checkVolumes,
   env: checkEnv,
   schedule: checkSchedule,
+  web: () => "is filled in by app.webEndpoint and app.webServer; use one of these",
   python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
 

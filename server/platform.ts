@@ -21,7 +21,7 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { createToken } from "./auth/tokens.ts";
+import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
@@ -35,10 +35,12 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import type { ImageService } from "./services.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
@@ -107,10 +109,12 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     functionsAlive: () => functionsAlive(calls, fleet),
     isAlive: (containerId) => fleet.hasContainer(containerId),
   });
-  const fleet: Fleet = await createFleet(config, workshop, { calls, whole, secrets, volumes });
+  const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
+  const fleet: Fleet = await createFleet(config, workshop, { calls, whole, secrets, volumes, web });
   const apps = await createApps(foundations, { calls, fleet, secrets, volumes });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  whole.upkeep = createUpkeep(foundations, calls, apps);
+  const images = await openImageService(config, foundations, { keeper, secrets });
+  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
 
   const adminToken = await createOwnerToken(foundations);
   const services = {
@@ -118,7 +122,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions: createFunctions(foundations, calls, fleet),
     schedules: createScheduleService(foundations),
-    images: await openImageService(config, foundations, { keeper, secrets }),
+    images,
     volumes,
     chunks: foundations.chunks.store,
     secrets,
@@ -128,14 +132,14 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     pool: fleet.pool,
     events,
     agents: fleet.hub,
+    web,
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
       key: foundations.key,
     }),
   };
-  const { requestsPerSecondMax } = config;
-  const limit = requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+  const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
@@ -161,6 +165,28 @@ function createFunctions({ store, ids }: Foundations, calls: CallDesk, fleet: Fl
     ids,
     fleet: fleet.service,
     onScaled: (stored) => rescale(stored, calls, fleet),
+  });
+}
+
+function rateLimitOf({
+  requestsPerSecondMax,
+}: PlatformConfig): Pick<PlatformConfig, "requestsPerSecondMax"> {
+  return requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+}
+
+function openGateway(
+  foundations: Foundations,
+  calls: CallDesk,
+  sendPiece: Fleet["sendPiece"],
+): WebGateway {
+  const { store, clock } = foundations;
+  return new WebGateway({
+    ...foundations,
+    calls: calls.service,
+    callOf: (callId) => store.calls.get(callId),
+    registry: store.registry,
+    authenticator: createAuthenticator(store.tokens, clock),
+    sendPiece,
   });
 }
 
@@ -218,7 +244,10 @@ async function createFleet(
     whole,
     secrets,
     volumes,
-  }: Pick<Parts, "calls" | "secrets" | "volumes"> & { readonly whole: Whole },
+    web,
+  }: Pick<Parts, "calls" | "secrets" | "volumes" | "web"> & {
+    readonly whole: Whole;
+  },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -245,6 +274,8 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    streams: web.streams,
+    claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     volumesOf: (live, containerId) => volumes.startsOf(live, containerId, live.spec.volumes),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
@@ -286,13 +317,22 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
 }
 
-function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+function createUpkeep(
+  { store, chunks, onError }: Foundations,
+  {
+    calls,
+    apps,
+    images,
+  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+): Upkeep {
   return new Upkeep({
     store,
     calls,
     apps,
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
+    // Another server may be storing into a bucket, and its leases are known to it alone.
+    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
   });
 }
 
@@ -302,10 +342,13 @@ interface Parts {
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
   readonly volumes: VolumeKeeper;
+  readonly web: WebGateway;
 }
 
-async function createApps(foundations: Foundations, parts: Parts): Promise<ManagedApps> {
-  const { calls, fleet, secrets, volumes } = parts;
+async function createApps(
+  foundations: Foundations,
+  { calls, fleet, secrets, volumes }: Omit<Parts, "web">,
+): Promise<ManagedApps> {
   const { onError, store } = foundations;
   return createAppService({
     ...foundations,

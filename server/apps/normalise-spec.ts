@@ -14,6 +14,7 @@ import type {
   RetryPolicy,
   SecretRef,
   VolumeMount,
+  WebSpec,
 } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
@@ -48,6 +49,8 @@ export interface NormalSpec {
   readonly secrets: readonly SecretRef[];
   readonly volumes: readonly VolumeMount[];
   readonly env: Readonly<Record<string, string>>;
+  /** Present: it is asked by HTTP requests to a URL. */
+  readonly web?: WebSpec;
   /** Present: the code is Python, and this is where it is. */
   readonly python?: PythonCode;
 }
@@ -93,9 +96,21 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
-    ...(spec.image === undefined ? {} : { image: spec.image }),
     ...surroundingsOf(spec),
-    ...(spec.python === undefined ? {} : { python: spec.python }),
+    ...codeOf(spec),
+  };
+}
+
+/** What its code is and how it is asked, where the spec says so. */
+function codeOf({
+  image,
+  web,
+  python,
+}: FunctionSpec): Pick<NormalSpec, "image" | "web" | "python"> {
+  return {
+    ...(image === undefined ? {} : { image }),
+    ...(web === undefined ? {} : { web }),
+    ...(python === undefined ? {} : { python }),
   };
 }
 
