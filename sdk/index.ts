@@ -44,6 +44,12 @@ export {
   type NetworkPolicy,
   type RetryPolicy,
   type Schedule,
+  type CommitReport,
+  type ContainerCommitReport,
+  type ReloadReport,
+  type VolumeEntry,
+  type VolumeSummary,
+  type VolumeVersion,
   type HttpMethod,
 } from "./protocol/index.ts";
 export { type Returned, type Yielded } from "./stream.ts";
@@ -58,6 +64,8 @@ export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
 export { type CronOptions, type PeriodOptions } from "./schedule.ts";
 export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
+export { Volume, type VolumeOptions } from "./volume.ts";
+export { type CopyOptions, type CopyProgress, type CopyReport } from "./volumes/copy.ts";
 export {
   WebEndpoint,
   WebFunction,

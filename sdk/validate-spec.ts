@@ -5,6 +5,7 @@ import { isImage } from "./image.ts";
 import type { GpuType, RetryPolicy } from "./protocol/spec.ts";
 import { SECRETS_PER_FUNCTION_MAX } from "./protocol/secret.ts";
 import { isSecret } from "./secret.ts";
+import { checkVolumes } from "./volumes/check-volumes.ts";
 import { checkSchedule } from "./schedule.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
@@ -57,6 +58,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   network: checkNetwork,
   image: checkImage,
   secrets: checkSecrets,
+  volumes: checkVolumes,
   env: checkEnv,
   schedule: checkSchedule,
   web: () => "is filled in by app.webEndpoint and app.webServer; use one of these",

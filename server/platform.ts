@@ -27,6 +27,7 @@ import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
 import { openImageService } from "./assembly/images.ts";
+import { openVolumes } from "./assembly/volumes.ts";
 import type { PlatformConfig } from "./config.ts";
 import { createAgentFileService } from "./fleet/agent-file-service.ts";
 import { AgentFiles } from "./fleet/agent-files.ts";
@@ -40,8 +41,9 @@ import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
 import type { ImageService } from "./services.ts";
-import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
+import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
+import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
 import { createWorkspaceService } from "./workspaces/workspace-service.ts";
 
@@ -86,7 +88,7 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, events, clock, ids, metrics } = foundations;
+  const { store, events, clock, metrics } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
   const calls = new CallDesk({
@@ -103,27 +105,25 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
+  const { keeper, volumes } = openVolumes(foundations, {
+    functionsAlive: () => functionsAlive(calls, fleet),
+    isAlive: (containerId) => fleet.hasContainer(containerId),
+  });
   const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets, web });
-  const apps = await createApps(foundations, { calls, fleet, secrets });
+  const fleet: Fleet = await createFleet(config, workshop, { calls, whole, secrets, volumes, web });
+  const apps = await createApps(foundations, { calls, fleet, secrets, volumes });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  const alive = (): readonly LiveFunction[] => functionsAlive(calls, fleet);
-  const images = await openImageService(config, foundations, alive, secrets);
+  const images = await openImageService(config, foundations, { keeper, secrets });
   whole.upkeep = createUpkeep(foundations, { calls, apps, images });
 
   const adminToken = await createOwnerToken(foundations);
-  const functions = createFunctionService({
-    store,
-    ids,
-    fleet: fleet.service,
-    onScaled: (stored) => rescale(stored, calls, fleet),
-  });
   const services = {
     calls: calls.service,
     apps,
-    functions,
+    functions: createFunctions(foundations, calls, fleet),
     schedules: createScheduleService(foundations),
     images,
+    volumes,
     chunks: foundations.chunks.store,
     secrets,
     workspaces,
@@ -157,6 +157,15 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function createFunctions({ store, ids }: Foundations, calls: CallDesk, fleet: Fleet) {
+  return createFunctionService({
+    store,
+    ids,
+    fleet: fleet.service,
+    onScaled: (stored) => rescale(stored, calls, fleet),
+  });
 }
 
 function rateLimitOf({
@@ -234,8 +243,9 @@ async function createFleet(
     calls,
     whole,
     secrets,
+    volumes,
     web,
-  }: Pick<Parts, "calls" | "secrets" | "web"> & {
+  }: Pick<Parts, "calls" | "secrets" | "volumes" | "web"> & {
     readonly whole: Whole;
   },
 ): Promise<Fleet> {
@@ -267,6 +277,7 @@ async function createFleet(
     streams: web.streams,
     claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
+    volumesOf: (live, containerId) => volumes.startsOf(live, containerId, live.spec.volumes),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
 }
@@ -330,18 +341,20 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly volumes: VolumeKeeper;
   readonly web: WebGateway;
 }
 
 async function createApps(
   foundations: Foundations,
-  { calls, fleet, secrets }: Omit<Parts, "web">,
+  { calls, fleet, secrets, volumes }: Omit<Parts, "web">,
 ): Promise<ManagedApps> {
   const { onError, store } = foundations;
   return createAppService({
     ...foundations,
     fleet: fleet.service,
     secrets,
+    volumes,
     workspaceIds: await workspaceIdsIn(store),
     onDeployed: (deployment) => {
       keepWarm(deployment, calls, fleet).catch((error: unknown) => {

@@ -31,6 +31,14 @@ import type {
   SecretSummary,
   SecretUpdate,
   ScheduleInfo,
+  ChunkAnswer,
+  CommitReport,
+  NewVolume,
+  VolumeCommit,
+  VolumeEntry,
+  VolumeSummary,
+  VolumeUpload,
+  VolumeVersion,
   CreatedToken,
   NewApiToken,
   NewWorkspace,
@@ -46,6 +54,7 @@ import type {
   PoolEventReport,
   PoolStatus,
 } from "./fleet/pool-report.ts";
+import type { VolumeGrant } from "./volumes/grants.ts";
 import type { PoolEventQuery } from "./store/record-store.ts";
 
 /** Who is asking. */
@@ -54,6 +63,9 @@ export interface Principal {
   readonly tokenId: string;
   /** The deployment whose container asks; absent for anybody else. */
   readonly appId?: string;
+  /** The volume that an agent asks for, and for which container; absent for anybody else. */
+  readonly volumeId?: string;
+  readonly containerId?: string;
   /** What a user's token may do; absent for containers, nodes and the platform itself. */
   readonly scopes?: readonly TokenScope[];
   /** The node whose agent asks in its own name. */
@@ -152,6 +164,52 @@ export interface SecretService {
   /** By name. */
   list(who: Principal): Promise<readonly SecretSummary[]>;
   remove(who: Principal, name: string): Promise<void>;
+}
+
+/** A file of a volume, to be read. */
+export interface VolumeFile {
+  readonly version: number;
+  /** Size of the whole file. */
+  readonly bytes: number;
+  /** Its bytes from the offset that was asked for. */
+  content(): AsyncIterable<Uint8Array>;
+}
+
+/** An upload of a volume. */
+export interface UploadKey {
+  readonly volume: string;
+  readonly uploadId: string;
+}
+
+/** Volumes of a workspace. Throws `PlatformError` (`not_found`, `conflict`, …). */
+export interface VolumeService {
+  create(who: Principal, volume: NewVolume): Promise<VolumeSummary>;
+  /** By name. */
+  list(who: Principal): Promise<readonly VolumeSummary[]>;
+  get(who: Principal, name: string): Promise<VolumeSummary>;
+  remove(who: Principal, name: string): Promise<void>;
+  /** Newest first. */
+  history(who: Principal, name: string): Promise<readonly VolumeVersion[]>;
+  entries(
+    who: Principal,
+    name: string,
+    query: { readonly path: string; readonly recursive: boolean; readonly version?: number },
+  ): Promise<{ readonly version: number; readonly entries: readonly VolumeEntry[] }>;
+  file(
+    who: Principal,
+    name: string,
+    query: { readonly path: string; readonly offset: number; readonly version?: number },
+  ): Promise<VolumeFile>;
+  beginUpload(who: Principal, name: string): Promise<VolumeUpload>;
+  missingChunks(
+    who: Principal,
+    upload: UploadKey,
+    chunkIds: readonly string[],
+  ): Promise<ChunkAnswer>;
+  storeChunks(who: Principal, upload: UploadKey, chunks: readonly Uint8Array[]): Promise<void>;
+  commit(who: Principal, name: string, commit: VolumeCommit): Promise<CommitReport>;
+  /** What a node agent's grant is for; undefined when it is none of this platform's. */
+  openGrant(text: string): VolumeGrant | undefined;
 }
 
 /** Workspaces, for the platform's operators. */
@@ -319,6 +377,7 @@ export interface Services {
   readonly schedules: ScheduleService;
   readonly images: ImageService;
   readonly secrets: SecretService;
+  readonly volumes: VolumeService;
   readonly workspaces: WorkspaceService;
   readonly tokens: TokenService;
   readonly chunks: ChunkService;

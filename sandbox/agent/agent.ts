@@ -17,7 +17,7 @@ import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
-import type { OpenImage } from "./container-image.ts";
+import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
 import { LinkClient } from "./link-client.ts";
@@ -28,6 +28,7 @@ import type {
   ServerMessage,
   StartContainer,
 } from "./link.ts";
+import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
 import { UnstoredValues } from "./unstored-values.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
@@ -62,6 +63,8 @@ export interface NodeAgentOptions {
   readonly runtime: Runtime;
   /** The images of this node, which the caller closes. */
   readonly images: NodeImages;
+  /** The volumes of its containers; without it they have none. */
+  readonly volumes?: NodeVolumes;
   readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
@@ -75,6 +78,7 @@ interface Unacknowledged {
 }
 
 const CHECK_MS = 100;
+const NO_VOLUMES = "volumes need gVisor, which this node is without";
 const TIDY_EVERY_CHECKS = 10;
 /** Things on the node's disk that the server is told of. */
 const ARTIFACTS_MAX = 64;
@@ -163,6 +167,7 @@ export class NodeAgent {
     await this.#code.open();
     await this.#openSnapshots();
     this.#ready?.pool.fill();
+    void this.#options.volumes?.recover();
     await this.#link.run();
   }
 
@@ -189,6 +194,7 @@ export class NodeAgent {
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#timer);
+    this.#options.volumes?.close();
     for (const container of this.#containers.values()) container.stop();
     await Promise.allSettled([
       ...this.#running,
@@ -325,13 +331,13 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, images } = this.#options;
-    const openImage: OpenImage = (onLost) => images.hold(start, onLost);
+    const { runtime, clock, onError, images, volumes } = this.#options;
+    const shared = start.volumes && volumes?.of(start.containerId, start.volumes);
     const container = new Container({
-      ...(start.imageId === undefined ? {} : { openImage }),
+      openFiles: filesOf(start, images, shared),
       start: { ...start, cards: room.cards },
       params,
-      relay: this.#relay,
+      relay: shared?.relay(this.#relay) ?? this.#relay,
       runtime: this.#ready?.runtime ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),
@@ -350,7 +356,9 @@ export class NodeAgent {
 
   /** Whether this node takes a container, and on which cards. */
   #roomFor(wanted: StartContainer): RoomAnswer {
-    const reason = this.#options.images.refusalOf(wanted);
+    const { images, volumes } = this.#options;
+    const isShared = wanted.volumes !== undefined && volumes === undefined;
+    const reason = isShared ? NO_VOLUMES : images.refusalOf(wanted);
     if (reason !== undefined) return { kind: "refused", reason };
     return this.#spaceFor(wanted);
   }

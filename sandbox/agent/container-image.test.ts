@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { settled } from "../fake/clock.ts";
 import type { HeldContainerImage } from "../images/node-images.ts";
-import type { OpenImage } from "./container-image.ts";
+import { filesOf } from "./container-image.ts";
 import { TestContainer } from "./test-container.ts";
 
 const IMAGE = { rootfs: "/mounts/one", node: "/opt/node" };
@@ -14,11 +14,12 @@ let one: TestContainer;
 beforeEach(() => {
   opening = Promise.withResolvers();
   said = [];
-  const openImage: OpenImage = (onLost) => {
+  const hold = (_: unknown, onLost: () => void): Promise<HeldContainerImage> => {
     lose = onLost;
     return opening.promise;
   };
-  one = new TestContainer(undefined, {}, undefined, { openImage });
+  const openFiles = filesOf({ imageId: "one" }, { hold }, undefined);
+  one = new TestContainer(undefined, {}, undefined, { openFiles });
 });
 
 const comes = async (): Promise<void> => {

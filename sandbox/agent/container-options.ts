@@ -5,7 +5,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Piece } from "../streams/piece.ts";
 import type { MemorySnapshots } from "../snapshots/snapshots.ts";
 import type { Relay } from "./call-relay.ts";
-import type { OpenImage } from "./container-image.ts";
+import type { OpenFiles } from "./container-image.ts";
 import type { LogLine } from "./container-log.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "./link.ts";
 
@@ -32,8 +32,8 @@ export interface ContainerOptions {
   /** The payload of a class's parameters; empty unless given. */
   readonly params?: Uint8Array;
   readonly runtime: Runtime;
-  /** Gets what it runs in; absent means the base image. */
-  readonly openImage?: OpenImage;
+  /** Gets what it runs in; absent means the base image and no volumes. */
+  readonly openFiles?: OpenFiles | undefined;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
   /** Images of memory, where this node keeps them. */
   readonly snapshots?: Pick<MemorySnapshots, "restore" | "consider">;

@@ -124,7 +124,10 @@ export class Container {
       (code) => ({ code }),
       (error: unknown) => ({ error }),
     );
-    this.#end(await this.#runSandbox(loading));
+    const exit = await this.#runSandbox(loading);
+    // What it left in its volumes is committed before anybody hears that it has ended.
+    await this.#image.release();
+    this.#end(exit);
   }
 
   async #runSandbox(
@@ -152,10 +155,11 @@ export class Container {
 
   /** Gets what it runs in; false when it is not to start. */
   async #openImage(): Promise<boolean> {
-    const { openImage } = this.#options;
-    if (openImage === undefined) return true;
+    const { openFiles } = this.#options;
+    if (openFiles === undefined) return true;
+    const note = (text: string): void => this.#log.add([{ stream: "stderr", text }]);
     try {
-      await this.#image.open(openImage, () => this.#imageLost());
+      await this.#image.open(openFiles, { onLost: (why) => this.#filesLost(why), note });
     } catch (error) {
       this.#fault = messageOf(error);
       return false;
@@ -223,13 +227,13 @@ export class Container {
   #kill(why: NonNullable<EndOfContainer["ordered"]>): void {
     this.#ordered ??= why;
     // Without a sandbox it may wait for its image.
-    if (this.#sandbox === undefined) this.#image.release();
+    if (this.#sandbox === undefined) void this.#image.release();
     else this.#sandbox.kill();
   }
 
   /** None of its inputs is to blame: they run again. */
-  #imageLost(): void {
-    this.#fault ??= "the process that served its image ended";
+  #filesLost(why: string): void {
+    this.#fault ??= why;
     this.#kill("stop");
   }
 
@@ -404,10 +408,10 @@ export class Container {
   }
 
   #considerSnapshot(): void {
-    const { start, params = NOTHING, openImage, snapshots } = this.#options;
+    const { start, params = NOTHING, openFiles, snapshots } = this.#options;
     if (start.snapshotId === undefined || this.#restored) return;
-    const image = openImage === undefined ? {} : { openImage };
-    snapshots?.consider({ start, params, ...image }, this.#sandboxSpec);
+    const files = openFiles === undefined ? {} : { openFiles };
+    snapshots?.consider({ start, params, ...files }, this.#sandboxSpec);
   }
 
   /** A line may name an input only while this container has it. */
@@ -437,7 +441,6 @@ export class Container {
     if (this.#ended) return;
     this.#ended = true;
     this.#requests.close();
-    this.#image.release();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

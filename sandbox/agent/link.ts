@@ -13,6 +13,7 @@
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
+import type { VolumeStart } from "../volumes/volume-start.ts";
 import type { Piece } from "../streams/piece.ts";
 
 export const HEARTBEAT_MS = 2_000;
@@ -76,6 +77,8 @@ export interface StartContainer {
   readonly python?: PythonEntry;
   /** Hosts that it may reach, as patterns; absent means no network. */
   readonly allowHosts?: readonly string[];
+  /** Folders that it shares with others; absent means none. */
+  readonly volumes?: readonly VolumeStart[];
   /** Bytes of the payload of a class's parameters, the body of `start`; absent without any. */
   readonly paramsBytes?: number;
 }

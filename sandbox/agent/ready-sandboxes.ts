@@ -62,7 +62,7 @@ export class ReadySandboxes {
   #bootedAs({ python }: Pick<ExpectedStart, "python">): ReadyKind {
     const { runtime } = this.#options;
     const wish = { containerId: "", resources: USUAL_RESOURCES, ...(python && { python }) };
-    return bootedKind(runtime, sandboxSpecOf(wish, runtime.isolation, undefined));
+    return bootedKind(runtime, sandboxSpecOf(wish, runtime.isolation, {}));
   }
 
   /** Its memory, where this node has that, and else a runner that has booted. */
@@ -70,7 +70,7 @@ export class ReadySandboxes {
     const { runtime, snapshots } = this.#options;
     const { count } = start;
     if (start.imageId !== undefined) return [];
-    const spec = sandboxSpecOf({ ...start, containerId: "" }, runtime.isolation, undefined);
+    const spec = sandboxSpecOf({ ...start, containerId: "" }, runtime.isolation, {});
     if (!isPlain(spec)) return [];
     return [{ kind: snapshots()?.readyKindOf(start, spec) ?? bootedKind(runtime, spec), count }];
   }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { reapImageMounts } from "../lazyfs/image-mounts.ts";
 import { endProcess, removeCgroup } from "../runtime/cgroups.ts";
 import { runscRoot } from "../runtime/gvisor.ts";
+import { unmountBelow, volumesDirOf } from "../volumes/node-volumes.ts";
 
 const TRIES_MAX = 40;
 const RETRY_MS = 25;
@@ -48,6 +49,8 @@ export async function reap(dataDir: string): Promise<void> {
   for (let tries = 0; tries < TRIES_MAX && endProcesses(marks) > 0; tries += 1) {
     await sleep(RETRY_MS);
   }
+  await unmountBelow(volumesDirOf(dataDir));
+  await unmountBelow(join(resolve(dataDir), "bundles"));
   await reapImageMounts(imagesDirOf(dataDir));
   await rm(runscRoot(dataDir), { recursive: true, force: true });
   await rm(join(dataDir, "bundles"), { recursive: true, force: true });

@@ -2,18 +2,18 @@
 import type { ToRunner } from "../runners/protocol.ts";
 import type { Isolation } from "../../core/index.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
-import type { SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
+import type { SandboxSpec } from "../runtime/runtime.ts";
 import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import type { StartContainer } from "./link.ts";
 
 /** What of a container's start says what its sandbox is. */
 export type SandboxWish = Pick<StartContainer, "resources" | "python" | "allowHosts" | "cards">;
 
-/** The sandbox of a container, in this image or the base image. */
+/** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
   start: SandboxWish & Pick<StartContainer, "containerId">,
   isolation: Isolation,
-  image: SandboxImage | undefined,
+  files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
   const { containerId, resources, python, allowHosts, cards = [] } = start;
   return {
@@ -22,7 +22,7 @@ export function sandboxSpecOf(
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
-    ...(image === undefined ? {} : { image }),
+    ...files,
   };
 }
 

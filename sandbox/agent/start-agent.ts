@@ -13,6 +13,7 @@ import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
 import { findPython } from "../runtime/python-launch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { createNodeVolumes, volumesDirOf, type NodeVolumes } from "../volumes/node-volumes.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { openCloudMetadata, type CloudMetadata } from "./cloud-metadata.ts";
 import type { AgentConfig, RentedConfig } from "./config.ts";
@@ -64,6 +65,7 @@ export async function createAgent(
   const { resources, gpuType } = await machineOf(config);
   const metadata = rented && metadataOf(rented, clock);
   const images = await createImages(config, surroundings, () => agent.token);
+  const volumes = await createVolumes(config, surroundings, images, () => agent.token);
   const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
     ...(await credentialsOf(config, metadata, surroundings)),
@@ -78,6 +80,7 @@ export async function createAgent(
     isolation: config.isolation,
     runtime,
     images,
+    ...(volumes === undefined ? {} : { volumes }),
     clock,
     onError,
     onDismissed,
@@ -202,6 +205,22 @@ async function createImages(
     token,
     clock,
     onError,
+  });
+}
+
+async function createVolumes(
+  { dataDir, isolation, serverUrl, chunkDirs = [] }: AgentConfig,
+  { clock, onError }: AgentSurroundings,
+  images: NodeImages,
+  token: () => string,
+): Promise<NodeVolumes | undefined> {
+  if (isolation === "process") return undefined;
+  const dir = volumesDirOf(dataDir);
+  // What containers share is nobody else's on this machine.
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return createNodeVolumes({
+    ...{ dir, images, serverUrl, token, clock, onError },
+    sharedDirs: chunkDirs,
   });
 }
 

@@ -63,13 +63,13 @@ export class TestContainer {
     loadCode: () => Promise<Uint8Array> = () => Promise.resolve(CODE),
     start: Partial<StartContainer> = {},
     params: Uint8Array = new Uint8Array(0),
-    { openImage, snapshots }: Pick<ContainerOptions, "openImage" | "snapshots"> = {},
+    { openFiles, snapshots }: Pick<ContainerOptions, "openFiles" | "snapshots"> = {},
   ) {
     const { ready, restored, results, payloads, values, pieces, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       params,
-      ...(openImage === undefined ? {} : { openImage }),
+      openFiles,
       relay: (containerId, request, signal) => this.relay(containerId, request, signal),
       runtime: this.runtime,
       loadCode,

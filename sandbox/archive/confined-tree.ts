@@ -9,7 +9,8 @@
  *
  * It does not hold against somebody who moves an open folder out of the root from outside.
  */
-import { constants, type Stats } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { constants, type BigIntStats, type Stats } from "node:fs";
 import {
   lchown,
   lstat,
@@ -17,6 +18,7 @@ import {
   open,
   readdir,
   readlink,
+  rename,
   link,
   rmdir,
   symlink,
@@ -25,6 +27,7 @@ import {
 } from "node:fs/promises";
 import { assert, PlatformError, systemCodeOf } from "../../core/index.ts";
 import { DEPTH_MAX, foldedName } from "./entry-path.ts";
+import { fdPath, lookAt, type SeenEntry } from "./seen-entry.ts";
 
 export interface ConfinedTreeOptions {
   /** Symbolic links in the middle of a path: an error, or followed as if the root were `/`. */
@@ -148,15 +151,7 @@ export class ConfinedTree {
 
   /** Writes a new file; what had its name before is replaced, also a folder with all in it. */
   async writeFile(names: Names, { content, ...facts }: NewFile): Promise<void> {
-    await this.#replacing(names, async (path) => {
-      const file = await open(path, NEW_FILE_FLAGS, 0o600);
-      try {
-        for await (const chunk of content) await writeAll(file, chunk);
-        await finish(file, facts);
-      } finally {
-        await file.close();
-      }
-    });
+    await this.#replacing(names, (path) => writeNew(path, content, facts));
   }
 
   /** Makes a symbolic link with any target: it is a text that nothing here follows. */
@@ -198,21 +193,81 @@ export class ConfinedTree {
     return this.#inFolder(names, false, (folder) => readdir(fdPath(folder)));
   }
 
-  /** The bytes of a file. Devices, pipes and links are refused, and what is too large. */
-  async readFile(names: Names, bytesMax: number): Promise<Uint8Array> {
+  /** What is in a folder, in no order; what goes meanwhile is left out. @throws as `list` */
+  async look(names: Names): Promise<readonly SeenEntry[]> {
+    return this.#inFolder(names, false, async (folder) => {
+      const found = await readdir(fdPath(folder), { encoding: "buffer" });
+      const seen = await Promise.all(found.map((name) => lookAt(folder, name)));
+      return seen.filter((entry) => entry !== undefined);
+    });
+  }
+
+  /** What has this name; undefined when nothing has. Links are not followed. */
+  async seen(names: Names): Promise<BigIntStats | undefined> {
+    try {
+      return await this.#at(names, false, (place) => lstat(pathOf(place), { bigint: true }));
+    } catch (error) {
+      if (systemCodeOf(error) === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** Opens a file to be read, and closed by the caller. Devices, pipes and links are refused. */
+  async openFile(names: Names): Promise<FileHandle> {
     return this.#at(names, false, async (place) => {
       const file = await open(pathOf(place), READ_FLAGS).catch((error: unknown) => {
         throw systemCodeOf(error) === "ELOOP" ? refusal(names, "is a link") : error;
       });
+      if ((await file.stat()).isFile()) return file;
+      await file.close();
+      throw refusal(names, "is no file");
+    });
+  }
+
+  /**
+   * Writes a file that takes the place of what had its name at once: who reads it has the old
+   * one or the new one. A folder is removed first.
+   */
+  async replaceFile(names: Names, { content, ...facts }: NewFile): Promise<void> {
+    await this.#at(names, true, async (place) => {
+      const stats = await statsOf(place);
+      if (stats?.isDirectory() === true) await this.#removeAt(place);
+      const temporary = pathOf({ folder: place.folder, name: `.flotilla-${randomUUID()}` });
       try {
-        const stats = await file.stat();
-        if (!stats.isFile()) throw refusal(names, "is no file");
-        if (stats.size > bytesMax) throw refusal(names, `has more than ${bytesMax} bytes`);
-        return await file.readFile();
-      } finally {
-        await file.close();
+        await writeNew(temporary, content, facts);
+        await rename(temporary, pathOf(place));
+      } catch (error) {
+        await unlink(temporary).catch(() => undefined);
+        throw error;
       }
     });
+  }
+
+  /** Removes a folder if nothing is in it; whether it has gone. */
+  async removeEmptyFolder(names: Names): Promise<boolean> {
+    try {
+      await this.#at(names, false, async (place) => {
+        await this.#forget();
+        await rmdir(pathOf(place));
+      });
+      return true;
+    } catch (error) {
+      const code = systemCodeOf(error) ?? "";
+      if (["ENOTEMPTY", "EEXIST", "ENOENT", "ENOTDIR"].includes(code)) return code === "ENOENT";
+      throw error;
+    }
+  }
+
+  /** The bytes of a file. Devices, pipes and links are refused, and what is too large. */
+  async readFile(names: Names, bytesMax: number): Promise<Uint8Array> {
+    const file = await this.openFile(names);
+    try {
+      const { size } = await file.stat();
+      if (size > bytesMax) throw refusal(names, `has more than ${bytesMax} bytes`);
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
   }
 
   /** Makes room for a new thing and lets it be made. */
@@ -359,6 +414,21 @@ export class ConfinedTree {
   }
 }
 
+/** Writes a file that is not there yet. */
+async function writeNew(
+  path: string,
+  content: NewFile["content"],
+  facts: Omit<NewFile, "content">,
+): Promise<void> {
+  const file = await open(path, NEW_FILE_FLAGS, 0o600);
+  try {
+    for await (const chunk of content) await writeAll(file, chunk);
+    await finish(file, facts);
+  } finally {
+    await file.close();
+  }
+}
+
 /** Gives an open thing its owner, mode and time. */
 async function finish(
   handle: FileHandle,
@@ -387,11 +457,6 @@ function pathOf({ folder, name }: Place): string {
   checkName(name);
   assert(name !== "..", "the last name of a path is one of an entry");
   return `${fdPath(folder)}/${name}`;
-}
-
-/** An open folder by a name that the kernel resolves to that folder and nothing else. */
-function fdPath(folder: FileHandle): string {
-  return `/proc/self/fd/${folder.fd}`;
 }
 
 function checkName(name: string): void {

@@ -50,7 +50,10 @@ export function copyRead(
     else {
       const bytes = bytesOf(chunk);
       if (bytes === undefined) return false;
-      target.set(bytes.subarray(start + within, start + within + count), to);
+      const found = bytes.subarray(start + within, start + within + count);
+      target.set(found, to);
+      // A chunk that is shorter than its index says must not show what the buffer held before.
+      if (found.byteLength < count) target.fill(0, to + found.byteLength, to + count);
     }
     offset += count;
   }

@@ -10,13 +10,15 @@ export function bootedKind(
   return { key: `booted/${textOf(spec)}`, spec, make: (named) => runtime.start(named) };
 }
 
-/** Whether one started ahead can be a container's: cards, a proxy and an image are its own. */
+/** Whether one started ahead can be a container's: cards, a proxy, files are its own. */
 export function isPlain({
   resources,
   allowHosts,
   image,
+  volumes,
 }: Omit<SandboxSpec, "containerId">): boolean {
-  return resources.gpuCount === 0 && allowHosts === undefined && image === undefined;
+  const hasFiles = image !== undefined || volumes !== undefined;
+  return resources.gpuCount === 0 && allowHosts === undefined && !hasFiles;
 }
 
 /** A runtime that gives what has booted already where there is such a one. */

@@ -16,7 +16,8 @@ import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
+import { unmountPoints, withMountPoints } from "./mount-points.ts";
+import { memoryLimitBytes, ociSpecOf, runnerArguments, type OciPaths } from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
 import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
@@ -66,9 +67,10 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const bundle = join(dir, "bundles", containerId);
     const cgroupsPath = `${cgroupParent}/${containerId}`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
-    const { rootfs, args } = await programOf(spec, options);
-    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath, init }, args);
-    await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
+    const program = await programOf(spec, options);
+    await prepareBundle(bundle, spec, { ...program, runnerDir, cgroupsPath, init }).catch(
+      (error: unknown) => cannotStart(runsc, error, clear),
+    );
     const { ours, theirs } = await createChannelPair();
     const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
       stdio: [theirs, "pipe", "pipe"],
@@ -148,8 +150,14 @@ async function programOf(
   return { rootfs: await pythonRootfs(), args };
 }
 
-async function writeBundle(bundle: string, config: object): Promise<void> {
+async function prepareBundle(
+  bundle: string,
+  wanted: SandboxSpec,
+  program: OciPaths & { readonly args: readonly string[] },
+): Promise<void> {
   await mkdir(bundle, { recursive: true });
+  const { spec, rootfs } = await withMountPoints(wanted, bundle, program.rootfs);
+  const config = ociSpecOf(spec, { ...program, rootfs }, program.args);
   await writeFile(join(bundle, "config.json"), JSON.stringify(config));
 }
 
@@ -162,6 +170,7 @@ async function clearAway(container: {
 }): Promise<void> {
   const { containerId, dir, bundle, cgroupsPath } = container;
   await removeCgroup(cgroupsPath);
+  await unmountPoints(bundle);
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];
   await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));

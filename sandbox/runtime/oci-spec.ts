@@ -74,6 +74,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         options: ["ro", "rbind", "nosuid", "nodev"],
       },
       ...egressMounts(spec.egressDir),
+      ...volumeMounts(spec.volumes),
     ],
     linux: {
       cgroupsPath: paths.cgroupsPath,
@@ -96,6 +97,14 @@ function egressMounts(source: string | undefined): readonly object[] {
   if (source === undefined) return [];
   const options = ["ro", "rbind", "nosuid", "nodev", "noexec"];
   return [{ destination: EGRESS_MOUNT, type: "bind", source, options }];
+}
+
+/** Folders that it shares with others, after all that may hold them. */
+function volumeMounts(volumes: SandboxSpec["volumes"] = []): readonly object[] {
+  const options = ["rw", "rbind", "nosuid", "nodev"];
+  return volumes.map(({ source, path }) => {
+    return { destination: path, type: "bind", source, options };
+  });
 }
 
 /** Most that all processes of a container may hold, gVisor's own among them. */

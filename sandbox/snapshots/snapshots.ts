@@ -14,7 +14,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, type Clock } from "../../core/index.ts";
-import type { OpenImage } from "../agent/container-image.ts";
+import type { OpenFiles } from "../agent/container-image.ts";
 import type { StartContainer } from "../agent/link.ts";
 import type {
   ImageTraits,
@@ -229,17 +229,19 @@ export class MemorySnapshots {
   }
 
   async #make(key: string, loading: Start, spec: SandboxSpec): Promise<void> {
-    const { start, openImage } = loading;
+    const { start, openFiles } = loading;
     const code = await this.#options.loadCode(start.codeSha256);
     const containerId = `sn_${randomUUID()}`;
     // The container that came first may be gone by now, and its image with it.
-    const held = await openImage?.(() => this.#making.get(key)?.kill());
+    const held = await openFiles?.({
+      onLost: () => this.#making.get(key)?.kill(),
+      note: () => undefined,
+    });
     try {
-      const image = held === undefined ? {} : { image: held.image };
-      const sandbox = await this.#options.runtime.start({ ...spec, ...image, containerId });
+      const sandbox = await this.#options.runtime.start({ ...spec, ...held?.files, containerId });
       await this.#makeIn(sandbox, { key, loading, code, containerId });
     } finally {
-      held?.release();
+      await held?.release();
     }
   }
 
@@ -341,7 +343,7 @@ export interface Start {
   readonly start: StartContainer;
   readonly params: Uint8Array;
   /** Gets what it runs in; absent means the base image. */
-  readonly openImage?: OpenImage;
+  readonly openFiles?: OpenFiles;
 }
 
 /** What a runner is told to load a container's code, without what is the container's own. */

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encodeArchive } from "../../sdk/protocol/index.ts";
-import type { OpenImage } from "../agent/container-image.ts";
+import type { OpenFiles } from "../agent/container-image.ts";
 import { parseRanges } from "../egress/egress-gate.ts";
 import type { AuditEntry } from "../egress/egress-proxy.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
@@ -85,20 +85,20 @@ def main(name):
       const mounts = Array.from({ length: 3 }, (_, count) =>
         mountsAt(`${language}-${count}`, store),
       );
-      const openImage: OpenImage = async (onLost) => {
+      const openFiles: OpenFiles = async ({ onLost }) => {
         const held = await (mounts[Math.min(roots.length, 2)] ?? expect.unreachable()).hold(
           imageId,
-          onLost,
+          () => onLost("unmounted"),
         );
         roots.push(held.root);
         return {
-          image: { rootfs: held.root, node: "/bin/node" },
+          files: { image: { rootfs: held.root, node: "/bin/node" } },
           started: () => void held.started(),
-          release: () => held.release(),
+          release: async () => Promise.resolve(held.release()),
         };
       };
       const start = { ...options.start, imageId: "im_1", contentId: imageId };
-      const containers = await TestContainers.open(bench, { ...options, start, openImage });
+      const containers = await TestContainers.open(bench, { ...options, start, openFiles });
       const first = await containers.runOne("later");
       await containers.snapshots.idle();
       // Where it was loaded nothing is mounted any more.
@@ -113,7 +113,7 @@ def main(name):
       const other = await TestContainers.open(bench, {
         ...options,
         start: { ...start, contentId: "f".repeat(64) },
-        openImage,
+        openFiles,
       });
       expect((await other.runOne("last")).isRestored).toBe(false);
       await containers.snapshots.close();

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { basename, join } from "node:path";
 import { decodeValue, encodeValue } from "../../sdk/protocol/index.ts";
 import { Container } from "../agent/container.ts";
-import type { OpenImage } from "../agent/container-image.ts";
+import type { OpenFiles } from "../agent/container-image.ts";
 import type { StartContainer } from "../agent/link.ts";
 import { until } from "../fake/clock.ts";
 import { systemClock } from "../system-clock.ts";
@@ -35,7 +35,7 @@ export interface RunOfContainer {
 export interface ContainersOptions {
   readonly code: Uint8Array;
   readonly start?: Partial<StartContainer>;
-  readonly openImage?: OpenImage;
+  readonly openFiles?: OpenFiles;
 }
 
 type Kept = Pick<TestContainers, "snapshots" | "errors" | "dir">;
@@ -76,7 +76,7 @@ export class TestContainers {
 
   /** Runs one container, with this environment, to the result of one input. */
   async runOne(argument: unknown = 1, env: StartContainer["env"] = {}): Promise<RunOfContainer> {
-    const { code, start = {}, openImage } = this.#options;
+    const { code, start = {}, openFiles } = this.#options;
     const lines: string[] = [];
     let isRestored: boolean | undefined;
     let outcome: { readonly value: unknown } | { readonly error: string } | undefined;
@@ -84,7 +84,7 @@ export class TestContainers {
     const containerId = `co_${process.pid}_${basename(this.dir).slice(-8)}_${this.#count}`;
     const container = new Container({
       start: { ...START, ...start, env, containerId },
-      ...(openImage === undefined ? {} : { openImage }),
+      ...(openFiles === undefined ? {} : { openFiles }),
       runtime: this.#bench.runtime,
       loadCode: () => Promise.resolve(code),
       snapshots: this.snapshots,

@@ -9,11 +9,27 @@ import { messageOf, PlatformError } from "../../core/index.ts";
  */
 export type SpecialFiles = "refuse" | "skip" | "keep";
 
+/** What an index keeps of an inode's facts. */
+export type InodeStats = Pick<
+  Stats,
+  | "mode"
+  | "uid"
+  | "gid"
+  | "rdev"
+  | "size"
+  | "mtimeMs"
+  | "isFile"
+  | "isDirectory"
+  | "isSymbolicLink"
+  | "isBlockDevice"
+  | "isCharacterDevice"
+>;
+
 /** One inode of a tree. */
 export interface ScannedInode {
   /** From the root, each byte a character (latin1); `.` is the root. */
   readonly path: string;
-  readonly stats: Stats;
+  readonly stats: InodeStats;
   /** How many names it has within the tree. */
   links: number;
   /** Number of its folder. */

@@ -7,6 +7,7 @@ import { bundlePython, type PythonBundle } from "./bundle-python.ts";
 import { bundleFile, type Bundle } from "./bundle.ts";
 import { buildAppImages, specWith, type BuiltImages } from "./images/build-app-images.ts";
 import { loadApps, type LoadedApp, type LoadedModule } from "./load-apps.ts";
+import { mountsOf } from "../volumes/check-volumes.ts";
 import { secretsOfApp, type AppSecrets } from "./secrets/app-secrets.ts";
 
 /** A file ready to be sent: bundled, and imported to see what it defines. */
@@ -81,7 +82,7 @@ export async function sendApps(options: SendOptions): Promise<Deployment[]> {
 }
 
 function specOf(
-  { spec: { secrets, ...spec } }: FunctionRecord,
+  { spec: { secrets, volumes, ...spec } }: FunctionRecord,
   python: PythonBundle | undefined,
   { built, refs }: { readonly built: BuiltImages; readonly refs: AppSecrets["refs"] },
 ): FunctionSpec {
@@ -89,6 +90,7 @@ function specOf(
   return {
     ...specWith(spec, built),
     ...(named === undefined ? {} : { secrets: named }),
+    ...(volumes === undefined ? {} : { volumes: mountsOf(volumes) }),
     ...(python === undefined ? {} : { python: python.code }),
   };
 }

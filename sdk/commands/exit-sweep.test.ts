@@ -16,6 +16,7 @@ const LOCAL: readonly string[] = ["completion", "init"];
 const VALUES: Readonly<Record<string, () => string>> = {
   container: () => `co_${"0".repeat(26)}`,
   file: () => join(dir, "app.mjs"),
+  source: () => join(dir, "app.mjs"),
   sandbox: () => "sandbox-00000000-000000000000",
   target: () => join(dir, "app.mjs"),
 };

@@ -10,6 +10,7 @@ import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 import { addSecret } from "./secrets/add-secret.ts";
+import { addVolume } from "./volumes/add-volume.ts";
 import { addToken, addWorkspace } from "./workspaces/add-workspace.ts";
 
 export interface ProgramOptions {
@@ -54,6 +55,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addSandbox(program);
   addImage(program);
   addSecret(program);
+  addVolume(program);
   addToken(program);
   addWorkspace(program);
   addCompletion(program);

@@ -31,6 +31,9 @@
  *     POST   /v1/secrets                            NewSecret     -> SecretSummary
  *     PATCH  /v1/secrets/{name}                     SecretUpdate  -> SecretSummary
  *     DELETE /v1/secrets/{name}                     -> 204
+ *     GET    /v1/volumes · POST /v1/volumes · GET, DELETE /v1/volumes/{name}   (volume.ts)
+ *     GET    /v1/volumes/{name}/entries · file · versions
+ *     POST   /v1/volumes/{name}/uploads · uploads/{id}/missing · uploads/{id}/chunks · commits
  *     GET    /v1/tokens · POST /v1/tokens · DELETE /v1/tokens/{tokenId}            (workspace.ts)
  *     GET    /v1/workspaces · POST /v1/workspaces · DELETE /v1/workspaces/{name}
  *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)

@@ -2,6 +2,7 @@
 
 import type { SecretRef } from "./secret.ts";
 import type { Schedule } from "./schedule.ts";
+import type { VolumeMount } from "./volume.ts";
 import type { WebSpec } from "./web.ts";
 
 /** GPU types a function may ask for. */
@@ -134,6 +135,11 @@ export interface FunctionSpec {
    * later's is taken, and `env` goes before both.
    */
   readonly secrets?: readonly SecretRef[];
+  /**
+   * Folders that its containers share with others, 1 to 8. In code it is an object of paths and
+   * Volumes.
+   */
+  readonly volumes?: readonly VolumeMount[];
   /** Environment variables of the container. */
   readonly env?: Readonly<Record<string, string>>;
   /**
@@ -148,7 +154,10 @@ export interface FunctionSpec {
 }
 
 /**
- * What a call may ask otherwise than the deployed spec: all but name, image, secrets, schedule
- * and URL.
+ * What a call may ask otherwise than the deployed spec: all but name, image, secrets, volumes,
+ * schedule and URL.
  */
-export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "secrets" | "schedule" | "web">;
+export type FunctionOptions = Omit<
+  FunctionSpec,
+  "name" | "image" | "secrets" | "volumes" | "schedule" | "web"
+>;

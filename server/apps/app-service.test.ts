@@ -44,6 +44,7 @@ beforeEach(() => {
   apps = createAppService({
     store: { registry: createFakeRegistry(), images: { find: findImage }, tokens, blobOwners },
     secrets: { checkDeployment: () => Promise.resolve(), keepOwn: () => Promise.resolve() },
+    volumes: { checkDeployment: () => Promise.resolve() },
     blobs: { has: async (sha256) => blobs.has(sha256) },
     fleet: { functionLoad: () => ({ backlog: 3, containers: 2 }) },
     clock: { nowMs: () => nowMs },

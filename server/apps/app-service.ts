@@ -16,6 +16,7 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import type { SecretVault } from "../secrets/secret-vault.ts";
+import type { VolumeKeeper } from "../volumes/volume-keeper.ts";
 import type { AppService, FleetService, HistoryQuery, Principal } from "../services.ts";
 import type {
   ImageStore,
@@ -43,6 +44,7 @@ export interface AppServiceOptions {
   };
   readonly blobs: Pick<BlobStore, "has">;
   readonly secrets: Pick<SecretVault, "checkDeployment" | "keepOwn">;
+  readonly volumes: Pick<VolumeKeeper, "checkDeployment">;
   readonly fleet: Pick<FleetService, "functionLoad">;
   readonly clock: Pick<Clock, "nowMs">;
   readonly ids: IdSource;
@@ -95,6 +97,7 @@ class Apps implements ManagedApps {
     }
     await this.#checkImages(who, request);
     await this.#options.secrets.checkDeployment(who.workspaceId, request);
+    await this.#options.volumes.checkDeployment(who.workspaceId, request);
     this.#workspaceIds.add(who.workspaceId);
     const stored = await this.#inTurn(turnOf(who, app), () => this.#replace(who, app, request));
     return deploymentOf(stored, this.#leaseMs);
@@ -125,6 +128,7 @@ class Apps implements ManagedApps {
       const missing = await this.#missingImage(who, again);
       if (missing !== undefined) throw goneError(target, `image ${missing.image}`);
       await this.#options.secrets.checkDeployment(who.workspaceId, again);
+      await this.#options.volumes.checkDeployment(who.workspaceId, again);
       return this.#replace(who, app, again, target.version);
     });
     return deploymentOf(stored, this.#leaseMs);

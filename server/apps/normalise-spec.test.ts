@@ -31,6 +31,7 @@ test("an empty spec gets every default", () => {
     enableMemorySnapshot: false,
     network: { egress: "none" },
     secrets: [],
+    volumes: [],
     env: {},
   });
 });

@@ -13,6 +13,7 @@ import type {
   PythonCode,
   RetryPolicy,
   SecretRef,
+  VolumeMount,
   WebSpec,
 } from "../../sdk/protocol/index.ts";
 
@@ -46,6 +47,7 @@ export interface NormalSpec {
   readonly image?: string;
   /** In the order in which they apply. */
   readonly secrets: readonly SecretRef[];
+  readonly volumes: readonly VolumeMount[];
   readonly env: Readonly<Record<string, string>>;
   /** Present: it is asked by HTTP requests to a URL. */
   readonly web?: WebSpec;
@@ -69,6 +71,7 @@ const DEFAULT_SPEC = {
   enableMemorySnapshot: false,
   network: { egress: "none" },
   secrets: [],
+  volumes: [],
   env: {},
 } as const satisfies Omit<NormalSpec, "startupTimeoutMs" | "targetConcurrentInputs">;
 
@@ -93,8 +96,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
-    secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
-    env: spec.env ?? DEFAULT_SPEC.env,
+    ...surroundingsOf(spec),
     ...codeOf(spec),
   };
 }
@@ -141,6 +143,15 @@ export function parseGpuChoice(
 function retriesOf(retries: FunctionSpec["retries"] = 0): NormalSpec["retries"] {
   const given = typeof retries === "number" ? { count: retries } : retries;
   return { ...DEFAULT_SPEC.retries, ...given };
+}
+
+/** What its containers have around them. */
+function surroundingsOf(spec: FunctionSpec): Pick<NormalSpec, "secrets" | "volumes" | "env"> {
+  return {
+    secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
+    volumes: spec.volumes ?? DEFAULT_SPEC.volumes,
+    env: spec.env ?? DEFAULT_SPEC.env,
+  };
 }
 
 type Scaling = Pick<

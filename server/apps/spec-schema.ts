@@ -4,6 +4,7 @@ import { GPU_TYPES } from "../../core/index.ts";
 import type { FunctionSpec, GpuChoice, ScalingUpdate } from "../../sdk/protocol/index.ts";
 import { nearestWord } from "../../documents/index.ts";
 import { secretRefsSchema } from "../secrets/secret-schema.ts";
+import { volumeMountsSchema } from "../volumes/volume-schema.ts";
 import { scheduleSchema } from "../schedules/schedule-schema.ts";
 import { networkPolicySchema } from "./network-schema.ts";
 import { webSpecSchema } from "./web-schema.ts";
@@ -114,6 +115,7 @@ export const functionSpecFields = z.strictObject({
     .regex(/^[0-9a-f]{64}$/, { error: "an image is named by the 64 digits of its id" })
     .exactOptional(),
   secrets: secretRefsSchema.exactOptional(),
+  volumes: volumeMountsSchema.exactOptional(),
   env: env.exactOptional(),
   schedule: scheduleSchema.exactOptional(),
   web: webSpecSchema.exactOptional(),

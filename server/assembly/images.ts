@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import {
   BUILT_DIR,
+  ChunkKeeper,
   hostFiles,
   ImageBuilder,
   readHostIndexes,
@@ -16,25 +17,38 @@ import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { ImageService } from "../services.ts";
 import type { Foundations } from "./foundations.ts";
 
-/**
- * Opens what was built before; without gVisor there is nothing to build in, which builds say.
- * `functionsAlive` are those that may have containers, now or later.
- */
+/** What needs the chunks of a platform. */
+export interface ChunkUsers {
+  /** Functions that may have containers, now or later. */
+  readonly functionsAlive: () => readonly LiveFunction[];
+  /** The contents of volumes. */
+  readonly volumeContents: () => Promise<readonly string[]>;
+}
+
+/** The one keeper of the chunks of images and volumes. */
+export function openChunkKeeper({ store, chunks }: Foundations, users: ChunkUsers): ChunkKeeper {
+  return new ChunkKeeper({
+    store: chunks.store,
+    imagesInUse: async () => {
+      // What still runs of an image that was removed is read to its end.
+      const alive = users.functionsAlive().map(({ image }) => image);
+      const images = [...(await store.images.list()), ...alive];
+      return [
+        ...images.flatMap((image) => image?.contentId ?? []),
+        ...(await users.volumeContents()),
+      ];
+    },
+  });
+}
+
+/** Opens what was built before; without gVisor there is nothing to build in, which builds say. */
 export async function openImageService(
   config: PlatformConfig,
   { store, blobs, chunks, clock, cacheDir, onError }: Foundations,
-  functionsAlive: () => readonly LiveFunction[],
-  secrets: SecretVault,
+  { keeper, secrets }: { readonly keeper: ChunkKeeper; readonly secrets: SecretVault },
 ): Promise<ImageService> {
   const { localNode, imageRegistries, imageDiskBytesMax: diskBytesMax } = config;
-  const content = new ImageContent({
-    chunks: chunks.store,
-    // What still runs of an image that was removed is read to its end.
-    contentIdsInUse: async () =>
-      [...(await store.images.list()), ...functionsAlive().map(({ image }) => image)].flatMap(
-        (image) => image?.contentId ?? [],
-      ),
-  });
+  const content = new ImageContent({ chunks: chunks.store, keeper });
   const common = { store, secrets, content, clock, diskBytesMax, onError };
   if (localNode?.isolation === "process") {
     const absent = "images are built in gVisor, and this platform runs without (--unisolated)";

@@ -10,7 +10,7 @@
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
-import type { InputHeader, Piece, WebWish } from "../../sandbox/index.ts";
+import type { InputHeader, Piece, VolumeStart, WebWish } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
@@ -60,6 +60,8 @@ export interface FleetOptions {
   readonly workspaceId: string;
   /** The values of the secrets that a function names. */
   readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
+  /** The volumes of a container of a function that has some. */
+  readonly volumesOf: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
   /** Housekeeping of others, once a second. */
   /** Who is told of the byte streams of containers. */
   readonly streams: StreamNews;
@@ -119,6 +121,7 @@ export class Fleet {
       policy: policy.scheduler,
       desired: () => this.#capacity.desired,
       secretsOf: options.secretsOf,
+      volumesOf: options.volumesOf,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onYielded: (...yielded) => calls.yielded(...yielded),
       streams: options.streams,
@@ -184,6 +187,11 @@ export class Fleet {
   /** Load changed: only placing needs to look. */
   kickPlace(): void {
     this.#place.kick();
+  }
+
+  /** Whether there is a container of this id. */
+  hasContainer(containerId: string): boolean {
+    return this.#containers.get(containerId) !== undefined;
   }
 
   sendInputs(containerId: string, inputs: readonly LocalInput[]): boolean {

@@ -7,6 +7,7 @@ import type {
   Rng,
   SchedulerPolicy,
 } from "../../core/index.ts";
+import type { VolumeStart } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { place, Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
@@ -27,6 +28,8 @@ export interface PlacementOptions {
   readonly policy: SchedulerPolicy;
   /** The values of the secrets that a function names; asked only for one that does. */
   readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
+  /** The volumes of a container, as they are now; asked only for a function that has some. */
+  readonly volumesOf: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
   /** A container could not be started before its agent heard of it. */
   readonly onUnstartable: (container: ContainerRecord, error: unknown) => void;
 }
@@ -126,31 +129,35 @@ export class Placement {
     container.startedAtMs = nowMs;
     container.pendingReason = undefined;
     live.pendingReason = undefined;
-    if (live.spec.secrets.length === 0) {
+    if (live.spec.secrets.length + live.spec.volumes.length === 0) {
       const start = startMessageOf(live, containerId, { cards });
       link.send({ type: "start", container: start }, [live.params]);
-    } else void this.#startWithSecrets(container, nodeId, cards);
+    } else void this.#startWithMore(container, nodeId, cards);
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
     this.#options.events.publish(subject, { kind: "container.placed", reason });
     this.#options.events.publish(subject, { kind: "container.starting" });
     return true;
   }
 
-  /** Secrets are read for each start, and what has become of the container meanwhile is heeded. */
-  async #startWithSecrets(
+  /**
+   * Secrets are read for each start and volumes are as they are then; what has become of the
+   * container meanwhile is heeded.
+   */
+  async #startWithMore(
     container: ContainerRecord,
     nodeId: string,
     cards: readonly number[],
   ): Promise<void> {
-    const { containers, hub, secretsOf, onUnstartable } = this.#options;
+    const { containers, hub, secretsOf, volumesOf, onUnstartable } = this.#options;
     const { live, containerId } = container;
     const isAwaited = (): boolean =>
       containers.get(containerId) === container && container.nodeId === nodeId;
     try {
-      const secrets = await secretsOf(live);
+      const secrets = live.spec.secrets.length === 0 ? {} : await secretsOf(live);
+      const volumes = live.spec.volumes.length === 0 ? [] : await volumesOf(live, containerId);
       if (!isAwaited()) return;
       if (container.state === "starting") {
-        const start = startMessageOf(live, containerId, { cards, secrets });
+        const start = startMessageOf(live, containerId, { cards, secrets, volumes });
         // Without a link it is found missing when the agent is back.
         hub.link(nodeId)?.send({ type: "start", container: start }, [live.params]);
         return;

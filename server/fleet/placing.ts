@@ -7,6 +7,7 @@
  * test runs the same round with agents of its own.
  */
 import type { Clock, IdSource, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
+import type { VolumeStart } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
 import type { FunctionTable, LiveFunction } from "../calls/function-table.ts";
@@ -40,6 +41,8 @@ export interface PlacingOptions extends Pick<
   readonly desired: () => readonly DesiredLine[] | undefined;
   /** The values of the secrets that a function names; absent: none does. */
   readonly secretsOf?: (live: LiveFunction) => Promise<SecretValues>;
+  /** The volumes of a container; absent: it has none. */
+  readonly volumesOf?: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
 }
 
 export class Placing {
@@ -63,6 +66,7 @@ export class Placing {
       ...options,
       schedulable,
       secretsOf: options.secretsOf ?? (() => Promise.resolve({})),
+      volumesOf: options.volumesOf ?? (() => Promise.resolve([])),
       onUnstartable: (container, error) => this.desk.startImpossible(container, error),
     });
     this.desk = new ContainerDesk({ ...options, placement: this.#placement });

@@ -1,8 +1,15 @@
 import { resourcesOf } from "../../core/index.ts";
-import type { ExpectedStart, StartContainer } from "../../sandbox/index.ts";
+import type { ExpectedStart, StartContainer, VolumeStart } from "../../sandbox/index.ts";
 import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
+
+/** What a start has beside what the function says. */
+export interface StartExtras {
+  readonly cards: readonly number[];
+  readonly secrets?: SecretValues;
+  readonly volumes?: readonly VolumeStart[];
+}
 
 /**
  * What an agent needs to start a container of a function on these cards of its node; the
@@ -12,7 +19,7 @@ import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
 export function startMessageOf(
   live: LiveFunction,
   containerId: string,
-  { cards, secrets = {} }: { readonly cards: readonly number[]; readonly secrets?: SecretValues },
+  { cards, secrets = {}, volumes = [] }: StartExtras,
 ): StartContainer {
   const snapshotId = snapshotIdOf(live);
   const { python } = live.spec;
@@ -34,6 +41,7 @@ export function startMessageOf(
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
+    ...(volumes.length === 0 ? {} : { volumes }),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }

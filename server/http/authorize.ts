@@ -1,12 +1,13 @@
 /** Who may use which route: checked before anything of a request's body is read. */
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
-import { CONTAINER_HEADER } from "../../sandbox/index.ts";
+import { CONTAINER_HEADER, VOLUME_GRANT_HEADER } from "../../sandbox/index.ts";
 import { WORKSPACE_HEADER } from "../../sdk/protocol/index.ts";
 import { allows } from "../auth/scopes.ts";
 import type { Authenticator } from "../auth/tokens.ts";
-import type { FleetService, Principal } from "../services.ts";
+import type { FleetService, Principal, VolumeService } from "../services.ts";
 import type { RecordStore, StoredToken } from "../store/record-store.ts";
+import type { VolumeGrant } from "../volumes/grants.ts";
 import { RefusedError } from "./problem.ts";
 import type { RouteAccess } from "./route-access.ts";
 
@@ -25,6 +26,7 @@ declare module "fastify" {
 export interface Gate {
   readonly authenticator: Authenticator;
   readonly fleet: Pick<FleetService, "ownerOf">;
+  readonly volumes: Pick<VolumeService, "openGrant">;
   readonly workspaces: Pick<RecordStore["workspaces"], "find">;
 }
 
@@ -51,7 +53,7 @@ export async function authorize(request: FastifyRequest, gate: Gate): Promise<vo
   request.principal =
     token.kind === "user"
       ? await userOf(token, access.scopes, request.headers[WORKSPACE_HEADER], gate)
-      : agentOf(token, access, request.headers[CONTAINER_HEADER], gate);
+      : agentOf(token, access, request.headers, gate);
 }
 
 async function userOf(
@@ -84,12 +86,16 @@ async function userOf(
 function agentOf(
   { workspaceId, tokenId, kind, nodeId }: StoredToken,
   { agents }: RouteAccess,
-  containerId: unknown,
-  { fleet }: Gate,
+  headers: FastifyRequest["headers"],
+  { fleet, volumes }: Gate,
 ): Principal {
   if (kind !== "agent" || nodeId === undefined || agents === undefined) {
     throw new RefusedError(403, "auth_failed", `a token of kind ${kind} may not do this`);
   }
+  if (agents === "for-volume") {
+    return { tokenId, ...grantIn(volumes, headers[VOLUME_GRANT_HEADER]) };
+  }
+  const containerId = headers[CONTAINER_HEADER];
   // What a container asks is never answered as if its node had asked.
   const isNode = containerId === undefined && agents !== "as-container";
   if (isNode) return { workspaceId, tokenId, nodeId };
@@ -97,6 +103,13 @@ function agentOf(
     throw new RefusedError(403, "auth_failed", "a container may not do this, only its node");
   }
   return { tokenId, ...ownerOf(fleet, nodeId, containerId) };
+}
+
+/** An agent may speak for the volumes of containers that it was sent. */
+function grantIn(volumes: Gate["volumes"], text: unknown): VolumeGrant {
+  const grant = typeof text === "string" ? volumes.openGrant(text) : undefined;
+  if (grant !== undefined) return grant;
+  throw new RefusedError(403, "auth_failed", "an agent may do this for its volumes only");
 }
 
 /** An agent may speak for the containers on its own node, and for nobody else. */

@@ -15,6 +15,7 @@ import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
 import { operatorKeyOf } from "../secrets/envelope.ts";
 import { SecretVault } from "../secrets/secret-vault.ts";
+import { openFakeVolumes } from "../volumes/fake-volumes.ts";
 import type {
   EventFilter,
   FleetService,
@@ -112,6 +113,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     tokenWith: async (...scopes) => tokenOf({ scopes }),
   };
   const blobStore = createFakeBlobs(blobs);
+  const { volumes } = openFakeVolumes({ store: records, ids, clock: systemClock });
   const secrets = new SecretVault({
     store: records,
     key: { kind: "key", key: operatorKeyOf(new Uint8Array(32).fill(7)) },
@@ -120,6 +122,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const store = { registry, tokens, workspaces, blobOwners };
   const apps = createAppService({
     secrets,
+    volumes,
     store: { ...store, images: NO_IMAGES },
     blobs: blobStore,
     fleet: NO_LOAD,
@@ -132,6 +135,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const services: Services = {
     calls: createFakeCalls(state),
     secrets,
+    volumes,
     apps,
     workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
     tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),

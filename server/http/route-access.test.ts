@@ -90,6 +90,8 @@ describe.each(ROUTES)("$route", (route) => {
       "as-node": ["in", "403", "403"],
       "as-either": ["in", "in", "403"],
       "as-container": ["403", "in", "403"],
+      // A grant opens these, and nothing that an agent has of itself.
+      "for-volume": ["403", "403", "403"],
       none: ["403", "403", "403"],
     };
     expect([asNode, own, others]).toEqual(wanted[access.agents ?? "none"]);

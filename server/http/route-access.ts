@@ -10,10 +10,11 @@ export interface RouteAccess {
   /** Any one of these is enough; `any` takes every user's token, `public` takes none. */
   readonly scopes: readonly TokenScope[] | "any" | "public";
   /**
-   * Whether agents may use it: in their own name, or in the name of one of their containers and
-   * its workspace, or either; absent: they may not.
+   * Whether agents may use it: in their own name, in the name of one of their containers and its
+   * workspace, either of these, or for the one volume that they have a grant for; absent: they
+   * may not.
    */
-  readonly agents?: "as-node" | "as-container" | "as-either";
+  readonly agents?: "as-node" | "as-container" | "as-either" | "for-volume";
 }
 
 const PUBLIC: RouteAccess = { scopes: "public" };
@@ -23,6 +24,7 @@ const DEPLOY: RouteAccess = { scopes: ["deploy"] };
 const ADMIN: RouteAccess = { scopes: ["admin"] };
 const OPERATOR: RouteAccess = { scopes: ["operator"] };
 const CALL: RouteAccess = { scopes: ["call"], agents: "as-container" };
+const WRITE_VOLUME: RouteAccess = { scopes: ["deploy"], agents: "for-volume" };
 const READ_OR_CALL: RouteAccess = { scopes: ["read", "call"], agents: "as-container" };
 
 /** By method and path as they are registered. */
@@ -71,6 +73,17 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "POST /v1/secrets": DEPLOY,
   "PATCH /v1/secrets/:secret": DEPLOY,
   "DELETE /v1/secrets/:secret": DEPLOY,
+  "GET /v1/volumes": READ,
+  "POST /v1/volumes": DEPLOY,
+  "GET /v1/volumes/:volume": { scopes: ["read"], agents: "for-volume" },
+  "DELETE /v1/volumes/:volume": DEPLOY,
+  "GET /v1/volumes/:volume/versions": READ,
+  "GET /v1/volumes/:volume/entries": READ,
+  "GET /v1/volumes/:volume/file": READ,
+  "POST /v1/volumes/:volume/uploads": WRITE_VOLUME,
+  "POST /v1/volumes/:volume/uploads/:uploadId/missing": WRITE_VOLUME,
+  "POST /v1/volumes/:volume/uploads/:uploadId/chunks": WRITE_VOLUME,
+  "POST /v1/volumes/:volume/commits": WRITE_VOLUME,
 
   "POST /v1/functions/:functionId/variants": CALL,
   "POST /v1/functions/:functionId/calls": CALL,

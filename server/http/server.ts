@@ -40,6 +40,7 @@ import { poolRoutes } from "./routes/pool-routes.ts";
 import { scheduleRoutes } from "./routes/schedule-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
+import { volumeRoutes } from "./routes/volume-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
 import { webRoutes } from "./routes/web-routes.ts";
 import { tokenRoutes } from "./routes/token-routes.ts";
@@ -90,6 +91,7 @@ export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
   const gate: Gate = {
     authenticator: createAuthenticator(options.store.tokens, options.clock),
     fleet: services.fleet,
+    volumes: services.volumes,
     workspaces: options.store.workspaces,
   };
   guard(app, gate, openRequests);
@@ -180,6 +182,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     scheduleRoutes,
     imageRoutes,
     secretRoutes,
+    volumeRoutes,
     chunkRoutes,
     callRoutes,
     eventRoutes,

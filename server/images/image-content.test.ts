@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openDiskTier } from "../../sandbox/index.ts";
+import { ChunkKeeper, openDiskTier } from "../../sandbox/index.ts";
 import type { StoredImage } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
 import { ImageContent } from "./image-content.ts";
@@ -16,10 +16,9 @@ let inUse: string[];
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "flotilla-content-"));
   inUse = [];
-  content = new ImageContent({
-    chunks: await openDiskTier({ dir: join(dir, "chunks") }),
-    contentIdsInUse: () => Promise.resolve(inUse),
-  });
+  const chunks = await openDiskTier({ dir: join(dir, "chunks") });
+  const keeper = new ChunkKeeper({ store: chunks, imagesInUse: () => Promise.resolve(inUse) });
+  content = new ImageContent({ chunks, keeper });
 });
 afterEach(async () => rm(dir, { recursive: true }));
 

@@ -2,22 +2,22 @@
  * What is in built images, as chunks from which nodes read: stored after a build, removed when
  * no image in use needs it, also while others are being stored.
  */
-import { ChunkKeeper, ingestTree, type ChunkStore } from "../../sandbox/index.ts";
+import { ingestTree, type ChunkKeeper, type ChunkStore } from "../../sandbox/index.ts";
 
 export interface ImageContentOptions {
   readonly chunks: ChunkStore;
-  /** The contents that must stay, asked for at the beginning of every removal. */
-  readonly contentIdsInUse: () => Promise<readonly string[]>;
+  /** The one keeper of these chunks. */
+  readonly keeper: Pick<ChunkKeeper, "lease" | "collect">;
 }
 
 /** The contents of images in one store of chunks; one for each store. */
 export class ImageContent {
   readonly #chunks: ChunkStore;
-  readonly #keeper: ChunkKeeper;
+  readonly #keeper: ImageContentOptions["keeper"];
 
-  constructor({ chunks, contentIdsInUse }: ImageContentOptions) {
+  constructor({ chunks, keeper }: ImageContentOptions) {
     this.#chunks = chunks;
-    this.#keeper = new ChunkKeeper({ store: chunks, imagesInUse: contentIdsInUse });
+    this.#keeper = keeper;
   }
 
   async has(contentId: string): Promise<boolean> {

@@ -17,6 +17,7 @@ import { testResults } from "./conformance/results.ts";
 import type { OpenBench } from "./conformance/samples.ts";
 import { testSecrets } from "./conformance/secrets.ts";
 import { testSchedules } from "./conformance/schedules.ts";
+import { testVolumes } from "./conformance/volumes.ts";
 import { testTokens } from "./conformance/tokens.ts";
 import { testBlobOwners, testWorkspaces } from "./conformance/workspaces.ts";
 import type { RecordStore } from "./record-store.ts";
@@ -67,5 +68,6 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("schedules", () => testSchedules(open));
     describe("images", () => testImages(open));
     describe("secrets", () => testSecrets(open));
+    describe("volumes", () => testVolumes(open));
   });
 }

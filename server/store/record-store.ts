@@ -19,6 +19,7 @@ import type { MachineTraces, MemoryChanges, MemoryEntry, RentBatch } from "../..
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { Fence, FunctionKey } from "./keys.ts";
 import type { ScheduleRuns, ScheduleStore } from "./schedule-store.ts";
+import type { VolumeHoldStore, VolumeStore, VolumeVersionStore } from "./volume-store.ts";
 import type { TokenStore } from "./token-store.ts";
 import type { BlobOwners, WorkspaceStore } from "./workspace-store.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
@@ -42,6 +43,9 @@ export interface RecordStore {
   readonly offers: OfferRecords;
   readonly images: ImageStore;
   readonly secrets: SecretStore;
+  readonly volumes: VolumeStore;
+  readonly volumeVersions: VolumeVersionStore;
+  readonly volumeHolds: VolumeHoldStore;
   readonly schedules: ScheduleStore;
   readonly scheduleRuns: ScheduleRuns;
   close(): Promise<void>;

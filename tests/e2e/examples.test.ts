@@ -28,6 +28,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "snapshots.ts": /^10 \{ prime: 31,.*\n1000 \{ prime: 7927,.*\n100000 \{ prime: 1299721,/,
   "spawn.ts": /^(?:frame.*\n)*not yet\n(?:.*\n)*5 frames\n/,
   "square.ts": /7 squared is 49/,
+  "volumes.ts": /a heron\n(?:.*\n)*topics\/birds.txt: \d+ bytes\ntopics\/fish.txt: \d+ bytes\n/,
 };
 /** Not an app but a program of its own. */
 const PROGRAMS: Readonly<Record<string, RegExp>> = {

@@ -9,12 +9,15 @@ export interface LayerMount {
   /** Where changes go; absent mounts what is there, read-only. */
   readonly upper?: { readonly dir: string; readonly workDir: string };
   readonly target: string;
+  /** Other options of the mount. */
+  readonly options?: readonly string[];
 }
 
 /** Mounts them. @throws Error with what the kernel said */
-export function mountLayers({ layersDir, lower, upper, target }: LayerMount): void {
+export function mountLayers(mount: LayerMount): void {
+  const { layersDir, lower, upper, target, options: others = [] } = mount;
   const changes = upper === undefined ? [] : [`upperdir=${upper.dir}`, `workdir=${upper.workDir}`];
-  const options = [`lowerdir=${lower.join(":")}`, ...changes].join(",");
+  const options = [`lowerdir=${lower.join(":")}`, ...changes, ...others].join(",");
   const { status, stderr, error } = spawnSync(
     "mount",
     ["-t", "overlay", "overlay", "-o", options, target],
@@ -27,7 +30,7 @@ export function mountLayers({ layersDir, lower, upper, target }: LayerMount): vo
   );
   if (status === 0) return;
   throw new Error(
-    `overlayfs cannot be mounted (${error?.message ?? stderr.trim()}); images are built where the ` +
-      "platform runs as root and its data folder is on ext4, xfs, btrfs or tmpfs",
+    `overlayfs cannot be mounted (${error?.message ?? stderr.trim()}); images are built, and ` +
+      "volumes mounted, as root and in a data folder on ext4, xfs, btrfs or tmpfs",
   );
 }

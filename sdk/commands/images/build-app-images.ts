@@ -31,7 +31,7 @@ export function imagesOf(apps: readonly LoadedApp[]): readonly Image[] {
 
 /** A spec as it travels. */
 export function specWith(
-  { image, ...spec }: Omit<WrittenSpec, "secrets">,
+  { image, ...spec }: Omit<WrittenSpec, "secrets" | "volumes">,
   built: BuiltImages,
 ): FunctionSpec {
   const imageId = image === undefined ? undefined : built.get(keyOf(image));

@@ -278,4 +278,35 @@ export const MIGRATIONS: readonly string[] = [
     SELECT workspace_id, spec ->> '$.python.codeSha256' FROM functions JOIN deployments USING (app_id)
     WHERE spec ->> '$.python.codeSha256' IS NOT NULL;
   `,
+  // Volumes: names, versions by the index of their content, and what containers still read.
+  `
+  CREATE TABLE volumes (
+    workspace_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    volume_id TEXT NOT NULL UNIQUE,
+    created_at_ms INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, name)
+  );
+  CREATE TABLE volume_versions (
+    volume_id TEXT NOT NULL REFERENCES volumes (volume_id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    content_id TEXT,
+    commit_id TEXT NOT NULL,
+    committed_at_ms INTEGER NOT NULL,
+    committed_by TEXT NOT NULL,
+    changed_count INTEGER NOT NULL,
+    removed_count INTEGER NOT NULL,
+    entry_count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (volume_id, version),
+    UNIQUE (volume_id, commit_id)
+  );
+  CREATE TABLE volume_holds (
+    container_id TEXT NOT NULL,
+    content_id TEXT NOT NULL,
+    held_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (container_id, content_id)
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -13,6 +13,7 @@ import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteSecrets } from "./sqlite-secrets.ts";
 import { SqliteSchedules } from "./sqlite-schedules.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
+import { SqliteVolumeHolds, SqliteVolumes, SqliteVolumeVersions } from "./sqlite-volumes.ts";
 import { SqliteBlobOwners, SqliteWorkspaces } from "./sqlite-workspaces.ts";
 
 /**
@@ -42,6 +43,9 @@ export function openRecordStore(path: string): RecordStore {
     scheduleRuns: schedules,
     images: new SqliteImages(db),
     secrets: new SqliteSecrets(db),
+    volumes: new SqliteVolumes(db),
+    volumeVersions: new SqliteVolumeVersions(db),
+    volumeHolds: new SqliteVolumeHolds(db),
     close: () => {
       db.close();
       return Promise.resolve();

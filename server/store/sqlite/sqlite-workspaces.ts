@@ -55,7 +55,14 @@ export class SqliteWorkspaces implements WorkspaceStore {
       const sql = `UPDATE workspaces SET purged_at_ms = ?
         WHERE workspace_id = ? AND deleted_at_ms IS NOT NULL`;
       if (this.#db.run(sql, nowMs, workspaceId) === 0) return;
-      for (const table of ["secrets", "images", "blob_owners", "schedules", "schedule_runs"]) {
+      for (const table of [
+        "secrets",
+        "images",
+        "blob_owners",
+        "schedules",
+        "schedule_runs",
+        "volumes",
+      ]) {
         this.#db.run(`DELETE FROM ${table} WHERE workspace_id = ?`, workspaceId);
       }
     });
