@@ -14,6 +14,10 @@ export {
   type ServerMessage,
   type StartContainer,
 } from "./agent/link.ts";
+export { PieceStream } from "./streams/piece-stream.ts";
+export { pieceOf } from "./streams/check-piece.ts";
+export type { HeaderPairs, Piece } from "./streams/piece.ts";
+export type { WebRequest, WebResult, WebWish } from "./runners/web-message.ts";
 export type { InputHeader, ValueHeader } from "./runners/protocol.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";

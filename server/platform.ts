@@ -21,7 +21,7 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { createToken } from "./auth/tokens.ts";
+import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
@@ -34,6 +34,7 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
@@ -101,7 +102,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
+  const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets, web });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
   whole.upkeep = createUpkeep(foundations, calls, apps);
@@ -132,6 +134,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     pool: fleet.pool,
     events,
     agents: fleet.hub,
+    web,
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
@@ -157,6 +160,22 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function openGateway(
+  foundations: Foundations,
+  calls: CallDesk,
+  sendPiece: Fleet["sendPiece"],
+): WebGateway {
+  const { store, clock } = foundations;
+  return new WebGateway({
+    ...foundations,
+    calls: calls.service,
+    callOf: (callId) => store.calls.get(callId),
+    registry: store.registry,
+    authenticator: createAuthenticator(store.tokens, clock),
+    sendPiece,
+  });
 }
 
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
@@ -208,7 +227,14 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
+  {
+    calls,
+    whole,
+    secrets,
+    web,
+  }: Pick<Parts, "calls" | "secrets" | "web"> & {
+    readonly whole: Whole;
+  },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -235,6 +261,8 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    streams: web.streams,
+    claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
@@ -290,11 +318,12 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly web: WebGateway;
 }
 
 async function createApps(
   foundations: Foundations,
-  { calls, fleet, secrets }: Parts,
+  { calls, fleet, secrets }: Omit<Parts, "web">,
 ): Promise<ManagedApps> {
   const { onError, store } = foundations;
   return createAppService({

@@ -29,7 +29,9 @@ import type { ContainerOptions } from "./container-options.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { ownResults, ownValues } from "./own-answers.ts";
 import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
+import { AbortedInputs } from "./aborted-inputs.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
+import { ContainerStreams } from "./container-streams.ts";
 import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
 import { HeldInputs } from "./held-inputs.ts";
@@ -39,8 +41,6 @@ import { ReadPace } from "./read-pace.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
-/** How long an input that was told to stop may take before its container is ended. */
-const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
 const NOTHING = new Uint8Array(0);
 /** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
@@ -74,18 +74,25 @@ export class Container {
   #leaves = false;
   /** When it is killed, if it has not ended by itself. */
   #killAtMs = Infinity;
-  /** Inputs that were told to stop, and until when they may run. */
-  readonly #aborted = new Map<string, number>();
+  readonly #aborted: AbortedInputs;
+  /** The byte streams of its inputs. */
+  readonly streams: ContainerStreams;
 
   constructor(options: ContainerOptions) {
     this.#options = options;
     this.#receivedAtMs = options.clock.nowMs();
-    this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
-    const { containerId } = options.start;
+    const { containerId, maxInputs = 1 } = options.start;
+    this.#inputs = new HeldInputs(maxInputs);
+    this.#aborted = new AbortedInputs(maxInputs);
     this.#requests = new ContainerRequests({
       containerId,
       relay: options.relay,
       send: (message, body) => this.#send(message, body),
+    });
+    this.streams = new ContainerStreams({
+      holds: (inputId) => this.#inputs.has(inputId),
+      toRunner: (message, body) => this.#send(message, body),
+      toServer: (...piece) => options.reports.stream(containerId, ...piece),
     });
     const { env, secretNames = [] } = options.start;
     this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
@@ -159,6 +166,7 @@ export class Container {
   push(inputs: readonly InputHeader[], body: Uint8Array): void {
     const inputIds = inputs.map(({ inputId }) => inputId);
     this.#inputs.add(inputIds, this.#options.clock.nowMs());
+    this.#aborted.note(inputs);
     this.#send({ type: "inputs", inputs }, body);
   }
 
@@ -176,8 +184,7 @@ export class Container {
     const running = inputIds.filter((inputId) => this.#inputs.isRunning(inputId));
     if (!abortRunning || running.length === 0) return;
     this.#send({ type: "abort", inputIds: running });
-    const untilMs = this.#options.clock.nowMs() + ABORT_GRACE_MS;
-    for (const inputId of running) this.#aborted.set(inputId, untilMs);
+    this.#aborted.tell(running, this.#options.clock.nowMs());
   }
 
   /**
@@ -199,10 +206,7 @@ export class Container {
   /** Ends the container when an input, its start or its end has taken too long. */
   checkTimeouts(nowMs: number): void {
     if (nowMs >= this.#killAtMs) this.#kill("stop");
-    for (const [inputId, untilMs] of this.#aborted) {
-      if (!this.#inputs.has(inputId)) this.#aborted.delete(inputId);
-      else if (nowMs >= untilMs) this.#kill("stop");
-    }
+    if (this.#aborted.isOverdue(nowMs)) this.#kill("stop");
     const { start } = this.#options;
     const startingMs = nowMs - this.#receivedAtMs;
     if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
@@ -268,8 +272,7 @@ export class Container {
       }
     };
     for (const chunk of heard) onData(chunk);
-    channel.on("data", onData);
-    channel.resume();
+    channel.on("data", onData).resume();
     // The end of the channel is the end of the container, which `exited` tells.
     channel.on("error", () => undefined);
     this.#follow(sandbox, "stdout");
@@ -360,6 +363,9 @@ export class Container {
           header.droppedBytes,
         );
         return;
+      case "stream":
+        this.streams.fromRunner(header.streamId, header.piece, body);
+        return;
       case "request":
       case "request_cancel":
         this.#request(header, body);
@@ -390,9 +396,9 @@ export class Container {
 
   /** Values of inputs that this container does not have are nobody's. */
   #values(values: readonly ValueHeader[], body: Uint8Array): void {
+    const { containerId } = this.#options.start;
     const own = ownValues(values, body, (inputId) => this.#inputs.has(inputId));
-    if (own.values.length === 0) return;
-    this.#options.reports.values(this.#options.start.containerId, own.values, own.payloads);
+    if (own.values.length > 0) this.#options.reports.values(containerId, own.values, own.payloads);
   }
 
   #becomeReady(leaves: boolean): void {
@@ -423,6 +429,7 @@ export class Container {
     const own = ownResults(results, body, (inputIds) =>
       this.#inputs.remove(inputIds, this.#options.clock.nowMs()),
     );
+    this.#aborted.forget(own.results.map(({ inputId }) => inputId));
     if (own.results.length === 0) return;
     this.#options.reports.results(this.#options.start.containerId, own.results, own.payloads);
   }
