@@ -34,6 +34,7 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { createShellGateway } from "./gateway/shell-gateway.ts";
 import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
@@ -135,6 +136,18 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     events,
     agents: fleet.hub,
     web,
+    shells: createShellGateway({
+      gate: {
+        authenticator: createAuthenticator(store.tokens, clock),
+        fleet: fleet.service,
+        workspaces: store.workspaces,
+      },
+      fleet: fleet.service,
+      streams: web.streams,
+      ids: foundations.ids,
+      openShell: (...wish) => fleet.openShell(...wish),
+      sendPiece: (...piece) => fleet.sendPiece(...piece),
+    }),
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,

@@ -22,7 +22,12 @@ import type {
   ToRunner,
   ValueHeader,
 } from "../runners/protocol.ts";
-import type { RunningSandbox, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
+import type {
+  AttachedProgram,
+  RunningSandbox,
+  SandboxExit,
+  SandboxSpec,
+} from "../runtime/runtime.ts";
 import { ENTROPY_BYTES, loadMessageOf, type EnteredSandbox } from "../snapshots/snapshots.ts";
 import { ContainerImage } from "./container-image.ts";
 import type { ContainerOptions } from "./container-options.ts";
@@ -31,6 +36,7 @@ import { ownResults, ownValues } from "./own-answers.ts";
 import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { AbortedInputs } from "./aborted-inputs.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
+import { ContainerShells } from "./container-shells.ts";
 import { ContainerStreams } from "./container-streams.ts";
 import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -77,6 +83,7 @@ export class Container {
   readonly #aborted: AbortedInputs;
   /** The byte streams of its inputs. */
   readonly streams: ContainerStreams;
+  readonly shells: ContainerShells;
 
   constructor(options: ContainerOptions) {
     this.#options = options;
@@ -93,6 +100,11 @@ export class Container {
       holds: (inputId) => this.#inputs.has(inputId),
       toRunner: (message, body) => this.#send(message, body),
       toServer: (...piece) => options.reports.stream(containerId, ...piece),
+    });
+    this.shells = new ContainerShells({
+      attach: () => this.#attach(),
+      environment: () => this.#environment,
+      send: (...piece) => options.reports.stream(containerId, ...piece),
     });
     const { env, secretNames = [] } = options.start;
     this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
@@ -284,6 +296,13 @@ export class Container {
     return sandboxSpecOf(start, runtime.isolation, this.#image.current);
   }
 
+  /** Runs programs beside its own, in the folder in which those of an image start. */
+  #attach(): ((command: readonly string[]) => AttachedProgram) | undefined {
+    const { attach } = this.#sandbox ?? {};
+    const workdir = this.#image.current?.workdir ?? "/tmp";
+    return attach && ((command) => attach(command, workdir));
+  }
+
   get #environment(): Readonly<Record<string, string>> {
     return environmentOf(this.#options.start, this.#options.runtime.isolation);
   }
@@ -444,6 +463,7 @@ export class Container {
     if (this.#ended) return;
     this.#ended = true;
     this.#requests.close();
+    this.shells.close("the container ended");
     this.#image.release();
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({

@@ -14,6 +14,7 @@ import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 import type { Piece } from "../streams/piece.ts";
+import type { ShellWish } from "./container-shells.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -122,6 +123,8 @@ export type ServerMessage =
     }
   /** A step of a byte stream of a container; the body is its data. */
   | StreamMessage
+  /** Open a shell in a container, on a stream of this name. */
+  | ({ readonly type: "shell"; readonly containerId: string } & ShellWish)
   /** Take back inputs that have not begun to run. */
   | {
       readonly type: "cancel";
@@ -138,7 +141,7 @@ export type ServerMessage =
 export interface StreamMessage {
   readonly type: "stream";
   readonly containerId: string;
-  /** Of an input: its id. */
+  /** Of an input: its id; else of a shell. */
   readonly streamId: string;
   readonly piece: Piece;
 }

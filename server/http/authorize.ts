@@ -1,8 +1,9 @@
 /** Who may use which route: checked before anything of a request's body is read. */
+import type { IncomingMessage } from "node:http";
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
 import { CONTAINER_HEADER } from "../../sandbox/index.ts";
-import { WORKSPACE_HEADER } from "../../sdk/protocol/index.ts";
+import { WORKSPACE_HEADER, type TokenScope } from "../../sdk/protocol/index.ts";
 import { allows } from "../auth/scopes.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import type { FleetService, Principal } from "../services.ts";
@@ -52,6 +53,24 @@ export async function authorize(request: FastifyRequest, gate: Gate): Promise<vo
     token.kind === "user"
       ? await userOf(token, access.scopes, request.headers[WORKSPACE_HEADER], gate)
       : agentOf(token, access, request.headers[CONTAINER_HEADER], gate);
+}
+
+/**
+ * Who asks for a connection that goes past the routes, with a user's token.
+ *
+ * @throws as `authorize`
+ */
+export async function authorizeUpgrade(
+  { headers }: Pick<IncomingMessage, "headers">,
+  scopes: readonly TokenScope[],
+  gate: Gate,
+): Promise<Principal> {
+  const token = await gate.authenticator.authenticate(headers.authorization);
+  if (token?.kind === "user") return userOf(token, scopes, headers[WORKSPACE_HEADER], gate);
+  throw new PlatformError("this needs a valid token: send `Authorization: Bearer fl_…`", {
+    code: "auth_failed",
+    retryable: false,
+  });
 }
 
 async function userOf(
