@@ -33,7 +33,8 @@ class FakeProgram {
 
 function opened(isRunning = true) {
   const programs: FakeProgram[] = [];
-  const sent: { readonly streamId: string; readonly piece: Piece; readonly body: Uint8Array }[] = [];
+  const sent: { readonly streamId: string; readonly piece: Piece; readonly body: Uint8Array }[] =
+    [];
   const attach = (command: readonly string[]): FakeProgram => {
     const program = new FakeProgram(command);
     programs.push(program);
