@@ -154,8 +154,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
       key: foundations.key,
     }),
   };
-  const { requestsPerSecondMax } = config;
-  const limit = requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+  const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
@@ -173,6 +172,12 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function rateLimitOf({
+  requestsPerSecondMax,
+}: PlatformConfig): Pick<PlatformConfig, "requestsPerSecondMax"> {
+  return requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
 }
 
 function openGateway(

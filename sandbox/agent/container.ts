@@ -33,7 +33,7 @@ import { ContainerImage } from "./container-image.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { ownResults, ownValues } from "./own-answers.ts";
-import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
+import { bootMessageOf, environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { AbortedInputs } from "./aborted-inputs.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import { ContainerShells } from "./container-shells.ts";
@@ -91,14 +91,12 @@ export class Container {
     const { containerId, maxInputs = 1 } = options.start;
     this.#inputs = new HeldInputs(maxInputs);
     this.#aborted = new AbortedInputs(maxInputs);
-    this.#requests = new ContainerRequests({
-      containerId,
-      relay: options.relay,
-      send: (message, body) => this.#send(message, body),
-    });
+    const { relay } = options;
+    const toRunner = (message: ToRunner, body: Uint8Array): void => this.#send(message, body);
+    this.#requests = new ContainerRequests({ containerId, relay, send: toRunner });
     this.streams = new ContainerStreams({
       holds: (inputId) => this.#inputs.has(inputId),
-      toRunner: (message, body) => this.#send(message, body),
+      toRunner,
       toServer: (...piece) => options.reports.stream(containerId, ...piece),
     });
     this.shells = new ContainerShells({
@@ -220,8 +218,8 @@ export class Container {
     if (nowMs >= this.#killAtMs) this.#kill("stop");
     if (this.#aborted.isOverdue(nowMs)) this.#kill("stop");
     const { start } = this.#options;
-    const startingMs = nowMs - this.#receivedAtMs;
-    if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
+    if (!this.#ready && nowMs - this.#receivedAtMs > start.startupTimeoutMs)
+      this.#kill("startup_timeout");
     const overdue = this.#inputs.longestRunMs(nowMs) > start.timeoutMs + TIMEOUT_SLACK_MS;
     if (this.#ready && overdue) this.#kill("timeout");
   }
@@ -311,21 +309,10 @@ export class Container {
     const { start, params = NOTHING } = this.#options;
     // As in a restored container: the code is loaded before it has an environment.
     const isKept = start.snapshotId !== undefined;
-    const message = isKept ? loadMessageOf({ start, params }) : this.#bootMessage(params);
+    const message = isKept
+      ? loadMessageOf({ start, params })
+      : bootMessageOf({ start, params, env: this.#environment });
     this.#send(message, code, params);
-  }
-
-  #bootMessage(params: Uint8Array): ToRunner {
-    const { functionName, appName, maxInputs, python } = this.#options.start;
-    return {
-      type: "boot",
-      functionName,
-      appName,
-      env: this.#environment,
-      ...(maxInputs === undefined ? {} : { maxInputs }),
-      ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
-      ...(python === undefined ? {} : { python }),
-    };
   }
 
   /** Its code is loaded, in the first half of a start. */
@@ -448,9 +435,11 @@ export class Container {
     const own = ownResults(results, body, (inputIds) =>
       this.#inputs.remove(inputIds, this.#options.clock.nowMs()),
     );
+    const { containerId } = this.#options.start;
     this.#aborted.forget(own.results.map(({ inputId }) => inputId));
-    if (own.results.length === 0) return;
-    this.#options.reports.results(this.#options.start.containerId, own.results, own.payloads);
+    if (own.results.length > 0) {
+      this.#options.reports.results(containerId, own.results, own.payloads);
+    }
   }
 
   #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {
