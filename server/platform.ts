@@ -136,18 +136,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     events,
     agents: fleet.hub,
     web,
-    shells: createShellGateway({
-      gate: {
-        authenticator: createAuthenticator(store.tokens, clock),
-        fleet: fleet.service,
-        workspaces: store.workspaces,
-      },
-      fleet: fleet.service,
-      streams: web.streams,
-      ids: foundations.ids,
-      openShell: (...wish) => fleet.openShell(...wish),
-      sendPiece: (...piece) => fleet.sendPiece(...piece),
-    }),
+    shells: openShells(foundations, fleet, web),
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
@@ -172,6 +161,22 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function openShells(
+  { store, clock, ids }: Foundations,
+  fleet: Fleet,
+  { streams }: WebGateway,
+): ShellService {
+  const authenticator = createAuthenticator(store.tokens, clock);
+  return createShellGateway({
+    gate: { authenticator, fleet: fleet.service, workspaces: store.workspaces },
+    fleet: fleet.service,
+    streams,
+    ids,
+    openShell: (...wish) => fleet.openShell(...wish),
+    sendPiece: (...piece) => fleet.sendPiece(...piece),
+  });
 }
 
 function rateLimitOf({

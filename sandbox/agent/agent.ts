@@ -281,16 +281,12 @@ export class NodeAgent {
       case "expect":
         this.#ready?.expect(message.starts);
         return;
-      case "inputs":
-      case "shell":
-      case "stream":
-      case "cancel":
-      case "stop":
-        this.#tell(message, body);
-        return;
       case "credit":
       case "ack":
         this.#stored(message);
+        return;
+      default:
+        this.#tell(message, body);
     }
   }
 

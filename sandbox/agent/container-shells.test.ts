@@ -41,7 +41,8 @@ function opened(isRunning = true) {
     return program;
   };
   const shells = new ContainerShells({
-    attach: () => (isRunning ? attach : undefined),
+    sandbox: () => (isRunning ? { attach } : undefined),
+    workdir: () => undefined,
     environment: () => ({ COLOUR: "blue", HUGE: "x".repeat(70_000) }),
     send: (streamId, piece, body) => sent.push({ streamId, piece, body }),
   });
@@ -92,10 +93,10 @@ test("its terminal's end is the end of its input, and the server's too", async (
   open("sh_2");
   shells.hear("sh_1", { kind: "reset", message: "gone" }, NOTHING);
   await settled();
-  expect(programs.map(({ stdin }) => stdin.writableEnded)).toEqual([true, false]);
+  expect(programs.map(({ stdin }) => stdin.writable)).toEqual([false, true]);
   shells.close("the connection to the server broke");
   await settled();
-  expect(programs.map(({ stdin }) => stdin.writableEnded)).toEqual([true, true]);
+  expect(programs.map(({ stdin }) => stdin.writable)).toEqual([false, false]);
   expect(shells.hear("sh_1", { kind: "data" }, NOTHING)).toBe(false);
 });
 

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { messageOf } from "../../core/index.ts";
 import { encodeShellData, encodeShellFrame } from "../../sdk/protocol/index.ts";
-import type { AttachedProgram } from "../runtime/runtime.ts";
+import type { AttachedProgram, RunningSandbox } from "../runtime/runtime.ts";
 import { PieceStream } from "../streams/piece-stream.ts";
 import type { Piece } from "../streams/piece.ts";
 
@@ -18,8 +18,10 @@ export interface ShellWish {
 }
 
 export interface ContainerShellsOptions {
-  /** Starts a program in the container; undefined where there is no way to. */
-  readonly attach: () => ((command: readonly string[]) => AttachedProgram) | undefined;
+  /** What runs of it; undefined before it has started. */
+  readonly sandbox: () => Pick<RunningSandbox, "attach"> | undefined;
+  /** The folder of its image to start in; undefined for the temporary one. */
+  readonly workdir: () => string | undefined;
   /** Variables of the function. */
   readonly environment: () => Readonly<Record<string, string>>;
   readonly send: (streamId: string, piece: Piece, body: Uint8Array) => void;
@@ -49,12 +51,13 @@ export class ContainerShells {
     // Its end is the end of the shell, whatever it came by.
     stream.on("error", () => undefined);
     stream.once("close", () => this.#streams.delete(streamId));
-    const attach = this.#options.attach();
+    const attach = this.#options.sandbox()?.attach;
+    const workdir = this.#options.workdir() ?? "/tmp";
     const isFull = this.#streams.size >= SHELLS_MAX;
     this.#streams.set(streamId, stream);
     if (isFull) stream.destroy(new Error(`the container has ${SHELLS_MAX} shells already`));
     else if (attach === undefined) stream.destroy(new Error(NONE));
-    else void this.#serve(attach(wish.command), wish, stream);
+    else void this.#serve(attach(wish.command, workdir), wish, stream);
   }
 
   /** A piece from the server; whether it is of a shell. */

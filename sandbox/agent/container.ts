@@ -23,7 +23,6 @@ import type {
   ValueHeader,
 } from "../runners/protocol.ts";
 import type {
-  AttachedProgram,
   RunningSandbox,
   SandboxExit,
   SandboxSpec,
@@ -100,7 +99,8 @@ export class Container {
       toServer: (...piece) => options.reports.stream(containerId, ...piece),
     });
     this.shells = new ContainerShells({
-      attach: () => this.#attach(),
+      sandbox: () => this.#sandbox,
+      workdir: () => this.#image.current?.workdir,
       environment: () => this.#environment,
       send: (...piece) => options.reports.stream(containerId, ...piece),
     });
@@ -292,13 +292,6 @@ export class Container {
   get #sandboxSpec(): SandboxSpec {
     const { start, runtime } = this.#options;
     return sandboxSpecOf(start, runtime.isolation, this.#image.current);
-  }
-
-  /** Runs programs beside its own, in the folder in which those of an image start. */
-  #attach(): ((command: readonly string[]) => AttachedProgram) | undefined {
-    const { attach } = this.#sandbox ?? {};
-    const workdir = this.#image.current?.workdir ?? "/tmp";
-    return attach && ((command) => attach(command, workdir));
   }
 
   get #environment(): Readonly<Record<string, string>> {

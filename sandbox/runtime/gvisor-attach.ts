@@ -3,13 +3,25 @@ import { spawn } from "node:child_process";
 import { GUEST_FILE } from "../runners/guest-program.ts";
 import type { RunscCall } from "./gvisor-images.ts";
 import { USER_ID } from "./oci-spec.ts";
-import type { AttachedProgram } from "./runtime.ts";
+import type { AttachedProgram, RunningSandbox } from "./runtime.ts";
 
 /** Exit code of a runsc that was killed (128 + SIGKILL). */
 const KILLED = 137;
 
+/** A sandbox of a container in which terminals can be opened. */
+export function attachable(
+  sandbox: RunningSandbox,
+  call: RunscCall,
+  containerId: string,
+): RunningSandbox {
+  return {
+    ...sandbox,
+    attach: (command, workdir) => attachIn(call, containerId, { command, workdir }),
+  };
+}
+
 /** Starts a program in a terminal of a running container, as its user and with no capability. */
-export function attachIn(
+function attachIn(
   { runsc, globalFlags, env }: RunscCall,
   containerId: string,
   { command, workdir }: { readonly command: readonly string[]; readonly workdir: string },

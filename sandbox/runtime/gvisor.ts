@@ -14,7 +14,7 @@ import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
-import { attachIn } from "./gvisor-attach.ts";
+import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
@@ -108,12 +108,8 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     }
     const { stdout, stderr } = child;
     const sandbox = { channel: ours, stdout, stderr, exited, kill };
-    if (init.length === 0) return sandbox;
     const call = { runsc, globalFlags, env };
-    return {
-      ...sandbox,
-      attach: (command, workdir) => attachIn(call, containerId, { command, workdir }),
-    };
+    return init.length === 0 ? sandbox : attachable(sandbox, call, containerId);
   };
 
   return {

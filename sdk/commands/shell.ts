@@ -23,9 +23,8 @@ const NAMES_SHOWN_MAX = 5;
 
 /** Opens a shell, or runs a command in a terminal; its exit code becomes this command's. */
 export async function openShell(target: string, command: readonly string[]): Promise<void> {
+  const { containerId, app, function: name } = await containerOf(target, new Client());
   const size = localTerminalSize();
-  const client = new Client();
-  const { containerId, app, function: name } = await containerOf(target, client);
   printProgress(`In ${containerId} of ${app}/${name}`);
   const query = new URLSearchParams([
     ["rows", String(size.rows)],
@@ -41,29 +40,42 @@ export async function openShell(target: string, command: readonly string[]): Pro
 /** Passes on what is typed and shown; gives the exit code. */
 async function converse(socket: Duplex, containerId: string): Promise<number> {
   const takeBack = lendInput(inputOf(socket), () => socket.destroy());
-  const decoder = new ShellFrameDecoder();
-  let exitCode: number | undefined;
-  let said = "";
+  const heard: Heard = { said: "" };
   try {
-    for await (const chunk of socket as AsyncIterable<Uint8Array>) {
-      for (const { kind, first, data } of decoder.push(chunk)) {
-        if (kind === "o" && !process.stdout.write(data)) await once(process.stdout, "drain");
-        if (kind === "m") said += new TextDecoder().decode(data);
-        if (kind === "x") exitCode = first;
-      }
-    }
+    await show(socket, heard);
   } catch (error) {
-    said = error instanceof Error ? error.message : String(error);
+    heard.said = error instanceof Error ? error.message : String(error);
   } finally {
     takeBack();
   }
-  if (said !== "" && exitCode !== undefined) printProgress(withoutControls(said));
-  if (exitCode !== undefined) return exitCode;
-  const why = said === "" ? "the connection broke" : withoutControls(said);
+  const said = withoutControls(heard.said);
+  if (heard.exitCode !== undefined) {
+    if (said !== "") printProgress(said);
+    return heard.exitCode;
+  }
+  const why = said === "" ? "the connection broke" : said;
   throw new FlotillaError(`the shell in ${containerId} has ended: ${why}`, {
     code: "unavailable",
     nextStep: "see `flotilla container list`, and try again",
   });
+}
+
+/** What came of a shell beside what it shows. */
+interface Heard {
+  /** Why nothing runs, or why it was cut off. */
+  said: string;
+  exitCode?: number;
+}
+
+async function show(socket: Duplex, heard: Heard): Promise<void> {
+  const decoder = new ShellFrameDecoder();
+  for await (const chunk of socket as AsyncIterable<Uint8Array>) {
+    for (const { kind, first, data } of decoder.push(chunk)) {
+      if (kind === "o" && !process.stdout.write(data)) await once(process.stdout, "drain");
+      if (kind === "m") heard.said += new TextDecoder().decode(data);
+      if (kind === "x") heard.exitCode = first;
+    }
+  }
 }
 
 function inputOf(socket: Duplex): RemoteInput {

@@ -26,7 +26,7 @@ beforeAll(async () => {
   expect(await addGuestProgram(dir)).toBe(true);
   guest = join(dir, GUEST_FILE);
   platform.cli("deploy", platform.write("busy.mjs", APP));
-  const spin = await platform.lookup<[], void>("busy", "spin");
+  const spin = await platform.lookup<[], unknown>("busy", "spin");
   callId = (await spin.spawn()).callId;
   await vi.waitFor(
     async () => expect(await containers()).toMatchObject({ spin: "busy", idle: "idle" }),
