@@ -40,6 +40,7 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import type { ImageService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
@@ -107,7 +108,9 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const fleet = await createFleet(config, workshop, { calls, whole, secrets, web });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  whole.upkeep = createUpkeep(foundations, calls, apps);
+  const alive = (): readonly LiveFunction[] => functionsAlive(calls, fleet);
+  const images = await openImageService(config, foundations, alive, secrets);
+  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
 
   const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
@@ -121,12 +124,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(
-      config,
-      foundations,
-      () => functionsAlive(calls, fleet),
-      secrets,
-    ),
+    images,
     chunks: foundations.chunks.store,
     secrets,
     workspaces,
@@ -326,13 +324,22 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
 }
 
-function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+function createUpkeep(
+  { store, chunks, onError }: Foundations,
+  {
+    calls,
+    apps,
+    images,
+  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+): Upkeep {
   return new Upkeep({
     store,
     calls,
     apps,
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
+    // Another server may be storing into a bucket, and its leases are known to it alone.
+    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
   });
 }
 

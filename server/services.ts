@@ -141,6 +141,8 @@ export interface ImageService {
   list(who: Principal): Promise<ImageList>;
   /** Removes the workspace's images that no running deployment uses, and layers of no image. */
   prune(who: Principal): Promise<PruneReport>;
+  /** Removes the chunks that no image needs, of whatever workspace. */
+  collect(): Promise<void>;
 }
 
 /** Secrets of a workspace: written and named; no answer has a value. */

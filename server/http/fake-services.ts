@@ -185,6 +185,7 @@ function createFakeImages(): ImageService {
       onEvent({ kind: "built", image });
       return Promise.resolve();
     },
+    collect: () => Promise.resolve(),
     list: () => Promise.resolve({ images: [], layerCount: 0, diskByteCount: 0 }),
     prune: () => Promise.resolve({ images: [], layerCount: 0, freedByteCount: 0 }),
   };
