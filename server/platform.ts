@@ -38,6 +38,7 @@ import { createShellGateway } from "./gateway/shell-gateway.ts";
 import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
+import type { ShellService } from "./services.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
 import type { ImageService } from "./services.ts";

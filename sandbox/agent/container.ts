@@ -22,11 +22,7 @@ import type {
   ToRunner,
   ValueHeader,
 } from "../runners/protocol.ts";
-import type {
-  RunningSandbox,
-  SandboxExit,
-  SandboxSpec,
-} from "../runtime/runtime.ts";
+import type { RunningSandbox, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
 import { ENTROPY_BYTES, loadMessageOf, type EnteredSandbox } from "../snapshots/snapshots.ts";
 import { ContainerImage } from "./container-image.ts";
 import type { ContainerOptions } from "./container-options.ts";
