@@ -38,10 +38,9 @@ import { createShellGateway } from "./gateway/shell-gateway.ts";
 import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
-import type { ShellService } from "./services.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import type { ImageService } from "./services.ts";
+import type { ImageService, ShellService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
@@ -136,11 +135,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     agents: fleet.hub,
     web,
     shells: openShells(foundations, fleet, web),
-    agentFiles: createAgentFileService({
-      files: whole.agentFiles,
-      nodes: fleet.nodes,
-      key: foundations.key,
-    }),
+    agentFiles: agentFilesOf(foundations, fleet, whole),
   };
   const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
@@ -160,6 +155,10 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function agentFilesOf({ key }: Foundations, { nodes }: Fleet, { agentFiles: files }: Whole) {
+  return createAgentFileService({ files, nodes, key });
 }
 
 function openShells(

@@ -42,7 +42,6 @@ function opened(isRunning = true) {
   };
   const shells = new ContainerShells({
     sandbox: () => (isRunning ? { attach } : undefined),
-    workdir: () => undefined,
     environment: () => ({ COLOUR: "blue", HUGE: "x".repeat(70_000) }),
     send: (streamId, piece, body) => sent.push({ streamId, piece, body }),
   });

@@ -20,8 +20,6 @@ export interface ShellWish {
 export interface ContainerShellsOptions {
   /** What runs of it; undefined before it has started. */
   readonly sandbox: () => Pick<RunningSandbox, "attach"> | undefined;
-  /** The folder of its image to start in; undefined for the temporary one. */
-  readonly workdir: () => string | undefined;
   /** Variables of the function. */
   readonly environment: () => Readonly<Record<string, string>>;
   readonly send: (streamId: string, piece: Piece, body: Uint8Array) => void;
@@ -52,12 +50,11 @@ export class ContainerShells {
     stream.on("error", () => undefined);
     stream.once("close", () => this.#streams.delete(streamId));
     const attach = this.#options.sandbox()?.attach;
-    const workdir = this.#options.workdir() ?? "/tmp";
     const isFull = this.#streams.size >= SHELLS_MAX;
     this.#streams.set(streamId, stream);
     if (isFull) stream.destroy(new Error(`the container has ${SHELLS_MAX} shells already`));
     else if (attach === undefined) stream.destroy(new Error(NONE));
-    else void this.#serve(attach(wish.command, workdir), wish, stream);
+    else void this.#serve(attach(wish.command), wish, stream);
   }
 
   /** A piece from the server; whether it is of a shell. */

@@ -83,7 +83,7 @@ export class Container {
   constructor(options: ContainerOptions) {
     this.#options = options;
     this.#receivedAtMs = options.clock.nowMs();
-    const { containerId, maxInputs = 1 } = options.start;
+    const { containerId, maxInputs = 1, env, secretNames = [] } = options.start;
     this.#inputs = new HeldInputs(maxInputs);
     this.#aborted = new AbortedInputs(maxInputs);
     const { relay } = options;
@@ -96,11 +96,9 @@ export class Container {
     });
     this.shells = new ContainerShells({
       sandbox: () => this.#sandbox,
-      workdir: () => this.#image.current?.workdir,
       environment: () => this.#environment,
       send: (...piece) => options.reports.stream(containerId, ...piece),
     });
-    const { env, secretNames = [] } = options.start;
     this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
     const send = (lines: readonly LogLine[]): void => options.reports.logs(containerId, lines);
     this.#log = new ContainerLog(options.clock, send, this.#mask);

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { GUEST_FILE } from "../runners/guest-program.ts";
 import type { RunscCall } from "./gvisor-images.ts";
 import { USER_ID } from "./oci-spec.ts";
-import type { AttachedProgram, RunningSandbox } from "./runtime.ts";
+import type { AttachedProgram, RunningSandbox, SandboxSpec } from "./runtime.ts";
 
 /** Exit code of a runsc that was killed (128 + SIGKILL). */
 const KILLED = 137;
@@ -12,11 +12,12 @@ const KILLED = 137;
 export function attachable(
   sandbox: RunningSandbox,
   call: RunscCall,
-  containerId: string,
+  { containerId, image }: SandboxSpec,
 ): RunningSandbox {
+  const workdir = image?.workdir ?? "/tmp";
   return {
     ...sandbox,
-    attach: (command, workdir) => attachIn(call, containerId, { command, workdir }),
+    attach: (command) => attachIn(call, containerId, { command, workdir }),
   };
 }
 

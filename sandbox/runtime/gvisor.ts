@@ -106,10 +106,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
         kill();
       });
     }
-    const { stdout, stderr } = child;
-    const sandbox = { channel: ours, stdout, stderr, exited, kill };
+    const sandbox = { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
     const call = { runsc, globalFlags, env };
-    return init.length === 0 ? sandbox : attachable(sandbox, call, containerId);
+    return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
   };
 
   return {

@@ -48,10 +48,10 @@ export interface RunningSandbox {
   /** Ends it at once; `exited` tells when. */
   kill(): void;
   /**
-   * Runs a program in a terminal beside what runs in it, with the rights of that: by the native
+   * Runs a program in a terminal beside what runs in it, with its rights, in the folder it starts in: by the native
    * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.
    */
-  readonly attach?: (command: readonly string[], workdir: string) => AttachedProgram;
+  readonly attach?: (command: readonly string[]) => AttachedProgram;
 }
 
 /** A program that was attached; its input is the frames of `guest.c`. */
