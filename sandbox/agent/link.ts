@@ -53,6 +53,8 @@ export interface StartContainer {
   /** Cards of the node for it, numbered from 0; absent leaves them to the agent. */
   readonly cards?: readonly number[];
   readonly env: Readonly<Record<string, string>>;
+  /** Variables that are there when code is loaded to be kept in an image of memory. */
+  readonly loadEnv?: Readonly<Record<string, string>>;
   /** Variables of `env` whose values are hidden where they are printed; absent means none. */
   readonly secretNames?: readonly string[];
   readonly startupTimeoutMs: number;
@@ -89,6 +91,7 @@ export interface ExpectedStart extends Pick<
   | "imageId"
   | "maxInputs"
   | "snapshotId"
+  | "loadEnv"
   | "python"
   | "allowHosts"
   | "paramsBytes"

@@ -26,6 +26,16 @@ export function sandboxSpecOf(
   };
 }
 
+/**
+ * The environment of the user's code while it is loaded to be kept in an image of memory: what
+ * all containers of its function have, and nothing that is secret.
+ */
+export function loadEnvironmentOf(
+  start: Pick<StartContainer, "python" | "loadEnv">,
+): Readonly<Record<string, string>> {
+  return { PATH: pathOf(start), HOME: "/tmp", ...start.loadEnv };
+}
+
 /** The whole environment of the user's code. */
 export function environmentOf(
   start: StartContainer,

@@ -6,7 +6,12 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { assert, type Clock } from "../../core/index.ts";
 import type { AgentConfig } from "../agent/config.ts";
-import { EGRESS_MOUNT, type Runtime, type SandboxSpec } from "../runtime/runtime.ts";
+import {
+  EGRESS_MOUNT,
+  type RunningSandbox,
+  type Runtime,
+  type SandboxSpec,
+} from "../runtime/runtime.ts";
 import { parseAllowedHost } from "./allowed-host.ts";
 import { AuditFile } from "./audit-file.ts";
 import { EgressGate, parseRanges, type EgressGateOptions } from "./egress-gate.ts";
@@ -39,23 +44,40 @@ export function egressOptionsOf(
 }
 
 export function withEgress(runtime: Runtime, options: EgressOptions): Runtime {
+  const { images } = runtime;
   return {
     ...runtime,
-    start: async (spec) => {
-      if (spec.allowHosts === undefined) return runtime.start(spec);
-      const proxy = await openProxy(spec, spec.allowHosts, options);
-      try {
-        const egressDir = join(options.dir, spec.containerId);
-        const env = { ...spec.env, FLOTILLA_EGRESS: `${EGRESS_MOUNT}/${EGRESS_SOCKET}` };
-        const sandbox = await runtime.start({ ...spec, env, egressDir });
-        void sandbox.exited.then(() => proxy.close());
-        return sandbox;
-      } catch (error) {
-        await proxy.close();
-        throw error;
-      }
-    },
+    images:
+      images.kind === "unsupported"
+        ? images
+        : {
+            ...images,
+            // A process that was restored finds its proxy where the one it is a copy of had it.
+            restore: (spec, imageDir) =>
+              withProxy(spec, options, (proxied) => images.restore(proxied, imageDir)),
+          },
+    start: (spec) => withProxy(spec, options, (proxied) => runtime.start(proxied)),
   };
+}
+
+/** A sandbox with a proxy of its own, if it may reach hosts. */
+async function withProxy(
+  spec: SandboxSpec,
+  options: EgressOptions,
+  launch: (spec: SandboxSpec) => Promise<RunningSandbox>,
+): Promise<RunningSandbox> {
+  if (spec.allowHosts === undefined) return launch(spec);
+  const proxy = await openProxy(spec, spec.allowHosts, options);
+  try {
+    const egressDir = join(options.dir, spec.containerId);
+    const env = { ...spec.env, FLOTILLA_EGRESS: `${EGRESS_MOUNT}/${EGRESS_SOCKET}` };
+    const sandbox = await launch({ ...spec, env, egressDir });
+    void sandbox.exited.then(() => proxy.close());
+    return sandbox;
+  } catch (error) {
+    await proxy.close();
+    throw error;
+  }
 }
 
 async function openProxy(

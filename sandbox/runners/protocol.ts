@@ -54,12 +54,15 @@ export type ToRunner =
     }
   /**
    * The first half of a boot whose memory may be kept: load the code and run what may run before
-   * an image is made. The body is that of `boot`. There is no environment, secret, identity or network yet.
+   * an image is made. The body is that of `boot`. There is no secret, identity or network yet.
    */
   | {
       readonly type: "load";
       readonly functionName: string;
       readonly appName: string;
+      /** Variables that images of its memory may hold; none unless given. */
+      readonly env?: Readonly<Record<string, string>>;
+      readonly python?: PythonEntry;
       readonly maxInputs?: number;
       readonly paramsBytes?: number;
     }

@@ -1,15 +1,12 @@
 /** Memory snapshots under the real gVisor: what survives, what is fresh, and what goes wrong. */
 import { readdir, truncate, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { decodeValue, encodeValue } from "../../sdk/protocol/index.ts";
-import { Container } from "../agent/container.ts";
-import type { StartContainer } from "../agent/link.ts";
-import { until } from "../fake/clock.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { decodeValue, encodeArchive } from "../../sdk/protocol/index.ts";
 import { systemClock } from "../system-clock.ts";
 import { HOOK } from "../runners/node/sdk-hook.ts";
 import { TestRunner } from "../runners/node/test-runner.ts";
-import { MemorySnapshots } from "./snapshots.ts";
+import { TestContainers } from "./test-containers.ts";
 import { RealBench } from "./test-real.ts";
 
 const COUNTER = `
@@ -49,15 +46,14 @@ interface Seen {
 }
 
 const clock = systemClock;
-const INPUT = encodeValue([1]);
 
 let bench: RealBench;
 
-beforeEach(async () => {
+beforeAll(async () => {
   bench = await RealBench.open();
 });
 
-afterEach(async () => {
+afterAll(async () => {
   await bench.close();
 });
 
@@ -136,67 +132,6 @@ describe("memory that cannot be kept is told of", () => {
 });
 
 describe("a container whose snapshot is bad starts cold and answers", () => {
-  const start: StartContainer = {
-    containerId: "co_1",
-    functionId: "fn_1",
-    functionName: "main",
-    appName: "app",
-    codeSha256: "c0de",
-    resources: { gpuCount: 0, cpuMilli: 1_000, memoryMiB: 256 },
-    env: {},
-    startupTimeoutMs: 30_000,
-    timeoutMs: 30_000,
-    snapshotId: "a".repeat(64),
-  };
-  const errors: string[] = [];
-  let count = 0;
-
-  async function open(): Promise<MemorySnapshots> {
-    errors.length = 0;
-    const snapshots = await MemorySnapshots.open({
-      dir: join(bench.dir, "snapshots"),
-      runtime: bench.runtime,
-      clock,
-      loadCode: () => Promise.resolve(Buffer.from(HOOK + COUNTER)),
-      hasRoom: () => true,
-      onKept: () => undefined,
-      onError: (error) => errors.push(String(error)),
-    });
-    if (snapshots === undefined) throw new Error("gVisor has images");
-    return snapshots;
-  }
-
-  /** Runs one container to one result; tells whether it was restored. */
-  async function runOne(snapshots: MemorySnapshots): Promise<boolean> {
-    let restored: boolean | undefined;
-    let resultCount = 0;
-    const container = new Container({
-      start: { ...start, containerId: `co_${process.pid}_bad_${(count += 1)}` },
-      runtime: bench.runtime,
-      loadCode: () => Promise.resolve(Buffer.from(HOOK + COUNTER)),
-      snapshots,
-      relay: () => Promise.resolve({ status: 204, body: new Uint8Array(0) }),
-      clock,
-      reports: {
-        ready: (_, __, isRestored) => (restored = isRestored),
-        results: (_, results) => {
-          resultCount += results.filter(({ outcome }) => outcome === "succeeded").length;
-        },
-        values: () => undefined,
-        stream: () => undefined,
-        logs: () => undefined,
-        exited: () => undefined,
-      },
-    });
-    const running = container.run();
-    await until(() => restored !== undefined, "it is ready");
-    container.push([{ inputId: "in_1", bytes: INPUT.byteLength }], INPUT);
-    await until(() => resultCount === 1, "it has answered");
-    container.stop();
-    await running;
-    return restored === true;
-  }
-
   const damages: Readonly<Record<string, (path: string) => Promise<void>>> = {
     "image is cut off": async (path) => truncate(path, 5_000),
     "image is empty": async (path) => truncate(path, 0),
@@ -208,17 +143,28 @@ describe("a container whose snapshot is bad starts cold and answers", () => {
     "image is no image": async (path) => writeFile(path, "hello"),
   };
 
-  test.each(Object.entries(damages))("because its %s", async (_, damage) => {
-    const snapshots = await open();
-    expect(await runOne(snapshots)).toBe(false);
-    await snapshots.idle();
-    expect(errors).toEqual([]);
-    expect(await runOne(snapshots)).toBe(true);
-    const ready = join(bench.dir, "snapshots", "ready");
+  const codes = {
+    Node: { code: Buffer.from(HOOK + COUNTER) },
+    Python: {
+      code: encodeArchive([{ path: "model.py", data: Buffer.from("def main(x): return x") }]),
+      start: { python: { module: "model", handler: "main" } },
+    },
+  };
+  const cases = Object.entries(codes).flatMap(([language, options]) =>
+    Object.entries(damages).map(([what, damage]) => ({ language, options, what, damage })),
+  );
+
+  test.each(cases)("because its $what, in $language", async ({ options, damage }) => {
+    const containers = await TestContainers.open(bench, options);
+    expect((await containers.runOne()).isRestored).toBe(false);
+    await containers.snapshots.idle();
+    expect(containers.errors).toEqual([]);
+    expect((await containers.runOne()).isRestored).toBe(true);
+    const ready = join(containers.dir, "ready");
     await damage(join(ready, (await readdir(ready))[0] ?? "", "checkpoint.img"));
-    expect(await runOne(snapshots)).toBe(false);
-    expect(errors).toHaveLength(1);
-    expect(await readdir(join(bench.dir, "snapshots", "bad"))).toHaveLength(1);
-    await snapshots.close();
+    expect((await containers.runOne()).isRestored).toBe(false);
+    expect(containers.errors).toHaveLength(1);
+    expect(await readdir(join(containers.dir, "bad"))).toHaveLength(1);
+    await containers.snapshots.close();
   });
 });

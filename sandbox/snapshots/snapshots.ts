@@ -14,6 +14,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, type Clock } from "../../core/index.ts";
+import type { OpenImage } from "../agent/container-image.ts";
 import type { StartContainer } from "../agent/link.ts";
 import type {
   ImageTraits,
@@ -22,6 +23,7 @@ import type {
   Runtime,
   SandboxSpec,
 } from "../runtime/runtime.ts";
+import { loadEnvironmentOf } from "../agent/sandbox-spec.ts";
 import type { ToRunner } from "../runners/protocol.ts";
 import { isPlain } from "../pools/booted.ts";
 import type { ReadyKind, ReadyPool } from "../pools/ready-pool.ts";
@@ -58,7 +60,7 @@ const ANSWER_MS_MAX = 10_000;
 /** The container that came first has this long to itself. */
 const SETTLE_MS = 500;
 /** Changes with what the runner keeps in memory. */
-const FORMAT = "1";
+const FORMAT = "2";
 
 export class MemorySnapshots {
   readonly #options: MemorySnapshotsOptions;
@@ -227,10 +229,24 @@ export class MemorySnapshots {
   }
 
   async #make(key: string, loading: Start, spec: SandboxSpec): Promise<void> {
-    const { start } = loading;
+    const { start, openImage } = loading;
     const code = await this.#options.loadCode(start.codeSha256);
     const containerId = `sn_${randomUUID()}`;
-    const sandbox = await this.#options.runtime.start({ ...spec, containerId });
+    // The container that came first may be gone by now, and its image with it.
+    const held = await openImage?.(() => this.#making.get(key)?.kill());
+    try {
+      const image = held === undefined ? {} : { image: held.image };
+      const sandbox = await this.#options.runtime.start({ ...spec, ...image, containerId });
+      await this.#makeIn(sandbox, { key, loading, code, containerId });
+    } finally {
+      held?.release();
+    }
+  }
+
+  async #makeIn(
+    sandbox: RunningSandbox,
+    { key, loading, code, containerId }: Making,
+  ): Promise<void> {
     this.#making.set(key, sandbox);
     // What loading prints was printed in the first container already.
     for (const output of [sandbox.stdout, sandbox.stderr]) output.resume();
@@ -238,7 +254,7 @@ export class MemorySnapshots {
       if (this.#closed) return;
       await this.#loadInto(sandbox, loading, code, key);
       if (this.#obstacles.has(key)) return;
-      await this.#keep(key, start, containerId);
+      await this.#keep(key, loading.start, containerId);
       await sandbox.exited;
     } finally {
       sandbox.kill();
@@ -281,15 +297,38 @@ export class MemorySnapshots {
   #keyOf(start: Kept, spec: SandboxSpec): string {
     const { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes } = start;
     const function_ = { snapshotId, codeSha256, functionName, appName, maxInputs, paramsBytes };
-    const parts = [FORMAT, this.#traits.fingerprint, function_, { ...spec, containerId: "" }];
+    const { python, contentId } = start;
+    const loaded = { python, env: loadEnvironmentOf(start) };
+    const parts = [
+      FORMAT,
+      this.#traits.fingerprint,
+      function_,
+      loaded,
+      sandboxPart(spec, contentId),
+    ];
     return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
   }
+}
+
+/** A sandbox without what is different in each: its name, and where its image is mounted. */
+function sandboxPart(spec: SandboxSpec, contentId: string | undefined): object {
+  const { image } = spec;
+  const named = { ...spec, containerId: "" };
+  return image === undefined ? named : { ...named, image: { ...image, rootfs: contentId } };
 }
 
 /** What of a start an image of memory depends on, beside its sandbox. */
 type Kept = Pick<
   StartContainer,
-  "snapshotId" | "codeSha256" | "functionName" | "appName" | "maxInputs" | "paramsBytes"
+  | "snapshotId"
+  | "codeSha256"
+  | "functionName"
+  | "appName"
+  | "maxInputs"
+  | "paramsBytes"
+  | "python"
+  | "contentId"
+  | "loadEnv"
 >;
 
 /** One for each image: what was restored from an older one is not the same. */
@@ -301,20 +340,29 @@ function readyKeyOf({ key, madeAtMs }: SnapshotRecord): string {
 export interface Start {
   readonly start: StartContainer;
   readonly params: Uint8Array;
+  /** Gets what it runs in; absent means the base image. */
+  readonly openImage?: OpenImage;
 }
 
 /** What a runner is told to load a container's code, without what is the container's own. */
-export function loadMessageOf({
-  start: { functionName, appName, maxInputs },
-  params,
-}: Start): LoadMessage {
+export function loadMessageOf({ start, params }: Start): LoadMessage {
+  const { functionName, appName, maxInputs, python } = start;
   return {
     type: "load",
     functionName,
     appName,
+    env: loadEnvironmentOf(start),
+    ...(python === undefined ? {} : { python }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
   };
+}
+
+interface Making {
+  readonly key: string;
+  readonly loading: Start;
+  readonly code: Uint8Array;
+  readonly containerId: string;
 }
 
 type LoadMessage = Extract<ToRunner, { type: "load" }>;

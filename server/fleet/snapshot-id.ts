@@ -8,17 +8,18 @@ import type { LiveFunction } from "../calls/function-table.ts";
  * undefined for one that asks for none.
  *
  * Equal functions of one workspace share images, also those of a later deployment; two
- * workspaces share none. Environment variables are not in an image and not in the hash.
+ * workspaces share none. Of the environment only what code is loaded with is in an image and in
+ * the hash.
  */
 export function snapshotIdOf(
   live: Pick<
     LiveFunction,
-    "workspaceId" | "app" | "name" | "codeSha256" | "needs" | "spec" | "params"
+    "workspaceId" | "app" | "name" | "codeSha256" | "needs" | "spec" | "params" | "image"
   >,
 ): string | undefined {
   const { workspaceId, app, name, codeSha256, needs, spec, params } = live;
-  if (!spec.enableMemorySnapshot || !canBeKept(spec)) return undefined;
-  const { maxConcurrentInputs, image } = spec;
+  if (!spec.enableMemorySnapshot || spec.gpu !== undefined) return undefined;
+  const { maxConcurrentInputs, image, python } = spec;
   const parts = [
     workspaceId,
     app,
@@ -27,11 +28,23 @@ export function snapshotIdOf(
     resourcesOf(needs),
     maxConcurrentInputs,
     image,
+    python,
+    loadEnvOf(live),
   ];
   return createHash("sha256").update(JSON.stringify(parts)).update(params).digest("hex");
 }
 
-/** The memory of Node without a way out and without a GPU; nothing else is kept. */
-function canBeKept({ python, network, gpu }: LiveFunction["spec"]): boolean {
-  return python === undefined && gpu === undefined && !("allowHosts" in network);
+/**
+ * Variables that a function's code is loaded with before an image of its memory is made: those of
+ * its image, and for Python where its modules are. Secrets are never among them.
+ */
+export function loadEnvOf({
+  spec: { python, env },
+  image,
+}: Pick<LiveFunction, "spec" | "image">): Readonly<Record<string, string>> {
+  const { PYTHONPATH: path } = env;
+  return {
+    ...image?.env,
+    ...(python === undefined || path === undefined ? {} : { PYTHONPATH: path }),
+  };
 }

@@ -2,7 +2,7 @@ import { resourcesOf } from "../../core/index.ts";
 import type { ExpectedStart, StartContainer } from "../../sandbox/index.ts";
 import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
-import { snapshotIdOf } from "./snapshot-id.ts";
+import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
 
 /**
  * What an agent needs to start a container of a function on these cards of its node; the
@@ -30,7 +30,7 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
-    ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
@@ -43,7 +43,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
   const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { python, allowHosts, paramsBytes } = start;
+  const { python, allowHosts, paramsBytes, loadEnv } = start;
   return {
     functionName,
     appName,
@@ -53,6 +53,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
     ...(imageId === undefined ? {} : { imageId }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
+    ...(loadEnv === undefined ? {} : { loadEnv }),
     ...(python === undefined ? {} : { python }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
     ...(paramsBytes === undefined ? {} : { paramsBytes }),

@@ -2,9 +2,10 @@
 
 A copy (a fork, or a restore from memory) has the state of its original, so that both would draw
 the same values. What asks the kernel each time (``os.urandom``, ``secrets``, ``uuid.uuid4``) is
-fresh by itself. The generators of the modules ``random`` and ``numpy.random``, and OpenSSL's,
-are always seeded; those that the user's code made are where it gave them no seed of its own, and
-keep their sequence where it did, as they would have in a process that is no copy.
+fresh by itself. The generators of the modules ``random`` and ``numpy.random``, and those of
+native libraries (native_generators.py), are always seeded; those that the user's code made are
+where it gave them no seed of its own, and keep their sequence where it did, as they would have in
+a process that is no copy.
 """
 
 import gc
@@ -12,14 +13,16 @@ import hashlib
 import os
 import random
 import sys
-from typing import Any, List
+from typing import Any, List, Optional
 from weakref import WeakSet
+
+from .native_generators import reseed_native
 
 # Entropy that numpy draws by itself has 128 bits; a user's seed is hardly ever that long.
 _OWN_ENTROPY_BITS_MIN = 96
 
 _unseeded: "WeakSet[random.Random]" = WeakSet()
-_held: List[Any] = []
+_held: Optional[List[Any]] = None
 _is_prepared = False
 
 
@@ -43,13 +46,24 @@ def prepare() -> None:
 
 def hold_generators() -> None:
     """Remembers numpy's generators, before the collector stops to list what there is."""
-    generators = sys.modules.get("numpy.random")
-    if generators is not None:
-        _held.extend(_own_bit_generators(generators))
+    global _held
+    numpy_random = sys.modules.get("numpy.random")
+    _held = None if numpy_random is None else _own_generators(numpy_random)
+
+
+def generator_obstacle() -> Optional[str]:
+    """Why a copy of this process could not be seeded anew; None when it can, which is tried."""
+    # Looked for now, so that no copy need do it.
+    hold_generators()
+    try:
+        reseed(os.urandom(48))
+    except Exception as error:
+        return f"its random generators cannot be seeded anew: {error}"
+    return None
 
 
 def reseed(entropy: bytes) -> None:
-    """Seeds every generator, from ``entropy`` and from the kernel's."""
+    """Seeds every generator, from ``entropy`` and from the kernel's; raises where one cannot be."""
     source = _Source(entropy + os.urandom(48))
     random.seed(source.take())
     for generator in list(_unseeded):
@@ -60,8 +74,8 @@ def reseed(entropy: bytes) -> None:
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "manual_seed"):
         torch.manual_seed(int.from_bytes(source.take()[:7], "little"))
-    if "_ssl" in sys.modules or "_hashlib" in sys.modules:
-        _reseed_openssl(source)
+    _reseed_standard_library(source)
+    reseed_native(source.take)
 
 
 class _Source:
@@ -76,38 +90,65 @@ class _Source:
         return hashlib.sha512(self._secret + self._taken.to_bytes(8, "little")).digest()
 
 
+def _reseed_standard_library(source: _Source) -> None:
+    """What its modules have drawn and kept."""
+    uuid = sys.modules.get("uuid")
+    if uuid is not None:
+        # libuuid keeps its node and sequence where nobody reaches them; Python's own way draws.
+        uuid._generate_time_safe = None  # type: ignore[attr-defined]
+        node = int.from_bytes(source.take()[:6], "big")
+        uuid._node = node | 1 << 40  # type: ignore[attr-defined]
+        uuid._last_timestamp = None  # type: ignore[attr-defined]
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.current_process().authkey = source.take()[:32]
+
+
 def _reseed_numpy(source: _Source) -> None:
-    numpy = sys.modules.get("numpy")
-    generators = sys.modules.get("numpy.random")
-    if numpy is None or generators is None:
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is None:
         return
-    generators.seed(numpy.frombuffer(source.take(), dtype="uint32"))
     # Those that are made from now on seed themselves from the kernel.
-    for bits in _held or _own_bit_generators(generators):
-        fresh = generators.SeedSequence(int.from_bytes(source.take(), "little"))
-        bits.state = type(bits)(fresh).state
+    for each in _own_generators(numpy_random) if _held is None else _held:
+        if isinstance(each, numpy_random.SeedSequence):
+            _renew_sequence(each, source)
+        elif isinstance(each, numpy_random.RandomState):
+            # It has drawn its next normal value already.
+            each.set_state({**each.get_state(legacy=False), "has_gauss": 0, "gauss": 0.0})
+        else:
+            fresh = numpy_random.SeedSequence(int.from_bytes(source.take(), "little"))
+            each.state = type(each)(fresh).state
 
 
-def _own_bit_generators(generators: Any) -> List[Any]:
-    """Those that numpy seeded itself; the user's code holds them by their Generator."""
-    found = []
-    for each in gc.get_objects():
-        bits = each if isinstance(each, generators.BitGenerator) else None
-        if isinstance(each, generators.Generator):
-            bits = each.bit_generator
-        if bits is None or any(bits is known for known in found):
+def _own_generators(numpy_random: Any) -> List[Any]:
+    """What numpy seeded itself, and the module's own: bits before the states that use them."""
+    wrappers = (numpy_random.Generator, numpy_random.RandomState)
+    kinds = (*wrappers, numpy_random.BitGenerator, numpy_random.SeedSequence)
+    modules_own = numpy_random.mtrand._rand
+    found = {}
+    for each in [modules_own, *gc.get_objects()]:
+        if not isinstance(each, kinds):
             continue
-        sequence = getattr(bits, "seed_seq", None) or getattr(bits, "_seed_seq", None)
-        entropy = getattr(sequence, "entropy", None)
-        if isinstance(entropy, int) and entropy.bit_length() >= _OWN_ENTROPY_BITS_MIN:
-            found.append(bits)
-    return found
+        # The collector does not list what it has no need to: it is found by who has it.
+        bits = getattr(each, "_bit_generator", each)
+        sequence = getattr(bits, "_seed_seq", bits)
+        if each is modules_own or _is_unseeded(sequence):
+            found.update({id(one): one for one in (sequence, bits, each) if one is not None})
+    return [each for each in found.values() if not isinstance(each, numpy_random.Generator)]
 
 
-def _reseed_openssl(source: _Source) -> None:
-    try:
-        import _ssl
-    except ImportError:
-        # A Python without OpenSSL has no generator of it.
-        return
-    _ssl.RAND_add(source.take()[:48], 48.0)
+def _is_unseeded(sequence: Any) -> bool:
+    # What was seeded as `RandomState(42)` is has no sequence.
+    entropy = getattr(sequence, "entropy", None)
+    return isinstance(entropy, int) and entropy.bit_length() >= _OWN_ENTROPY_BITS_MIN
+
+
+def _renew_sequence(sequence: Any, source: _Source) -> None:
+    """In its place, because what was seeded by it spawns others from it."""
+    fresh = type(sequence)(
+        int.from_bytes(source.take()[:32], "little") | 1 << 255,
+        spawn_key=sequence.spawn_key,
+        pool_size=sequence.pool_size,
+    )
+    _, (_, _, state), *rest = fresh.__reduce__()
+    sequence.__setstate__(rest[0] if state is None else state)

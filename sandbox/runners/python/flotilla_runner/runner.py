@@ -6,23 +6,26 @@ so that inputs which have not begun can be taken back while another runs, and on
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .answers import Answers
 from .channel import Channel
 from .frames import PAYLOAD_BYTES_MAX, Header, split_body
 from .hooks import ENTER, EXIT, hooks_of, run_hooks
 from .inputs import InputQueue, Waiting
+from .large_values import LARGE_PAYLOAD_BYTES_MAX, LargeValues, Requests
 from .loading import Loaded, load
 from .output import Output
 from .running import RunningInput, RunningInputs
-from .values import decode_value, encode_value
+from .tags import PayloadTooLargeError
+from .values import decode_large, decode_value, encode_segments, is_reference
 from .way_out import open_way_out
 from .wire_error import wire_error_of
 
@@ -50,6 +53,8 @@ class Runner:
         self._may_start_threads = True
         self._lines_thread: Optional[threading.Thread] = None
         self._output = Output(self._lines_came, lambda: self._running.present)
+        self._requests = Requests(channel)
+        self._large = LargeValues(self._requests)
         self._answers = Answers(channel, lambda: self._send_lines(False))
         self._queue = InputQueue()
         self._exits: List[Callable[[], Any]] = []
@@ -63,9 +68,8 @@ class Runner:
         sys.setrecursionlimit(max(sys.getrecursionlimit(), _RECURSION_LIMIT))
         self._take_over()
         header, code = next(self._frames, ({}, b""))
-        if header.get("type") != "boot":
-            return
-        loaded = self._boot(header, code)
+        start = {"boot": self._boot, "load": self._load_to_be_kept}.get(header.get("type"))
+        loaded = None if start is None else start(header, code)
         if loaded is None:
             return
         if self._processes is None:
@@ -81,38 +85,93 @@ class Runner:
         os.register_at_fork(after_in_child=self._let_go)
 
     def _boot(self, header: Header, code: bytes) -> Optional[Loaded]:
-        env: Dict[str, str] = header["env"]
+        """A whole start at once."""
+        if _in_processes(header):
+            _watch_generators()
+            self._may_start_threads = False
+        loaded = self._load(header, code, header["env"])
+        return None if loaded is None else self._begin(loaded, header)
+
+    def _load_to_be_kept(self, header: Header, code: bytes) -> Optional[Loaded]:
+        """The half of a start that an image of this process's memory may hold, then the other.
+
+        The second half may be that of another process, which was restored from the image.
+        """
+        from .obstacles import image_obstacle
+        from .reseed import reseed
+
+        _watch_generators()
+        loaded = self._load(header, code, header.get("env", {}))
+        if loaded is None:
+            return None
+        self._end_lines_thread()
+        self._send_lines(True)
+        gc.collect()
+        obstacle = image_obstacle(self._channel.fileno())
+        # Whoever is restored from an image made now may not be told of the frame that comes then.
+        self._channel.look()
+        told = {} if obstacle is None else {"obstacle": obstacle}
+        self._channel.send({"type": "loaded", **told})
+        entering, entropy = next(self._frames, ({}, b""))
+        if entering.get("type") != "enter":
+            return None
+        if not entering.get("isDeaf"):
+            self._channel.listen()
+        # Where they cannot be there is no image, so this is the process that loaded.
+        if obstacle is None:
+            reseed(entropy)
+        _set_environment(entering["env"])
+        self._channel.send({"type": "entered"})
+        self._may_start_threads = not _in_processes(header)
+        return self._begin(loaded, header)
+
+    def _load(self, header: Header, code: bytes, env: Dict[str, str]) -> Optional[Loaded]:
+        """The user's code, loaded; None when it is not, which has been told."""
         # An image's working folder need not be writable.
         into = os.path.join(os.environ.get("TMPDIR") or os.getcwd(), "app")
-        os.environ.clear()
-        os.environ.update(env)
+        _set_environment(env)
         self._running.max = header.get("maxInputs", 1)
         python = header["python"]
-        in_processes = python.get("workers") == "processes"
-        if in_processes:
-            # Imported where it is needed only: it costs every start some milliseconds.
-            from .reseed import prepare
 
-            prepare()
-            self._may_start_threads = False
-        try:
-            open_way_out()
-            loaded = load(code, python["module"], python["handler"], env, into)
+        def from_archive() -> Loaded:
+            if not _is_to_be_copied(header):
+                open_way_out()
+            return load(code, python["module"], python["handler"], env, into)
+
+        return self._told(from_archive)
+
+    def _begin(self, loaded: Loaded, header: Header) -> Optional[Loaded]:
+        """What every container runs for itself; it takes inputs from then on."""
+        in_processes = _in_processes(header)
+
+        def enter() -> Loaded:
             if in_processes:
                 self._fork_for_inputs(loaded)
-            else:
+            # It is a thread, which no process may have when it is copied by a fork or an image.
+            if _is_to_be_copied(header):
+                open_way_out()
+            if not in_processes:
                 run_hooks(ENTER, loaded.instance)
+            return loaded
+
+        if self._told(enter) is None:
+            return None
+        self._send_lines(False)
+        self._exits = hooks_of(EXIT, loaded.instance)
+        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
+        return loaded
+
+    def _told(self, start: Callable[[], Loaded]) -> Optional[Loaded]:
+        """What a part of a start gives; None when it failed and the agent was told why."""
+        try:
+            return start()
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
             self._send_lines(True)
             self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
             self._await_end()
-            return None
-        self._send_lines(False)
-        self._exits = hooks_of(EXIT, loaded.instance)
-        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
-        return loaded
+        return None
 
     def _fork_for_inputs(self, loaded: Loaded) -> None:
         from .processes import Processes
@@ -140,9 +199,16 @@ class Runner:
             return
         # The zygote gives one input at a time and takes none back, so nothing need be read
         # meanwhile, and a process starts without a thread.
+        self._requests.pump = self._pump
         for header, body in self._frames:
             self._receive(header, body)
             self._run_one(loaded, self._queue.take())
+
+    def _pump(self) -> None:
+        header, body = next(self._frames, (None, b""))
+        if header is None:
+            _exit_process(0)
+        self._receive(header, body)
 
     def _serve(self, loaded: Loaded) -> None:
         self._start_thread(self._read, "flotilla-channel")
@@ -162,8 +228,8 @@ class Runner:
     def _run_one(self, loaded: Loaded, waiting: Waiting) -> None:
         running = self._running.begin(waiting.input_id)
         try:
-            value = loaded.handler(*_arguments(waiting))
-            payload = encode_value(value, "result")
+            value = loaded.handler(*self._arguments(waiting))
+            payload = self._payload(value)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -197,8 +263,17 @@ class Runner:
     async def _run_async(self, loaded: Loaded, waiting: Waiting) -> None:
         running = self._running.begin(waiting.input_id)
         try:
-            value = await loaded.handler(*_arguments(waiting))
-            payload = encode_value(value, "result")
+            # What is large is waited for in a thread, so that other inputs go on.
+            if is_reference(waiting.payload):
+                arguments = await _aside(lambda: self._arguments(waiting))
+            else:
+                arguments = self._arguments(waiting)
+            value = await loaded.handler(*arguments)
+            segments = encode_segments(value, "result")
+            if _size_of(segments) > PAYLOAD_BYTES_MAX:
+                payload = await _aside(lambda: self._kept(segments))
+            else:
+                payload = b"".join(segments)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -207,10 +282,30 @@ class Runner:
             self._succeeded(running, payload)
         self._answers.flush()
 
+    def _arguments(self, waiting: Waiting) -> Any:
+        if is_reference(waiting.payload):
+            arguments = decode_large(self._large.segments_of(waiting.payload))
+        else:
+            arguments = decode_value(waiting.payload)
+        if not isinstance(arguments, list):
+            raise TypeError("the input is not a list of arguments")
+        return arguments
+
+    def _payload(self, value: Any) -> bytes:
+        """The payload of a result; one that is too large for a frame is kept as blobs."""
+        segments = encode_segments(value, "result")
+        return self._kept(segments) if _size_of(segments) > PAYLOAD_BYTES_MAX else b"".join(segments)
+
+    def _kept(self, segments: Sequence[Any]) -> bytes:
+        size = _size_of(segments)
+        if size > LARGE_PAYLOAD_BYTES_MAX:
+            raise PayloadTooLargeError(
+                f"the result has {size} bytes, more than the {LARGE_PAYLOAD_BYTES_MAX} that one "
+                "may have"
+            )
+        return self._large.store(segments)
+
     def _succeeded(self, running: RunningInput, payload: bytes) -> None:
-        if len(payload) > PAYLOAD_BYTES_MAX:
-            self._answer(running, {"outcome": "failed", "bytes": 0, "error": _too_large(payload)})
-            return
         self._answer(running, {"outcome": "succeeded", "bytes": len(payload)}, payload)
 
     def _failed(self, running: RunningInput, error: BaseException) -> None:
@@ -242,6 +337,8 @@ class Runner:
             self._give_back(set(header["inputIds"]))
         elif header["type"] == "abort":
             self._cancel(set(header["inputIds"]))
+        elif header["type"] == "response":
+            self._requests.receive(header, body)
         elif header["type"] == "leave":
             self._leave()
 
@@ -268,7 +365,7 @@ class Runner:
     def _await_end(self) -> None:
         """The agent has been told, and ends this process."""
         for _ in self._frames:
-            pass
+            reseed(entropy)
 
     def _exit(self, code: int) -> Any:
         """Ends the process, once the agent knows which input wanted it."""
@@ -307,8 +404,16 @@ class Runner:
                         self._send_lines_forever, "flotilla-lines"
                     )
 
+    def _end_lines_thread(self) -> None:
+        """No thread runs in a process that others are to be copies of."""
+        self._may_start_threads = False
+        if self._lines_thread is not None:
+            self._lines_wait.set()
+            self._lines_thread.join()
+            self._lines_thread = None
+
     def _send_lines_forever(self) -> None:
-        while True:
+        while self._may_start_threads:
             self._lines_wait.wait()
             time.sleep(_LINES_GATHER_SECONDS)
             self._lines_wait.clear()
@@ -339,6 +444,11 @@ class _Threads:
             threading.Thread(target=self._work, daemon=True).start()
 
 
+async def _aside(work: Callable[[], Any]) -> Any:
+    """The result of work that blocks, done in a thread of its own."""
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
 def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
     loop.call_soon_threadsafe(changed.set)
 
@@ -349,11 +459,24 @@ def _cancel(tasks: Dict[str, "asyncio.Task[None]"], input_ids: Optional[Set[str]
             task.cancel("the call was cancelled")
 
 
-def _arguments(waiting: Waiting) -> Any:
-    arguments = decode_value(waiting.payload)
-    if not isinstance(arguments, list):
-        raise TypeError("the input is not a list of arguments")
-    return arguments
+def _watch_generators() -> None:
+    # Imported where it is needed only: it costs every start some milliseconds.
+    from .reseed import prepare
+
+    prepare()
+
+
+def _in_processes(header: Header) -> bool:
+    return bool(header["python"].get("workers") == "processes")
+
+
+def _is_to_be_copied(header: Header) -> bool:
+    return header["type"] == "load" or _in_processes(header)
+
+
+def _set_environment(env: Dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def _exit_code_of(error: SystemExit) -> int:
@@ -366,10 +489,5 @@ def _exit_code_of(error: SystemExit) -> int:
     return 1
 
 
-def _too_large(payload: bytes) -> Dict[str, str]:
-    return {
-        "name": "PayloadTooLargeError",
-        "message": f"the result has {len(payload)} bytes, more than the {PAYLOAD_BYTES_MAX} that "
-        "one may have; give large data back by reference",
-        "code": "payload_too_large",
-    }
+def _size_of(segments: Sequence[Any]) -> int:
+    return sum(len(segment) for segment in segments)
