@@ -39,6 +39,7 @@ export { createMemoryTier } from "./store/memory-tier.ts";
 export { openDiskTier } from "./store/disk-tier.ts";
 export { ingestTree } from "./store/ingest-tree.ts";
 export { createS3Tier } from "./store/s3-tier.ts";
+export type { ShellWish } from "./agent/container-shells.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { GUEST_FILE, guestProgram } from "./runners/guest-program.ts";
 export { entropyAddon } from "./runners/entropy-addon.ts";

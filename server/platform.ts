@@ -35,12 +35,13 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { createShellGateway } from "./gateway/shell-gateway.ts";
 import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import type { ImageService } from "./services.ts";
+import type { ImageService, ShellService } from "./services.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
@@ -133,11 +134,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     events,
     agents: fleet.hub,
     web,
-    agentFiles: createAgentFileService({
-      files: whole.agentFiles,
-      nodes: fleet.nodes,
-      key: foundations.key,
-    }),
+    shells: openShells(foundations, fleet, web),
+    agentFiles: agentFilesOf(foundations, fleet, whole),
   };
   const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
@@ -165,6 +163,26 @@ function createFunctions({ store, ids }: Foundations, calls: CallDesk, fleet: Fl
     ids,
     fleet: fleet.service,
     onScaled: (stored) => rescale(stored, calls, fleet),
+  });
+}
+
+function agentFilesOf({ key }: Foundations, { nodes }: Fleet, { agentFiles: files }: Whole) {
+  return createAgentFileService({ files, nodes, key });
+}
+
+function openShells(
+  { store, clock, ids }: Foundations,
+  fleet: Fleet,
+  { streams }: WebGateway,
+): ShellService {
+  const authenticator = createAuthenticator(store.tokens, clock);
+  return createShellGateway({
+    gate: { authenticator, workspaces: store.workspaces },
+    fleet: fleet.service,
+    streams,
+    ids,
+    openShell: (...wish) => fleet.openShell(...wish),
+    sendPiece: (...piece) => fleet.sendPiece(...piece),
   });
 }
 

@@ -351,6 +351,17 @@ export interface WebService {
   ): Promise<void>;
 }
 
+/** Shells in containers. Answers everything itself, failures too; never rejects. */
+export interface ShellService {
+  /** Takes over a connection that wants a shell; `rest` are the first bytes after its request. */
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    rest: Uint8Array,
+    requestId: string,
+  ): Promise<void>;
+}
+
 /** Takes over the WebSocket upgrade of a node agent; it authenticates the token itself. */
 export interface AgentGateway {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -378,6 +389,7 @@ export interface Services {
   readonly images: ImageService;
   readonly secrets: SecretService;
   readonly volumes: VolumeService;
+  readonly shells: ShellService;
   readonly workspaces: WorkspaceService;
   readonly tokens: TokenService;
   readonly chunks: ChunkService;

@@ -114,7 +114,10 @@ export class NodeAgent {
       hello: (nodeId) => this.#hello(nodeId),
       onMessage: (message, body) => this.#receive(message, body),
       onLost: () => {
-        for (const container of this.#containers.values()) container.streams.cutOff();
+        for (const container of this.#containers.values()) {
+          container.streams.cutOff();
+          container.shells.close("the connection to the server broke");
+        }
       },
       onRejected: options.onDismissed,
     });
@@ -284,15 +287,12 @@ export class NodeAgent {
       case "expect":
         this.#ready?.expect(message.starts);
         return;
-      case "inputs":
-      case "stream":
-      case "cancel":
-      case "stop":
-        this.#tell(message, body);
-        return;
       case "credit":
       case "ack":
         this.#stored(message);
+        return;
+      default:
+        this.#tell(message, body);
     }
   }
 
@@ -311,16 +311,28 @@ export class NodeAgent {
 
   /** What is for one container; one that is gone needs it no more. */
   #tell(
-    message: Extract<ServerMessage, { type: "inputs" | "stream" | "cancel" | "stop" }>,
+    message: Extract<ServerMessage, { type: "inputs" | "shell" | "stream" | "cancel" | "stop" }>,
     body: Uint8Array,
   ): void {
     const container = this.#containers.get(message.containerId);
-    if (container === undefined) return;
+    if (container === undefined) {
+      // Whoever waits for a shell is told; all else is known from the container's end.
+      if (message.type === "shell") this.#refuseShell(message);
+      return;
+    }
     if (message.type === "inputs") container.push(message.inputs, body);
+    else if (message.type === "shell") container.shells.open(message);
     else if (message.type === "stream") {
-      container.streams.fromServer(message.streamId, message.piece, body);
+      const { streamId, piece } = message;
+      const isShells = container.shells.hear(streamId, piece, body);
+      if (!isShells) container.streams.fromServer(streamId, piece, body);
     } else if (message.type === "cancel") container.cancel(message.inputIds, message.abortRunning);
     else container.stop(message.graceMs);
+  }
+
+  #refuseShell({ containerId, streamId }: Extract<ServerMessage, { type: "shell" }>): void {
+    const piece = { kind: "reset", message: "the container has ended" } as const;
+    this.#link.send({ type: "stream", containerId, streamId, piece });
   }
 
   #start(start: StartContainer, params: Uint8Array): void {

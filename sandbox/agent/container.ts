@@ -31,6 +31,7 @@ import { ownResults, ownValues } from "./own-answers.ts";
 import { bootMessageOf, environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { AbortedInputs } from "./aborted-inputs.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
+import { ContainerShells } from "./container-shells.ts";
 import { ContainerStreams } from "./container-streams.ts";
 import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
@@ -78,11 +79,12 @@ export class Container {
   readonly #aborted: AbortedInputs;
   /** The byte streams of its inputs. */
   readonly streams: ContainerStreams;
+  readonly shells: ContainerShells;
 
   constructor(options: ContainerOptions) {
     this.#options = options;
     this.#receivedAtMs = options.clock.nowMs();
-    const { containerId, maxInputs = 1 } = options.start;
+    const { containerId, maxInputs = 1, env, secretNames = [] } = options.start;
     this.#inputs = new HeldInputs(maxInputs);
     this.#aborted = new AbortedInputs(maxInputs);
     const { relay } = options;
@@ -95,7 +97,11 @@ export class Container {
       toRunner,
       toServer: (...piece) => options.reports.stream(containerId, ...piece),
     });
-    const { env, secretNames = [] } = options.start;
+    this.shells = new ContainerShells({
+      sandbox: () => this.#sandbox,
+      environment: () => this.#environment,
+      send: (...piece) => options.reports.stream(containerId, ...piece),
+    });
     this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
     const send = (lines: readonly LogLine[]): void => options.reports.logs(containerId, lines);
     this.#log = new ContainerLog(options.clock, send, this.#mask);
@@ -441,6 +447,7 @@ export class Container {
     if (this.#ended) return;
     this.#ended = true;
     this.#requests.close();
+    this.shells.close("the container ended");
     const { start, reports } = this.#options;
     const { kind, message, blamed } = judge({
       exit,

@@ -15,6 +15,7 @@ import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 import type { VolumeStart } from "../volumes/volume-start.ts";
 import type { Piece } from "../streams/piece.ts";
+import type { ShellWish } from "./container-shells.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -128,6 +129,8 @@ export type ServerMessage =
     }
   /** A step of a byte stream of a container; the body is its data. */
   | StreamMessage
+  /** Open a shell in a container, on a stream of this name. */
+  | ({ readonly type: "shell"; readonly containerId: string } & ShellWish)
   /** Take back inputs that have not begun to run. */
   | {
       readonly type: "cancel";
@@ -144,7 +147,7 @@ export type ServerMessage =
 export interface StreamMessage {
   readonly type: "stream";
   readonly containerId: string;
-  /** Of an input: its id. */
+  /** Of an input: its id; else of a shell. */
   readonly streamId: string;
   readonly piece: Piece;
 }

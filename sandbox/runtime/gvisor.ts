@@ -14,6 +14,7 @@ import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
+import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { unmountPoints, withMountPoints } from "./mount-points.ts";
@@ -107,7 +108,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
         kill();
       });
     }
-    return { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    const sandbox = { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    const call = { runsc, globalFlags, env };
+    return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
   };
 
   return {

@@ -4,7 +4,8 @@ import { EGRESS_MOUNT, type SandboxSpec } from "./runtime.ts";
 
 /** Memory that gVisor's own kernel takes inside the container's limit. */
 export const SENTRY_MEMORY_MIB = 48;
-const USER_ID = 65_534;
+/** Whom programs in a container run as. */
+export const USER_ID = 65_534;
 /** Processes and threads; gVisor counts its own threads too. */
 export const PIDS_MAX = 512;
 /** Files that one process may have open. */

@@ -1,5 +1,5 @@
 /** The runtime port: starts one isolated process and gives its ends. */
-import type { Duplex, Readable } from "node:stream";
+import type { Duplex, Readable, Writable } from "node:stream";
 import type { Isolation, Resources } from "../../core/index.ts";
 
 /** What runs the user's code. */
@@ -48,6 +48,22 @@ export interface RunningSandbox {
   /** Resolves once, when the sandbox and all in it are gone. */
   readonly exited: Promise<SandboxExit>;
   /** Ends it at once; `exited` tells when. */
+  kill(): void;
+  /**
+   * Runs a program in a terminal beside what runs in it, with its rights, in the folder it starts in: by the native
+   * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.
+   */
+  readonly attach?: (command: readonly string[]) => AttachedProgram;
+}
+
+/** A program that was attached; its input is the frames of `guest.c`. */
+export interface AttachedProgram {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Its exit code, once all that it wrote was read. Rejects when it cannot be started. */
+  readonly exited: Promise<number>;
+  /** Ends it at once. */
   kill(): void;
 }
 

@@ -9,6 +9,7 @@ import { addImage } from "./images/add-image.ts";
 import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
+import { addShell } from "./add-shell.ts";
 import { addSecret } from "./secrets/add-secret.ts";
 import { addVolume } from "./volumes/add-volume.ts";
 import { addToken, addWorkspace } from "./workspaces/add-workspace.ts";
@@ -53,6 +54,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addCron(program);
   addContainer(program);
   addSandbox(program);
+  addShell(program);
   addImage(program);
   addSecret(program);
   addVolume(program);

@@ -39,6 +39,7 @@
  *     GET    /v1/events?app&call&after              SSE of PlatformEvent (events.ts)
  *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
  *     POST   /v1/containers/{containerId}/stop
+ *     GET    /v1/containers/{containerId}/shell     upgrade to a terminal (shell.ts)
  *     GET    /v1/agent                              WebSocket of node agents
  *     GET    /v1/ping                               -> 204
  *     GET    /health · /metrics · /openapi.json

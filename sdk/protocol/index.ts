@@ -161,3 +161,12 @@ export {
   type WorkspaceList,
   type WorkspaceSummary,
 } from "./workspace.ts";
+export {
+  encodeShellData,
+  encodeShellFrame,
+  SHELL_CHARACTERS_MAX,
+  SHELL_PROTOCOL,
+  SHELL_WORDS_MAX,
+  ShellFrameDecoder,
+  type ShellFrame,
+} from "./shell.ts";

@@ -10,7 +10,7 @@
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
-import type { InputHeader, Piece, VolumeStart, WebWish } from "../../sandbox/index.ts";
+import type { InputHeader, Piece, ShellWish, VolumeStart, WebWish } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
@@ -208,6 +208,14 @@ export class Fleet {
       inputs.map(({ payload }) => payload),
     );
     return true;
+  }
+
+  /** Asks a container's node for a shell in it; false when the node is not connected. */
+  openShell(containerId: string, wish: ShellWish): boolean {
+    const nodeId = this.#containers.get(containerId)?.nodeId;
+    const link = nodeId === undefined ? undefined : this.hub.link(nodeId);
+    link?.send({ type: "shell", containerId, ...wish });
+    return link !== undefined;
   }
 
   /** Sends a step of a byte stream to a container. */

@@ -1,8 +1,9 @@
 /** Who may use which route: checked before anything of a request's body is read. */
+import type { IncomingMessage } from "node:http";
 import type { FastifyRequest } from "fastify";
 import { assert, PlatformError } from "../../core/index.ts";
 import { CONTAINER_HEADER, VOLUME_GRANT_HEADER } from "../../sandbox/index.ts";
-import { WORKSPACE_HEADER } from "../../sdk/protocol/index.ts";
+import { WORKSPACE_HEADER, type TokenScope } from "../../sdk/protocol/index.ts";
 import { allows } from "../auth/scopes.ts";
 import type { Authenticator } from "../auth/tokens.ts";
 import type { FleetService, Principal, VolumeService } from "../services.ts";
@@ -30,6 +31,9 @@ export interface Gate {
   readonly workspaces: Pick<RecordStore["workspaces"], "find">;
 }
 
+/** What users are looked up in. */
+export type UserGate = Pick<Gate, "authenticator" | "workspaces">;
+
 /** A path that is no route tells those with a token, and nobody else, that it is none. */
 const NO_ROUTE: RouteAccess = { scopes: "any", agents: "as-node" };
 
@@ -56,11 +60,29 @@ export async function authorize(request: FastifyRequest, gate: Gate): Promise<vo
       : agentOf(token, access, request.headers, gate);
 }
 
+/**
+ * Who asks for a connection that goes past the routes, with a user's token.
+ *
+ * @throws as `authorize`
+ */
+export async function authorizeUpgrade(
+  { headers }: Pick<IncomingMessage, "headers">,
+  scopes: readonly TokenScope[],
+  gate: UserGate,
+): Promise<Principal> {
+  const token = await gate.authenticator.authenticate(headers.authorization);
+  if (token?.kind === "user") return userOf(token, scopes, headers[WORKSPACE_HEADER], gate);
+  throw new PlatformError("this needs a valid token: send `Authorization: Bearer fl_…`", {
+    code: "auth_failed",
+    retryable: false,
+  });
+}
+
 async function userOf(
   { workspaceId, tokenId, scopes: held = [] }: StoredToken,
   needed: Exclude<RouteAccess["scopes"], "public">,
   workspace: string | string[] | undefined,
-  { workspaces }: Gate,
+  { workspaces }: UserGate,
 ): Promise<Principal> {
   if (needed !== "any" && !needed.some((scope) => allows(held, scope))) {
     const has = held.length === 0 ? "no scope" : `the scope ${held.join(", ")}`;

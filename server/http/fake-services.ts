@@ -31,6 +31,7 @@ import { createTokenService } from "../workspaces/token-service.ts";
 import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
+import { createFakeShells } from "./fake-shells.ts";
 import { createFakeWeb } from "./fake-web.ts";
 import type { HttpServerOptions } from "./server.ts";
 
@@ -153,6 +154,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     events: createFakeEvents(state),
     agents: FAKE_AGENTS,
     web: createFakeWeb(),
+    shells: createFakeShells(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };

@@ -96,6 +96,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/events": READ,
   "GET /v1/containers": READ,
   "POST /v1/containers/:containerId/stop": DEPLOY,
+  // Upgrades go past the routes; the gateway of shells looks here.
+  "GET /v1/containers/:containerId/shell": DEPLOY,
 
   "GET /v1/tokens": ADMIN,
   "POST /v1/tokens": ADMIN,

@@ -1,15 +1,27 @@
-/** WebSocket upgrades: of node agents, and to functions' URLs; all else is refused. */
+/** Upgrades: of node agents, to functions' URLs and to shells; all else is refused. */
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { AgentGateway, WebService } from "../services.ts";
+import { SHELL_PROTOCOL } from "../../sdk/protocol/index.ts";
+import type { AgentGateway, ShellService, WebService } from "../services.ts";
 import { PROBLEM_MEDIA_TYPE, problemOf, RefusedError } from "./problem.ts";
 
 const AGENT_PATH = "/v1/agent";
 const WEB_PATH = "/web/";
+const SHELL_PATH = /^\/v1\/containers\/[^/?]+\/shell(\?|$)/;
 
 /** Whether a request is an upgrade that we know; others are answered as plain requests. */
 export function isWebSocketUpgrade(request: IncomingMessage): boolean {
-  return request.headers.upgrade?.toLowerCase() === "websocket";
+  return request.headers.upgrade?.toLowerCase() === "websocket" || isShellUpgrade(request);
+}
+
+function isShellUpgrade({ headers, url = "" }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === SHELL_PROTOCOL && SHELL_PATH.test(url);
+}
+
+interface UpgradeServices {
+  readonly agents: AgentGateway;
+  readonly web: WebService;
+  readonly shells: ShellService;
 }
 
 /**
@@ -19,7 +31,7 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
  */
 export function handleUpgrades(
   server: Server,
-  { agents, web }: { readonly agents: AgentGateway; readonly web: WebService },
+  { agents, web, shells }: UpgradeServices,
   newId: () => string,
 ) {
   const sockets = new Set<Duplex>();
@@ -33,6 +45,10 @@ export function handleUpgrades(
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
       agents.handleUpgrade(request, socket, head);
+    } else if (isShellUpgrade(request)) {
+      sockets.add(socket);
+      socket.once("close", () => sockets.delete(socket));
+      void shells.upgrade(request, socket, head, newId());
     } else if (path?.startsWith(WEB_PATH) === true) {
       const gone = new AbortController();
       sockets.add(socket);

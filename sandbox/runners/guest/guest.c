@@ -15,6 +15,12 @@
  *     The end of standard input hangs up. Standard error tells why a program could not be
  *     started, and is closed when it was.
  *
+ *   flotilla-guest shell PROGRAM ARGUMENT...
+ *     The same, in an environment and a size that come as the first frames of standard input, so
+ *     that no list of processes and no file has them.
+ *       'e' LENGTH 0, LENGTH bytes   a variable, as NAME=VALUE
+ *       'g' ROWS COLUMNS             no more of them: go
+ *
  * The terminals of gVisor know neither the keys that signal (ISIG in termios(3)) nor a signal for
  * a new size: both are done here, which is right under Linux too.
  *
@@ -284,11 +290,36 @@ static int run_in_terminal(int rows, int columns, char **arguments) {
   return relay(program);
 }
 
+/* Reads exactly so many bytes; whether they came. */
+static int read_whole(void *bytes, size_t length) {
+  for (size_t done = 0; done < length;) {
+    ssize_t got = read(STDIN_FILENO, (char *)bytes + done, length - done);
+    if (got == 0 || (got < 0 && errno != EINTR)) return 0;
+    if (got > 0) done += (size_t)got;
+  }
+  return 1;
+}
+
+static int run_in_shell(char **arguments) {
+  clearenv();
+  unsigned char header[HEADER_BYTES];
+  while (read_whole(header, sizeof header)) {
+    int first = header[1] | header[2] << 8, second = header[3] | header[4] << 8;
+    if (header[0] == 'g') return run_in_terminal(first, second, arguments);
+    char *variable = calloc(1, (size_t)first + 1);
+    if (header[0] != 'e' || variable == NULL || !read_whole(variable, (size_t)first)) break;
+    putenv(variable);
+  }
+  errno = EPROTO;
+  return fail("cannot begin");
+}
+
 int main(int count, char **arguments) {
   if (count >= 3 && strcmp(arguments[1], "init") == 0) return init(arguments + 2);
   if (count >= 5 && strcmp(arguments[1], "terminal") == 0) {
     return run_in_terminal(atoi(arguments[2]), atoi(arguments[3]), arguments + 4);
   }
-  dprintf(STDERR_FILENO, "flotilla-guest init|terminal ROWS COLUMNS PROGRAM ARGUMENT...\n");
+  if (count >= 3 && strcmp(arguments[1], "shell") == 0) return run_in_shell(arguments + 2);
+  dprintf(STDERR_FILENO, "flotilla-guest init|shell|terminal ROWS COLUMNS PROGRAM ARGUMENT...\n");
   return 2;
 }

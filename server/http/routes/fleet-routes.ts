@@ -1,15 +1,17 @@
 /** `/v1/containers`, `/v1/nodes`, `/v1/plan`, `/v1/status`: the fleet as it is now. */
 import { z } from "zod";
-import type {
-  ContainerList,
-  ContainerSummary,
-  NodeList,
-  NodeSummary,
-  PlatformStatus,
+import {
+  SHELL_PROTOCOL,
+  type ContainerList,
+  type ContainerSummary,
+  type NodeList,
+  type NodeSummary,
+  type PlatformStatus,
 } from "../../../sdk/protocol/index.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json, nothing } from "../documented.ts";
 import { nextCursorSchema, pageOf, pageQuery } from "../paging.ts";
+import { RefusedError } from "../problem.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import {
   containerSummarySchema,
@@ -99,6 +101,27 @@ function containerRoutes(app: ApiServer, fleet: RouteDeps["services"]["fleet"]):
       const all = await fleet.containers(principalOf(request));
       const { items, next } = pageOf(all, containerKey, request.query);
       return { containers: items, ...next };
+    },
+  );
+
+  app.get(
+    "/v1/containers/:containerId/shell",
+    {
+      schema: {
+        operationId: "openShell",
+        summary: `A terminal in a container; wants \`Upgrade: ${SHELL_PROTOCOL}\``,
+        tags,
+        params: z.object({ containerId: idSchema("co") }),
+        response: answers({ 101: z.null().describe("The shell is open: frames both ways.") }, 426),
+      },
+    },
+    (_request, reply) => {
+      reply.header("upgrade", SHELL_PROTOCOL);
+      throw new RefusedError(
+        426,
+        "invalid_request",
+        `only an upgrade to ${SHELL_PROTOCOL} is answered here`,
+      );
     },
   );
 

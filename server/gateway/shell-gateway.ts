@@ -1,0 +1,168 @@
+/**
+ * Shells in containers: a connection of a user's command goes on as a byte stream to the node
+ * agent, which runs a program in a terminal in the container.
+ */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { messageOf, PlatformError, type IdSource } from "../../core/index.ts";
+import { PieceStream, type Piece, type ShellWish } from "../../sandbox/index.ts";
+import {
+  encodeShellData,
+  SHELL_CHARACTERS_MAX,
+  SHELL_PROTOCOL,
+  SHELL_WORDS_MAX,
+} from "../../sdk/protocol/index.ts";
+import { authorizeUpgrade, type UserGate } from "../http/authorize.ts";
+import { ROUTE_ACCESS } from "../http/route-access.ts";
+import { endWith } from "../http/upgrades.ts";
+import type { FleetService, Principal, ShellService } from "../services.ts";
+import type { ContainerStreams } from "./container-streams.ts";
+
+export interface ShellGatewayOptions {
+  readonly gate: UserGate;
+  readonly fleet: Pick<FleetService, "containers">;
+  readonly streams: Pick<ContainerStreams, "add" | "remove">;
+  readonly ids: IdSource;
+  /** Asks a container's node for a shell; false when it is not connected. */
+  readonly openShell: (containerId: string, wish: ShellWish) => boolean;
+  readonly sendPiece: (
+    containerId: string,
+    streamId: string,
+    piece: Piece,
+    body: Uint8Array,
+  ) => void;
+}
+
+const PATH = /^\/v1\/containers\/([a-z0-9_]{1,64})\/shell$/;
+const LENGTH_MAX = 65_535;
+const NOTHING = new Uint8Array(0);
+/** The better of the two shells that images have. */
+const DEFAULT_COMMAND = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"];
+
+const side = z.coerce.number().int().min(1).max(LENGTH_MAX);
+const wishSchema = z.object({
+  rows: side.default(24),
+  cols: side.default(80),
+  term: z
+    .string()
+    .regex(/^[A-Za-z0-9._+-]{1,64}$/)
+    .default("xterm-256color"),
+  command: z
+    .array(z.string().refine((word) => !word.includes("\0")))
+    .min(1)
+    .max(SHELL_WORDS_MAX)
+    .refine((words) => words.join("").length <= SHELL_CHARACTERS_MAX)
+    .default(DEFAULT_COMMAND),
+});
+
+/** Opens shells for users' commands. */
+export function createShellGateway(options: ShellGatewayOptions): ShellService {
+  return { upgrade: (...request) => upgrade(options, ...request) };
+}
+
+async function upgrade(
+  options: ShellGatewayOptions,
+  request: IncomingMessage,
+  socket: Duplex,
+  rest: Uint8Array,
+  requestId: string,
+): Promise<void> {
+  let opened: Opened;
+  try {
+    opened = await openFor(options, request);
+  } catch (error) {
+    endWith(socket, error, requestId);
+    return;
+  }
+  const head = `HTTP/1.1 101 \r\nconnection: upgrade\r\nupgrade: ${SHELL_PROTOCOL}\r\n\r\n`;
+  socket.write(head, "latin1");
+  if (rest.byteLength > 0) socket.unshift(rest);
+  await passOn(socket, opened.stream);
+}
+
+interface Opened {
+  readonly stream: PieceStream;
+}
+
+async function openFor(
+  { gate, fleet, streams, ids, openShell, sendPiece }: ShellGatewayOptions,
+  request: IncomingMessage,
+): Promise<Opened> {
+  const { scopes } = ROUTE_ACCESS["GET /v1/containers/:containerId/shell"] ?? {};
+  const who = await authorizeUpgrade(request, Array.isArray(scopes) ? scopes : [], gate);
+  const url = new URL(request.url ?? "", "http://server");
+  const containerId = await containerIn(url.pathname, who, fleet);
+  const wish = wishIn(url.searchParams);
+  const streamId = ids.next("sh");
+  const stream = new PieceStream((piece, body) => {
+    sendPiece(containerId, streamId, piece, body);
+  }, true);
+  const reset = (message: string): void => stream.hear({ kind: "reset", message }, NOTHING);
+  const end = {
+    streamId,
+    containerId,
+    take: (from: string, piece: Piece, body: Uint8Array): void => {
+      if (from === containerId) stream.hear(piece, body);
+    },
+    gone: () => reset("the container ended"),
+    cutOff: () => reset("the connection to its machine broke"),
+  };
+  streams.add(end);
+  stream.once("close", () => streams.remove(end));
+  // Whoever passes it on hears of errors.
+  stream.on("error", () => undefined);
+  if (openShell(containerId, { streamId, ...wish })) return { stream };
+  stream.destroy();
+  throw new PlatformError(`the node of container ${containerId} is not connected; try again`, {
+    code: "unavailable",
+    retryable: true,
+    details: { container: containerId },
+  });
+}
+
+/** @throws PlatformError `not_found` for a container that is not there or another workspace's */
+async function containerIn(
+  path: string,
+  who: Principal,
+  fleet: ShellGatewayOptions["fleet"],
+): Promise<string> {
+  const [, wanted = ""] = PATH.exec(path) ?? [];
+  const found = (await fleet.containers(who)).find(({ containerId }) => containerId === wanted);
+  if (found !== undefined) return found.containerId;
+  throw new PlatformError(`there is no container ${wanted}; see \`flotilla container list\``, {
+    code: "not_found",
+    retryable: false,
+  });
+}
+
+function wishIn(query: URLSearchParams): Omit<ShellWish, "streamId"> {
+  const words = query.getAll("command");
+  const asked = {
+    ...Object.fromEntries([...query].filter(([name]) => name !== "command")),
+    ...(words.length === 0 ? {} : { command: words }),
+  };
+  const { data, error } = wishSchema.safeParse(asked);
+  if (data !== undefined) return data;
+  const [issue] = error.issues;
+  const where = issue?.path.join(".") ?? "";
+  throw new PlatformError(`a shell cannot be opened so: ${where}: ${issue?.message ?? ""}`, {
+    code: "invalid_request",
+    retryable: false,
+  });
+}
+
+/** Passes bytes on both ways until one side ends; why it broke off is the last thing said. */
+async function passOn(socket: Duplex, stream: PieceStream): Promise<void> {
+  socket.once("close", () => stream.destroy());
+  socket.pipe(stream);
+  try {
+    await pipeline(stream, socket, { end: false });
+    socket.end();
+  } catch (error) {
+    if (socket.writable)
+      socket.end(encodeShellData("m", new TextEncoder().encode(messageOf(error))));
+    else socket.destroy();
+  }
+}
