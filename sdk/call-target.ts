@@ -1,7 +1,8 @@
 /** What a call goes to: a function on a server, found by its name once and then kept. */
 import { defaultClient, type Client, type ResultsPage } from "./client/client.ts";
+import { encodePayload } from "./client/large-values.ts";
 import { NotFoundError, UsageError } from "./errors.ts";
-import { PAYLOAD_BYTES_MAX, type CreateCallHeader } from "./protocol/api.ts";
+import { VARIANT_PARAMS_BYTES_MAX, type CreateCallHeader } from "./protocol/api.ts";
 import type { FunctionOptions } from "./protocol/spec.ts";
 import { encodeValue, SerializationError } from "./protocol/values.ts";
 import { namelessFunction, type FunctionBinding } from "./registry.ts";
@@ -17,6 +18,14 @@ export interface CallTargetOptions {
   readonly params?: Uint8Array;
   /** What replaces parts of the deployed spec. */
   readonly options?: FunctionOptions;
+}
+
+/** How arguments are encoded. */
+export interface EncodeOptions {
+  /** What the arguments are called in messages. */
+  readonly label?: string;
+  /** Gives up sending what is large. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Where the calls of one function go. */
@@ -49,7 +58,7 @@ export class CallTarget {
   /** The same class with these parameters. @throws SerializationError naming the parameter. */
   withParams(params: readonly unknown[]): CallTarget {
     if (params.length === 0) return this;
-    return new CallTarget({ ...this.#options, params: encodeArgs(params, "params") });
+    return new CallTarget({ ...this.#options, params: encodeParams(params) });
   }
 
   /** A method of the same instance; all its methods share one look-up. */
@@ -66,18 +75,22 @@ export class CallTarget {
   }
 
   /**
-   * The payload of one input's arguments. @throws as `encodeArgs`.
+   * The payload of one input's arguments; a promise only where they are so large that they are
+   * sent ahead of it.
    *
-   * @param label What the arguments are called in messages.
+   * @throws SerializationError naming the argument, or the size when it is too large.
    */
-  encode(args: readonly unknown[], label = "args"): Uint8Array {
+  encode(args: readonly unknown[], options: EncodeOptions = {}): Uint8Array | Promise<Uint8Array> {
     const { method } = this.#options;
-    if (method === undefined) return encodeArgs(args, label);
+    const { label = "args", signal } = options;
+    const { chunks } = this.client;
+    const how = { label, chunks, ...(signal === undefined ? {} : { signal }) };
+    if (method === undefined) return encodePayload(args, how);
     try {
-      return encodeArgs([method, ...args], label);
+      return encodePayload([method, ...args], how);
     } catch (error) {
       // Alone, so that a message counts the user's arguments only.
-      encodeArgs(args, label);
+      encodeValue(args, label);
       throw error;
     }
   }
@@ -166,15 +179,11 @@ class Finder {
   }
 }
 
-/**
- * The payload of one input's arguments.
- *
- * @throws SerializationError naming the argument, or the size when it is too large.
- */
-function encodeArgs(args: readonly unknown[], label: string): Uint8Array {
-  const payload = encodeValue(args, label);
-  if (payload.byteLength <= PAYLOAD_BYTES_MAX) return payload;
+/** The payload of a constructor's parameters. @throws SerializationError */
+function encodeParams(params: readonly unknown[]): Uint8Array {
+  const payload = encodeValue(params, "params");
+  if (payload.byteLength <= VARIANT_PARAMS_BYTES_MAX) return payload;
   throw new SerializationError(
-    `${label} take ${payload.byteLength} bytes; one input may have ${PAYLOAD_BYTES_MAX}`,
+    `params take ${payload.byteLength} bytes; they may have ${VARIANT_PARAMS_BYTES_MAX}`,
   );
 }

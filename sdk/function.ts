@@ -176,7 +176,7 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
   }
 
   async #start(args: Args, waitMs: number, signal: AbortSignal | undefined): Promise<ResultsPage> {
-    const payload = this.#target.encode(args);
+    const payload = await this.#target.encode(args, { signal });
     const callId = newCallId();
     const header = {
       callId,

@@ -8,7 +8,7 @@
  * is waited for below, in the client.
  *
  * Memory is bounded by the window: at most `concurrency` items, PENDING_BYTES_MAX of encoded
- * inputs (or one larger item), and RESULT_BYTES_MAX of results the consumer could take (or one
+ * inputs (or one larger item, which is sent ahead as blobs), and RESULT_BYTES_MAX of results the consumer could take (or one
  * page more).
  */
 import { newCallId } from "./call-id.ts";
@@ -74,7 +74,9 @@ export async function* mapInputs(
     for (;;) {
       const result = await run.next();
       if (result === undefined) return;
-      yield options.returnExceptions === true ? valueOrErrorOf(result) : valueOf(result);
+      const { client } = target;
+      const read = options.returnExceptions === true ? valueOrErrorOf : valueOf;
+      yield await read(client, result, signalOf(options.call));
     }
   } finally {
     await run.close();
@@ -176,7 +178,8 @@ class MapRun {
         this.#changed.notify();
         return;
       }
-      this.#enqueue(value);
+      const sending = this.#enqueue(value);
+      if (sending !== undefined) await sending;
       if (performance.now() - sliceStartMs > PULL_SLICE_MS) {
         await pause(0);
         sliceStartMs = performance.now();
@@ -193,13 +196,21 @@ class MapRun {
     return outCount < this.#window && this.#pendingBytes < PENDING_BYTES_MAX;
   }
 
-  #enqueue(item: unknown): void {
+  /** Takes an item in; a promise only where it is so large that it is sent ahead. */
+  #enqueue(item: unknown): Promise<void> | undefined {
     const args = this.#options.spread ? item : [item];
     if (!Array.isArray(args)) {
       throw new UsageError(`item ${this.#pulledCount} of starmap is no list of arguments`);
     }
-    const payload = this.#target.encode(args, `item ${this.#pulledCount}: args`);
+    const label = `item ${this.#pulledCount}: args`;
+    const encoded = this.#target.encode(args, { label, signal: this.#abort.signal });
     this.#pulledCount += 1;
+    if (!(encoded instanceof Uint8Array)) return encoded.then((payload) => this.#add(payload));
+    this.#add(encoded);
+    return undefined;
+  }
+
+  #add(payload: Uint8Array): void {
     this.#pending.push(payload);
     this.#pendingBytes += payload.byteLength;
     this.#changed.notify();

@@ -1,17 +1,23 @@
 /** From a page of results to what the user awaits. */
 import type { Client, ReceivedResult, ResultsPage } from "./client/client.ts";
+import { decodePayload } from "./client/large-values.ts";
 import { pause } from "./client/pause.ts";
 import { CallError, TimeoutError } from "./errors.ts";
 import { WAIT_MS_MAX } from "./protocol/api.ts";
-import { decodeValue } from "./protocol/values.ts";
 import { rebuildError } from "./remote-error.ts";
 
 /** A server that answers a long poll with nothing this fast is asked again only after a pause. */
 const EMPTY_ANSWER_MS_MIN = 100;
 
 /** The value of a result. @throws the user's own error rebuilt, or a CallError. */
-export function valueOf(result: ReceivedResult): unknown {
-  if (result.outcome === "succeeded") return decodeValue(result.payload);
+export async function valueOf(
+  client: Client,
+  result: ReceivedResult,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  if (result.outcome === "succeeded") {
+    return await decodePayload(result.payload, client.chunks, signal);
+  }
   if (result.error !== undefined) throw rebuildError(result.error);
   throw result.outcome === "cancelled"
     ? new CallError("the call was cancelled", { code: "cancelled" })
@@ -19,10 +25,15 @@ export function valueOf(result: ReceivedResult): unknown {
 }
 
 /** The value of a result, or the error that `valueOf` would throw. */
-export function valueOrErrorOf(result: ReceivedResult): unknown {
+export async function valueOrErrorOf(
+  client: Client,
+  result: ReceivedResult,
+  signal?: AbortSignal,
+): Promise<unknown> {
   try {
-    return valueOf(result);
+    return await valueOf(client, result, signal);
   } catch (error) {
+    signal?.throwIfAborted();
     return error;
   }
 }
@@ -45,7 +56,7 @@ export async function waitForValue(options: WaitOptions): Promise<unknown> {
   let page = options.firstPage;
   for (;;) {
     const [result] = page?.results ?? [];
-    if (result !== undefined) return valueOf(result);
+    if (result !== undefined) return valueOf(client, result, signal);
     if (page !== undefined && page.status.state === "cancelled") {
       throw new CallError(`call ${callId} was cancelled`, { code: "cancelled" });
     }

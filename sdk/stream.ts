@@ -34,9 +34,9 @@ export async function* streamValues(
   args: readonly unknown[],
   options: CallOptions,
 ): AsyncGenerator<unknown, unknown, undefined> {
-  const payload = target.encode(args);
-  const callId = newCallId();
   const signal = signalOf(options);
+  const payload = await target.encode(args, { signal });
+  const callId = newCallId();
   const header = {
     callId,
     kind: "single",

@@ -54,6 +54,7 @@ describe("a relay", () => {
     ["GET", "/v1/a\r\nhost: b"],
     ["GET", "/v1/a@b"],
     ["GET", "/v1/\\evil"],
+    ["PUT", `/v1/blobs/${"a".repeat(64)}`],
     ["DELETE", "/v1/x"],
     ["CONNECT", "/v1/x"],
   ])("refuses what is no request of the API: %s %s", async (method, path) => {
@@ -88,7 +89,10 @@ describe("a container's requests", () => {
     answers.get("/v1/a")?.({ status: 404, retryAfter: "1", body: NOTHING });
     await settled();
     expect(one.sandbox.told.slice(-2)).toMatchObject([
-      { header: { type: "response", requestId: 2, status: 200 }, body: Buffer.from("b") },
+      {
+        header: { type: "response", requestId: 2, status: 200 },
+        body: new Uint8Array(Buffer.from("b")),
+      },
       { header: { type: "response", requestId: 1, status: 404, retryAfter: "1" } },
     ]);
   });
@@ -109,6 +113,25 @@ describe("a container's requests", () => {
     one.container.stop();
     await one.running;
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
+
+  test("that move blobs go a few at a time, and wait for a runner that does not read", async () => {
+    const one = new TestContainer();
+    const answers: ((answer: RelayedAnswer) => void)[] = [];
+    one.relay = () => new Promise((resolve) => answers.push(resolve));
+    await one.startWith();
+    const path = `/v1/blobs/${"a".repeat(64)}`;
+    for (let requestId = 1; requestId <= 6; requestId += 1) {
+      one.sandbox.say({ ...REQUEST, requestId, path });
+    }
+    one.sandbox.say({ ...REQUEST, requestId: 7 });
+    await settled();
+    // Four blobs and the call, which waits for none of them.
+    expect(answers).toHaveLength(5);
+    one.sandbox.say({ type: "request_cancel", requestId: 5 });
+    answers[0]?.({ status: 200, body: NOTHING });
+    await settled();
+    expect(answers).toHaveLength(6);
   });
 
   test("are bounded: one too many is refused and the others go on", async () => {

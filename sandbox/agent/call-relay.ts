@@ -2,6 +2,8 @@
  * Sends requests of user code on to the server: containers have no network, but functions call
  * functions. The server checks that the container is this node's and what it may ask for.
  */
+import http from "node:http";
+import https from "node:https";
 import { messageOf } from "../../core/index.ts";
 import { CONTAINER_HEADER } from "./link.ts";
 
@@ -36,9 +38,22 @@ export type Relay = (
 /** Paths of the API and nothing that a URL reads otherwise. */
 const PATH = /^\/v1\/[A-Za-z0-9_\-.~%/]*(\?[A-Za-z0-9_\-.~%=&]*)?$/;
 const METHODS: readonly string[] = ["GET", "POST"];
+/** Where chunks of large arguments and results are kept and fetched. */
+const BLOBS_PATH = "/v1/blobs";
+const BLOB_PATH = /^\/v1\/blobs\/[0-9a-f]{64}$/;
+
+/** Whether a request moves a blob. */
+export function isBlobRequest({ method, path }: Pick<RelayedRequest, "method" | "path">): boolean {
+  return method === "GET" ? BLOB_PATH.test(path) : method === "POST" && path === BLOBS_PATH;
+}
 
 /** A relay to one server. */
 export function createRelay({ serverUrl, token }: RelayOptions): Relay {
+  const isSecure = serverUrl.startsWith("https:");
+  const open = isSecure ? https.request : http.request;
+  const agent = isSecure
+    ? new https.Agent({ keepAlive: true })
+    : new http.Agent({ keepAlive: true });
   return async (containerId, request, signal) => {
     const { method, path, contentType, body } = request;
     const hasDots = path.split(/[/?]/).some((part) => /^(\.|%2e){1,2}$/i.test(part));
@@ -46,27 +61,50 @@ export function createRelay({ serverUrl, token }: RelayOptions): Relay {
       return problemAnswer(400, "invalid_request", "a container cannot send this request");
     }
     try {
-      const response = await fetch(serverUrl + path, {
-        method,
-        redirect: "error",
-        headers: {
-          authorization: `Bearer ${token()}`,
-          [CONTAINER_HEADER]: containerId,
-          ...(contentType === undefined ? {} : { "content-type": contentType }),
-        },
-        ...(method === "GET" ? {} : { body: new Uint8Array(body) }),
-        signal,
-      });
-      const retryAfter = response.headers.get("retry-after");
-      return {
-        status: response.status,
-        ...(retryAfter === null ? {} : { retryAfter }),
-        body: new Uint8Array(await response.arrayBuffer()),
+      const headers = {
+        authorization: `Bearer ${token()}`,
+        [CONTAINER_HEADER]: containerId,
+        ...(contentType === undefined ? {} : { "content-type": contentType }),
+        ...(method === "GET" ? {} : { "content-length": body.byteLength }),
       };
+      const sending = open(serverUrl + path, { method, headers, agent, signal });
+      return await answerTo(sending, method === "GET" ? undefined : body);
     } catch (error) {
       return problemAnswer(503, "unavailable", `the server is not reached: ${messageOf(error)}`);
     }
   };
+}
+
+/** The answer to a request; redirects are answers like others. @throws the system's error. */
+function answerTo(
+  sending: http.ClientRequest,
+  body: Uint8Array | undefined,
+): Promise<RelayedAnswer> {
+  return new Promise((resolve, reject) => {
+    sending.once("error", reject);
+    sending.once("response", (message) => {
+      bodyOf(message).then((bytes) => {
+        const retryAfter = message.headers["retry-after"];
+        const status = message.statusCode ?? 0;
+        resolve({ status, ...(retryAfter === undefined ? {} : { retryAfter }), body: bytes });
+      }, reject);
+    });
+    sending.end(body);
+  });
+}
+
+function bodyOf(message: http.IncomingMessage): Promise<Uint8Array> {
+  const parts: Buffer[] = [];
+  return new Promise((resolve, reject) => {
+    message.on("data", (part: Buffer) => parts.push(part));
+    message.once("error", reject);
+    message.once("close", () => {
+      const whole = Buffer.concat(parts);
+      const { buffer, byteOffset, byteLength } = whole;
+      if (message.complete) resolve(new Uint8Array(buffer, byteOffset, byteLength));
+      else reject(new Error("the answer was cut off"));
+    });
+  });
 }
 
 /** An answer of the agent itself, in the form of the server's. */

@@ -38,6 +38,7 @@ import { HeldInputs } from "./held-inputs.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { maskOf } from "./mask.ts";
 import { ReadPace } from "./read-pace.ts";
+import { sendWhole } from "./send-whole.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
@@ -86,7 +87,11 @@ export class Container {
     this.#aborted = new AbortedInputs(maxInputs);
     const { relay } = options;
     const toRunner = (message: ToRunner, body: Uint8Array): void => this.#send(message, body);
-    this.#requests = new ContainerRequests({ containerId, relay, send: toRunner });
+    this.#requests = new ContainerRequests({
+      containerId,
+      relay,
+      send: (message, body) => sendWhole(this.#sandbox?.channel, message, body),
+    });
     this.streams = new ContainerStreams({
       holds: (inputId) => this.#inputs.has(inputId),
       toRunner,

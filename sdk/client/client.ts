@@ -13,6 +13,8 @@ import {
 } from "../protocol/api.ts";
 import { decodeFrame, encodeFrame, splitBody } from "../protocol/frames.ts";
 import { NotFoundError, ServerUnreachableError } from "../errors.ts";
+import type { ChunkStore } from "../protocol/large-payload.ts";
+import { chunkStoreOf } from "./large-values.ts";
 import { strangeAnswer } from "./problems.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
 
@@ -53,9 +55,12 @@ const CANCEL_RETRY_FOR_MS = 5_000;
  */
 export class Client {
   readonly transport: Transport;
+  /** Where payloads that are too large for a frame are kept. */
+  readonly chunks: ChunkStore;
 
   constructor(options: ClientOptions = {}) {
     this.transport = new Transport(options);
+    this.chunks = chunkStoreOf(this.transport);
   }
 
   /** The function deployed under this name. @throws NotFoundError */

@@ -7,6 +7,7 @@
  * server passes it through unread.
  *
  *     PUT    /v1/blobs/{sha256}                     raw bytes            -> 204
+ *     POST   /v1/blobs                              raw bytes            -> StoredBlob
  *     HEAD   /v1/blobs/{sha256}                     is it there?         -> 200 | 404
  *     POST   /v1/apps/{app}/deployments             DeployRequest        -> Deployment
  *     POST   /v1/deployments/{appId}/heartbeat      keeps an ephemeral app alive -> 204
@@ -36,6 +37,7 @@
  *     GET    /v1/containers · /v1/nodes · /v1/plan · /v1/status
  *     POST   /v1/containers/{containerId}/stop
  *     GET    /v1/agent                              WebSocket of node agents
+ *     GET    /v1/ping                               -> 204
  *     GET    /health · /metrics · /openapi.json
  */
 import type { SecretValues } from "./secret.ts";
@@ -49,12 +51,19 @@ export const WAIT_MS_MAX = 30_000;
 export const INPUTS_PER_REQUEST_MAX = 2_000;
 /** Payloads up to this size travel in frames and live in the ledger; larger ones are blobs. */
 export const INLINE_PAYLOAD_BYTES_MAX = 64 * 1024;
-/** Largest payload of one input or result. */
+/** Largest payload that travels in a frame. A larger one is kept as blobs (large-payload.ts). */
 export const PAYLOAD_BYTES_MAX = 16 * 1024 * 1024;
+/** Largest payload of one input or result. */
+export const LARGE_PAYLOAD_BYTES_MAX = 4 * 1024 * 1024 * 1024;
 /** Largest payload of a class's constructor parameters. */
 export const VARIANT_PARAMS_BYTES_MAX = 64 * 1024;
 /** Name of the header with the bearer token's scheme, spelled as `Authorization: Bearer fl_…`. */
 export const TOKEN_PREFIX = "fl_";
+
+/** Bytes that are kept, by their SHA-256 in hexadecimal. */
+export interface StoredBlob {
+  readonly sha256: string;
+}
 
 export interface DeployRequest {
   /** `ephemeral` apps end when their owner stops sending heartbeats. */

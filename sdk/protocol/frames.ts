@@ -37,16 +37,28 @@ export function encodeFrame(header: unknown, bodies: readonly Uint8Array[] = [])
   const head = encoder.encode(JSON.stringify(header));
   const bodyBytes = bodies.reduce((sum, body) => sum + body.byteLength, 0);
   const out = new Uint8Array(PREFIX_BYTES + head.byteLength + bodyBytes);
-  const view = new DataView(out.buffer);
-  view.setUint32(0, 4 + head.byteLength + bodyBytes, true);
-  view.setUint32(4, head.byteLength, true);
-  out.set(head, PREFIX_BYTES);
+  setHead(out, head, bodyBytes);
   let offset = PREFIX_BYTES + head.byteLength;
   for (const body of bodies) {
     out.set(body, offset);
     offset += body.byteLength;
   }
   return out;
+}
+
+/** What goes before a body of `bodyBytes` bytes, which is then sent as it is. */
+export function encodeFrameHead(header: unknown, bodyBytes: number): Uint8Array {
+  const head = encoder.encode(JSON.stringify(header));
+  const out = new Uint8Array(PREFIX_BYTES + head.byteLength);
+  setHead(out, head, bodyBytes);
+  return out;
+}
+
+function setHead(out: Uint8Array, head: Uint8Array, bodyBytes: number): void {
+  const view = new DataView(out.buffer);
+  view.setUint32(0, 4 + head.byteLength + bodyBytes, true);
+  view.setUint32(4, head.byteLength, true);
+  out.set(head, PREFIX_BYTES);
 }
 
 /** The one frame that `bytes` is, no more and no less. @throws FrameError otherwise. */

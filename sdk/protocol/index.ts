@@ -3,6 +3,7 @@ export {
   FRAME_MEDIA_TYPE,
   INLINE_PAYLOAD_BYTES_MAX,
   INPUTS_PER_REQUEST_MAX,
+  LARGE_PAYLOAD_BYTES_MAX,
   PAYLOAD_BYTES_MAX,
   TOKEN_PREFIX,
   VARIANT_PARAMS_BYTES_MAX,
@@ -36,6 +37,7 @@ export {
   type ResultItem,
   type ResultsHeader,
   type ScalingUpdate,
+  type StoredBlob,
   type ValuesHeader,
   type VariantHeader,
   type WireError,
@@ -45,6 +47,7 @@ export { type EventBase, type EventBody, type PlatformEvent } from "./events.ts"
 export {
   decodeFrame,
   encodeFrame,
+  encodeFrameHead,
   FRAME_BYTES_MAX,
   FrameDecoder,
   FrameError,
@@ -70,6 +73,7 @@ export {
   type ImageSummary,
   type PruneReport,
 } from "./image.ts";
+export { isReference, loadReference, storeSegments, type ChunkStore } from "./large-payload.ts";
 export {
   SECRET_BYTES_MAX,
   SECRET_KEYS_MAX,
@@ -100,8 +104,11 @@ export {
 } from "./spec.ts";
 export { ANSWER_WITHIN_MS, type HttpMethod, type WebSpec } from "./web.ts";
 export {
+  decodeSegments,
   decodeValue,
+  encodeSegments,
   encodeValue,
+  joinSegments,
   NdArray,
   SerializationError,
   type NdArrayData,

@@ -3,7 +3,8 @@
  *
  * The first byte says how the rest is encoded. What JSON carries without loss is JSON (1), at
  * about the cost of `JSON.stringify`; all else that structured clone knows is a compact tagged
- * form (2) with raw bytes for buffers. Both ends treat payloads as untrusted.
+ * form (2) with raw bytes for buffers. Both ends treat payloads as untrusted. A payload that is
+ * too large to travel in one piece is named by a reference (3): see large-payload.ts.
  */
 import { decodeTagged } from "./values/decode-tagged.ts";
 import { encodeTagged } from "./values/encode-tagged.ts";
@@ -25,25 +26,63 @@ const JSON_MARK = String.fromCharCode(ENCODING.json);
  * @throws SerializationError `args[0].cb is a function, which cannot be sent`.
  */
 export function encodeValue(value: unknown, label = "value"): Uint8Array {
+  return joinSegments(encodeSegments(value, label));
+}
+
+/**
+ * The same payload in consecutive segments, so that nothing large is copied: large blocks of
+ * bytes are the value's own memory and must not change before they are sent.
+ *
+ * @throws as `encodeValue`.
+ */
+export function encodeSegments(value: unknown, label = "value"): readonly Uint8Array[] {
   return isPlainJson(value)
-    ? encoder.encode(JSON_MARK + JSON.stringify(value))
+    ? [encoder.encode(JSON_MARK + JSON.stringify(value))]
     : encodeTagged(value, label);
 }
 
 /** The value of a payload. @throws SerializationError on bytes that `encodeValue` never made. */
 export function decodeValue(bytes: Uint8Array): unknown {
+  return decodeSegments([bytes]);
+}
+
+/**
+ * The value of a payload in the segments that `encodeSegments` gave. Large blocks of bytes are
+ * not copied: the value has the segments' memory.
+ *
+ * @throws as `decodeValue`.
+ */
+export function decodeSegments(segments: readonly Uint8Array[]): unknown {
+  const [first = new Uint8Array(0)] = segments;
+  const encoding = first[0];
   try {
-    if (bytes[0] === ENCODING.json) return decodeJson(bytes.subarray(1));
-    if (bytes[0] === ENCODING.tagged) return decodeTagged(bytes);
+    if (encoding === ENCODING.json) return decodeJson(joinSegments(segments).subarray(1));
+    if (encoding === ENCODING.tagged) return decodeTagged(segments);
   } catch (error) {
     if (error instanceof SerializationError) throw error;
     throw new SerializationError("the payload is broken", error);
   }
+  if (encoding === ENCODING.reference) {
+    throw new SerializationError("the payload is kept as blobs, which were not fetched");
+  }
   throw new SerializationError(
-    bytes.length === 0
+    encoding === undefined
       ? "the payload is empty"
-      : `the payload's encoding ${String(bytes[0])} is unknown; is one side of another version?`,
+      : `the payload's encoding ${encoding} is unknown; is one side of another version?`,
   );
+}
+
+/** The payload that segments are; a single one is not copied. */
+export function joinSegments(segments: readonly Uint8Array[]): Uint8Array {
+  const [only] = segments;
+  if (segments.length === 1 && only !== undefined) return only;
+  const bytes = new Uint8Array(segments.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let offset = 0;
+  for (const segment of segments) {
+    bytes.set(segment, offset);
+    offset += segment.byteLength;
+  }
+  return bytes;
 }
 
 function decodeJson(json: Uint8Array): unknown {

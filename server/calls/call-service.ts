@@ -351,7 +351,7 @@ function checkPayloads(payloads: readonly Uint8Array[]): void {
   const tooLarge = payloads.findIndex((payload) => payload.byteLength > PAYLOAD_BYTES_MAX);
   if (tooLarge < 0) return;
   throw new PlatformError(
-    `input ${tooLarge} has more than ${PAYLOAD_BYTES_MAX} bytes: pass large data by reference`,
+    `input ${tooLarge} has more than ${PAYLOAD_BYTES_MAX} bytes: larger ones are kept as blobs and named by a reference, as the SDK does it`,
     { code: "payload_too_large", retryable: false },
   );
 }

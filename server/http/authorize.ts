@@ -90,7 +90,12 @@ function agentOf(
   if (kind !== "agent" || nodeId === undefined || agents === undefined) {
     throw new RefusedError(403, "auth_failed", `a token of kind ${kind} may not do this`);
   }
-  if (agents === "as-node") return { workspaceId, tokenId, nodeId };
+  // What a container asks is never answered as if its node had asked.
+  const isNode = containerId === undefined && agents !== "as-container";
+  if (isNode) return { workspaceId, tokenId, nodeId };
+  if (agents === "as-node") {
+    throw new RefusedError(403, "auth_failed", "a container may not do this, only its node");
+  }
   return { tokenId, ...ownerOf(fleet, nodeId, containerId) };
 }
 

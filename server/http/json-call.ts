@@ -3,6 +3,7 @@ import { messageOf, PlatformError } from "../../core/index.ts";
 import {
   decodeValue,
   encodeValue,
+  isReference,
   PAYLOAD_BYTES_MAX,
   WAIT_MS_MAX,
   type CreateCallHeader,
@@ -59,6 +60,9 @@ function resultOf(
   payload: Uint8Array | undefined,
 ): { readonly result?: unknown } | { readonly error: WireError } {
   if (payload === undefined || payload.byteLength === 0) return {};
+  if (isReference(payload)) {
+    return notSerializable("the result is too large for JSON; call through the SDK");
+  }
   try {
     const result = decodeValue(payload);
     if (result === undefined) return {};

@@ -87,7 +87,8 @@ describe.each(ROUTES)("$route", (route) => {
     const own = await ask(route, { authorization, [CONTAINER_HEADER]: FAKE_CONTAINER });
     const others = await ask(route, { authorization, [CONTAINER_HEADER]: "co_2" });
     const wanted = {
-      "as-node": ["in", "in", "in"],
+      "as-node": ["in", "403", "403"],
+      "as-either": ["in", "in", "403"],
       "as-container": ["403", "in", "403"],
       none: ["403", "403", "403"],
     };

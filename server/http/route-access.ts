@@ -11,9 +11,9 @@ export interface RouteAccess {
   readonly scopes: readonly TokenScope[] | "any" | "public";
   /**
    * Whether agents may use it: in their own name, or in the name of one of their containers and
-   * its workspace; absent: they may not.
+   * its workspace, or either; absent: they may not.
    */
-  readonly agents?: "as-node" | "as-container";
+  readonly agents?: "as-node" | "as-container" | "as-either";
 }
 
 const PUBLIC: RouteAccess = { scopes: "public" };
@@ -39,6 +39,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
 
   "GET /health": PUBLIC,
   "GET /openapi.json": ANY,
+  "GET /v1/ping": ANY,
   "GET /metrics": OPERATOR,
   // Upgrades go past the routes; the gateway takes join and agent tokens only.
   "GET /v1/agent": { scopes: "any", agents: "as-node" },
@@ -46,8 +47,9 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/agent/files/:sha256": PUBLIC,
 
   "PUT /v1/blobs/:sha256": { scopes: ["call", "deploy"] },
+  "POST /v1/blobs": { scopes: ["call", "deploy"], agents: "as-container" },
   "HEAD /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-node" },
-  "GET /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-node" },
+  "GET /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-either" },
   "GET /v1/chunks/:chunkId": { scopes: ["operator"], agents: "as-node" },
 
   "GET /v1/apps": READ,

@@ -6,11 +6,22 @@
  * at once when nothing else waits, and in handfuls when inputs come fast. It knows no network and no
  * file but its own; when the channel ends, it ends.
  */
-import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/protocol/index.ts";
+import {
+  decodeSegments,
+  encodeSegments,
+  isReference,
+  joinSegments,
+  loadReference,
+  PAYLOAD_BYTES_MAX,
+  splitBody,
+  storeSegments,
+  type Frame,
+} from "../../../sdk/protocol/index.ts";
 import type { InputHeader, RunnerResult, ToRunner } from "../protocol.ts";
-import { tooLargeError } from "../too-large.ts";
+import { muchTooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
+import { chunkStoreOf } from "./large-values.ts";
 import { imageObstacle } from "./obstacles.ts";
 import { Output } from "./output.ts";
 import { RunningInputs, type RunningInput } from "./running-inputs.ts";
@@ -42,6 +53,7 @@ const channel = new RunnerChannel(receive, () => exitProcess(0));
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const requests = new ServerRequests(channel);
+const chunks = chunkStoreOf(requests);
 const streams = new Map<string, ValueStream>();
 const webInputs = new WebInputs(channel);
 const queue: Queued[] = [];
@@ -307,14 +319,22 @@ interface Outcome {
 
 async function resultOf(run: Handler, queued: Queued, input: RunningInput): Promise<Outcome> {
   try {
-    const answered = invoke(run, queued, input);
+    const { payload } = queued;
+    // What is small begins in this very turn.
+    const answered = isReference(payload)
+      ? invoke(run, queued, input, await loadReference(payload, chunks, input.signal))
+      : invoke(run, queued, input, [payload]);
     const given = answered instanceof Promise ? await orUncaught(answered, input) : answered;
     const value = await returnedBy(given, queued, input);
-    const encoded = encodeValue(value, "result");
-    const bytes = encoded.byteLength;
-    const error = tooLargeError(bytes);
+    const segments = encodeSegments(value, "result");
+    const size = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const error = muchTooLargeError(size);
     if (error !== undefined) return { result: { outcome: "failed", bytes: 0, error } };
-    return { result: { outcome: "succeeded", bytes }, encoded };
+    const encoded =
+      size > PAYLOAD_BYTES_MAX
+        ? await storeSegments(segments, chunks, input.signal)
+        : joinSegments(segments);
+    return { result: { outcome: "succeeded", bytes: encoded.byteLength }, encoded };
   } catch (error) {
     // The client of a web request is not told why, and one that has gone is the reason.
     if (program?.isWeb === true && !input.signal.aborted) print(error);
@@ -350,8 +370,13 @@ function sendValueOf(inputId: string): (sequence: number, payload: Uint8Array) =
   };
 }
 
-function invoke(run: Handler, queued: Queued, running: RunningInput): unknown {
-  const args = decodeValue(queued.payload);
+function invoke(
+  run: Handler,
+  queued: Queued,
+  running: RunningInput,
+  segments: readonly Uint8Array[],
+): unknown {
+  const args = decodeSegments(segments);
   if (program?.isWeb === true) {
     const { web: wish = "unwanted", cameAtMs } = queued;
     return webInputs.answer({ running, request: args, wish, cameAtMs }, run);

@@ -4,28 +4,40 @@ import { TAG } from "./tags.ts";
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const UNITS_AT_ONCE = 4_096;
 
-/** Reads bytes written by `ByteWriter`; every read is checked against the end. */
+/**
+ * Reads bytes written by `ByteWriter`; every read is checked against the end. They may come in
+ * segments, which no single thing goes across.
+ */
 export class ByteReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  readonly #segments: readonly Uint8Array[];
+  #position = 0;
+  #bytes: Uint8Array;
+  #view: DataView;
   #offset: number;
+  /** Bytes of the segments after the present one. */
+  #laterBytes: number;
 
-  constructor(bytes: Uint8Array, offset: number) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(segments: readonly Uint8Array[], offset: number) {
+    this.#segments = segments;
+    this.#bytes = segments[0] ?? new Uint8Array(0);
+    this.#view = viewOf(this.#bytes);
     this.#offset = offset;
+    const total = segments.reduce((sum, segment) => sum + segment.byteLength, 0);
+    this.#laterBytes = total - this.#bytes.byteLength;
   }
 
   get remaining(): number {
-    return this.#bytes.byteLength - this.#offset;
+    return this.#bytes.byteLength - this.#offset + this.#laterBytes;
   }
 
   byte(): number {
-    return this.#view.getUint8(this.#advance(1));
+    const start = this.#advance(1);
+    return this.#view.getUint8(start);
   }
 
   double(): number {
-    return this.#view.getFloat64(this.#advance(8), true);
+    const start = this.#advance(8);
+    return this.#view.getFloat64(start, true);
   }
 
   /** A whole number from 0 to 2^53 - 1. */
@@ -46,9 +58,10 @@ export class ByteReader {
     return count;
   }
 
-  /** A byte count and a copy of the bytes, in a buffer of their own. */
+  /** A byte count and the bytes, in a buffer of their own; copied unless they are a segment. */
   bytes(): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.#span());
+    const span = this.#span();
+    return isWhole(span) ? span : new Uint8Array(span);
   }
 
   /** A tagged text. */
@@ -70,15 +83,36 @@ export class ByteReader {
   }
 
   #advance(byteCount: number): number {
+    if (this.#offset === this.#bytes.byteLength) this.#nextSegment();
     const start = this.#offset;
-    if (byteCount > this.remaining) throw this.#cutShort();
+    if (byteCount > this.#bytes.byteLength - start) throw this.#cutShort();
     this.#offset += byteCount;
     return start;
+  }
+
+  #nextSegment(): void {
+    const next = this.#segments[this.#position + 1];
+    if (next === undefined) return;
+    this.#position += 1;
+    this.#bytes = next;
+    this.#view = viewOf(next);
+    this.#offset = 0;
+    this.#laterBytes -= next.byteLength;
   }
 
   #cutShort(): SerializationError {
     return new SerializationError("the payload is cut short");
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Whether the bytes are all of their buffer, so that nobody else has a part of it. */
+function isWhole(bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> {
+  const { buffer, byteLength } = bytes;
+  return buffer instanceof ArrayBuffer && byteLength > 0 && byteLength === buffer.byteLength;
 }
 
 function utf16(bytes: Uint8Array): string {

@@ -2,16 +2,25 @@ import { TAG } from "./tags.ts";
 
 const encoder = new TextEncoder();
 const START_BYTES = 256;
+/** Bytes from this size on are not copied into the run but stand beside it. */
+const SEGMENT_BYTES_MIN = 256 * 1024;
+/** Most segments; what is large beyond is copied. */
+const SEGMENTS_MAX = 1_024;
 
 /** A growing run of bytes; doubling keeps the cost linear. */
 export class ByteWriter {
   #bytes = new Uint8Array(START_BYTES);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
+  readonly #segments: Uint8Array[] = [];
 
-  /** What was written so far, as a copy of its exact size. */
-  finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+  /**
+   * What was written, in consecutive segments, at most 1,024. Large blocks of bytes are segments
+   * of their own and the very memory that was given: it must not change before it is sent.
+   */
+  segments(): readonly Uint8Array[] {
+    if (this.#length > 0 || this.#segments.length === 0) this.#endSegment();
+    return this.#segments;
   }
 
   byte(value: number): void {
@@ -39,6 +48,11 @@ export class ByteWriter {
   /** A byte count and the bytes. */
   bytes(value: Uint8Array): void {
     this.varint(value.byteLength);
+    if (value.byteLength >= SEGMENT_BYTES_MIN && this.#segments.length < SEGMENTS_MAX - 2) {
+      this.#endSegment();
+      this.#segments.push(value);
+      return;
+    }
     this.#reserve(value.byteLength);
     this.#bytes.set(value, this.#length);
     this.#length += value.byteLength;
@@ -70,6 +84,11 @@ export class ByteWriter {
       return;
     }
     this.bytes(encoder.encode(value));
+  }
+
+  #endSegment(): void {
+    this.#segments.push(this.#bytes.slice(0, this.#length));
+    this.#length = 0;
   }
 
   #reserve(extraBytes: number): void {

@@ -8,9 +8,14 @@ import { DIMENSIONS_MAX, DTYPES, NdArray, type NdArrayData } from "./nd-array.ts
 import { SerializationError } from "./serialization-error.ts";
 import { DEPTH_MAX, TAG, VIEW_NAMES } from "./tags.ts";
 
-/** The value behind the encoding byte. @throws SerializationError on bytes that are no value. */
-export function decodeTagged(bytes: Uint8Array): unknown {
-  const reader = new TaggedReader(new ByteReader(bytes, 1));
+/**
+ * The value behind the encoding byte, of a payload in segments. A block of bytes that is all of
+ * a segment is not copied, if the segment is all of its buffer.
+ *
+ * @throws SerializationError on bytes that are no value.
+ */
+export function decodeTagged(segments: readonly Uint8Array[]): unknown {
+  const reader = new TaggedReader(new ByteReader(segments, 1));
   const value = reader.read();
   if (reader.input.remaining > 0) {
     throw new SerializationError(`the payload goes on for ${reader.input.remaining} bytes`);

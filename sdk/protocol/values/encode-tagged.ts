@@ -13,8 +13,12 @@ import { formatPath, type PathSegment } from "./path.ts";
 import { SerializationError } from "./serialization-error.ts";
 import { DEPTH_MAX, ENCODING, TAG, VIEW_NAMES } from "./tags.ts";
 
-/** The payload of `value`. @throws SerializationError naming the path below `label`. */
-export function encodeTagged(value: unknown, label: string): Uint8Array {
+/**
+ * The payload of `value` in consecutive segments; large ones are the value's own memory.
+ *
+ * @throws SerializationError naming the path below `label`.
+ */
+export function encodeTagged(value: unknown, label: string): readonly Uint8Array[] {
   const writer = new TaggedWriter(label);
   try {
     writer.write(value);
@@ -22,7 +26,7 @@ export function encodeTagged(value: unknown, label: string): Uint8Array {
     if (error instanceof SerializationError) throw error;
     throw writer.failure("cannot be read", error);
   }
-  return writer.out.finish();
+  return writer.out.segments();
 }
 
 type ObjectWriter = (writer: TaggedWriter, value: never) => void;

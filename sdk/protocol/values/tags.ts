@@ -1,7 +1,7 @@
 /** The bytes that say what follows. They are the wire format: never renumber, only add. */
 
 /** First byte of every payload: how the rest is encoded. */
-export const ENCODING = { json: 1, tagged: 2 } as const;
+export const ENCODING = { json: 1, tagged: 2, reference: 3 } as const;
 
 /** How deep values may nest, both ways; keeps recursion far from the end of the stack. */
 export const DEPTH_MAX = 1_000;

@@ -30,6 +30,16 @@ describe("blobs", () => {
     refused(await client.putBlob("0".repeat(64), payload), 413, "payload_too_large");
   });
 
+  test("that nobody has hashed get their name here, and are there for their workspace alone", async () => {
+    const headers = { "content-type": "application/octet-stream" };
+    const request = { method: "POST", url: "/v1/blobs", payload: CODE, headers } as const;
+    expect((await client.send(request)).json()).toEqual({ sha256: CODE_SHA256 });
+    const url = `/v1/blobs/${CODE_SHA256}`;
+    expect((await client.send({ url })).rawPayload).toEqual(CODE);
+    const stranger = client.platform.strangerToken;
+    refused(await client.send({ url }, stranger), 404, "not_found");
+  });
+
   test("of no bytes are bytes too", async () => {
     const sha256 = createHash("sha256").digest("hex");
     expect((await client.putBlob(sha256, Buffer.alloc(0))).statusCode).toBe(204);

@@ -4,9 +4,10 @@
  */
 import { z } from "zod";
 import { PlatformError } from "../../../core/index.ts";
+import type { StoredBlob } from "../../../sdk/protocol/index.ts";
 import { SHA256_HEX } from "../../apps/deploy-schema.ts";
 import { acceptBytes, BLOB_MEDIA_TYPE, ReceivedBytes } from "../body-parsers.ts";
-import { answers, binary, media, nothing } from "../documented.ts";
+import { answers, binary, json, media, nothing } from "../documented.ts";
 import { RefusedError } from "../problem.ts";
 import type { Principal } from "../../services.ts";
 import { principalOf } from "../authorize.ts";
@@ -16,6 +17,7 @@ const PATH = "/v1/blobs/:sha256";
 const params = z.object({
   sha256: z.string().regex(SHA256_HEX, { error: "a SHA-256 is 64 hexadecimal digits" }),
 });
+const stored = z.object({ sha256: z.string() }) satisfies z.ZodType<StoredBlob>;
 const tags = ["blobs"];
 
 export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: RouteDeps): void {
@@ -23,6 +25,8 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
   /** Nodes read what the containers on them need, whosever it is. */
   const isTheirs = async ({ nodeId, workspaceId }: Principal, sha256: string): Promise<boolean> =>
     nodeId !== undefined || blobOwners.has(workspaceId, sha256);
+
+  storeRoute(app, { blobs, blobOwners });
 
   app.put(
     PATH,
@@ -39,11 +43,9 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
     async (request, reply) => {
       const { sha256 } = request.params;
       const { body } = request;
-      if (!(body instanceof ReceivedBytes)) {
-        throw new RefusedError(415, "invalid_request", `the body must be ${BLOB_MEDIA_TYPE}`);
-      }
+      if (!(body instanceof ReceivedBytes)) throw noBytes();
       if (body.sha256 !== sha256) throw wrongHash(sha256, body.sha256);
-      await blobs.put(body.bytes);
+      await blobs.put(body.bytes, sha256);
       await blobOwners.add(principalOf(request).workspaceId, sha256);
       return reply.code(204).send();
     },
@@ -88,6 +90,37 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
       return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     },
   );
+}
+
+interface Places {
+  readonly blobs: RouteDeps["blobs"];
+  readonly blobOwners: RouteDeps["store"]["blobOwners"];
+}
+
+function storeRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
+  app.post(
+    "/v1/blobs",
+    {
+      schema: {
+        operationId: "storeBlob",
+        summary: "Store bytes, at most 64 MiB, and get the SHA-256 that names them",
+        tags,
+        body: { content: { [BLOB_MEDIA_TYPE]: { schema: binary("The bytes.") } } },
+        response: answers({ 200: json(stored, "They are stored.") }, 413, 415),
+      },
+    },
+    async (request): Promise<StoredBlob> => {
+      const { body } = request;
+      if (!(body instanceof ReceivedBytes)) throw noBytes();
+      await blobs.put(body.bytes, body.sha256);
+      await blobOwners.add(principalOf(request).workspaceId, body.sha256);
+      return { sha256: body.sha256 };
+    },
+  );
+}
+
+function noBytes(): RefusedError {
+  return new RefusedError(415, "invalid_request", `the body must be ${BLOB_MEDIA_TYPE}`);
 }
 
 function noBlob(sha256: string): PlatformError {

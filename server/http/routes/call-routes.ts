@@ -77,7 +77,7 @@ function createCallRoute(app: ApiServer, { services, ids, openRequests }: RouteD
         operationId: "createCall",
         summary: "Call a function",
         description:
-          "As a frame: up to 2,000 inputs, each at most 16 MiB; the client chooses the call's id, " +
+          "As a frame: up to 2,000 inputs, each at most 16 MiB (larger ones name blobs); the client chooses the call's id, " +
           "and sending it again starts nothing new. As JSON: one input; each request is a call.",
         tags,
         params: z.object({ functionId: idSchema("fn") }),

@@ -1,6 +1,6 @@
 /** `/health`, `/metrics`, `/openapi.json`, and the path that node agents upgrade on. */
 import { z } from "zod";
-import { answers, json, media, publicAnswers } from "../documented.ts";
+import { answers, json, media, nothing, publicAnswers } from "../documented.ts";
 import { RefusedError } from "../problem.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 
@@ -20,6 +20,8 @@ export function systemRoutes(app: ApiServer, { metrics, version }: RouteDeps): v
     },
     () => ({ status: "ok", version }),
   );
+
+  pingRoute(app);
 
   app.get(
     "/metrics",
@@ -64,5 +66,20 @@ export function systemRoutes(app: ApiServer, { metrics, version }: RouteDeps): v
       reply.header("upgrade", "websocket");
       throw new RefusedError(426, "invalid_request", "only a WebSocket upgrade is answered here");
     },
+  );
+}
+
+function pingRoute(app: ApiServer): void {
+  app.get(
+    "/v1/ping",
+    {
+      schema: {
+        operationId: "ping",
+        summary: "Nothing: that the server answers and takes the token",
+        tags,
+        response: answers({ 204: nothing("It does.") }),
+      },
+    },
+    (_request, reply) => reply.code(204).send(),
   );
 }

@@ -8,7 +8,7 @@ import array
 import importlib.util
 import sys
 from math import prod
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple, Union
 
 # Element types by their byte on the wire: numpy's name, and the code of `array` and `struct`.
 DTYPES: Tuple[Tuple[str, Optional[str]], ...] = (
@@ -55,11 +55,11 @@ def numpy_or_none() -> Any:
     return numpy
 
 
-def view_of(dtype: str, data: bytes) -> Any:
+def view_of(dtype: str, data: Union[bytes, bytearray]) -> Any:
     """The array of a typed array's bytes; raises ValueError when they are no whole number."""
     numpy = numpy_or_none()
     if numpy is not None:
-        return numpy.frombuffer(data, dtype=dtype).copy()
+        return _own(numpy.frombuffer(data, dtype=dtype))
     code = _CODES[dtype]
     if code is None:
         raise ValueError(f"an array of {dtype} needs numpy, which is not installed here")
@@ -68,11 +68,11 @@ def view_of(dtype: str, data: bytes) -> Any:
     return values
 
 
-def nd_array_of(dtype: str, shape: Sequence[int], data: bytes) -> Any:
+def nd_array_of(dtype: str, shape: Sequence[int], data: Union[bytes, bytearray]) -> Any:
     """The array of these elements; raises ValueError when they do not fit the shape."""
     numpy = numpy_or_none()
     if numpy is not None:
-        return numpy.frombuffer(data, dtype=dtype).reshape(shape).copy()
+        return _own(numpy.frombuffer(data, dtype=dtype).reshape(shape))
     code = _CODES[dtype]
     if code is None:
         raise ValueError(f"an array of {dtype} needs numpy, which is not installed here")
@@ -82,6 +82,11 @@ def nd_array_of(dtype: str, shape: Sequence[int], data: bytes) -> Any:
     if prod(shape) == 0 or len(shape) == 1:
         return flat
     return flat.cast("B").cast(code, list(shape))
+
+
+def _own(array_of_buffer: Any) -> Any:
+    """An array that may be written to: over a ``bytearray`` it is one, over ``bytes`` a copy."""
+    return array_of_buffer if array_of_buffer.flags.writeable else array_of_buffer.copy()
 
 
 class Block:

@@ -4,7 +4,7 @@ left, depth is bounded, and nothing of the payload is called.
 
 import datetime
 import struct
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 from . import tags
 from .arrays import DTYPE_NAMES, VIEWS, nd_array_of, view_of
@@ -17,25 +17,56 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _DIMENSIONS_MAX = 64
 
 
+class Segment(NamedTuple):
+    """A part of a payload that is not here yet: its size, and what fills a buffer with it."""
+
+    size: int
+    fill: Callable[[memoryview], None]
+
+
 def decode_tagged(data: Any) -> Any:
     """The value behind the encoding byte; SerializationError on bytes that are no value."""
-    reader = _Reader(data)
+    return decode_segments([data])
+
+
+def decode_segments(segments: Sequence[Any]) -> Any:
+    """The same, of a payload in consecutive segments; a ``Segment`` is fetched when it is read.
+
+    A block of bytes that is all of a segment is not copied.
+    """
+    reader = _Reader(segments)
     value = reader.read()
     if reader.remaining > 0:
         raise SerializationError(f"the payload goes on for {reader.remaining} bytes")
     return value
 
 
+def varint_at(data: Any, offset: int) -> Tuple[int, int]:
+    """The whole number at ``offset``, and where it ends."""
+    value = 0
+    for shift in range(0, 50, 7):
+        if offset >= len(data):
+            raise SerializationError("the payload is cut short")
+        part = data[offset]
+        offset += 1
+        value |= (part & 0x7F) << shift
+        if part < 0x80 and value <= tags.SAFE_INTEGER_MAX:
+            return value, offset
+    raise SerializationError("the payload has a number that is too large")
+
+
 class _Reader:
-    def __init__(self, data: Any) -> None:
-        self._data = memoryview(data)
+    def __init__(self, segments: Sequence[Any]) -> None:
+        self._segments = list(segments[1:])
+        self._data = memoryview(_whole_of(segments[0]))
         self._offset = 1
+        self._later_bytes = sum(map(_size_of, self._segments))
         self._objects: List[Any] = []
         self._depth = 0
 
     @property
     def remaining(self) -> int:
-        return len(self._data) - self._offset
+        return len(self._data) - self._offset + self._later_bytes
 
     def read(self) -> Any:
         tag = self.byte()
@@ -51,6 +82,8 @@ class _Reader:
 
     def byte(self) -> int:
         if self._offset >= len(self._data):
+            self._next_segment()
+        if self._offset >= len(self._data):
             raise self._cut_short()
         value = self._data[self._offset]
         self._offset += 1
@@ -61,13 +94,10 @@ class _Reader:
         return value
 
     def varint(self) -> int:
-        value = 0
-        for shift in range(0, 50, 7):
-            part = self.byte()
-            value |= (part & 0x7F) << shift
-            if part < 0x80 and value <= tags.SAFE_INTEGER_MAX:
-                return value
-        raise SerializationError("the payload has a number that is too large")
+        if self._offset >= len(self._data):
+            self._next_segment()
+        value, self._offset = varint_at(self._data, self._offset)
+        return value
 
     def count(self, bytes_each: int = 1) -> int:
         count = self.varint()
@@ -76,7 +106,22 @@ class _Reader:
         return count
 
     def raw(self) -> bytes:
-        return bytes(self._span(self.varint()))
+        """A byte count and the bytes."""
+        return bytes(self.buffer())
+
+    def buffer(self) -> Union[bytes, bytearray]:
+        """The same; a buffer that is nobody else's may be a ``bytearray``."""
+        size = self.varint()
+        is_segment = (
+            self._offset == len(self._data)
+            and len(self._segments) > 0
+            and isinstance(self._segments[0], Segment)
+            and self._segments[0].size == size
+        )
+        if not is_segment:
+            return bytes(self._span(size))
+        self._later_bytes -= size
+        return _whole_of(self._segments.pop(0))
 
     def text(self) -> str:
         tag = self.byte()
@@ -107,15 +152,35 @@ class _Reader:
         return self._objects[number]
 
     def _span(self, byte_count: int) -> memoryview:
-        if byte_count > self.remaining:
+        if self._offset >= len(self._data) and byte_count > 0:
+            self._next_segment()
+        if byte_count > len(self._data) - self._offset:
             raise self._cut_short()
         start = self._offset
         self._offset += byte_count
         return self._data[start : self._offset]
 
+    def _next_segment(self) -> None:
+        if self._segments:
+            self._data = memoryview(_whole_of(self._segments.pop(0)))
+            self._offset = 0
+            self._later_bytes -= len(self._data)
+
     @staticmethod
     def _cut_short() -> SerializationError:
         return SerializationError("the payload is cut short")
+
+
+def _whole_of(segment: Any) -> Any:
+    if not isinstance(segment, Segment):
+        return segment
+    data = bytearray(segment.size)
+    segment.fill(memoryview(data))
+    return data
+
+
+def _size_of(segment: Any) -> int:
+    return segment.size if isinstance(segment, Segment) else len(segment)
 
 
 class _Unfinished:
@@ -247,11 +312,11 @@ def _array_buffer(reader: _Reader) -> ArrayBuffer:
 
 def _view(reader: _Reader) -> Any:
     kind = reader.byte()
-    data = reader.raw()
+    data = reader.buffer()
     if kind >= len(VIEWS):
         raise SerializationError(f"the payload has a view {kind} that this runtime lacks")
     if VIEWS[kind] == "bytes":
-        return reader.register(data)
+        return reader.register(bytes(data))
     try:
         return reader.register(view_of(VIEWS[kind], data))
     except ValueError as error:
@@ -264,7 +329,7 @@ def _nd_array(reader: _Reader) -> Any:
     if kind >= len(DTYPE_NAMES) or dimensions > _DIMENSIONS_MAX:
         raise SerializationError(f"the payload has an array of type {kind}, {dimensions} deep")
     shape = [reader.varint() for _ in range(dimensions)]
-    data = reader.raw()
+    data = reader.buffer()
     try:
         return reader.register(nd_array_of(DTYPE_NAMES[kind], shape, data))
     except (ValueError, TypeError, OverflowError) as error:

@@ -54,11 +54,24 @@ _HINTS_BY_NAME = {
 }
 
 
-def encode_tagged(value: Any, label: str) -> bytes:
-    """The payload of ``value``; SerializationError names the path below ``label``."""
+# Bytes from this size on are a segment of their own.
+_SEGMENT_BYTES_MIN = 256 * 1024
+_SEGMENTS_MAX = 1_024
+
+
+def encode_tagged(value: Any, label: str) -> List[Any]:
+    """The payload of ``value`` in segments; SerializationError names the path below ``label``."""
     writer = _Writer(label)
     writer.write(value)
-    return b"".join(writer.parts)
+    segments: List[Any] = []
+    small: List[Any] = []
+    for part in writer.parts:
+        if len(part) < _SEGMENT_BYTES_MIN or len(segments) >= _SEGMENTS_MAX - 2:
+            small.append(part)
+            continue
+        segments += [b"".join(small), part]
+        small = []
+    return [*segments, b"".join(small)] if small else segments
 
 
 class _Writer:

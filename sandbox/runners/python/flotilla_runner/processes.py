@@ -37,6 +37,8 @@ class _Process:
         self.channel = channel
         self.running: Optional[RunningInput] = None
         self.is_cancelled = False
+        # Its requests to the server that have no answer: their numbers there, by those here.
+        self.requests: Dict[int, int] = {}
 
 
 class Processes:
@@ -49,6 +51,7 @@ class Processes:
         self._queue = InputQueue()
         self._answers = Answers(channel, lambda: None)
         self._processes: List[_Process] = []
+        self._last_request_id = 0
 
     @staticmethod
     def prepare() -> None:
@@ -97,6 +100,25 @@ class Processes:
             self._answers.flush()
         elif header["type"] == "abort":
             self._abort(set(header["inputIds"]))
+        elif header["type"] == "response":
+            self._respond(header, body)
+
+    def _respond(self, header: Header, body: bytes) -> None:
+        for process in self._processes:
+            number = process.requests.pop(header["requestId"], None)
+            if number is None:
+                continue
+            try:
+                process.channel.send({**header, "requestId": number}, [body])
+            except OSError:
+                # It has just ended; its channel tells so next.
+                pass
+
+    def _request(self, process: _Process, header: Header, body: bytes) -> None:
+        """A process numbers its requests for itself; here they need numbers of their own."""
+        self._last_request_id += 1
+        process.requests[self._last_request_id] = header["requestId"]
+        self._channel.send({**header, "requestId": self._last_request_id}, [body])
 
     def _dispatch(self) -> None:
         while len(self._queue) > 0:
@@ -138,6 +160,8 @@ class Processes:
                 self._channel.send(header)
             elif header["type"] == "results":
                 self._answered(process, header["results"], body)
+            elif header["type"] == "request":
+                self._request(process, header, body)
             elif header["type"] == "load_failed":
                 # A hook of this process failed; so does the input that it was made for.
                 self._fail(process, header["error"])

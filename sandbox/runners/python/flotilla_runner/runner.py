@@ -13,17 +13,19 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .answers import Answers
 from .channel import Channel
 from .frames import PAYLOAD_BYTES_MAX, Header, split_body
 from .hooks import ENTER, EXIT, hooks_of, run_hooks
 from .inputs import InputQueue, Waiting
+from .large_values import LARGE_PAYLOAD_BYTES_MAX, LargeValues, Requests
 from .loading import Loaded, load
 from .output import Output
 from .running import RunningInput, RunningInputs
-from .values import decode_value, encode_value
+from .tags import PayloadTooLargeError
+from .values import decode_large, decode_value, encode_segments, is_reference
 from .way_out import open_way_out
 from .wire_error import wire_error_of
 
@@ -51,6 +53,8 @@ class Runner:
         self._may_start_threads = True
         self._lines_thread: Optional[threading.Thread] = None
         self._output = Output(self._lines_came, lambda: self._running.present)
+        self._requests = Requests(channel)
+        self._large = LargeValues(self._requests)
         self._answers = Answers(channel, lambda: self._send_lines(False))
         self._queue = InputQueue()
         self._exits: List[Callable[[], Any]] = []
@@ -195,9 +199,16 @@ class Runner:
             return
         # The zygote gives one input at a time and takes none back, so nothing need be read
         # meanwhile, and a process starts without a thread.
+        self._requests.pump = self._pump
         for header, body in self._frames:
             self._receive(header, body)
             self._run_one(loaded, self._queue.take())
+
+    def _pump(self) -> None:
+        header, body = next(self._frames, (None, b""))
+        if header is None:
+            _exit_process(0)
+        self._receive(header, body)
 
     def _serve(self, loaded: Loaded) -> None:
         self._start_thread(self._read, "flotilla-channel")
@@ -217,8 +228,8 @@ class Runner:
     def _run_one(self, loaded: Loaded, waiting: Waiting) -> None:
         running = self._running.begin(waiting.input_id)
         try:
-            value = loaded.handler(*_arguments(waiting))
-            payload = encode_value(value, "result")
+            value = loaded.handler(*self._arguments(waiting))
+            payload = self._payload(value)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -252,8 +263,17 @@ class Runner:
     async def _run_async(self, loaded: Loaded, waiting: Waiting) -> None:
         running = self._running.begin(waiting.input_id)
         try:
-            value = await loaded.handler(*_arguments(waiting))
-            payload = encode_value(value, "result")
+            # What is large is waited for in a thread, so that other inputs go on.
+            if is_reference(waiting.payload):
+                arguments = await _aside(lambda: self._arguments(waiting))
+            else:
+                arguments = self._arguments(waiting)
+            value = await loaded.handler(*arguments)
+            segments = encode_segments(value, "result")
+            if _size_of(segments) > PAYLOAD_BYTES_MAX:
+                payload = await _aside(lambda: self._kept(segments))
+            else:
+                payload = b"".join(segments)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
@@ -262,10 +282,30 @@ class Runner:
             self._succeeded(running, payload)
         self._answers.flush()
 
+    def _arguments(self, waiting: Waiting) -> Any:
+        if is_reference(waiting.payload):
+            arguments = decode_large(self._large.segments_of(waiting.payload))
+        else:
+            arguments = decode_value(waiting.payload)
+        if not isinstance(arguments, list):
+            raise TypeError("the input is not a list of arguments")
+        return arguments
+
+    def _payload(self, value: Any) -> bytes:
+        """The payload of a result; one that is too large for a frame is kept as blobs."""
+        segments = encode_segments(value, "result")
+        return self._kept(segments) if _size_of(segments) > PAYLOAD_BYTES_MAX else b"".join(segments)
+
+    def _kept(self, segments: Sequence[Any]) -> bytes:
+        size = _size_of(segments)
+        if size > LARGE_PAYLOAD_BYTES_MAX:
+            raise PayloadTooLargeError(
+                f"the result has {size} bytes, more than the {LARGE_PAYLOAD_BYTES_MAX} that one "
+                "may have"
+            )
+        return self._large.store(segments)
+
     def _succeeded(self, running: RunningInput, payload: bytes) -> None:
-        if len(payload) > PAYLOAD_BYTES_MAX:
-            self._answer(running, {"outcome": "failed", "bytes": 0, "error": _too_large(payload)})
-            return
         self._answer(running, {"outcome": "succeeded", "bytes": len(payload)}, payload)
 
     def _failed(self, running: RunningInput, error: BaseException) -> None:
@@ -297,6 +337,8 @@ class Runner:
             self._give_back(set(header["inputIds"]))
         elif header["type"] == "abort":
             self._cancel(set(header["inputIds"]))
+        elif header["type"] == "response":
+            self._requests.receive(header, body)
         elif header["type"] == "leave":
             self._leave()
 
@@ -402,6 +444,11 @@ class _Threads:
             threading.Thread(target=self._work, daemon=True).start()
 
 
+async def _aside(work: Callable[[], Any]) -> Any:
+    """The result of work that blocks, done in a thread of its own."""
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
 def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
     loop.call_soon_threadsafe(changed.set)
 
@@ -410,13 +457,6 @@ def _cancel(tasks: Dict[str, "asyncio.Task[None]"], input_ids: Optional[Set[str]
     for input_id, task in tasks.items():
         if input_ids is None or input_id in input_ids:
             task.cancel("the call was cancelled")
-
-
-def _arguments(waiting: Waiting) -> Any:
-    arguments = decode_value(waiting.payload)
-    if not isinstance(arguments, list):
-        raise TypeError("the input is not a list of arguments")
-    return arguments
 
 
 def _watch_generators() -> None:
@@ -449,10 +489,5 @@ def _exit_code_of(error: SystemExit) -> int:
     return 1
 
 
-def _too_large(payload: bytes) -> Dict[str, str]:
-    return {
-        "name": "PayloadTooLargeError",
-        "message": f"the result has {len(payload)} bytes, more than the {PAYLOAD_BYTES_MAX} that "
-        "one may have; give large data back by reference",
-        "code": "payload_too_large",
-    }
+def _size_of(segments: Sequence[Any]) -> int:
+    return sum(len(segment) for segment in segments)

@@ -2,6 +2,8 @@
 
 JSON_ENCODING = 1
 TAGGED_ENCODING = 2
+# A payload that is kept as blobs: see ``large_values.py``.
+REFERENCE_ENCODING = 3
 
 # How deep values may nest, both ways.
 DEPTH_MAX = 1_000
@@ -36,3 +38,7 @@ SAFE_INTEGER_MAX = 2**53 - 1
 
 class SerializationError(Exception):
     """A value cannot be sent, or bytes are no value. The message names the path within it."""
+
+
+class PayloadTooLargeError(Exception):
+    """A result is larger than one may be."""

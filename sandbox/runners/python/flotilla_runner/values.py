@@ -5,10 +5,10 @@ What JSON carries without loss is JSON; all else is the tagged form.
 
 import json
 from math import isfinite
-from typing import Any, Set
+from typing import Any, List, Sequence, Set
 
 from . import tags
-from .decode_tagged import decode_tagged, plain_number
+from .decode_tagged import Segment, decode_segments, decode_tagged, plain_number
 from .encode_tagged import encode_tagged
 from .tags import SerializationError
 
@@ -21,9 +21,14 @@ def encode_value(value: Any, label: str = "value") -> bytes:
     ``label`` is what the value is called in messages. Raises SerializationError such as
     ``result.model is a torch.Tensor, which cannot be sent``.
     """
+    return b"".join(encode_segments(value, label))
+
+
+def encode_segments(value: Any, label: str = "value") -> List[Any]:
+    """The same payload in consecutive segments, so that nothing large is copied."""
     try:
         if _is_plain(value, set(), 0):
-            return _JSON_MARK + _json_of(value)
+            return [_JSON_MARK, _json_of(value)]
         return encode_tagged(value, label)
     except RecursionError as error:
         raise SerializationError(f"{label} nests too deep to be sent") from error
@@ -40,11 +45,37 @@ def decode_value(data: Any) -> Any:
         raise
     except (ValueError, RecursionError, OverflowError, MemoryError) as error:
         raise SerializationError(f"the payload is broken: {error}") from error
+    if data[:1] == bytes((tags.REFERENCE_ENCODING,)):
+        raise SerializationError("the payload is kept as blobs, which were not fetched")
     if len(data) == 0:
         raise SerializationError("the payload is empty")
     raise SerializationError(
         f"the payload's encoding {data[0]} is unknown; is one side of another version?"
     )
+
+
+def is_reference(payload: Any) -> bool:
+    """Whether a payload is the reference to a large one."""
+    return bool(payload[:1] == bytes((tags.REFERENCE_ENCODING,)))
+
+
+def decode_large(segments: Sequence[Segment]) -> Any:
+    """The value of a large payload, whose segments are fetched as they are read."""
+    first = bytearray(segments[0].size) if segments else bytearray()
+    if segments:
+        segments[0].fill(memoryview(first))
+    if first[:1] != bytes((tags.TAGGED_ENCODING,)):
+        for segment in segments[1:]:
+            part = bytearray(segment.size)
+            segment.fill(memoryview(part))
+            first += part
+        return decode_value(first)
+    try:
+        return decode_segments([first, *segments[1:]])
+    except (ValueError, RecursionError, OverflowError, MemoryError) as error:
+        if isinstance(error, SerializationError):
+            raise
+        raise SerializationError(f"the payload is broken: {error}") from error
 
 
 def _json_of(value: Any) -> bytes:

@@ -4,7 +4,7 @@ import os
 import traceback
 from typing import Any, Dict, List, Optional
 
-from .tags import SerializationError
+from .tags import PayloadTooLargeError, SerializationError
 
 _CAUSES_MAX = 8
 # Longest name, message or stack; an error is read by people.
@@ -33,6 +33,8 @@ def wire_error_of(error: BaseException, depth: int = 0) -> WireError:
         wire["cause"] = wire_error_of(cause, depth + 1)
     if isinstance(error, SerializationError):
         wire["code"] = "not_serializable"
+    elif isinstance(error, PayloadTooLargeError):
+        wire["code"] = "payload_too_large"
     return wire
 
 
