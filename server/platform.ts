@@ -38,8 +38,12 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import type { UsageRates } from "../sdk/protocol/index.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
+import { catalogRates, readRates } from "./usage/rates.ts";
+import { UsageMeter } from "./usage/usage-meter.ts";
+import { createUsageService } from "./usage/usage-service.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
 import { createWorkspaceService } from "./workspaces/workspace-service.ts";
 
@@ -87,8 +91,11 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const { store, events, clock, ids, metrics } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
+  const rates = config.ratesFile === undefined ? catalogRates() : readRates(config.ratesFile);
+  const meter = openMeter(config, workshop, rates);
   const calls = new CallDesk({
     ...foundations,
+    refusalOf: (live) => meter.callRefusal(live),
     openQueue: (functionId) => openQueue(foundations, functionId),
     sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
     takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
@@ -101,7 +108,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets, meter });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
   whole.upkeep = createUpkeep(foundations, calls, apps);
@@ -123,6 +130,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
+    usage: createUsageService({ ...foundations, rates }),
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -203,8 +211,9 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
+  parts: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole; readonly meter: UsageMeter },
 ): Promise<Fleet> {
+  const { calls, whole, secrets, meter } = parts;
   const { policy } = config;
   const { foundations, closers } = workshop;
   const { providers, emulatorUrls } = await openClouds(config, foundations, closers);
@@ -213,6 +222,7 @@ async function createFleet(
   return new Fleet({
     ...foundations,
     calls,
+    meter,
     providers,
     policy,
     rng: createRng(foundations.clusterId),
@@ -232,6 +242,19 @@ async function createFleet(
       ),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
+  });
+}
+
+function openMeter(
+  { dataDir }: PlatformConfig,
+  { foundations, logger }: Workshop,
+  rates: UsageRates,
+): UsageMeter {
+  return new UsageMeter({
+    ...foundations,
+    rates,
+    serverId: `${hostname()}:${dataDir}`,
+    onNear: (workspaceId, warning) => logger.warn({ workspaceId }, warning),
   });
 }
 

@@ -10,7 +10,7 @@ import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 import { addSecret } from "./secrets/add-secret.ts";
-import { addToken, addWorkspace } from "./workspaces/add-workspace.ts";
+import { addToken, addUsage, addWorkspace } from "./workspaces/add-workspace.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -53,6 +53,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addSecret(program);
   addToken(program);
   addWorkspace(program);
+  addUsage(program);
   addCompletion(program);
   options.extraCommands?.(program);
   return program;

@@ -126,3 +126,12 @@ export {
   type WorkspaceList,
   type WorkspaceSummary,
 } from "./workspace.ts";
+export {
+  type QuotaReport,
+  type QuotaUpdate,
+  type UsageFigures,
+  type UsageRates,
+  type UsageReport,
+  type UsageRow,
+  type WorkspaceQuotas,
+} from "./usage.ts";

@@ -39,6 +39,7 @@ export interface NormalSpec {
   readonly preemptible: boolean;
   /** Larger is more important. */
   readonly priority: number;
+  readonly tags: Readonly<Record<string, string>>;
   readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
@@ -63,6 +64,7 @@ const DEFAULT_SPEC = {
   maxConcurrentInputs: 1,
   preemptible: true,
   priority: 0,
+  tags: {},
   enableMemorySnapshot: false,
   network: { egress: "none" },
   secrets: [],
@@ -88,6 +90,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...placesOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     priority: spec.priority ?? DEFAULT_SPEC.priority,
+    tags: spec.tags ?? DEFAULT_SPEC.tags,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),

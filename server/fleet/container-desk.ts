@@ -19,6 +19,7 @@ import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import type { ContainerUsage } from "./container-usage.ts";
 import type { Placement } from "./placement.ts";
 
 export interface ContainerDeskOptions {
@@ -35,6 +36,8 @@ export interface ContainerDeskOptions {
   readonly onColdStart: (startMs: number) => void;
   readonly onLoadChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
+  /** Meters them; absent: nobody does. */
+  readonly usage?: ContainerUsage;
 }
 
 type Message = Exclude<
@@ -102,6 +105,7 @@ export class ContainerDesk {
       if (!heldIds.has(container.containerId)) this.#gone(container, "lost");
     }
     for (const container of held) await this.#adopt(nodeId, container, link);
+    await this.#options.usage?.settleNode(nodeId);
     this.#options.onLoadChanged();
   }
 
@@ -168,6 +172,7 @@ export class ContainerDesk {
     container.cards = held.cards;
     container.startedAtMs ??= nowMs;
     container.state = held.state === "ready" ? "ready" : "starting";
+    if (known === undefined) this.#options.usage?.found(container);
     if (held.state !== "ready") return;
     container.readyAtMs ??= nowMs;
     const inputs = await this.#options.loadHeld(held.inputIds);

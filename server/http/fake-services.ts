@@ -26,6 +26,8 @@ import { openRecordStore } from "../store/sqlite/open.ts";
 import type { RecordStore, StoredToken, TokenStore } from "../store/record-store.ts";
 import { createIdSource } from "../ids.ts";
 import { systemClock } from "../system-clock.ts";
+import { catalogRates } from "../usage/rates.ts";
+import { createUsageService } from "../usage/usage-service.ts";
 import { createTokenService } from "../workspaces/token-service.ts";
 import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
@@ -134,6 +136,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     apps,
     workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
     tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),
+    usage: createUsageService({ store: records, clock: systemClock, rates: catalogRates() }),
     functions: createFunctionService({
       ids,
       store: { registry },

@@ -42,6 +42,7 @@ import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
 import { tokenRoutes } from "./routes/token-routes.ts";
+import { usageRoutes } from "./routes/usage-routes.ts";
 import { workspaceRoutes } from "./routes/workspace-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
@@ -188,6 +189,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     agentFileRoutes,
     workspaceRoutes,
     tokenRoutes,
+    usageRoutes,
   ];
   for (const addPart of parts) {
     // Each part has its own scope, so that a body is only taken where it belongs.

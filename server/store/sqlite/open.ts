@@ -13,6 +13,7 @@ import { SqliteRegistry } from "./sqlite-registry.ts";
 import { SqliteSecrets } from "./sqlite-secrets.ts";
 import { SqliteSchedules } from "./sqlite-schedules.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
+import { SqliteUsage } from "./sqlite-usage.ts";
 import { SqliteBlobOwners, SqliteWorkspaces } from "./sqlite-workspaces.ts";
 
 /**
@@ -29,6 +30,7 @@ export function openRecordStore(path: string): RecordStore {
     tokens: new SqliteTokens(db),
     workspaces: new SqliteWorkspaces(db),
     blobOwners: new SqliteBlobOwners(db),
+    usage: new SqliteUsage(db),
     ledger: new SqliteLedger(db),
     calls: new SqliteCallReader(db),
     arrivals: new SqliteArrivals(db),
