@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { flotilla, startPlatformProcess } from "../scripts/platform/platform-process.ts";
 import { sweep } from "../scripts/platform/sweep.ts";
 import { App } from "../sdk/index.ts";
-import { BareRestore } from "./coldstart/bare-restore.ts";
+import { awaitSnapshots, BareRestore } from "./coldstart/bare-restore.ts";
 import { BareRun } from "./coldstart/bare-run.ts";
 import { ContainerEnds } from "./coldstart/container-ends.ts";
 import { quantile, type Report } from "./harness.ts";
@@ -20,9 +20,6 @@ const BURSTS = [1, 4, 16] as const;
 const HOLD_MS = 4_000;
 /** Until what is kept booted, or a snapshot, is there again. */
 const REFILL_MS = 3_000;
-/** How long a container that got a sandbox that was ready keeps its input, and is alone at it. */
-const HELD_MS = 1_500;
-const ALONE_MS = 150;
 const SNAPSHOT_MS_MAX = 60_000;
 const WHOLE_MS_MAX = 15 * 60_000;
 
@@ -90,10 +87,14 @@ async function measureSnapshots(
   { scratchDir, ends }: { readonly scratchDir: string; readonly ends: ContainerEnds },
   report: Report,
 ): Promise<void> {
-  report.note("a heavy module, until its snapshot is made");
+  report.note("heavy modules, until their snapshots are made");
   const app = "coldstart-heavy";
-  await startOf(app, "restored", ends, 0);
-  const bare = await BareRestore.open(join(scratchDir, "data"), SNAPSHOT_MS_MAX);
+  const dataDir = join(scratchDir, "data");
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await startOf(app, `restored${round}`, ends);
+    await awaitSnapshots(dataDir, round + 1, SNAPSHOT_MS_MAX);
+  }
+  const bare = await BareRestore.open(dataDir);
   const cold: number[] = [];
   const restored: number[] = [];
   const ready: number[] = [];
@@ -103,11 +104,10 @@ async function measureSnapshots(
       cold.push(await startOf(app, `cold${round}`, ends));
       await sleep(REFILL_MS);
       theirs.push(await bare.run());
-      // The first gets what is kept restored; the second comes before there is another.
-      const first = startOf(app, "restored", ends, HELD_MS);
-      await sleep(ALONE_MS);
-      restored.push(await startOf(app, "restored", ends, 0));
-      ready.push(await first);
+      // Others were called since its own first call, so that none of it is kept ready.
+      restored.push(await startOf(app, `restored${round}`, ends));
+      await sleep(REFILL_MS);
+      ready.push(await startOf(app, `restored${round}`, ends));
       await sleep(REFILL_MS);
     }
   } finally {
@@ -148,14 +148,9 @@ async function measureBursts(bare: BareRun, report: Report): Promise<void> {
 }
 
 /** Milliseconds from the acceptance of a call to the first line in a new container, then gone. */
-async function startOf(
-  app: string,
-  name: string,
-  ends: ContainerEnds,
-  ...holdMs: readonly number[]
-): Promise<number> {
-  const called = await App.lookup<number[], Begun>(app, name);
-  const call = await called.spawn(...holdMs);
+async function startOf(app: string, name: string, ends: ContainerEnds): Promise<number> {
+  const called = await App.lookup<[], Begun>(app, name);
+  const call = await called.spawn();
   const acceptedAtMs = Date.now();
   const { atMs, containerId } = await call.get({ timeoutMs: 60_000 });
   await ends.stop(containerId);

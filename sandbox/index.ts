@@ -35,6 +35,7 @@ export { openDiskTier } from "./store/disk-tier.ts";
 export { ingestTree } from "./store/ingest-tree.ts";
 export { createS3Tier } from "./store/s3-tier.ts";
 export { createAgent } from "./agent/start-agent.ts";
+export { GUEST_FILE, guestProgram } from "./runners/guest-program.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
 export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";
 export { createS3Blobs } from "./store/s3-blobs.ts";

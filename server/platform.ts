@@ -125,7 +125,12 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(config, foundations, () => functionsAlive(calls, fleet)),
+    images: await openImageService(
+      config,
+      foundations,
+      () => functionsAlive(calls, fleet),
+      secrets,
+    ),
     chunks: foundations.chunks.store,
     secrets,
     workspaces,

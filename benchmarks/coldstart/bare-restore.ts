@@ -1,6 +1,6 @@
 /** The yardstick of a restored start: gVisor alone, restoring the image that the platform made. */
 import { randomBytes } from "node:crypto";
-import { existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,7 +12,25 @@ import { shakeHands } from "../../sandbox/snapshots/handshake.ts";
 import { systemClock } from "../../sandbox/system-clock.ts";
 
 const POLL_MS = 200;
-const RESOURCES = { gpuCount: 0, cpuMilli: 125, memoryMiB: 420 };
+const RESOURCES = { gpuCount: 0, cpuMilli: 125, memoryMiB: 421 };
+
+/** The images of memory that a platform has made and put together. */
+function snapshotsIn(dataDir: string): readonly string[] {
+  return globSync(join(dataDir, "**", "ready", "*", "checkpoint.img"));
+}
+
+/** Waits until the platform has made so many snapshots. @throws Error when it does not */
+export async function awaitSnapshots(
+  dataDir: string,
+  count: number,
+  withinMs: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + withinMs;
+  while (snapshotsIn(dataDir).length < count) {
+    if (performance.now() > deadlineMs) throw new Error(`the platform made fewer than ${count}`);
+    await sleep(POLL_MS);
+  }
+}
 
 export class BareRestore {
   readonly #dir: string;
@@ -27,8 +45,8 @@ export class BareRestore {
     this.#images = images;
   }
 
-  /** Waits for the one snapshot of the platform in `dataDir`. @throws Error when none comes */
-  static async open(dataDir: string, withinMs: number): Promise<BareRestore> {
+  /** Takes one snapshot of the platform in `dataDir`. @throws Error when there is none */
+  static async open(dataDir: string): Promise<BareRestore> {
     const dir = mkdtempSync(join(tmpdir(), "flotilla-bare-"));
     const rootfs = await prepareBaseImage(join(dir, "images"));
     const runnerDir = await bundleRunner(join(dir, "runners"));
@@ -38,14 +56,9 @@ export class BareRestore {
       runnerDir,
       cgroupParent: "/flotilla/bare",
     });
-    const deadlineMs = performance.now() + withinMs;
-    for (;;) {
-      const [file] = globSync(join(dataDir, "**", "ready", "*", "checkpoint.img"));
-      if (file !== undefined && existsSync(file))
-        return new BareRestore(dir, join(file, ".."), images);
-      if (performance.now() > deadlineMs) throw new Error("the platform made no snapshot");
-      await sleep(POLL_MS);
-    }
+    const [file] = snapshotsIn(dataDir);
+    if (file === undefined) throw new Error("the platform made no snapshot");
+    return new BareRestore(dir, join(file, ".."), images);
   }
 
   /** Milliseconds from `runsc restore` until the process answers. */

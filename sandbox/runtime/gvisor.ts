@@ -6,10 +6,12 @@
  * left is ended by `reap`.
  */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
+import { GUEST_FILE } from "../runners/guest-program.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
@@ -52,6 +54,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
+  const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
 
   const launch = async (
     spec: SandboxSpec,
@@ -64,7 +67,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const cgroupsPath = `${cgroupParent}/${containerId}`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
     const { rootfs, args } = await programOf(spec, options);
-    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
+    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath, init }, args);
     await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
     const { ours, theirs } = await createChannelPair();
     const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {

@@ -33,6 +33,8 @@ export function withoutSources(map: BundleMap, isLeftOut: (source: string) => bo
   const writer = new Differences();
   // What lies between two kept places is told once to come from nowhere.
   let isInside = true;
+  const labelOf = ([, , label]: readonly number[]): readonly number[] =>
+    label === undefined ? [] : [names.of(map.names[label] ?? "")];
   const mappings = map.mappings.split(";").map((line) => {
     reader.newLine();
     writer.newLine();
@@ -43,10 +45,8 @@ export function withoutSources(map: BundleMap, isLeftOut: (source: string) => bo
       const isKept = name !== undefined && !isLeftOut(name);
       if (!isKept && !isInside) continue;
       isInside = isKept;
-      const [row = 0, at = 0, label] = rest;
-      const labelled = label === undefined ? [] : [names.of(map.names[label] ?? "")];
-      const segment = isKept ? [column, sources.of(name), row, at, ...labelled] : [column];
-      kept.push(encode(writer.subtract(segment)));
+      const place = isKept ? [sources.of(name), ...rest.slice(0, 2), ...labelOf(rest)] : [];
+      kept.push(encode(writer.subtract([column, ...place])));
     }
     return kept.join(",");
   });

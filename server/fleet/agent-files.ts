@@ -11,6 +11,8 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import {
+  GUEST_FILE,
+  guestProgram,
   LAZYFS_FILE,
   PYTHON_RUNNER_FILE,
   pythonRunnerArchive,
@@ -61,12 +63,14 @@ async function makeFiles(): Promise<readonly ServedFile[]> {
   const agent = await moduleOf(AGENT_MAIN);
   const lazyfs = await moduleOf(LAZYFS_MAIN);
   const runner = await runnerBundle();
+  const guest = await guestProgram();
   return [
     ...(node === undefined ? [] : [node]),
     servedBytes(AGENT_FILE, agent),
     servedBytes(LAZYFS_FILE, lazyfs),
     servedBytes(RUNNER_FILE, runner),
     servedBytes(PYTHON_RUNNER_FILE, await pythonRunnerArchive()),
+    ...(guest === undefined ? [] : [servedBytes(GUEST_FILE, guest)]),
   ];
 }
 
