@@ -18,6 +18,7 @@ import type { OpenBench } from "./conformance/samples.ts";
 import { testSecrets } from "./conformance/secrets.ts";
 import { testSchedules } from "./conformance/schedules.ts";
 import { testTokens } from "./conformance/tokens.ts";
+import { testUsage } from "./conformance/usage.ts";
 import { testBlobOwners, testWorkspaces } from "./conformance/workspaces.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -52,6 +53,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     };
     describe("registry", () => testRegistry(open));
     describe("tokens", () => testTokens(open));
+    describe("usage", () => testUsage(open));
     describe("workspaces", () => testWorkspaces(open));
     describe("owners of blobs", () => testBlobOwners(open));
     describe("ledger", () => testLedger(open));
