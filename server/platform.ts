@@ -135,7 +135,11 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
-    usage: createUsageService({ ...foundations, rates }),
+    usage: createUsageService({
+      ...foundations,
+      rates,
+      onQuotasChanged: () => meter.readAccounts(),
+    }),
     fleet: fleet.service,
     pool: fleet.pool,
     events,

@@ -136,7 +136,12 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     apps,
     workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
     tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),
-    usage: createUsageService({ store: records, clock: systemClock, rates: catalogRates() }),
+    usage: createUsageService({
+      store: records,
+      clock: systemClock,
+      rates: catalogRates(),
+      onQuotasChanged: () => Promise.resolve(),
+    }),
     functions: createFunctionService({
       ids,
       store: { registry },

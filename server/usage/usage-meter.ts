@@ -110,7 +110,7 @@ export class UsageMeter {
       const isGone = nowMs - untilMs > LOST_MS_MAX || (isLost && !isNodeOpen(nodeId));
       if (isGone) await store.usage.end(containerId, untilMs);
     }
-    await this.#readAccounts(nowMs);
+    await this.readAccounts();
   }
 
   /** Why a function of a workspace gets no container now, by what was read a second ago. */
@@ -153,9 +153,10 @@ export class UsageMeter {
     }
   }
 
-  /** Of the workspaces that have quotas. */
-  async #readAccounts(nowMs: number): Promise<void> {
-    const { store, onNear } = this.#options;
+  /** Looks at the workspaces that have quotas anew. */
+  async readAccounts(): Promise<void> {
+    const { store, onNear, clock } = this.#options;
+    const nowMs = clock.nowMs();
     const accounts = new Map<string, Account>();
     for (const { workspaceId } of await store.workspaces.list()) {
       const quotas = await store.usage.quotas(workspaceId);

@@ -17,10 +17,17 @@ export interface UsageServiceOptions {
   readonly store: Pick<RecordStore, "usage" | "workspaces">;
   readonly clock: Pick<Clock, "nowMs">;
   readonly rates: UsageRates;
+  /** Quotas were changed: this server heeds them from now on. */
+  readonly onQuotasChanged: () => Promise<void>;
 }
 
 /** Usage over the record store. */
-export function createUsageService({ store, clock, rates }: UsageServiceOptions): UsageService {
+export function createUsageService({
+  store,
+  clock,
+  rates,
+  onQuotasChanged,
+}: UsageServiceOptions): UsageService {
   const quotaReport = async (workspaceId: string): Promise<QuotaReport> => {
     const nowMs = clock.nowMs();
     const quotas = await store.usage.quotas(workspaceId);
@@ -64,6 +71,7 @@ export function createUsageService({ store, clock, rates }: UsageServiceOptions)
       }
       const before = await store.usage.quotas(found.workspaceId);
       await store.usage.setQuotas(found.workspaceId, updated(before, update));
+      await onQuotasChanged();
       return quotaReport(found.workspaceId);
     },
   };
