@@ -82,7 +82,6 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
   const settings = new Settings(flags, env);
   const redisUrl = settings.read("redisUrl", "FLOTILLA_REDIS_URL", redisUrlOf);
   const publicUrl = settings.read(undefined, "FLOTILLA_PUBLIC_URL", httpUrl);
-  const ratesFile = settings.read(undefined, "FLOTILLA_RATES", filePath);
   const localNode = localNodeOf(settings);
   const perSecond = wholeNumber(1, 1_000_000);
   const requestsPerSecondMax = settings.read(undefined, "FLOTILLA_REQUESTS_PER_SECOND", perSecond);
@@ -94,7 +93,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     port: settings.read("port", "FLOTILLA_PORT", wholeNumber(0, 65_535)) ?? DEFAULT_PORT,
     ...(publicUrl === undefined ? {} : { publicUrl }),
     ...(redisUrl === undefined ? {} : { redisUrl }),
-    ...(ratesFile === undefined ? {} : { ratesFile }),
+    ...ratesOf(settings),
     ...(requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax }),
     ...blobStoreOf(settings),
     ...secretKeysOf(settings),
@@ -120,6 +119,11 @@ function blobStoreOf(settings: Settings): Pick<PlatformConfig, "blobStore"> {
   }
   if (endpoint === undefined) return {};
   throw refusal("FLOTILLA_BLOB_STORE_ENDPOINT needs FLOTILLA_BLOB_STORE, such as s3://bucket");
+}
+
+function ratesOf(settings: Settings): Pick<PlatformConfig, "ratesFile"> {
+  const ratesFile = settings.read(undefined, "FLOTILLA_RATES", filePath);
+  return ratesFile === undefined ? {} : { ratesFile };
 }
 
 function secretKeysOf(settings: Settings): Pick<PlatformConfig, "secretKey" | "secretKeyNext"> {

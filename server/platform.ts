@@ -38,7 +38,7 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import type { UsageRates } from "../sdk/protocol/index.ts";
+import type { UsageService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import { catalogRates, readRates } from "./usage/rates.ts";
@@ -88,25 +88,11 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, events, clock, ids, metrics } = foundations;
+  const { store, events, clock, ids } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
-  const rates = config.ratesFile === undefined ? catalogRates() : readRates(config.ratesFile);
-  const meter = openMeter(config, workshop, rates);
-  const calls = new CallDesk({
-    ...foundations,
-    refusalOf: (live) => meter.callRefusal(live),
-    openQueue: (functionId) => openQueue(foundations, functionId),
-    sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
-    takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
-    sendCredit: (...credit) => fleet.sendCredit(...credit),
-    onLoadChanged: () => fleet.kickPlace(),
-    onRecorded: (settlement, gpuMs) => {
-      metrics.inputsFinished(settlement.outcome, 1);
-      fleet.noteUse(settlement, gpuMs);
-    },
-  });
-  closers.add("calls", () => calls.close());
+  const { meter, usage } = openUsage(config, workshop);
+  const calls: CallDesk = openCalls(workshop, { meter, fleet: () => fleet });
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
   const fleet = await createFleet(config, workshop, { calls, whole, secrets, meter });
   const apps = await createApps(foundations, { calls, fleet, secrets });
@@ -135,11 +121,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
-    usage: createUsageService({
-      ...foundations,
-      rates,
-      onQuotasChanged: () => meter.readAccounts(),
-    }),
+    usage,
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -254,17 +236,42 @@ async function createFleet(
   });
 }
 
-function openMeter(
-  { dataDir }: PlatformConfig,
+/** Counts what containers use, and tells of it. */
+function openUsage(
+  { dataDir, ratesFile }: PlatformConfig,
   { foundations, logger }: Workshop,
-  rates: UsageRates,
-): UsageMeter {
-  return new UsageMeter({
+): { readonly meter: UsageMeter; readonly usage: UsageService } {
+  const rates = ratesFile === undefined ? catalogRates() : readRates(ratesFile);
+  const meter = new UsageMeter({
     ...foundations,
     rates,
     serverId: `${hostname()}:${dataDir}`,
     onNear: (workspaceId, warning) => logger.warn({ workspaceId }, warning),
   });
+  const onQuotasChanged = (): Promise<void> => meter.readAccounts();
+  return { meter, usage: createUsageService({ ...foundations, rates, onQuotasChanged }) };
+}
+
+/** The call side; the fleet is made after it. */
+function openCalls(
+  { foundations, closers }: Workshop,
+  { meter, fleet }: { readonly meter: UsageMeter; readonly fleet: () => Fleet },
+): CallDesk {
+  const calls = new CallDesk({
+    ...foundations,
+    refusalOf: (live) => meter.callRefusal(live),
+    openQueue: (functionId) => openQueue(foundations, functionId),
+    sendInputs: (containerId, inputs) => fleet().sendInputs(containerId, inputs),
+    takeBack: (containerId, inputIds, abort) => fleet().takeBack(containerId, inputIds, abort),
+    sendCredit: (...credit) => fleet().sendCredit(...credit),
+    onLoadChanged: () => fleet().kickPlace(),
+    onRecorded: (settlement, gpuMs) => {
+      foundations.metrics.inputsFinished(settlement.outcome, 1);
+      fleet().noteUse(settlement, gpuMs);
+    },
+  });
+  closers.add("calls", () => calls.close());
+  return calls;
 }
 
 /** The right to keep the pool or the schedules, which one of the servers on a Redis and a record store has. */

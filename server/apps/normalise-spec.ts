@@ -88,9 +88,8 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...scalingOf(spec),
     ...concurrencyOf(spec),
     ...placesOf(spec),
+    ...standingOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
-    priority: spec.priority ?? DEFAULT_SPEC.priority,
-    tags: spec.tags ?? DEFAULT_SPEC.tags,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...(spec.image === undefined ? {} : { image: spec.image }),
@@ -98,6 +97,11 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     env: spec.env ?? DEFAULT_SPEC.env,
     ...(spec.python === undefined ? {} : { python: spec.python }),
   };
+}
+
+/** How important it is, and to whom it is counted. */
+function standingOf({ priority, tags }: FunctionSpec): Pick<NormalSpec, "priority" | "tags"> {
+  return { priority: priority ?? DEFAULT_SPEC.priority, tags: tags ?? DEFAULT_SPEC.tags };
 }
 
 /** What one container of the function needs of the node under it. */

@@ -168,11 +168,7 @@ export class ContainerDesk {
     }
     const nowMs = clock.nowMs();
     const container = known ?? containers.addPending(held.containerId, live, nowMs);
-    container.nodeId = nodeId;
-    container.cards = held.cards;
-    container.startedAtMs ??= nowMs;
-    container.state = held.state === "ready" ? "ready" : "starting";
-    if (known === undefined) this.#options.usage?.found(container);
+    this.#takeOver(container, nodeId, held);
     if (held.state !== "ready") return;
     container.readyAtMs ??= nowMs;
     const inputs = await this.#options.loadHeld(held.inputIds);
@@ -182,6 +178,16 @@ export class ContainerDesk {
     // Finished already, by another container: the agent need not report them again.
     if (unknown.size > 0) link.acknowledge([...unknown]);
     this.#noteIdle(container);
+  }
+
+  /** Notes where a container runs; one that was in nobody's table is metered from here on. */
+  #takeOver(container: ContainerRecord, nodeId: string, { cards, state }: HeldContainer): void {
+    const isNew = container.nodeId === undefined;
+    container.nodeId = nodeId;
+    container.cards = cards;
+    container.startedAtMs ??= this.#options.clock.nowMs();
+    container.state = state === "ready" ? "ready" : "starting";
+    if (isNew) this.#options.usage?.found(container);
   }
 
   #refused(containerId: string, reason: string): void {

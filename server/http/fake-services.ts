@@ -136,12 +136,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     apps,
     workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
     tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),
-    usage: createUsageService({
-      store: records,
-      clock: systemClock,
-      rates: catalogRates(),
-      onQuotasChanged: () => Promise.resolve(),
-    }),
+    usage: createFakeUsage(records),
     functions: createFunctionService({
       ids,
       store: { registry },
@@ -159,6 +154,11 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
+}
+
+function createFakeUsage(store: RecordStore): Services["usage"] {
+  const onQuotasChanged = (): Promise<void> => Promise.resolve();
+  return createUsageService({ store, clock: systemClock, rates: catalogRates(), onQuotasChanged });
 }
 
 /** Makes tokens, of users of `main` who may do everything unless told otherwise. */

@@ -18,7 +18,7 @@ import type { OpenBench } from "./conformance/samples.ts";
 import { testSecrets } from "./conformance/secrets.ts";
 import { testSchedules } from "./conformance/schedules.ts";
 import { testTokens } from "./conformance/tokens.ts";
-import { testUsage } from "./conformance/usage.ts";
+import { testQuotas, testUsage } from "./conformance/usage.ts";
 import { testBlobOwners, testWorkspaces } from "./conformance/workspaces.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -54,6 +54,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("registry", () => testRegistry(open));
     describe("tokens", () => testTokens(open));
     describe("usage", () => testUsage(open));
+    describe("quotas", () => testQuotas(open));
     describe("workspaces", () => testWorkspaces(open));
     describe("owners of blobs", () => testBlobOwners(open));
     describe("ledger", () => testLedger(open));

@@ -66,7 +66,7 @@ export function readRates(path: string): UsageRates {
   }
   const checked = ratesSchema.safeParse(value);
   if (!checked.success) throw refuse(explainIssues("rates", checked.error.issues));
-  const missing = GPU_TYPES.filter((type) => checked.data.gpuMicroUsdPerHour[type] === undefined);
+  const missing = GPU_TYPES.filter((type) => !Object.hasOwn(checked.data.gpuMicroUsdPerHour, type));
   if (missing.length > 0) throw refuse(`gpuMicroUsdPerHour lacks ${missing.join(", ")}`);
   return checked.data;
 }

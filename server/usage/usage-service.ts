@@ -89,5 +89,5 @@ function spanOf(
 
 function updated(before: WorkspaceQuotas, update: QuotaUpdate): WorkspaceQuotas {
   const after = Object.entries({ ...before, ...update }).filter(([, value]) => value !== null);
-  return Object.fromEntries(after) as WorkspaceQuotas;
+  return Object.fromEntries(after);
 }

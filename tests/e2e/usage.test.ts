@@ -120,9 +120,9 @@ describe("usage and quotas", { shuffle: false }, () => {
   it("never have more containers than the quota, and all inputs are done with what there is", async () => {
     setQuota("--containers", "2");
     let most = 0;
-    let isDone = false;
+    const done = new AbortController();
     const watch = (async () => {
-      while (!isDone) {
+      while (!done.signal.aborted) {
         most = Math.max(most, (await containers("plain")).length);
         await sleep(50);
       }
@@ -132,7 +132,7 @@ describe("usage and quotas", { shuffle: false }, () => {
     const results: number[] = [];
     for await (const result of plain.map(Array.from({ length: 12 }, () => 300)))
       results.push(result);
-    isDone = true;
+    done.abort();
     await watch;
     expect(results).toHaveLength(12);
     expect(most).toBeGreaterThan(0);

@@ -108,7 +108,10 @@ export function testUsage({ store, reopen }: OpenBench): void {
     await usage.end("co_1", START + 1_000);
     expect(await hours()).toEqual([]);
   });
+}
 
+/** Declares the suite of quotas. */
+export function testQuotas({ store, reopen }: OpenBench): void {
   it("oversells no quota to those who ask at the same time", async () => {
     const { usage, workspaces } = store();
     await workspaces.add({ workspaceId: "ws_2", name: "two", createdAtMs: 1 });
