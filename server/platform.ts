@@ -21,7 +21,8 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { createToken } from "./auth/tokens.ts";
+import { openUsage } from "./assembly/usage.ts";
+import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
@@ -34,16 +35,15 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import type { UsageService } from "./services.ts";
+import type { ImageService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
-import { catalogRates, readRates } from "./usage/rates.ts";
-import { UsageMeter } from "./usage/usage-meter.ts";
-import { createUsageService } from "./usage/usage-service.ts";
+import type { UsageMeter } from "./usage/usage-meter.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
 import { createWorkspaceService } from "./workspaces/workspace-service.ts";
 
@@ -91,13 +91,16 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const { store, events, clock, ids } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
-  const { meter, usage } = openUsage(config, workshop);
+  const { meter, usage } = openUsage(config, foundations, logger);
   const calls: CallDesk = openCalls(workshop, { meter, fleet: () => fleet });
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets, meter });
+  const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets, meter, web });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  whole.upkeep = createUpkeep(foundations, calls, apps);
+  const alive = (): readonly LiveFunction[] => functionsAlive(calls, fleet);
+  const images = await openImageService(config, foundations, alive, secrets);
+  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
 
   const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
@@ -111,12 +114,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images: await openImageService(
-      config,
-      foundations,
-      () => functionsAlive(calls, fleet),
-      secrets,
-    ),
+    images,
     chunks: foundations.chunks.store,
     secrets,
     workspaces,
@@ -126,14 +124,14 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     pool: fleet.pool,
     events,
     agents: fleet.hub,
+    web,
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
       key: foundations.key,
     }),
   };
-  const { requestsPerSecondMax } = config;
-  const limit = requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+  const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
@@ -151,6 +149,28 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+function rateLimitOf({
+  requestsPerSecondMax,
+}: PlatformConfig): Pick<PlatformConfig, "requestsPerSecondMax"> {
+  return requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+}
+
+function openGateway(
+  foundations: Foundations,
+  calls: CallDesk,
+  sendPiece: Fleet["sendPiece"],
+): WebGateway {
+  const { store, clock } = foundations;
+  return new WebGateway({
+    ...foundations,
+    calls: calls.service,
+    callOf: (callId) => store.calls.get(callId),
+    registry: store.registry,
+    authenticator: createAuthenticator(store.tokens, clock),
+    sendPiece,
+  });
 }
 
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
@@ -202,9 +222,12 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  parts: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole; readonly meter: UsageMeter },
+  parts: Pick<Parts, "calls" | "secrets" | "web"> & {
+    readonly whole: Whole;
+    readonly meter: UsageMeter;
+  },
 ): Promise<Fleet> {
-  const { calls, whole, secrets, meter } = parts;
+  const { calls, whole, secrets, meter, web } = parts;
   const { policy } = config;
   const { foundations, closers } = workshop;
   const { providers, emulatorUrls } = await openClouds(config, foundations, closers);
@@ -231,25 +254,11 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    streams: web.streams,
+    claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
-}
-
-/** Counts what containers use, and tells of it. */
-function openUsage(
-  { dataDir, ratesFile }: PlatformConfig,
-  { foundations, logger }: Workshop,
-): { readonly meter: UsageMeter; readonly usage: UsageService } {
-  const rates = ratesFile === undefined ? catalogRates() : readRates(ratesFile);
-  const meter = new UsageMeter({
-    ...foundations,
-    rates,
-    serverId: `${hostname()}:${dataDir}`,
-    onNear: (workspaceId, warning) => logger.warn({ workspaceId }, warning),
-  });
-  const onQuotasChanged = (): Promise<void> => meter.readAccounts();
-  return { meter, usage: createUsageService({ ...foundations, rates, onQuotasChanged }) };
 }
 
 /** The call side; the fleet is made after it. */
@@ -309,13 +318,22 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
   files.all().catch((error: unknown) => onError(error, "making the files of the node agent"));
 }
 
-function createUpkeep({ store, onError }: Foundations, calls: CallDesk, apps: ManagedApps): Upkeep {
+function createUpkeep(
+  { store, chunks, onError }: Foundations,
+  {
+    calls,
+    apps,
+    images,
+  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+): Upkeep {
   return new Upkeep({
     store,
     calls,
     apps,
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
+    // Another server may be storing into a bucket, and its leases are known to it alone.
+    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
   });
 }
 
@@ -324,11 +342,12 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly web: WebGateway;
 }
 
 async function createApps(
   foundations: Foundations,
-  { calls, fleet, secrets }: Parts,
+  { calls, fleet, secrets }: Omit<Parts, "web">,
 ): Promise<ManagedApps> {
   const { onError, store } = foundations;
   return createAppService({

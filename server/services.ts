@@ -1,6 +1,6 @@
 /** What the HTTP routes call; `platform.ts` wires the implementations. */
 import type { Duplex, Readable } from "node:stream";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type {
   AppendInputsHeader,
   AppHistory,
@@ -145,6 +145,8 @@ export interface ImageService {
   list(who: Principal): Promise<ImageList>;
   /** Removes the workspace's images that no running deployment uses, and layers of no image. */
   prune(who: Principal): Promise<PruneReport>;
+  /** Removes the chunks that no image needs, of whatever workspace. */
+  collect(): Promise<void>;
 }
 
 /** Secrets of a workspace: written and named; no answer has a value. */
@@ -284,6 +286,33 @@ export interface EventBus {
   ): AsyncIterable<PlatformEvent>;
 }
 
+/** What goes with a request to a function's URL. */
+export interface WebContext {
+  readonly requestId: string;
+  /** Aborts when the client has gone or the server closes. */
+  readonly signal: AbortSignal;
+}
+
+/** HTTP requests to functions. Answers everything itself, failures too; never rejects. */
+export interface WebService {
+  /** A request to a path below `/web`. */
+  answer(request: IncomingMessage, response: ServerResponse, context: WebContext): Promise<void>;
+  /** A request to go on with another protocol; `rest` are the first bytes of that. */
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    rest: Uint8Array,
+    context: WebContext,
+  ): Promise<void>;
+  /** The result of a request that took longer than its client waited. */
+  result(
+    callId: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: WebContext,
+  ): Promise<void>;
+}
+
 /** Takes over the WebSocket upgrade of a node agent; it authenticates the token itself. */
 export interface AgentGateway {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -318,5 +347,6 @@ export interface Services {
   readonly pool: PoolService;
   readonly events: EventBus;
   readonly agents: AgentGateway;
+  readonly web: WebService;
   readonly agentFiles: AgentFileService;
 }

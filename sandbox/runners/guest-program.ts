@@ -2,11 +2,10 @@
  * The program that is the first process of a container and makes its terminals. Without it a
  * container's first process is its runner, nobody waits for orphans, and there are no terminals.
  */
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
-import { addNativeFile, type NativeFile } from "./native-file.ts";
+import { addNativeFile, bytesOf, type NativeFile } from "./native-file.ts";
 
 /** Its name beside the runners. */
 export const GUEST_FILE = "flotilla-guest";
@@ -27,12 +26,7 @@ export async function addGuestProgram(dir: string): Promise<boolean> {
 
 /** Its bytes for other machines like this one; undefined without a compiler. */
 export async function guestProgram(): Promise<Uint8Array | undefined> {
-  const dir = await mkdtemp(join(tmpdir(), "flotilla-guest-"));
-  try {
-    return (await addGuestProgram(dir)) ? await readFile(join(dir, GUEST_FILE)) : undefined;
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+  return bytesOf(GUEST_FILE, addGuestProgram);
 }
 
 /** What says which version of it this is. */

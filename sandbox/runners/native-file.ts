@@ -1,6 +1,7 @@
 /** Files of native code beside the runners: built from their source where there is a compiler. */
 import { execFile } from "node:child_process";
-import { copyFile, mkdtemp, rename, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -39,6 +40,19 @@ export async function addNativeFile(native: NativeFile, dir: string): Promise<bo
     return false;
   } finally {
     await rm(built, { recursive: true, force: true });
+  }
+}
+
+/** The bytes of the file `name` once `add` has put it into a folder; undefined where it cannot. */
+export async function bytesOf(
+  name: string,
+  add: (dir: string) => Promise<boolean>,
+): Promise<Uint8Array | undefined> {
+  const dir = await mkdtemp(join(tmpdir(), "flotilla-native-"));
+  try {
+    return (await add(dir)) ? await readFile(join(dir, name)) : undefined;
+  } finally {
+    await rm(dir, { recursive: true, force: true });
   }
 }
 

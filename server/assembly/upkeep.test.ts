@@ -1,8 +1,12 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { TestFleet } from "../fleet/test-fleet.ts";
 import { Upkeep } from "./upkeep.ts";
 
-const fleet = new TestFleet();
+let fleet: TestFleet;
+
+beforeEach(() => {
+  fleet = new TestFleet();
+});
 
 afterEach(async () => {
   expect(fleet.errors).toEqual([]);
@@ -35,4 +39,25 @@ test("inputs whose writing took effect without an answer are queued, whoever ask
   }, "all inputs have run");
   const results = await fleet.results(callId);
   expect(results.map(({ outcome }) => outcome)).toEqual(["succeeded", "succeeded", "succeeded"]);
+});
+
+test("chunks are collected each hour, first an hour after the start, whatever the clock does", async () => {
+  let collections = 0;
+  const upkeep = new Upkeep({
+    store: fleet.store,
+    calls: fleet.calls,
+    apps: { expireLeases: () => Promise.resolve([]) },
+    collectChunks: () => {
+      collections += 1;
+      return Promise.resolve();
+    },
+  });
+  const hourMs = 3_600_000;
+  const startMs = 50 * hourMs;
+  const seen: number[] = [];
+  for (const atMs of [0, hourMs - 1, hourMs, hourMs + 1, 2 * hourMs, -10 * hourMs, -10 * hourMs]) {
+    await upkeep.run(startMs + atMs);
+    seen.push(collections);
+  }
+  expect(seen).toEqual([0, 0, 1, 1, 2, 3, 3]);
 });

@@ -1,4 +1,4 @@
-/** What must be looked after now and then: leases of apps, deadlines, arrivals, lost queue jobs, old results. */
+/** What must be looked after now and then: leases of apps, deadlines, arrivals, lost queue jobs, old results, chunks. */
 import type { ManagedApps } from "../apps/app-service.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
@@ -11,6 +11,8 @@ export interface UpkeepOptions {
   readonly apps: Pick<ManagedApps, "expireLeases">;
   /** Ends sandboxes whose time is over; nobody does when absent. */
   readonly endSandboxes?: (nowMs: number) => Promise<void>;
+  /** Removes the chunks that no image needs; nobody does when absent. */
+  readonly collectChunks?: () => Promise<void>;
 }
 
 const REBUILD_EVERY_MS = 3_000;
@@ -18,11 +20,14 @@ const EXPIRE_EVERY_MS = 60_000;
 /** Results are kept this long. */
 const RESULTS_KEPT_MS = 7 * 24 * 3_600_000;
 const EXPIRED_PER_ROUND = 200;
+/** Also after a start, so that agents have said by then which containers still read. */
+const COLLECT_EVERY_MS = 3_600_000;
 
 export class Upkeep {
   readonly #options: UpkeepOptions;
   #rebuiltAtMs = 0;
   #expiredAtMs = 0;
+  #collectedAtMs: number | undefined;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -43,6 +48,15 @@ export class Upkeep {
       await store.calls.expire(nowMs - RESULTS_KEPT_MS, EXPIRED_PER_ROUND);
       await this.#options.endSandboxes?.(nowMs);
     }
+    await this.#collectChunks(nowMs);
+  }
+
+  async #collectChunks(nowMs: number): Promise<void> {
+    this.#collectedAtMs ??= nowMs;
+    // A clock that was set back must not put it off for as long.
+    if (Math.abs(nowMs - this.#collectedAtMs) < COLLECT_EVERY_MS) return;
+    this.#collectedAtMs = nowMs;
+    await this.#options.collectChunks?.();
   }
 
   /**

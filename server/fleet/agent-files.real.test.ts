@@ -5,21 +5,39 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { assert } from "../../core/index.ts";
-import { ingestTree, LAZYFS_FILE, openDiskTier } from "../../sandbox/index.ts";
+import { ENTROPY_ADDON_FILE, ingestTree, LAZYFS_FILE, openDiskTier } from "../../sandbox/index.ts";
 import { AgentFiles } from "./agent-files.ts";
 
-const dir = mkdtempSync(join(tmpdir(), "flotilla-files-"));
+let dir: string;
 let child: ChildProcess | undefined;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "flotilla-files-"));
+});
 
 afterEach(async () => {
   if (child !== undefined) {
     // Its parent is gone: it unmounts and ends.
     child.disconnect();
     await once(child, "exit");
+    child = undefined;
   }
   await rm(dir, { recursive: true });
+});
+
+test("the add-on for memory snapshots is among the files, and the served Node can load it", async () => {
+  const files = await new AgentFiles().all();
+  const file = files.find(({ name }) => name === ENTROPY_ADDON_FILE);
+  assert(file !== undefined, "this machine has a compiler");
+  const path = join(dir, ENTROPY_ADDON_FILE);
+  await writeFile(path, await buffer(file.open()));
+  const module: { exports: unknown } = { exports: {} };
+  process.dlopen(module, path);
+  const reseed = module.exports as (entropy: Buffer) => boolean;
+  expect(reseed(Buffer.alloc(64, 7))).toBe(true);
+  expect(reseed(Buffer.alloc(1))).toBe(false);
 });
 
 test.skipIf(!existsSync("/dev/fuse") || process.getuid?.() !== 0)(

@@ -1,6 +1,7 @@
 /**
  * The files that a rented machine fetches to become a node: the agent, its process that serves
- * images and its runners, each one file, and the Node that this server runs on.
+ * images and its runners, each one file, the Node that this server runs on, and the add-on that
+ * memory snapshots need, where this server has a compiler: rented machines have none.
  *
  * They are made once for each run of the server, when first needed, and named by their SHA-256.
  */
@@ -13,6 +14,8 @@ import { fileURLToPath } from "node:url";
 import {
   GUEST_FILE,
   guestProgram,
+  ENTROPY_ADDON_FILE,
+  entropyAddon,
   LAZYFS_FILE,
   PYTHON_RUNNER_FILE,
   pythonRunnerArchive,
@@ -64,8 +67,11 @@ async function makeFiles(): Promise<readonly ServedFile[]> {
   const lazyfs = await moduleOf(LAZYFS_MAIN);
   const runner = await runnerBundle();
   const guest = await guestProgram();
+  // Built for the Node that goes with it, and for no other.
+  const entropy = node === undefined ? undefined : await entropyAddon();
   return [
     ...(node === undefined ? [] : [node]),
+    ...(entropy === undefined ? [] : [servedBytes(ENTROPY_ADDON_FILE, entropy)]),
     servedBytes(AGENT_FILE, agent),
     servedBytes(LAZYFS_FILE, lazyfs),
     servedBytes(RUNNER_FILE, runner),

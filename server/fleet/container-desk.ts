@@ -17,6 +17,7 @@ import type { ContainerEnd } from "../calls/dispatcher-port.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
+import type { StreamNews } from "../gateway/container-streams.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 import type { ContainerUsage } from "./container-usage.ts";
@@ -33,6 +34,8 @@ export interface ContainerDeskOptions {
   readonly loadHeld: (inputIds: readonly string[]) => Promise<readonly LocalInput[]>;
   /** A generator in a container yielded a value. */
   readonly onYielded: CallDesk["yielded"];
+  /** Who is told of the byte streams of containers. */
+  readonly streams: StreamNews;
   readonly onColdStart: (startMs: number) => void;
   readonly onLoadChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
@@ -76,6 +79,9 @@ export class ContainerDesk {
       case "values":
         this.#values(message, body);
         break;
+      case "stream":
+        this.#options.streams.piece(message.containerId, message.streamId, message.piece, body);
+        break;
       case "exited":
         this.#exited(message.exit);
     }
@@ -90,6 +96,7 @@ export class ContainerDesk {
     }
     if (container.state === "stopping") return;
     container.state = "stopping";
+    this.#options.streams.containerGone(containerId);
     live.dispatcher.containerGone(containerId, "stopped");
     this.#options.hub.link(nodeId)?.send({ type: "stop", containerId, graceMs: STOP_GRACE_MS });
     this.#options.events.publish(subjectOf(container), {
@@ -119,6 +126,7 @@ export class ContainerDesk {
   /** The link to a node broke: what was on its way to its containers may be lost. */
   linkLost(nodeId: string): void {
     for (const { live, containerId } of this.#options.containers.ofNode(nodeId)) {
+      this.#options.streams.containerCutOff(containerId);
       live.dispatcher.containerCutOff(containerId);
     }
   }
@@ -307,6 +315,7 @@ export class ContainerDesk {
 
   #gone(container: ContainerRecord, end: ContainerEnd): void {
     this.#options.containers.remove(container.containerId);
+    this.#options.streams.containerGone(container.containerId);
     container.live.dispatcher.containerGone(container.containerId, end);
   }
 

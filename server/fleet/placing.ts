@@ -25,7 +25,7 @@ import { Repacking } from "./repacking.ts";
 
 export interface PlacingOptions extends Pick<
   ContainerDeskOptions,
-  "loadHeld" | "onYielded" | "onColdStart" | "onLoadChanged" | "onError" | "usage"
+  "loadHeld" | "onYielded" | "streams" | "onColdStart" | "onLoadChanged" | "onError" | "usage"
 > {
   readonly functions: FunctionTable;
   readonly containers: ContainerTable;

@@ -105,6 +105,10 @@ class Images implements ImageService {
     };
   }
 
+  async collect(): Promise<void> {
+    await this.#inTurn(() => this.#collect());
+  }
+
   /** Builds an image, stores its files and notes it. */
   async #built(who: Principal, request: BuildRequest): Promise<BuiltRoot> {
     const { builder } = this.#options;
