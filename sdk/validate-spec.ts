@@ -54,6 +54,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   clouds: listOf(checkCloud),
   preemptible: checkFlag,
   priority: wholeRange({ min: -100, max: 100, unit: "(larger is more important)" }),
+  tags: checkTags,
   enableMemorySnapshot: checkFlag,
   network: checkNetwork,
   image: checkImage,
@@ -64,6 +65,20 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   web: () => "is filled in by app.webEndpoint and app.webServer; use one of these",
   python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
+
+const TAGS_MAX = 16;
+const TAG_CHARACTERS_MAX = 64;
+
+function checkTags(value: unknown): string | undefined {
+  if (!isRecord(value)) return 'must be an object of texts, such as { team: "search" }';
+  const entries = Object.entries(value);
+  if (entries.length > TAGS_MAX) return `has ${entries.length} tags; at most ${TAGS_MAX}`;
+  const isText = (each: unknown): boolean =>
+    typeof each === "string" && each.length >= 1 && each.length <= TAG_CHARACTERS_MAX;
+  const wrong = entries.find(([name, tag]) => !isText(name) || !isText(tag));
+  if (wrong === undefined) return undefined;
+  return `has the tag ${show(wrong[0])}: names and values are texts of 1 to ${TAG_CHARACTERS_MAX}`;
+}
 
 /** Roughly a host with or without a port; the server checks the rest. */
 const HOST_PATTERN = /^(\*|(\*\.)?[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/;

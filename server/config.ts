@@ -12,6 +12,8 @@ export interface PlatformConfig {
   readonly publicUrl?: string;
   /** Requests that one token may send in a second; absent means the server's default. */
   readonly requestsPerSecondMax?: number;
+  /** JSON of what containers cost (docs/usage.md); absent means prices of the catalog. */
+  readonly ratesFile?: string;
   /** Absent: an own redis-server child on a unix socket in `dataDir`. */
   readonly redisUrl?: string;
   /** The S3-compatible store of code and payloads; absent means a folder in `dataDir`. */

@@ -21,6 +21,7 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
+import { openUsage } from "./assembly/usage.ts";
 import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
@@ -45,6 +46,7 @@ import type { ImageService, ShellService } from "./services.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
+import type { UsageMeter } from "./usage/usage-meter.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
 import { createWorkspaceService } from "./workspaces/workspace-service.ts";
 
@@ -89,29 +91,19 @@ interface Workshop {
 
 async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Platform> {
   const { foundations, logger, closers } = workshop;
-  const { store, events, clock, metrics } = foundations;
+  const { store, events, clock } = foundations;
   const whole: Whole = { serverUrl: "", emulatorUrls: {}, agentFiles: new AgentFiles() };
   const desk = await openLocalDesk(config, foundations, closers);
-  const calls = new CallDesk({
-    ...foundations,
-    openQueue: (functionId) => openQueue(foundations, functionId),
-    sendInputs: (containerId, inputs) => fleet.sendInputs(containerId, inputs),
-    takeBack: (containerId, inputIds, abort) => fleet.takeBack(containerId, inputIds, abort),
-    sendCredit: (...credit) => fleet.sendCredit(...credit),
-    onLoadChanged: () => fleet.kickPlace(),
-    onRecorded: (settlement, gpuMs) => {
-      metrics.inputsFinished(settlement.outcome, 1);
-      fleet.noteUse(settlement, gpuMs);
-    },
-  });
-  closers.add("calls", () => calls.close());
+  const { meter, usage } = openUsage(config, foundations, logger);
+  const calls: CallDesk = openCalls(workshop, { meter, fleet: () => fleet });
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
   const { keeper, volumes } = openVolumes(foundations, {
     functionsAlive: () => functionsAlive(calls, fleet),
     isAlive: (containerId) => fleet.hasContainer(containerId),
   });
   const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
-  const fleet: Fleet = await createFleet(config, workshop, { calls, whole, secrets, volumes, web });
+  const parts = { calls, whole, secrets, volumes, meter, web };
+  const fleet: Fleet = await createFleet(config, workshop, parts);
   const apps = await createApps(foundations, { calls, fleet, secrets, volumes });
   const workspaces = createWorkspaceService({ ...foundations, apps });
   const images = await openImageService(config, foundations, { keeper, secrets });
@@ -129,6 +121,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
+    usage,
     fleet: fleet.service,
     pool: fleet.pool,
     events,
@@ -257,16 +250,12 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  {
-    calls,
-    whole,
-    secrets,
-    volumes,
-    web,
-  }: Pick<Parts, "calls" | "secrets" | "volumes" | "web"> & {
+  parts: Pick<Parts, "calls" | "secrets" | "volumes" | "web"> & {
     readonly whole: Whole;
+    readonly meter: UsageMeter;
   },
 ): Promise<Fleet> {
+  const { calls, whole, secrets, volumes, meter, web } = parts;
   const { policy } = config;
   const { foundations, closers } = workshop;
   const { providers, emulatorUrls } = await openClouds(config, foundations, closers);
@@ -275,6 +264,7 @@ async function createFleet(
   return new Fleet({
     ...foundations,
     calls,
+    meter,
     providers,
     policy,
     rng: createRng(foundations.clusterId),
@@ -298,6 +288,28 @@ async function createFleet(
     volumesOf: (live, containerId) => volumes.startsOf(live, containerId, live.spec.volumes),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
+}
+
+/** The call side; the fleet is made after it. */
+function openCalls(
+  { foundations, closers }: Workshop,
+  { meter, fleet }: { readonly meter: UsageMeter; readonly fleet: () => Fleet },
+): CallDesk {
+  const calls = new CallDesk({
+    ...foundations,
+    refusalOf: (live) => meter.callRefusal(live),
+    openQueue: (functionId) => openQueue(foundations, functionId),
+    sendInputs: (containerId, inputs) => fleet().sendInputs(containerId, inputs),
+    takeBack: (containerId, inputIds, abort) => fleet().takeBack(containerId, inputIds, abort),
+    sendCredit: (...credit) => fleet().sendCredit(...credit),
+    onLoadChanged: () => fleet().kickPlace(),
+    onRecorded: (settlement, gpuMs) => {
+      foundations.metrics.inputsFinished(settlement.outcome, 1);
+      fleet().noteUse(settlement, gpuMs);
+    },
+  });
+  closers.add("calls", () => calls.close());
+  return calls;
 }
 
 /** The right to keep the pool or the schedules, which one of the servers on a Redis and a record store has. */

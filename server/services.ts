@@ -44,6 +44,9 @@ import type {
   NewWorkspace,
   TokenScope,
   TokenSummary,
+  QuotaReport,
+  QuotaUpdate,
+  UsageReport,
   WorkspaceSummary,
 } from "../sdk/protocol/index.ts";
 
@@ -56,6 +59,7 @@ import type {
 } from "./fleet/pool-report.ts";
 import type { VolumeGrant } from "./volumes/grants.ts";
 import type { PoolEventQuery } from "./store/record-store.ts";
+import type { UsageKey } from "./usage/usage-report.ts";
 
 /** Who is asking. */
 export interface Principal {
@@ -237,6 +241,22 @@ export interface TokenService {
   revoke(who: Principal, tokenId: string): Promise<TokenSummary>;
 }
 
+/** Which use is asked for. */
+export interface UsageQuery {
+  readonly by: UsageKey;
+  /** The beginning of this month when absent. */
+  readonly sinceMs?: number;
+  /** Now when absent. */
+  readonly untilMs?: number;
+}
+
+/** What workspaces use and may use. */
+export interface UsageService {
+  report(who: Principal, query: UsageQuery): Promise<UsageReport>;
+  /** Of a workspace by name. @throws PlatformError `not_found` */
+  setQuotas(workspace: string, update: QuotaUpdate): Promise<QuotaReport>;
+}
+
 /** Pieces of images by their hash. */
 export interface ChunkService {
   /** The encoded chunk; undefined when there is none. @throws PlatformError `unavailable` */
@@ -392,6 +412,7 @@ export interface Services {
   readonly shells: ShellService;
   readonly workspaces: WorkspaceService;
   readonly tokens: TokenService;
+  readonly usage: UsageService;
   readonly chunks: ChunkService;
   readonly fleet: FleetService;
   readonly pool: PoolService;

@@ -26,6 +26,7 @@ const MORE: Readonly<Record<string, readonly string[]>> = {
   "secret create": ["KEY=value"],
   "secret update": ["KEY=value"],
   "token create": ["--scope", "read"],
+  "workspace set-quota": ["--gpus", "1"],
 };
 /** Those that import the user's file, which one process does once at a time. */
 const LOADING: readonly string[] = ["deploy", "image build", "run", "serve"];

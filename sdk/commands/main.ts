@@ -12,7 +12,7 @@ import { addSandbox } from "./add-sandbox.ts";
 import { addShell } from "./add-shell.ts";
 import { addSecret } from "./secrets/add-secret.ts";
 import { addVolume } from "./volumes/add-volume.ts";
-import { addToken, addWorkspace } from "./workspaces/add-workspace.ts";
+import { addToken, addUsage, addWorkspace } from "./workspaces/add-workspace.ts";
 
 export interface ProgramOptions {
   /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
@@ -60,6 +60,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addVolume(program);
   addToken(program);
   addWorkspace(program);
+  addUsage(program);
   addCompletion(program);
   options.extraCommands?.(program);
   return program;

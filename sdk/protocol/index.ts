@@ -170,3 +170,12 @@ export {
   ShellFrameDecoder,
   type ShellFrame,
 } from "./shell.ts";
+export {
+  type QuotaReport,
+  type QuotaUpdate,
+  type UsageFigures,
+  type UsageRates,
+  type UsageReport,
+  type UsageRow,
+  type WorkspaceQuotas,
+} from "./usage.ts";

@@ -119,6 +119,11 @@ export interface FunctionSpec {
    */
   readonly priority?: number;
   /**
+   * Names and values by which `flotilla usage --by tag:NAME` tells costs apart, at most 16; names
+   * and values have 1 to 64 characters.
+   */
+  readonly tags?: Readonly<Record<string, string>>;
+  /**
    * Whether later containers may start from the memory of an earlier one, as it was once the
    * module was loaded. The module then loads without environment variables and without network;
    * code that needs them reads them when it is called. Default false. docs/snapshots.md.

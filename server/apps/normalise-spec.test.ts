@@ -30,6 +30,7 @@ test("an empty spec gets every default", () => {
     priority: 0,
     enableMemorySnapshot: false,
     network: { egress: "none" },
+    tags: {},
     secrets: [],
     volumes: [],
     env: {},

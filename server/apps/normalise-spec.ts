@@ -41,6 +41,7 @@ export interface NormalSpec {
   readonly preemptible: boolean;
   /** Larger is more important. */
   readonly priority: number;
+  readonly tags: Readonly<Record<string, string>>;
   readonly enableMemorySnapshot: boolean;
   readonly network: NetworkPolicy;
   /** Id of the image; absent: Node and nothing else. */
@@ -68,6 +69,7 @@ const DEFAULT_SPEC = {
   maxConcurrentInputs: 1,
   preemptible: true,
   priority: 0,
+  tags: {},
   enableMemorySnapshot: false,
   network: { egress: "none" },
   secrets: [],
@@ -92,8 +94,8 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...scalingOf(spec),
     ...concurrencyOf(spec),
     ...placesOf(spec),
+    ...standingOf(spec),
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
-    priority: spec.priority ?? DEFAULT_SPEC.priority,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
     ...surroundingsOf(spec),
@@ -112,6 +114,11 @@ function codeOf({
     ...(web === undefined ? {} : { web }),
     ...(python === undefined ? {} : { python }),
   };
+}
+
+/** How important it is, and to whom it is counted. */
+function standingOf({ priority, tags }: FunctionSpec): Pick<NormalSpec, "priority" | "tags"> {
+  return { priority: priority ?? DEFAULT_SPEC.priority, tags: tags ?? DEFAULT_SPEC.tags };
 }
 
 /** What one container of the function needs of the node under it. */

@@ -16,6 +16,7 @@ const CONTAINERS_MAX = 4_000;
 const CONCURRENT_INPUTS_MAX = 1_000;
 const PRIORITY_MAX = 100;
 const ENV_ENTRIES_MAX = 256;
+const TAGS_MAX = 16;
 const ENV_BYTES_MAX = 64 * 1024;
 
 /** Names of functions: what an export may be called, dots for methods; at most 64 characters. */
@@ -46,6 +47,14 @@ const durationMs = (min: number, max: number) => z.int().min(min).max(max);
 const containerCount = (min: number) => z.int().min(min).max(CONTAINERS_MAX);
 const concurrentInputs = z.int().min(1).max(CONCURRENT_INPUTS_MAX);
 const scaledownWindowMs = durationMs(2_000, 20 * MS_PER_MINUTE);
+
+/** A character of a tag: no control, and none that orders text anew. */
+const TAG = /^[^\p{C}\p{Z}]([^\p{C}\p{Zl}\p{Zp}]{0,62}[^\p{C}\p{Z}])?$/u;
+const tag = z.string().regex(TAG, { error: "a tag has 1 to 64 characters, blanks inside only" });
+const tagsSchema = z
+  .record(tag, tag)
+  .refine((tags) => Object.keys(tags).length <= TAGS_MAX, { error: `at most ${TAGS_MAX} tags` })
+  .meta({ description: `For telling costs apart; at most ${TAGS_MAX}.` });
 
 const env = z
   .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string())
@@ -108,6 +117,7 @@ export const functionSpecFields = z.strictObject({
     .exactOptional(),
   preemptible: z.boolean().exactOptional(),
   enableMemorySnapshot: z.boolean().exactOptional(),
+  tags: tagsSchema.exactOptional(),
   priority: z.int().min(-PRIORITY_MAX).max(PRIORITY_MAX).exactOptional(),
   network: networkPolicySchema.exactOptional(),
   image: z

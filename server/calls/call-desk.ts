@@ -28,6 +28,8 @@ export interface CallDeskOptions {
   readonly takeBack: DispatcherPort["takeBack"];
   readonly sendCredit: (containerId: string, inputId: string, progress: StreamProgress) => void;
   readonly onLoadChanged: () => void;
+  /** Why calls of a function are not taken; absent: all are. */
+  readonly refusalOf?: (live: LiveFunction) => string | undefined;
   /** Told of every result that became an input's one result, and the GPU time it used. */
   readonly onRecorded: (settlement: Settlement, gpuMs: number) => void;
   readonly onError: (error: unknown, doing: string) => void;

@@ -39,6 +39,8 @@ export interface CallServiceOptions {
   readonly cache: PayloadCache;
   readonly events: EventBus;
   readonly clock: Clock;
+  /** Why calls of a function are not taken; absent: all are. */
+  readonly refusalOf?: (live: LiveFunction) => string | undefined;
   /** Inputs were accepted or cancelled: the autoscaler should look. */
   readonly onLoadChanged: () => void;
   readonly onCancelled: (callId: string) => void;
@@ -243,8 +245,20 @@ export class LedgeredCalls implements CallService {
     const { idempotencyKey: key } = header;
     const callId = key === undefined ? header.callId : keyedCallId(live, key);
     if (live.retired) await refuseRetired(this.#options.store, live, callId);
+    await this.#refuseBeyondQuota(live, callId);
     if (live.waitsForOld && who.appId !== undefined) await this.#startForOld(live, who.appId);
     return { live, callId };
+  }
+
+  /** A call that was accepted before is answered as ever. */
+  async #refuseBeyondQuota(live: LiveFunction, callId: string): Promise<void> {
+    const { refusalOf, store } = this.#options;
+    const reason = refusalOf?.(live);
+    if (reason === undefined || (await store.calls.get(callId)) !== undefined) return;
+    throw new PlatformError(`${live.app}/${live.name} is not called: ${reason}`, {
+      code: "quota_exceeded",
+      retryable: false,
+    });
   }
 
   /**

@@ -20,6 +20,7 @@ import type { LocalInput } from "../calls/input.ts";
 import type { StreamNews } from "../gateway/container-streams.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import type { ContainerUsage } from "./container-usage.ts";
 import type { Placement } from "./placement.ts";
 
 export interface ContainerDeskOptions {
@@ -38,6 +39,8 @@ export interface ContainerDeskOptions {
   readonly onColdStart: (startMs: number) => void;
   readonly onLoadChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
+  /** Meters them; absent: nobody does. */
+  readonly usage?: ContainerUsage;
 }
 
 type Message = Exclude<
@@ -109,6 +112,7 @@ export class ContainerDesk {
       if (!heldIds.has(container.containerId)) this.#gone(container, "lost");
     }
     for (const container of held) await this.#adopt(nodeId, container, link);
+    await this.#options.usage?.settleNode(nodeId);
     this.#options.onLoadChanged();
   }
 
@@ -172,10 +176,7 @@ export class ContainerDesk {
     }
     const nowMs = clock.nowMs();
     const container = known ?? containers.addPending(held.containerId, live, nowMs);
-    container.nodeId = nodeId;
-    container.cards = held.cards;
-    container.startedAtMs ??= nowMs;
-    container.state = held.state === "ready" ? "ready" : "starting";
+    this.#takeOver(container, nodeId, held);
     if (held.state !== "ready") return;
     container.readyAtMs ??= nowMs;
     const inputs = await this.#options.loadHeld(held.inputIds);
@@ -185,6 +186,16 @@ export class ContainerDesk {
     // Finished already, by another container: the agent need not report them again.
     if (unknown.size > 0) link.acknowledge([...unknown]);
     this.#noteIdle(container);
+  }
+
+  /** Notes where a container runs; one that was in nobody's table is metered from here on. */
+  #takeOver(container: ContainerRecord, nodeId: string, { cards, state }: HeldContainer): void {
+    const isNew = container.nodeId === undefined;
+    container.nodeId = nodeId;
+    container.cards = cards;
+    container.startedAtMs ??= this.#options.clock.nowMs();
+    container.state = state === "ready" ? "ready" : "starting";
+    if (isNew) this.#options.usage?.found(container);
   }
 
   #refused(containerId: string, reason: string): void {

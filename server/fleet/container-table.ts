@@ -38,6 +38,12 @@ const WAITING_MAX = 200;
 
 export class ContainerTable {
   readonly #containers = new Map<string, ContainerRecord>();
+  readonly #onRemoved: (container: ContainerRecord) => void;
+
+  /** @param onRemoved A container is forgotten: it never had a node, or is gone. */
+  constructor(onRemoved: (container: ContainerRecord) => void = () => undefined) {
+    this.#onRemoved = onRemoved;
+  }
 
   all(): readonly ContainerRecord[] {
     return [...this.#containers.values()];
@@ -83,6 +89,7 @@ export class ContainerTable {
   remove(containerId: string): ContainerRecord | undefined {
     const record = this.#containers.get(containerId);
     this.#containers.delete(containerId);
+    if (record !== undefined) this.#onRemoved(record);
     return record;
   }
 

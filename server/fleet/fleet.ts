@@ -22,6 +22,8 @@ import type { Metrics } from "../http/metrics.ts";
 import type { StreamNews } from "../gateway/container-streams.ts";
 import type { EventBus, FleetService, PoolService } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
+import { fleetUsage } from "../usage/fleet-usage.ts";
+import type { UsageMeter } from "../usage/usage-meter.ts";
 import { Capacity } from "./capacity.ts";
 import { ContainerTable, type ContainerRecord } from "./container-table.ts";
 import { Market } from "./market.ts";
@@ -58,6 +60,8 @@ export interface FleetOptions {
   readonly key: Uint8Array;
   /** Whose agents those of rented machines are. */
   readonly workspaceId: string;
+  /** Counts what containers use, and keeps the quotas of workspaces. */
+  readonly meter: UsageMeter;
   /** The values of the secrets that a function names. */
   readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
   /** The volumes of a container of a function that has some. */
@@ -81,7 +85,7 @@ export class Fleet {
   readonly hub: AgentHub;
   readonly nodes: NodeTable;
   readonly #options: FleetOptions;
-  readonly #containers = new ContainerTable();
+  readonly #containers: ContainerTable;
   readonly #nodeDesk: NodeDesk;
   readonly #placing: Placing;
   readonly #capacity: Capacity;
@@ -99,8 +103,10 @@ export class Fleet {
     this.#options = options;
     const { store, calls, events, clock, ids, onError, policy, providers } = options;
     const { functions } = calls;
-    const containers = this.#containers;
     this.nodes = new NodeTable(store.nodes);
+    const usage = fleetUsage(options.meter, (nodeId) => this.nodes.get(nodeId)?.stored.node);
+    const containers = new ContainerTable(usage.removed);
+    this.#containers = containers;
     this.#planner = new Planner(onError);
     this.#watch = new OfferWatch({ records: store.offers, clock });
     this.#market = new Market({ providers, clock, observed: this.#watch.observed, onError });
@@ -119,6 +125,7 @@ export class Fleet {
       ids,
       rng: options.rng,
       policy: policy.scheduler,
+      usage,
       desired: () => this.#capacity.desired,
       secretsOf: options.secretsOf,
       volumesOf: options.volumesOf,
@@ -169,6 +176,7 @@ export class Fleet {
   async open(): Promise<void> {
     await this.nodes.load(this.#options.clock.nowMs());
     await this.#watch.load(this.nodes.all().map(({ stored }) => stored.node));
+    await this.#options.meter.recover(this.#isOpen);
   }
 
   /** Begins to place containers and to rent machines. */
@@ -253,6 +261,7 @@ export class Fleet {
 
   async close(): Promise<void> {
     await Promise.all([this.#place.close(), this.#provision.close(), this.#maintain.close()]);
+    await this.#options.meter.beat(this.#isOpen);
     await this.#flushUse();
     await this.#pool.close();
     await this.#watch.flush();
@@ -329,6 +338,7 @@ export class Fleet {
     const { clock, policy, calls, onMaintain } = this.#options;
     const nowMs = clock.nowMs();
     this.#nodeDesk.noteSilence((nodeId) => this.hub.link(nodeId), policy.pool.heartbeatTimeoutMs);
+    await this.#options.meter.beat(this.#isOpen);
     await this.#flushUse();
     await this.#watch.tick();
     this.#measure();
@@ -338,6 +348,11 @@ export class Fleet {
     }
     await onMaintain(nowMs);
   }
+
+  readonly #isOpen = (nodeId: string): boolean => {
+    const state = this.nodes.get(nodeId)?.stored.node.state;
+    return state !== undefined && state !== "terminated";
+  };
 
   async #flushUse(): Promise<void> {
     const used = [...this.#gpuMsUsed];

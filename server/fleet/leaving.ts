@@ -25,6 +25,8 @@ export interface LeavingOptions<Container extends LeavingContainer> {
   readonly containers: () => readonly Container[];
   /** Undefined for a node that is not known. */
   readonly stateOf: (nodeId: string) => NodeState | undefined;
+  /** Why a container should end although its node stays; absent: none should. */
+  readonly reasonOf?: (container: Container) => string | undefined;
   /** Tells its node to end it; what it has goes back to the queue. */
   readonly stop: (container: Container, reason: string) => void;
 }
@@ -39,14 +41,17 @@ export class Leaving<Container extends LeavingContainer> {
 
   /** Begins what a drained node asks for, and ends what has finished. */
   tick(): void {
-    const { containers, stateOf } = this.#options;
+    const { containers, stateOf, reasonOf } = this.#options;
     for (const container of containers()) {
       const { nodeId } = container;
-      if (nodeId !== undefined && stateOf(nodeId) === "draining") this.#leave(container);
+      if (nodeId === undefined) continue;
+      const isDraining = stateOf(nodeId) === "draining";
+      const reason = isDraining ? "its node is being given back" : reasonOf?.(container);
+      if (reason !== undefined) this.#leave(container, reason);
     }
   }
 
-  #leave(container: Container): void {
+  #leave(container: Container, reason: string): void {
     const { containerId, live } = container;
     if (container.state === "stopping") return;
     if (!container.isLeaving) {
@@ -54,6 +59,6 @@ export class Leaving<Container extends LeavingContainer> {
       live.dispatcher.containerDrains(containerId);
     }
     if (live.dispatcher.inflightCount(containerId) > 0) return;
-    this.#options.stop(container, "its node is being given back");
+    this.#options.stop(container, reason);
   }
 }

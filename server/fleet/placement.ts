@@ -14,6 +14,8 @@ import type { NodeLinks } from "../agents/hub.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import type { ContainerUsage } from "./container-usage.ts";
+import { withinQuotas } from "./quota-gate.ts";
 import { snapshotIdOf } from "./snapshot-id.ts";
 import { startMessageOf } from "./start-message.ts";
 
@@ -32,6 +34,8 @@ export interface PlacementOptions {
   readonly volumesOf: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
   /** A container could not be started before its agent heard of it. */
   readonly onUnstartable: (container: ContainerRecord, error: unknown) => void;
+  /** Keeps the quotas of workspaces; absent: there are none. */
+  readonly usage?: ContainerUsage;
 }
 
 /** Who should end for whom, as far as that is not done yet. */
@@ -57,9 +61,10 @@ export class Placement {
   /** Places what can be placed; the rest keeps its reason. Gives who would have to end for it. */
   tick(): WantedEnds {
     const nowMs = this.#options.clock.nowMs();
-    const pending = this.#options.containers.all().filter(({ state }) => state === "pending");
+    const { containers, rng, usage } = this.#options;
+    const { admitted: pending, refused } = withinQuotas(containers.all(), usage);
+    for (const { container, reason } of refused) this.#holdBack(container, reason);
     if (pending.length === 0) return NOTHING_WANTED;
-    const { containers, rng } = this.#options;
     const { placements, refusals, ...wanted } = this.#scheduler.round(
       pending.map((one) => requestOf(one, nowMs)),
       { nodes: this.#options.schedulable(), containers: containers.placed() },
@@ -72,11 +77,21 @@ export class Placement {
     for (const { containerId, reason, wantsRoom } of refusals) {
       const container = containers.get(containerId);
       if (container === undefined) continue;
+      if (!wantsRoom) {
+        this.#holdBack(container, reason);
+        continue;
+      }
       container.pendingReason = reason;
-      container.wantsRoom = wantsRoom;
-      if (!wantsRoom) this.#explain(container.live, reason);
+      container.wantsRoom = true;
     }
     return wanted;
+  }
+
+  /** No machine would help it. */
+  #holdBack(container: ContainerRecord, reason: string): void {
+    container.pendingReason = reason;
+    container.wantsRoom = false;
+    this.#explain(container.live, reason);
   }
 
   /** Starts a container on this very node; false when it has no room now or is not connected. */
@@ -95,15 +110,24 @@ export class Placement {
 
   /** A node's agent would not take the container: it pends again, elsewhere for a while. */
   refused(container: ContainerRecord, reason: string): void {
+    this.#options.usage?.refused(container);
     if (container.nodeId !== undefined) {
       const untilMs = this.#options.clock.nowMs() + REFUSAL_MS;
       container.refusedUntilMs.set(container.nodeId, untilMs);
     }
-    container.state = "pending";
-    container.nodeId = undefined;
-    container.cards = undefined;
+    unplace(container);
     container.pendingReason = reason;
     container.wantsRoom = true;
+  }
+
+  /** Its workspace has no room for it after all: another server took it. */
+  #giveBack(container: ContainerRecord, reason: string): void {
+    if (container.state === "stopping") {
+      this.#options.containers.remove(container.containerId);
+      return;
+    }
+    unplace(container);
+    this.#holdBack(container, reason);
   }
 
   /** No machine is rented for such a one, so nobody else says why it waits. */
@@ -129,10 +153,11 @@ export class Placement {
     container.startedAtMs = nowMs;
     container.pendingReason = undefined;
     live.pendingReason = undefined;
-    if (live.spec.secrets.length + live.spec.volumes.length === 0) {
+    const isPlain = live.spec.secrets.length + live.spec.volumes.length === 0;
+    if (isPlain && this.#options.usage === undefined) {
       const start = startMessageOf(live, containerId, { cards });
       link.send({ type: "start", container: start }, [live.params]);
-    } else void this.#startWithMore(container, nodeId, cards);
+    } else void this.#startLater(container, nodeId, cards);
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
     this.#options.events.publish(subject, { kind: "container.placed", reason });
     this.#options.events.publish(subject, { kind: "container.starting" });
@@ -140,19 +165,24 @@ export class Placement {
   }
 
   /**
-   * Secrets are read for each start and volumes are as they are then; what has become of the
-   * container meanwhile is heeded.
+   * Secrets are read and quotas taken for each start, and volumes are as they are then; what has
+   * become of the container meanwhile is heeded.
    */
-  async #startWithMore(
+  async #startLater(
     container: ContainerRecord,
     nodeId: string,
     cards: readonly number[],
   ): Promise<void> {
-    const { containers, hub, secretsOf, volumesOf, onUnstartable } = this.#options;
+    const { containers, hub, secretsOf, volumesOf, onUnstartable, usage } = this.#options;
     const { live, containerId } = container;
     const isAwaited = (): boolean =>
       containers.get(containerId) === container && container.nodeId === nodeId;
     try {
+      const refusal = await usage?.take(container);
+      if (refusal !== undefined) {
+        if (isAwaited()) this.#giveBack(container, refusal);
+        return;
+      }
       const secrets = live.spec.secrets.length === 0 ? {} : await secretsOf(live);
       const volumes = live.spec.volumes.length === 0 ? [] : await volumesOf(live, containerId);
       if (!isAwaited()) return;
@@ -168,6 +198,13 @@ export class Placement {
       if (isAwaited()) onUnstartable(container, error);
     }
   }
+}
+
+/** It pends again. */
+function unplace(container: ContainerRecord): void {
+  container.state = "pending";
+  container.nodeId = undefined;
+  container.cards = undefined;
 }
 
 /** What a container asks of the scheduler. */

@@ -26,7 +26,7 @@ import { Repacking } from "./repacking.ts";
 
 export interface PlacingOptions extends Pick<
   ContainerDeskOptions,
-  "loadHeld" | "onYielded" | "streams" | "onColdStart" | "onLoadChanged" | "onError"
+  "loadHeld" | "onYielded" | "streams" | "onColdStart" | "onLoadChanged" | "onError" | "usage"
 > {
   readonly functions: FunctionTable;
   readonly containers: ContainerTable;
@@ -80,6 +80,7 @@ export class Placing {
     this.#leaving = new Leaving({
       containers: () => options.containers.all(),
       stateOf: (nodeId) => options.nodes.get(nodeId)?.stored.node.state,
+      reasonOf: ({ live }) => options.usage?.spendingRefusal(live.workspaceId),
       stop: this.#stop,
     });
     this.#repacking = new Repacking({

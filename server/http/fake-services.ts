@@ -27,6 +27,8 @@ import { openRecordStore } from "../store/sqlite/open.ts";
 import type { RecordStore, StoredToken, TokenStore } from "../store/record-store.ts";
 import { createIdSource } from "../ids.ts";
 import { systemClock } from "../system-clock.ts";
+import { catalogRates } from "../usage/rates.ts";
+import { createUsageService } from "../usage/usage-service.ts";
 import { createTokenService } from "../workspaces/token-service.ts";
 import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
@@ -140,6 +142,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     apps,
     workspaces: createWorkspaceService({ store, apps, clock: systemClock, ids: systemIds }),
     tokens: createTokenService({ store, clock: systemClock, ids: systemIds }),
+    usage: createFakeUsage(records),
     functions: createFunctionService({
       ids,
       store: { registry },
@@ -159,6 +162,11 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
+}
+
+function createFakeUsage(store: RecordStore): Services["usage"] {
+  const onQuotasChanged = (): Promise<void> => Promise.resolve();
+  return createUsageService({ store, clock: systemClock, rates: catalogRates(), onQuotasChanged });
 }
 
 /** Makes tokens, of users of `main` who may do everything unless told otherwise. */

@@ -103,6 +103,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "POST /v1/tokens": ADMIN,
   "DELETE /v1/tokens/:tokenId": ADMIN,
 
+  "GET /v1/usage": READ,
+  "PATCH /v1/workspaces/:workspace/quotas": OPERATOR,
   "GET /v1/workspaces": OPERATOR,
   "POST /v1/workspaces": OPERATOR,
   "DELETE /v1/workspaces/:workspace": OPERATOR,

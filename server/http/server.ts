@@ -44,6 +44,7 @@ import { volumeRoutes } from "./routes/volume-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
 import { webRoutes } from "./routes/web-routes.ts";
 import { tokenRoutes } from "./routes/token-routes.ts";
+import { usageRoutes } from "./routes/usage-routes.ts";
 import { workspaceRoutes } from "./routes/workspace-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
 
@@ -193,6 +194,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     webRoutes,
     workspaceRoutes,
     tokenRoutes,
+    usageRoutes,
   ];
   for (const addPart of parts) {
     // Each part has its own scope, so that a body is only taken where it belongs.

@@ -21,6 +21,7 @@ import type { Fence, FunctionKey } from "./keys.ts";
 import type { ScheduleRuns, ScheduleStore } from "./schedule-store.ts";
 import type { VolumeHoldStore, VolumeStore, VolumeVersionStore } from "./volume-store.ts";
 import type { TokenStore } from "./token-store.ts";
+import type { UsageStore } from "./usage-store.ts";
 import type { BlobOwners, WorkspaceStore } from "./workspace-store.ts";
 import type { ArrivalHistory } from "../../scheduler/index.ts";
 
@@ -32,6 +33,7 @@ export interface RecordStore {
   readonly tokens: TokenStore;
   readonly workspaces: WorkspaceStore;
   readonly blobOwners: BlobOwners;
+  readonly usage: UsageStore;
   readonly ledger: CallLedger;
   readonly calls: CallReader;
   readonly arrivals: ArrivalStore;

@@ -1,6 +1,6 @@
-/** The declarations of `flotilla token` and `flotilla workspace`; loaded only when they run. */
-import type { Command } from "commander";
-import type { TokenOptions, WorkspaceOptions } from "./options.ts";
+/** The declarations of `flotilla token`, `workspace` and `usage`; loaded only when they run. */
+import { Option, type Command } from "commander";
+import type { QuotaOptions, TokenOptions, UsageOptions, WorkspaceOptions } from "./options.ts";
 
 const JSON_OPTION = ["--json", "print JSON on stdout"] as const;
 const WORKSPACE_OPTION = [
@@ -63,7 +63,7 @@ Examples:
 export function addWorkspace(program: Command): void {
   const workspace = program
     .command("workspace")
-    .description("make, list and delete workspaces (operators)");
+    .description("make, list, limit and delete workspaces (operators)");
   workspace
     .command("create")
     .description("make a workspace; nothing of it is visible from another")
@@ -81,6 +81,7 @@ export function addWorkspace(program: Command): void {
       const { listWorkspaces } = await import("./workspace-commands.ts");
       await listWorkspaces(options);
     });
+  addSetQuota(workspace);
   workspace
     .command("delete")
     .description("delete a workspace: its tokens end, its secrets are removed")
@@ -90,6 +91,56 @@ export function addWorkspace(program: Command): void {
     .action(async (name: string, options: WorkspaceOptions) => {
       const { deleteWorkspace } = await import("./workspace-commands.ts");
       await deleteWorkspace(name, options);
+    });
+}
+
+function addSetQuota(workspace: Command): void {
+  workspace
+    .command("set-quota")
+    .description("limit what a workspace may have at once and use in a month")
+    .argument("<name>", "name of the workspace")
+    .option("--containers <count>", "containers at once; none: no limit")
+    .option("--gpus <count>", "GPUs at once; none: no limit")
+    .option("--usd-per-month <usd>", "beyond the free credit; then nothing new starts; or none")
+    .option("--free-usd-per-month <usd>", "free credit of a month; or none")
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+At the month's limit new calls are refused (exit code 5), what runs finishes the inputs that it
+has, and what waits goes on next month or when the limit is raised.
+
+Example:
+  $ flotilla workspace set-quota team-a --gpus 8 --usd-per-month 500 --free-usd-per-month 30`,
+    )
+    .action(async (name: string, options: QuotaOptions) => {
+      const { setQuota } = await import("./quota-commands.ts");
+      await setQuota(name, options);
+    });
+}
+
+export function addUsage(program: Command): void {
+  program
+    .command("usage")
+    .description("show what the workspace used, and what it costs")
+    .option("--since <time>", "a day such as 2026-01-31, a time, or 7d (default: this month)")
+    .option("--until <time>", "the same (default: now)")
+    .option("--by <key>", "app, function, day, or tag:NAME", "app")
+    .addOption(new Option("--csv", "print CSV on stdout").conflicts("json"))
+    .option(...WORKSPACE_OPTION)
+    .option(...JSON_OPTION)
+    .addHelpText(
+      "after",
+      `
+Times are of UTC, and counted by full hours. What still runs is included.
+
+Examples:
+  $ flotilla usage --since 2026-01-01 --until 2026-02-01 --by function
+  $ flotilla usage --by tag:team --csv > usage.csv`,
+    )
+    .action(async (options: UsageOptions) => {
+      const { showUsage } = await import("./usage-command.ts");
+      await showUsage(options);
     });
 }
 

@@ -309,4 +309,50 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (container_id, content_id)
   ) WITHOUT ROWID;
   `,
+  // Quotas as JSON; containers on nodes, how far their servers are, and what ended, by hour.
+  `
+  ALTER TABLE workspaces ADD COLUMN quotas TEXT;
+  CREATE TABLE usage_spans (
+    container_id TEXT PRIMARY KEY,
+    workspace_id TEXT NOT NULL,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    gpu_type TEXT NOT NULL,
+    node_id TEXT NOT NULL,
+    server_id TEXT NOT NULL,
+    started_at_ms INTEGER NOT NULL,
+    cpu_milli INTEGER NOT NULL,
+    memory_mib INTEGER NOT NULL,
+    gpu_milli INTEGER NOT NULL,
+    cpu_rate INTEGER NOT NULL,
+    memory_rate INTEGER NOT NULL,
+    gpu_rate INTEGER NOT NULL,
+    lost_at_ms INTEGER
+  ) WITHOUT ROWID;
+  CREATE INDEX usage_spans_by_workspace ON usage_spans (workspace_id);
+  CREATE TABLE usage_clocks (server_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE usage_hours (
+    workspace_id TEXT NOT NULL,
+    hour_ms INTEGER NOT NULL,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    gpu_type TEXT NOT NULL,
+    container_ms INTEGER NOT NULL,
+    cpu_ms INTEGER NOT NULL,
+    memory_mib_s INTEGER NOT NULL,
+    gpu_ms INTEGER NOT NULL,
+    cpu_micro_usd INTEGER NOT NULL,
+    memory_micro_usd INTEGER NOT NULL,
+    gpu_micro_usd INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, hour_ms, app, name, tags, gpu_type)
+  ) WITHOUT ROWID;
+  CREATE TABLE usage_months (
+    workspace_id TEXT NOT NULL,
+    month_ms INTEGER NOT NULL,
+    micro_usd INTEGER NOT NULL,
+    PRIMARY KEY (workspace_id, month_ms)
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -14,6 +14,7 @@ import { SqliteSecrets } from "./sqlite-secrets.ts";
 import { SqliteSchedules } from "./sqlite-schedules.ts";
 import { SqliteTokens } from "./sqlite-tokens.ts";
 import { SqliteVolumeHolds, SqliteVolumes, SqliteVolumeVersions } from "./sqlite-volumes.ts";
+import { SqliteUsage } from "./sqlite-usage.ts";
 import { SqliteBlobOwners, SqliteWorkspaces } from "./sqlite-workspaces.ts";
 
 /**
@@ -30,6 +31,7 @@ export function openRecordStore(path: string): RecordStore {
     tokens: new SqliteTokens(db),
     workspaces: new SqliteWorkspaces(db),
     blobOwners: new SqliteBlobOwners(db),
+    usage: new SqliteUsage(db),
     ledger: new SqliteLedger(db),
     calls: new SqliteCallReader(db),
     arrivals: new SqliteArrivals(db),
