@@ -29,8 +29,11 @@ export {
 export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
 export { BUILT_DIR } from "./images/node-images.ts";
 export { LAZYFS_FILE } from "./lazyfs/serving-process.ts";
+export { chunkIdsOf, manifestOf, readManifest, type SnapshotRecord } from "./snapshots/manifest.ts";
+export type { OfferAnswer } from "./snapshots/shared-snapshots.ts";
+export { chunkIdOf, decodeChunk, encodeChunk } from "./store/chunk.ts";
 export { ChunkKeeper } from "./store/chunk-keeper.ts";
-export type { ChunkStore } from "./store/chunk-store.ts";
+export type { ChunkStore, StoredChunk } from "./store/chunk-store.ts";
 export { openDiskTier } from "./store/disk-tier.ts";
 export { ingestTree } from "./store/ingest-tree.ts";
 export { createS3Tier } from "./store/s3-tier.ts";

@@ -11,6 +11,7 @@ import { createAppService, type ManagedApps } from "./apps/app-service.ts";
 import { endSandboxes } from "./apps/end-sandboxes.ts";
 import { specInForce } from "./apps/find-function.ts";
 import { createFunctionService } from "./apps/function-service.ts";
+import { openSnapshotStores } from "./assembly/chunks.ts";
 import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
@@ -38,6 +39,7 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
+import { SnapshotShelf } from "./snapshots/snapshot-shelf.ts";
 import type { ImageService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
@@ -106,7 +108,13 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
   const images = await openImageService(config, foundations, () => functionsAlive(calls, fleet));
-  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
+  const snapshots = new SnapshotShelf({
+    ...(await openSnapshotStores(config, foundations.clusterId, closers)),
+    clock,
+    runs: (nodeId, snapshotId) => fleet.runsSnapshot(nodeId, snapshotId),
+    isShared: () => fleet.nodes.schedulable().length > 1,
+  });
+  whole.upkeep = createUpkeep(foundations, { calls, apps, images, snapshots });
 
   const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
@@ -122,6 +130,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     schedules: createScheduleService(foundations),
     images,
     chunks: foundations.chunks.store,
+    snapshots,
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
@@ -278,7 +287,12 @@ function createUpkeep(
     calls,
     apps,
     images,
-  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+    snapshots,
+  }: Pick<Parts, "calls"> & {
+    readonly apps: ManagedApps;
+    readonly images: ImageService;
+    readonly snapshots: SnapshotShelf;
+  },
 ): Upkeep {
   return new Upkeep({
     store,
@@ -287,7 +301,14 @@ function createUpkeep(
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
     // Another server may be storing into a bucket, and its leases are known to it alone.
-    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
+    ...(chunks.dir === undefined
+      ? {}
+      : {
+          collectChunks: async () => {
+            await images.collect();
+            await snapshots.collect();
+          },
+        }),
   });
 }
 

@@ -6,8 +6,9 @@
  * left is ended by `reap`.
  */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
@@ -109,7 +110,14 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     isolation: "gvisor",
     images: {
       kind: "supported",
-      probe: () => probeImages(runsc),
+      probe: async () => {
+        const traits = await probeImages(runsc);
+        // On other machines too: the programs that the memory is of must be the same.
+        const programs = [options.rootfs, runnerDir].map((folder) => basename(folder));
+        const parts = [traits.fingerprint, process.version, ...programs];
+        const fingerprint = createHash("sha256").update(parts.join("\n")).digest("hex");
+        return { ...traits, fingerprint };
+      },
       save: (containerId, imageDir) =>
         saveImage({ runsc, globalFlags, env }, containerId, imageDir),
       restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),

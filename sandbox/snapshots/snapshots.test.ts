@@ -9,6 +9,8 @@ import { FakeRuntime } from "../fake/runtime.ts";
 import { withBooted } from "../pools/booted.ts";
 import { ReadyPool, type ExpectedKind } from "../pools/ready-pool.ts";
 import type { SandboxSpec } from "../runtime/runtime.ts";
+import { chunkIdsOf, type SnapshotRecord } from "./manifest.ts";
+import type { SharedSnapshots } from "./shared-snapshots.ts";
 import { MemorySnapshots, type MemorySnapshotsOptions, type Start } from "./snapshots.ts";
 import { IMAGE_BYTES, TestImages } from "./test-images.ts";
 
@@ -293,6 +295,126 @@ describe("kept ready", () => {
     expect(errors).toEqual([expect.stringContaining("runsc is missing")]);
     expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
     expect(images.restores).toHaveLength(1);
+  });
+});
+
+describe("sharing between nodes", () => {
+  /** What a server would keep, between two nodes that are folders here. */
+  class TestShelf implements SharedSnapshots {
+    readonly records = new Map<string, SnapshotRecord>();
+    readonly sent = new Map<string, Uint8Array>();
+    readonly rejected: string[] = [];
+    wanted = true;
+    failure: Error | undefined;
+    finds = 0;
+
+    find(key: string, snapshotId: string): Promise<SnapshotRecord | undefined> {
+      this.finds += 1;
+      if (this.failure !== undefined) return Promise.reject(this.failure);
+      const found = this.records.get(key);
+      return Promise.resolve(found?.snapshotId === snapshotId ? found : undefined);
+    }
+
+    async offer(
+      record: SnapshotRecord,
+      read: (id: string) => Promise<Uint8Array>,
+    ): Promise<boolean> {
+      if (this.failure !== undefined) throw this.failure;
+      if (!this.wanted) return false;
+      for (const id of chunkIdsOf(record)) this.sent.set(id, await read(id));
+      this.records.set(record.key, record);
+      return true;
+    }
+
+    reject({ key }: SnapshotRecord): Promise<void> {
+      this.rejected.push(key);
+      this.records.delete(key);
+      return Promise.resolve();
+    }
+
+    readonly chunks = { get: (id: string) => Promise.resolve(this.sent.get(id)) };
+  }
+
+  let shelf: TestShelf;
+  let elsewhere: string;
+
+  beforeEach(async () => {
+    shelf = new TestShelf();
+    elsewhere = await mkdtemp(join(tmpdir(), "flotilla-snapshots-"));
+  });
+  afterEach(async () => {
+    await rm(elsewhere, { recursive: true });
+  });
+
+  /** One node has made a snapshot and shared it; gives another node. */
+  async function otherNode(): Promise<MemorySnapshots> {
+    await make(await open({ shared: shelf }));
+    await until(() => shelf.records.size > 0 || !shelf.wanted, "it is offered");
+    return open({ dir: elsewhere, shared: shelf });
+  }
+
+  test("a node restores what another has made, and has it from then on", async () => {
+    const other = await otherNode();
+    expect(await other.restore(ASKED, SPEC, ENV)).toBeDefined();
+    expect(images.restores.at(-1)?.bytes).toEqual(images.bytes);
+    expect(other.snapshotIds).toEqual([ASKED.snapshotId]);
+    expect(kept).toEqual([ASKED.snapshotId, ASKED.snapshotId]);
+    shelf.failure = new Error("the server is away");
+    expect(await other.restore(ASKED, { ...SPEC, containerId: "co_2" }, ENV)).toBeDefined();
+    shelf.failure = undefined;
+    const later = await open({ dir: elsewhere, shared: shelf });
+    expect(await later.restore(ASKED, { ...SPEC, containerId: "co_3" }, ENV)).toBeDefined();
+    expect(errors).toEqual([]);
+  });
+
+  test("nothing of it is restored on a machine that is not the same", async () => {
+    await otherNode();
+    images.fingerprint = "runsc 2";
+    const other = await open({ dir: elsewhere, shared: shelf });
+    expect(await other.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    expect(images.restores).toEqual([]);
+  });
+
+  test("a chunk that comes damaged makes the container start cold, and others are warned", async () => {
+    const other = await otherNode();
+    for (const id of shelf.sent.keys()) shelf.sent.set(id, Buffer.alloc(40, 1));
+    expect(await other.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    expect(images.restores).toEqual([]);
+    expect(shelf.rejected).toHaveLength(1);
+    expect(errors.join()).toContain("the container starts cold");
+  });
+
+  test("a server that is away costs a cold start and nothing else", async () => {
+    const other = await otherNode();
+    shelf.failure = new Error("the server is away");
+    expect(await other.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    expect(errors).toEqual([expect.stringContaining("the server is away")]);
+    expect(shelf.rejected).toEqual([]);
+  });
+
+  test("what was bad here three times is not fetched again", async () => {
+    images.outcomes = ["ends"];
+    const other = await otherNode();
+    const [record] = shelf.records.values();
+    if (record === undefined) throw new Error("it is shared");
+    for (let time = 0; time < 5; time += 1) {
+      shelf.records.set(record.key, record);
+      expect(await other.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    }
+    expect(images.restores).toHaveLength(3);
+    expect(shelf.finds).toBe(3);
+  });
+
+  test("what nobody else could use is offered again later, with a start from it", async () => {
+    shelf.wanted = false;
+    const snapshots = await open({ shared: shelf });
+    await make(snapshots);
+    shelf.wanted = true;
+    await snapshots.restore(ASKED, SPEC, ENV);
+    expect(shelf.records.size).toBe(0);
+    clock.now += 10 * 60_000;
+    await snapshots.restore(ASKED, { ...SPEC, containerId: "co_2" }, ENV);
+    await until(() => shelf.records.size === 1, "it is shared");
   });
 });
 
