@@ -5,7 +5,8 @@ export interface IdSource {
 }
 
 /** One prefix per kind of thing, so that an id says what it names. */
-export type IdPrefix = "ap" | "ve" | "fn" | "ca" | "co" | "no" | "pl" | "ev" | "to" | "re" | "ba" | "ws";
+export type IdPrefix =
+  "ap" | "ve" | "fn" | "ca" | "co" | "no" | "pl" | "ev" | "to" | "re" | "ba" | "ws";
 
 /** Ids that count up from 1: equal runs give equal ids. */
 export function countingIds(): IdSource {

@@ -40,6 +40,7 @@ export { createS3Tier } from "./store/s3-tier.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { entropyAddon } from "./runners/entropy-addon.ts";
 export { ENTROPY_ADDON_FILE } from "./runners/node/addon-file.ts";
+export { GUEST_FILE, guestProgram } from "./runners/guest-program.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
 export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";
 export { createS3Blobs } from "./store/s3-blobs.ts";

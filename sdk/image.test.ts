@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "./errors.ts";
 import { Image, isImage } from "./image.ts";
 import { IMAGE_STEPS_MAX } from "./protocol/image.ts";
+import { Secret } from "./secret.ts";
 
 test("every method gives a new image and leaves the old one as it was", () => {
   const base = Image.debianSlim();
@@ -57,6 +58,11 @@ describe("mistakes are told where they are written", () => {
     ["release", () => Image.debianSlim({ release: "bokworm" as never }), /did you mean "bookworm"/],
     ["reference", () => Image.fromRegistry("Python 3"), /is no image of a registry/],
     ["upper case", () => Image.fromRegistry("org/Name"), /is no image of a registry/],
+    [
+      "a secret with values",
+      () => Image.fromRegistry("a", { secret: Secret.fromObject({ REGISTRY_PASSWORD: "x" }) }),
+      /must be Secret.fromName/,
+    ],
     ["short digest", () => Image.fromRegistry("a@sha256:abc"), /is no image of a registry/],
     ["no package", () => image.aptInstall(), /1 to 256 entries, got 0/],
     ["an option for apt", () => image.aptInstall("-o=x"), /"-o=x", which is no name/],
@@ -97,4 +103,7 @@ test.each([
   `registry.example.com:5000/name:tag@sha256:${"a".repeat(64)}`,
 ])("%s is an image of a registry", (ref) => {
   expect(Image.fromRegistry(ref).recipe.base).toEqual({ kind: "registry", ref });
+  const secret = Secret.fromName("ghcr");
+  const base = { kind: "registry", ref, secret: "ghcr" };
+  expect(Image.fromRegistry(ref, { secret }).recipe.base).toEqual(base);
 });

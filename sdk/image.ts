@@ -6,6 +6,7 @@
  */
 import { hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
+import { isSecret, type Secret } from "./secret.ts";
 import {
   DEBIAN_RELEASES,
   IMAGE_STEPS_MAX,
@@ -18,7 +19,14 @@ import {
 
 /** What an image begins with, as it is written. */
 export type RecipeBase =
-  ImageBase | { readonly kind: "dockerfile"; readonly path: string; readonly context: string };
+  | ImageBase
+  | {
+      readonly kind: "dockerfile";
+      readonly path: string;
+      readonly context: string;
+      /** Name of the secret with the login for what it begins with. */
+      readonly secret?: string;
+    };
 
 /** A step as it is written: local files are paths on this machine. */
 export type RecipeStep =
@@ -78,10 +86,17 @@ export class Image {
   /**
    * An image of a registry, such as `python:3.12-slim` or `ghcr.io/org/name@sha256:…`. A tag is
    * looked up anew at each build; a digest is not.
+   *
+   * One that is not public needs a `secret` of the workspace with REGISTRY_USERNAME and
+   * REGISTRY_PASSWORD, or with DOCKER_CONFIG_JSON, the text of Docker's `config.json`.
+   *
+   * @example
+   * const image = Image.fromRegistry("ghcr.io/org/name:1", { secret: Secret.fromName("ghcr") });
    */
-  static fromRegistry(ref: string): Image {
+  static fromRegistry(ref: string, options: { readonly secret?: Secret } = {}): Image {
     if (typeof ref === "string" && REFERENCE.test(ref)) {
-      return new Image({ base: { kind: "registry", ref }, steps: [] });
+      const base = { kind: "registry", ref, ...loginOf("fromRegistry", options.secret) } as const;
+      return new Image({ base, steps: [] });
     }
     throw new UsageError(
       `${shown(ref)} is no image of a registry: write it as "python:3.12-slim" or ` +
@@ -91,13 +106,18 @@ export class Image {
 
   /**
    * What a Dockerfile says, without Docker: FROM, RUN, COPY, ADD of local files, ENV, WORKDIR
-   * and ARG. What it copies is taken from `context`, by default the folder it is in.
+   * and ARG. What it copies is taken from `context`, by default the folder it is in; `secret` is
+   * as of `fromRegistry`, for what it begins FROM.
    */
-  static fromDockerfile(path: string, options: { readonly context?: string } = {}): Image {
+  static fromDockerfile(
+    path: string,
+    options: { readonly context?: string; readonly secret?: Secret } = {},
+  ): Image {
     checkLocalPath("Image.fromDockerfile", path);
     const context = options.context ?? folderOf(path);
     checkLocalPath("the context of Image.fromDockerfile", context);
-    return new Image({ base: { kind: "dockerfile", path, context }, steps: [] });
+    const login = loginOf("fromDockerfile", options.secret);
+    return new Image({ base: { kind: "dockerfile", path, context, ...login }, steps: [] });
   }
 
   /** Nothing but the platform's Node, which brings the C library. */
@@ -257,4 +277,14 @@ function folderOf(path: string): string {
 function shown(value: unknown): string {
   const text = value === undefined ? "nothing" : JSON.stringify(value);
   return text.slice(0, 80);
+}
+
+/** The secret as it travels: by its name, because a build on the server needs it there. */
+function loginOf(method: string, secret: Secret | undefined): { readonly secret?: string } {
+  if (secret === undefined) return {};
+  if (isSecret(secret) && secret.source.kind === "named") return { secret: secret.source.name };
+  throw new UsageError(
+    `the secret of Image.${method} must be Secret.fromName(…): images are built on the server`,
+    "create it with `flotilla secret create NAME REGISTRY_USERNAME=… REGISTRY_PASSWORD=…`",
+  );
 }

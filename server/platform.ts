@@ -107,14 +107,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const fleet = await createFleet(config, workshop, { calls, whole, secrets });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  const images = await openImageService(config, foundations, () => functionsAlive(calls, fleet));
-  const snapshots = new SnapshotShelf({
-    ...(await openSnapshotStores(config, foundations.clusterId, closers)),
-    clock,
-    runs: (nodeId, snapshotId) => fleet.runsSnapshot(nodeId, snapshotId),
-    isShared: () => fleet.nodes.schedulable().length > 1,
-  });
-  whole.upkeep = createUpkeep(foundations, { calls, apps, images, snapshots });
+  const shelves = await openShelves(config, workshop, { calls, fleet, secrets });
+  whole.upkeep = createUpkeep(foundations, { calls, apps, ...shelves });
 
   const adminToken = await createOwnerToken(foundations);
   const functions = createFunctionService({
@@ -128,9 +122,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions,
     schedules: createScheduleService(foundations),
-    images,
+    ...shelves,
     chunks: foundations.chunks.store,
-    snapshots,
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
@@ -163,6 +156,23 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
+}
+
+/** What nodes fetch: images, and the memory that they share. */
+async function openShelves(
+  config: PlatformConfig,
+  { foundations, closers }: Workshop,
+  { calls, fleet, secrets }: Parts,
+): Promise<{ readonly images: ImageService; readonly snapshots: SnapshotShelf }> {
+  const alive = (): readonly LiveFunction[] => functionsAlive(calls, fleet);
+  const images = await openImageService(config, foundations, alive, secrets);
+  const snapshots = new SnapshotShelf({
+    ...(await openSnapshotStores(config, foundations.clusterId, closers)),
+    clock: foundations.clock,
+    runs: (nodeId, snapshotId) => fleet.runsSnapshot(nodeId, snapshotId),
+    isShared: () => fleet.nodes.schedulable().length > 1,
+  });
+  return { images, snapshots };
 }
 
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {

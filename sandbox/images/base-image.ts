@@ -34,6 +34,7 @@ const TOOLS: readonly string[] = [
   ...["find", "grep", "gzip", "head", "id", "ln", "ls", "mkdir", "mktemp", "mv", "printf", "pwd"],
   ...["readlink", "rm", "rmdir", "sed", "seq", "sha256sum", "sleep", "sort", "stat", "tail", "tar"],
   ...["tee", "test", "touch", "tr", "true", "uname", "uniq", "wc", "xargs", "yes", "chmod", "du"],
+  ...["stty", "tty"],
 ];
 const TOOL_FOLDERS = ["/bin", "/usr/bin"] as const;
 
@@ -46,7 +47,7 @@ const ETC: Readonly<Record<string, string>> = {
 
 /** Builds the base image under `dir` if it is not there; gives the path of its root. */
 export async function prepareBaseImage(dir: string): Promise<string> {
-  return buildOnce(join(dir, `node-${process.versions.node}-${process.arch}-2`), async (root) => {
+  return buildOnce(join(dir, `node-${process.versions.node}-${process.arch}-3`), async (root) => {
     const node = await realpath(process.execPath);
     await copyInto(root, node, "/bin/node");
     for (const library of await sharedLibraries([node])) await copyInto(root, library, library);

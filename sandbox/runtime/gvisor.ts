@@ -7,17 +7,19 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
+import { GUEST_FILE } from "../runners/guest-program.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments } from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
-import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
+import type { ImageTraits, RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
@@ -53,6 +55,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
+  const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
 
   const launch = async (
     spec: SandboxSpec,
@@ -65,7 +68,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const cgroupsPath = `${cgroupParent}/${containerId}`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
     const { rootfs, args } = await programOf(spec, options);
-    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath }, args);
+    const config = ociSpecOf(spec, { rootfs, runnerDir, cgroupsPath, init }, args);
     await writeBundle(bundle, config).catch((error: unknown) => cannotStart(runsc, error, clear));
     const { ours, theirs } = await createChannelPair();
     const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
@@ -110,20 +113,26 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     isolation: "gvisor",
     images: {
       kind: "supported",
-      probe: async () => {
-        const traits = await probeImages(runsc);
-        // On other machines too: the programs that the memory is of must be the same.
-        const programs = [options.rootfs, runnerDir].map((folder) => basename(folder));
-        const parts = [traits.fingerprint, process.version, ...programs];
-        const fingerprint = createHash("sha256").update(parts.join("\n")).digest("hex");
-        return { ...traits, fingerprint };
-      },
+      probe: () => traitsOf(options),
       save: (containerId, imageDir) =>
         saveImage({ runsc, globalFlags, env }, containerId, imageDir),
       restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
     },
     start: (spec) => launch(spec, ["run"]),
   };
+}
+
+/** What its images of memory are like; on other machines the programs in them must be the same. */
+async function traitsOf({
+  runsc = "runsc",
+  rootfs,
+  runnerDir,
+}: GvisorOptions): Promise<ImageTraits> {
+  const traits = await probeImages(runsc);
+  const programs = [rootfs, runnerDir].map((folder) => basename(folder));
+  const parts = [traits.fingerprint, process.version, ...programs];
+  const fingerprint = createHash("sha256").update(parts.join("\n")).digest("hex");
+  return { ...traits, fingerprint };
 }
 
 /** Whether runsc could kill a container. */

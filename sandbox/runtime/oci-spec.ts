@@ -28,6 +28,8 @@ export interface OciPaths {
   /** Folder of the runner, mounted at `/runner`. */
   readonly runnerDir: string;
   readonly cgroupsPath: string;
+  /** What starts the program and waits for orphans; empty makes the program the first process. */
+  readonly init?: readonly string[];
 }
 
 /**
@@ -43,7 +45,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
     ociVersion: "1.0.2",
     process: {
       user: { uid: USER_ID, gid: USER_ID },
-      args: programIn(spec, args),
+      args: [...(paths.init ?? []), ...programIn(spec, args)],
       env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
       cwd: spec.image?.workdir ?? "/tmp",
       noNewPrivileges: true,

@@ -28,6 +28,8 @@ export interface RunningPlatform {
 export interface PlatformOptions {
   readonly scratchDir: string;
   readonly upArguments: readonly string[];
+  /** Settings for it, beside those of every run. */
+  readonly environment?: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
 }
 
@@ -44,14 +46,18 @@ export function runEnvironment(scratchDir: string): NodeJS.ProcessEnv {
 
 /** Starts the platform and waits until it is ready. @throws Error with the end of its log. */
 export async function startPlatformProcess(options: PlatformOptions): Promise<RunningPlatform> {
-  const { scratchDir, upArguments, signal } = options;
+  const { scratchDir, upArguments, environment = {}, signal } = options;
   const logFile = join(scratchDir, "platform.log");
   const log = openSync(logFile, "a");
   // Its own session: a ctrl-C goes to this process, which ends the platform in order.
   const child = spawn(
     process.execPath,
     [CLI, "up", "--json", "--data", join(scratchDir, "data"), ...upArguments],
-    { env: runEnvironment(scratchDir), detached: true, stdio: ["ignore", "pipe", log] },
+    {
+      env: { ...runEnvironment(scratchDir), ...environment },
+      detached: true,
+      stdio: ["ignore", "pipe", log],
+    },
   );
   closeSync(log);
   try {

@@ -21,6 +21,8 @@ export function addSandbox(program: Command): void {
     .argument("<sandbox>", "id, as `flotilla sandbox list` shows it")
     .argument("<command...>", "the program and its arguments, after --")
     .option("--workdir <folder>", "its working folder")
+    .option("-i, --interactive", "pass standard input on to it")
+    .option("-t, --tty", "run it in a terminal, which this one becomes")
     .action(async (id: string, command: readonly string[], options: object) => {
       const { execInSandbox } = await import("./sandboxes.ts");
       await execInSandbox(id, command, options);

@@ -7,7 +7,6 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { assert } from "../../core/index.ts";
 import { buildProgram, main } from "./main.ts";
 
 /** Those that ask no server: they write files, or print what this machine knows. */
@@ -25,6 +24,7 @@ const MORE: Readonly<Record<string, readonly string[]>> = {
   "function update": ["--min-containers", "1"],
   "secret create": ["KEY=value"],
   "secret update": ["KEY=value"],
+  "token create": ["--scope", "read"],
 };
 /** Those that import the user's file, which one process does once at a time. */
 const LOADING: readonly string[] = ["deploy", "image build", "run"];
@@ -66,7 +66,7 @@ beforeEach(() => {
   out = "";
   err = "";
   const address = server.address();
-  assert(typeof address === "object" && address !== null, "the server listens");
+  if (typeof address !== "object" || address === null) throw new Error("it does not listen");
   vi.stubEnv("FLOTILLA_SERVER_URL", `http://127.0.0.1:${address.port}`);
   vi.stubEnv("FLOTILLA_TOKEN", "a-token");
   vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += String(text)), true));
@@ -96,7 +96,7 @@ function argumentsOf(leaf: string): readonly string[] {
   let command: Command | undefined = buildProgram();
   for (const name of leaf.split(" ")) {
     command = command.commands.find((each) => each.name() === name);
-    assert(command !== undefined, "the leaf is a command");
+    if (command === undefined) throw new Error(`there is no command ${leaf}`);
   }
   const given = command.registeredArguments.filter(({ required }) => required);
   return [...given.map((each) => VALUES[each.name()]?.() ?? "nothing"), ...(MORE[leaf] ?? [])];

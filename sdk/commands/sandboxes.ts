@@ -1,5 +1,9 @@
 /** `flotilla sandbox`: isolated machines for arbitrary code. */
+import { once } from "node:events";
 import { Sandbox, type SandboxSummary } from "../sandbox/sandbox.ts";
+import type { SandboxProcess } from "../sandbox/sandbox-process.ts";
+import type { TerminalSize } from "../sandbox/terminal-program.ts";
+import { lendInput, localTerminalSize } from "./local-terminal.ts";
 import { ageOf, tableOf } from "./table.ts";
 import { printData, printJson, printProgress } from "./terminal.ts";
 
@@ -10,24 +14,60 @@ export async function listSandboxes(options: { json?: boolean }): Promise<void> 
   else printData(sandboxTable(sandboxes, Date.now()));
 }
 
+/** How `flotilla sandbox exec` runs a program. */
+interface ExecFlags {
+  readonly workdir?: string;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+}
+
 /** Runs a program in a sandbox as if it ran here; its exit code becomes this command's. */
 export async function execInSandbox(
   sandboxId: string,
   command: readonly string[],
-  { workdir }: { workdir?: string },
+  { workdir, interactive = false, tty = false }: ExecFlags,
 ): Promise<void> {
+  const pty = tty ? localTerminalSize() : undefined;
   const sandbox = await Sandbox.fromId(sandboxId);
-  const program = await sandbox.exec(command, workdir === undefined ? {} : { workdir });
-  await program.end();
-  const pass = async (from: AsyncIterable<Uint8Array>, to: NodeJS.WritableStream) => {
-    for await (const chunk of from) to.write(chunk);
+  const program = await sandbox.exec(command, {
+    ...(workdir === undefined ? {} : { workdir }),
+    ...(pty === undefined ? {} : { pty, env: { TERM: process.env["TERM"] ?? "xterm-256color" } }),
+  });
+  const takeBack = await giveInput(program, { isLent: interactive || tty, hasTerminal: tty });
+  try {
+    const [{ exitCode }] = await Promise.all([
+      program.wait(),
+      pass(program.stdout, process.stdout),
+      pass(program.stderr, process.stderr),
+    ]);
+    process.exitCode = exitCode;
+  } finally {
+    takeBack();
+  }
+}
+
+async function giveInput(
+  program: SandboxProcess,
+  { isLent, hasTerminal }: { readonly isLent: boolean; readonly hasTerminal: boolean },
+): Promise<() => void> {
+  if (!isLent) {
+    await program.end();
+    return () => undefined;
+  }
+  const input = {
+    write: (bytes: Uint8Array) => program.write(bytes),
+    end: () => program.end(),
+    ...(hasTerminal ? { resize: (size: TerminalSize) => program.resize(size) } : {}),
   };
-  const [{ exitCode }] = await Promise.all([
-    program.wait(),
-    pass(program.stdout, process.stdout),
-    pass(program.stderr, process.stderr),
-  ]);
-  process.exitCode = exitCode;
+  return lendInput(input, (error) => {
+    printProgress(`The program gets no more input: ${String(error)}`);
+  });
+}
+
+async function pass(from: AsyncIterable<Uint8Array>, to: NodeJS.WritableStream): Promise<void> {
+  for await (const chunk of from) {
+    if (!to.write(chunk)) await once(to, "drain");
+  }
 }
 
 export async function terminateSandbox(

@@ -23,8 +23,11 @@ export const ARCHIVE_BYTES_MAX = 48 * 1024 * 1024;
 
 export type ImageBase =
   | { readonly kind: "debian"; readonly release: DebianRelease }
-  /** A reference such as `python:3.12-slim` or `ghcr.io/org/name@sha256:…`. */
-  | { readonly kind: "registry"; readonly ref: string }
+  /**
+   * A reference such as `python:3.12-slim` or `ghcr.io/org/name@sha256:…`, and the secret of the
+   * workspace that holds the login of its registry.
+   */
+  | { readonly kind: "registry"; readonly ref: string; readonly secret?: string }
   | { readonly kind: "scratch" };
 
 export type ImageStep =

@@ -6,12 +6,15 @@
  * Every answer may be asked for again: output and input have positions, so that a call that ran
  * twice takes and gives nothing twice.
  */
+import { startInTerminal, type StartInTerminal, type TerminalSize } from "./terminal-program.ts";
 
 /** The module that is deployed; equal for all sandboxes of one version of the SDK. */
 export function sandboxProgramSource(): string {
   const parts = [
     newOutput,
     newState,
+    startInTerminal,
+    startPlain,
     startProgram,
     programOperations,
     fileOperations,
@@ -21,7 +24,8 @@ export function sandboxProgramSource(): string {
   return `${parts.map((part) => part.toString()).join("\n")}
 const state = ${newState.name}();
 const operations = {
-  ...${programOperations.name}(state), ...${fileOperations.name}(), ...${watchOperations.name}(),
+  ...${programOperations.name}(state, ${startInTerminal.name}),
+  ...${fileOperations.name}(), ...${watchOperations.name}(),
 };
 const handler = (instance, operation, ...args) => {
   state.check(instance, operation);
@@ -111,41 +115,29 @@ interface Program {
   readonly write: (bytes: Uint8Array) => Promise<void>;
   readonly end: () => void;
   readonly kill: (signal: NodeJS.Signals) => void;
+  readonly resize: (size: TerminalSize) => void;
   written: number;
+  /** The last write, while its bytes are not taken. */
+  writing: Promise<unknown>;
 }
 
-async function startProgram(command: readonly string[], options: ProgramOptions): Promise<Program> {
+type Child = import("node:child_process").ChildProcessWithoutNullStreams;
+type Controls = Pick<Program, "write" | "end" | "kill" | "resize"> & { readonly child: Child };
+
+async function startPlain(
+  [file = "", ...args]: readonly string[],
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+): Promise<Controls> {
   const { spawn } = process.getBuiltinModule("node:child_process");
-  const [file = "", ...args] = command;
-  const child = spawn(file, args, {
-    cwd: options.workdir ?? "/tmp",
-    env: { ...process.env, ...options.env },
-    stdio: "pipe",
-    // A group of its own, so that it can be ended with all it started.
-    detached: true,
-  });
+  // A group of its own, so that it can be ended with all it started.
+  const child = spawn(file, args, { ...options, stdio: "pipe", detached: true });
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
     child.once("error", reject);
   });
-  const follow = (stream: typeof child.stdout): Output => {
-    const output = newOutput(
-      () => stream.pause(),
-      () => stream.resume(),
-    );
-    stream.on("data", (chunk: Uint8Array) => output.add(chunk));
-    stream.once("close", () => output.end());
-    return output;
-  };
   child.stdin.on("error", () => undefined);
   return {
-    stdout: follow(child.stdout),
-    stderr: follow(child.stderr),
-    exited: new Promise((resolve) => {
-      child.once("exit", (code, signal) => {
-        resolve({ exitCode: code ?? 128, ...(signal === null ? {} : { signal }) });
-      });
-    }),
+    child,
     write: (bytes) => new Promise((resolve) => child.stdin.write(bytes, () => resolve())),
     end: () => {
       child.stdin.end();
@@ -154,11 +146,53 @@ async function startProgram(command: readonly string[], options: ProgramOptions)
       const isGone = child.exitCode !== null || child.signalCode !== null;
       if (child.pid !== undefined && !isGone) process.kill(-child.pid, signal);
     },
-    written: 0,
+    resize: () => {
+      throw new Error("the program has no terminal: start it with pty");
+    },
   };
 }
 
-function programOperations(state: State) {
+async function startProgram(
+  command: readonly string[],
+  options: ProgramOptions,
+  open: StartInTerminal,
+): Promise<Program> {
+  const END_OF_INPUT = Uint8Array.of(4);
+  const env = { ...process.env, ...options.env };
+  const places = { cwd: options.workdir ?? "/tmp", env };
+  const inTerminal = async (size: TerminalSize): Promise<Controls> => {
+    const { child, type, resize, signal } = await open(command, size, places);
+    return { child, write: type, end: () => void type(END_OF_INPUT), resize, kill: signal };
+  };
+  const { pty } = options;
+  const { child, ...controls } = await (pty === undefined
+    ? startPlain(command, places)
+    : inTerminal(pty));
+  const follow = (stream: Child["stdout"]): Output => {
+    const output = newOutput(
+      () => stream.pause(),
+      () => stream.resume(),
+    );
+    stream.on("data", (chunk: Uint8Array) => output.add(chunk));
+    if (stream.closed) output.end();
+    else stream.once("close", () => output.end());
+    return output;
+  };
+  return {
+    ...controls,
+    stdout: follow(child.stdout),
+    stderr: follow(child.stderr),
+    exited: new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        resolve({ exitCode: code ?? 128, ...(signal === null ? {} : { signal }) });
+      });
+    }),
+    written: 0,
+    writing: Promise.resolve(),
+  };
+}
+
+function programOperations(state: State, open: StartInTerminal) {
   const programs = new Map<string, Promise<Program>>();
   const find = (id: string): Promise<Program> => {
     const program = programs.get(id);
@@ -176,7 +210,7 @@ function programOperations(state: State) {
     },
     start: async (id: string, command: readonly string[], options: ProgramOptions) => {
       // Kept at once: the same start that comes again waits for the first.
-      const program = programs.get(id) ?? startProgram(command, options);
+      const program = programs.get(id) ?? startProgram(command, options, open);
       programs.set(id, program);
       await program;
     },
@@ -191,12 +225,18 @@ function programOperations(state: State) {
         new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), waitMs)),
       ]);
     },
-    write: async (id: string, from: number, bytes: Uint8Array) => {
+    // Whether it is taken; what is asked for again is not written again.
+    write: async (id: string, from: number, bytes: Uint8Array, waitMs: number) => {
       const program = await find(id);
       const fresh = bytes.subarray(Math.max(0, program.written - from));
       program.written += fresh.byteLength;
-      if (fresh.byteLength > 0) await program.write(fresh);
+      if (fresh.byteLength > 0) program.writing = program.write(fresh);
+      return Promise.race([
+        program.writing.then(() => true),
+        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), waitMs)),
+      ]);
     },
+    resize: async (id: string, size: TerminalSize) => (await find(id)).resize(size),
     end: async (id: string) => (await find(id)).end(),
     kill: async (id: string, signal: NodeJS.Signals) => (await find(id)).kill(signal),
   };
@@ -208,6 +248,11 @@ export interface ProgramOptions {
   readonly workdir?: string;
   /** Variables beside those of the sandbox. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * Runs it in a terminal of this size: what it shows all comes on `stdout`, its input is keys,
+   * of which Ctrl-C (byte 3) interrupts.
+   */
+  readonly pty?: TerminalSize;
 }
 
 function fileOperations() {

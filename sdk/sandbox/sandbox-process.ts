@@ -1,12 +1,14 @@
 /** A program that runs in a sandbox. */
 import type { SandboxLink } from "./sandbox-link.ts";
+import { checkTerminalSize } from "./check-terminal-size.ts";
+import type { TerminalSize } from "./terminal-program.ts";
 
 const WAIT_MS = 15_000;
 const PIECE_BYTES = 1024 * 1024;
 
 /** How a program ended. */
 export interface ProgramExit {
-  /** Its exit code; 128 when a signal ended it. */
+  /** Its exit code; 128 when a signal ended it, in a terminal 128 and the signal's number. */
   readonly exitCode: number;
   readonly signal?: string;
 }
@@ -57,20 +59,27 @@ export class SandboxProcess {
     return { ...exit, stdout, stderr };
   }
 
-  /** Writes to its standard input, in order; resolves when the program's pipe has it. */
+  /** Writes to its standard input, in order; resolves when the program's pipe has it all. */
   async write(data: string | Uint8Array): Promise<void> {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
       const piece = bytes.slice(at, at + PIECE_BYTES);
       const from = this.#written;
       this.#written += piece.byteLength;
-      await this.#link.ask("write", this.#id, from, piece);
+      // A program that reads nothing for long keeps its input waiting, and no operation.
+      while (!(await this.#link.ask("write", this.#id, from, piece, WAIT_MS)));
     }
   }
 
-  /** Ends its standard input. */
+  /** Ends its standard input; in a terminal this is the key Ctrl-D. */
   async end(): Promise<void> {
     await this.#link.ask("end", this.#id);
+  }
+
+  /** Gives its terminal another size. @throws UsageError, RemoteError when it has no terminal */
+  async resize(size: TerminalSize): Promise<void> {
+    checkTerminalSize(size);
+    await this.#link.ask("resize", this.#id, size);
   }
 
   /** Sends a signal to it and all that it started; SIGKILL unless given. */

@@ -1,8 +1,10 @@
 /** Sandboxes: isolated machines for code that nobody has read, such as a model's. */
 import { defaultClient, type Client } from "../client/client.ts";
 import { NotFoundError, UsageError } from "../errors.ts";
+import type { Image } from "../image.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
 import { sandboxProgramSource, type ProgramOptions } from "./program.ts";
+import { checkTerminalSize } from "./check-terminal-size.ts";
 import { SandboxFiles } from "./sandbox-files.ts";
 import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandbox-link.ts";
 import { SandboxProcess } from "./sandbox-process.ts";
@@ -17,6 +19,10 @@ export interface SandboxOptions extends Pick<FunctionSpec, "cpu" | "memoryMiB" |
   readonly network?: NetworkPolicy;
   /** Variables of all programs in it. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What is on its disk; Node and small tools unless given. It is built first if it must be. */
+  readonly image?: Image;
+  /** Told how the building of the image goes, a line at a time. */
+  readonly onProgress?: (line: string) => void;
   /** How to reach the server; by default as the environment says. */
   readonly client?: Client;
 }
@@ -60,18 +66,22 @@ export class Sandbox {
    * const sandbox = await Sandbox.create({ memoryMiB: 512 });
    * const { stdout } = await (await sandbox.exec(["node", "-p", "6 * 7"])).output();
    * await sandbox.terminate();
-   * @throws UsageError, or what the server refuses, such as more than a quota allows.
+   * @throws UsageError, what a step of the image says last, or what the server refuses, such as
+   *   more than a quota allows.
    */
   static async create(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { client, timeoutMs = TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = options;
+    const { client = defaultClient(), image, onProgress, ...described } = options;
+    const { timeoutMs = TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = described;
     if (!(timeoutMs >= 1_000 && timeoutMs <= TIMEOUT_MS_MAX)) {
       throw new UsageError(`timeoutMs must be 1 s to 24 h in ms, got ${timeoutMs}`);
     }
+    const built = image === undefined ? {} : { image: await build(image, client, onProgress) };
     // The time of its start is its own: waiting for a machine takes nothing of it.
     const sandboxId = newSandboxId(Date.now() + timeoutMs + STARTUP_MS_MAX);
-    const link = new SandboxLink(sandboxId, client ?? defaultClient());
+    const link = new SandboxLink(sandboxId, client);
     await link.deploy(new TextEncoder().encode(sandboxProgramSource()), {
       ...rest,
+      ...built,
       timeoutMs: OPERATION_MS,
       startupTimeoutMs: STARTUP_MS_MAX,
       scaledownWindowMs: idleTimeoutMs,
@@ -119,6 +129,7 @@ export class Sandbox {
    */
   async exec(command: readonly string[], options: ProgramOptions = {}): Promise<SandboxProcess> {
     if (command.length === 0) throw new UsageError("exec needs a program and its arguments");
+    if (options.pty !== undefined) checkTerminalSize(options.pty);
     const id = crypto.randomUUID();
     await this.#link.ask("start", id, command, options);
     return new SandboxProcess(this.#link, id);
@@ -128,4 +139,17 @@ export class Sandbox {
   async terminate(): Promise<void> {
     await this.#link.stop();
   }
+}
+
+/** Builds an image, or finds it built; gives its id. What does so is loaded only then. */
+async function build(
+  { recipe }: Image,
+  client: Client,
+  progress: (line: string) => void = () => undefined,
+): Promise<string> {
+  const [{ AdminClient }, { buildImage }] = await Promise.all([
+    import("../commands/admin-client.ts"),
+    import("../commands/images/build-image.ts"),
+  ]);
+  return (await buildImage(recipe, { admin: new AdminClient(client), progress })).imageId;
 }

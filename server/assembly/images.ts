@@ -12,6 +12,7 @@ import type { LiveFunction } from "../calls/function-table.ts";
 import { ImageContent } from "../images/image-content.ts";
 import { createImageService } from "../images/image-service.ts";
 import { storeMissingContent } from "../images/missing-content.ts";
+import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { ImageService } from "../services.ts";
 import type { Foundations } from "./foundations.ts";
 
@@ -23,6 +24,7 @@ export async function openImageService(
   config: PlatformConfig,
   { store, blobs, chunks, clock, cacheDir, onError }: Foundations,
   functionsAlive: () => readonly LiveFunction[],
+  secrets: SecretVault,
 ): Promise<ImageService> {
   const { localNode, imageRegistries, imageDiskBytesMax: diskBytesMax } = config;
   const content = new ImageContent({
@@ -33,7 +35,7 @@ export async function openImageService(
         (image) => image?.contentId ?? [],
       ),
   });
-  const common = { store, content, clock, diskBytesMax, onError };
+  const common = { store, secrets, content, clock, diskBytesMax, onError };
   if (localNode?.isolation === "process") {
     const absent = "images are built in gVisor, and this platform runs without (--unisolated)";
     return createImageService({ ...common, builder: { absent } });

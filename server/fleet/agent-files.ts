@@ -14,6 +14,8 @@ import { fileURLToPath } from "node:url";
 import {
   ENTROPY_ADDON_FILE,
   entropyAddon,
+  GUEST_FILE,
+  guestProgram,
   LAZYFS_FILE,
   PYTHON_RUNNER_FILE,
   pythonRunnerArchive,
@@ -66,6 +68,7 @@ async function makeFiles(): Promise<readonly ServedFile[]> {
   const runner = await runnerBundle();
   // Built for the Node that goes with it, and for no other.
   const entropy = node === undefined ? undefined : await entropyAddon();
+  const guest = await guestProgram();
   return [
     ...(node === undefined ? [] : [node]),
     ...(entropy === undefined ? [] : [servedBytes(ENTROPY_ADDON_FILE, entropy)]),
@@ -73,6 +76,7 @@ async function makeFiles(): Promise<readonly ServedFile[]> {
     servedBytes(LAZYFS_FILE, lazyfs),
     servedBytes(RUNNER_FILE, runner),
     servedBytes(PYTHON_RUNNER_FILE, await pythonRunnerArchive()),
+    ...(guest === undefined ? [] : [servedBytes(GUEST_FILE, guest)]),
   ];
 }
 

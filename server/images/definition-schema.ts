@@ -11,6 +11,7 @@ import {
   type ImageDefinition,
   type ImageStep,
 } from "../../sdk/protocol/index.ts";
+import { secretNameSchema } from "../secrets/secret-schema.ts";
 
 const PATH_CHARACTERS_MAX = 1_024;
 /** Names, versions and selectors of Debian packages; never an option. */
@@ -54,7 +55,11 @@ const variables = z
 
 const baseSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("debian"), release: z.enum(DEBIAN_RELEASES) }),
-  z.strictObject({ kind: z.literal("registry"), ref: z.string().min(1).max(512) }),
+  z.strictObject({
+    kind: z.literal("registry"),
+    ref: z.string().min(1).max(512),
+    secret: secretNameSchema.exactOptional(),
+  }),
   z.strictObject({ kind: z.literal("scratch") }),
 ]) satisfies z.ZodType<ImageBase>;
 

@@ -81,6 +81,7 @@ function open(onError: ImageServiceOptions["onError"] = unexpected): void {
     store: stored,
     builder,
     content,
+    secrets: { valuesOf: (who, name) => Promise.resolve({ [name]: who.workspaceId }) },
     clock: { nowMs: () => nowMs },
     diskBytesMax,
     onError,
@@ -129,6 +130,15 @@ test("a built image is told, remembered with what functions get of it, and liste
   expect(listed).toMatchObject([{ imageId: ID, usedBy: ["demo/square"] }]);
   expect([layerCount, diskByteCount]).toEqual([2, 20]);
   expect((await images.list({ ...WHO, workspaceId: "other" })).images).toEqual([]);
+});
+
+test("the secrets that a definition names are those of its workspace", async () => {
+  let values: unknown;
+  act = async ({ secretValues }) => {
+    values = await secretValues?.("ghcr");
+  };
+  await build({ ...DEFINITION, base: { kind: "registry", ref: "x", secret: "ghcr" } });
+  expect(values).toEqual({ ghcr: "main" });
 });
 
 test("a step that fails is told with what it said last, and nothing is remembered", async () => {
@@ -244,6 +254,7 @@ test("without a builder, builds say why", async () => {
     store: stored,
     builder: { absent: "not here" },
     content,
+    secrets: { valuesOf: (who, name) => Promise.resolve({ [name]: who.workspaceId }) },
     clock: { nowMs: () => nowMs },
     diskBytesMax,
     onError: () => undefined,

@@ -12,6 +12,7 @@ import type {
   ImageList,
   PruneReport,
 } from "../../sdk/protocol/index.ts";
+import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { ImageService, Principal } from "../services.ts";
 import type { RecordStore, StoredDeployment } from "../store/record-store.ts";
 import type { ImageContent } from "./image-content.ts";
@@ -24,6 +25,8 @@ export interface ImageServiceOptions {
   /** The files of images, as nodes read them. */
   readonly content: Pick<ImageContent, "has" | "store" | "collect">;
   readonly clock: Pick<Clock, "nowMs">;
+  /** Opens the secrets that hold logins of registries. */
+  readonly secrets: Pick<SecretVault, "valuesOf">;
   /** Layers may take this much of the disk; what is used may take more. */
   readonly diskBytesMax: number;
   readonly onError: (error: unknown, doing: string) => void;
@@ -119,7 +122,8 @@ class Images implements ImageService {
     this.#needed.add(needed);
     try {
       const onPlanned = (keys: readonly string[]): void => void needed.push(...keys);
-      const built = await builder.build({ ...request, onPlanned });
+      const secretValues = (name: string) => this.#options.secrets.valuesOf(who, name);
+      const built = await builder.build({ ...request, onPlanned, secretValues });
       await this.#store(who, built, request, builder);
       return built;
     } finally {

@@ -1,8 +1,8 @@
 /**
  * The secrets of workspaces: written, named, and opened for containers.
  *
- * Values leave it in one way, `valuesFor`, whose answer goes into the start of a container. They
- * are read anew for each, so a change reaches every container that starts after it. A
+ * Values leave it in two ways: `valuesFor`, whose answer goes into the start of a container, and
+ * `valuesOf`, for logins of registries while images are built. They are read anew for each, so a change reaches every container that starts after it. A
  * deployment's own secrets (`#1`, …) are kept as those of its id and go with it.
  */
 import { PlatformError, type Clock } from "../../core/index.ts";
@@ -162,6 +162,18 @@ export class SecretVault implements SecretService {
       Object.assign(all, openSecret(stored, this.#key()));
     }
     return all;
+  }
+
+  /**
+   * The values of one secret of a workspace, for the server's own use: never for an answer.
+   *
+   * @throws PlatformError `not_found`, or `unavailable` when it cannot be decrypted.
+   */
+  async valuesOf(
+    { workspaceId }: Pick<Principal, "workspaceId">,
+    name: string,
+  ): Promise<SecretValues> {
+    return openSecret(await this.#find(workspaceId, name), this.#key());
   }
 
   #key(): OperatorKey {

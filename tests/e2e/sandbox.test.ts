@@ -1,5 +1,9 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Sandbox, SandboxEndedError } from "../../sdk/index.ts";
+import { TestTerminal } from "../../sandbox/runners/guest/test-terminal.ts";
+import { addGuestProgram, GUEST_FILE } from "../../sandbox/runners/guest-program.ts";
+import { Image, Sandbox, SandboxEndedError } from "../../sdk/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 describe("sandboxes", () => {
@@ -61,6 +65,50 @@ describe("sandboxes", () => {
     expect(stdout).not.toMatch(/sleep/);
   });
 
+  it("runs programs in a terminal that has a size, keys and an exit code", async () => {
+    const shell = await sandbox.exec(["sh"], { pty: { rows: 30, cols: 90 }, env: { PS1: "" } });
+    let shown = "";
+    const following = (async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of shell.stdout) shown += decoder.decode(chunk, { stream: true });
+    })();
+    const types = async (keys: string, shows: RegExp): Promise<void> => {
+      await shell.write(keys);
+      await expect.poll(() => shown, { timeout: 30_000 }).toMatch(shows);
+    };
+    await types("tty; stty size; echo $COLOUR\r", /\/dev\/pts\/\d+\r\n30 90\r\nblue\r\n/);
+    await shell.resize({ rows: 50, cols: 132 });
+    await types("stty size\r", /50 132\r\n/);
+    await types("sleep 1000; echo slept=$?\r", /slept=\$\?\r\n/);
+    const sleeps = "for one in /proc/[0-9]*; do cat $one/cmdline; echo; done | grep -c sleep.1000";
+    await expect.poll(async () => (await sh(sleeps)).stdout, { timeout: 30_000 }).not.toBe("0\n");
+    await types("\u0003", /\^C/);
+    await types("echo after=$?\r", /after=130\r\n/);
+    await shell.write("exit 7\r");
+    await following;
+    expect(await shell.wait()).toEqual({ exitCode: 7 });
+    await expect(sandbox.exec(["nothing"], { pty: { rows: 1, cols: 1 } })).rejects.toThrow(
+      /cannot start nothing: No such file/,
+    );
+    await expect(sandbox.exec(["sh"], { pty: { rows: 0, cols: 80 } })).rejects.toThrow(
+      /1 to 65535/,
+    );
+    const plain = await sandbox.exec(["true"]);
+    await expect(plain.resize({ rows: 1, cols: 1 })).rejects.toThrow(/has no terminal/);
+  });
+
+  it("ends all that runs in a terminal, and waits for orphans so that no zombie stays", async () => {
+    const program = await sandbox.exec(["sh", "-c", "(sleep 1000 &) ; sleep 1000"], {
+      pty: { rows: 24, cols: 80 },
+    });
+    await program.kill();
+    expect((await program.wait()).exitCode).toBe(137);
+    await (await sandbox.exec(["sh", "-c", "for n in 1 2 3 4 5; do (sleep 0.1 &); done"])).output();
+    const states = "cat /proc/[0-9]*/stat | sed 's/.*) //' | cut -c1";
+    await expect.poll(async () => (await sh(states)).stdout, { timeout: 30_000 }).not.toMatch(/Z/);
+    expect((await sh("cat /proc/1/cmdline")).stdout).toMatch(/flotilla-guest/);
+  });
+
   it("writes, reads, lists, watches and removes files, large ones too", async () => {
     const { files } = sandbox;
     await files.makeFolder("/tmp/work/deep");
@@ -101,10 +149,56 @@ describe("sandboxes", () => {
     const { sandboxId } = await Sandbox.create();
     const ran = platform.tryCli("sandbox", "exec", sandboxId, "--", "sh", "-c", "echo hi; exit 3");
     expect(ran).toMatchObject({ stdout: "hi\n", status: 3 });
+    const counted = platform.tryCli("sandbox", "exec", "-i", sandboxId, "--", "wc", "-c");
+    expect(counted).toMatchObject({ stdout: "0\n", status: 0 });
+    const noTerminal = platform.tryCli("sandbox", "exec", "-t", sandboxId, "--", "sh");
+    expect(noTerminal).toMatchObject({ status: 2 });
+    expect(noTerminal.stderr).toMatch(/there is no terminal here/);
     expect(platform.cli("sandbox", "list")).toContain(sandboxId);
     platform.cli("sandbox", "terminate", sandboxId);
     await expect(Sandbox.fromId(sandboxId)).rejects.toThrow(SandboxEndedError);
     await expect(Sandbox.fromId("sandbox-none")).rejects.toThrow(/is no sandbox/);
+  });
+
+  it("lends this terminal to a program on the command line, and gives it back", async () => {
+    const dir = join(platform.scratchDir, "guest");
+    await mkdir(dir);
+    expect(await addGuestProgram(dir)).toBe(true);
+    const exec = `flotilla sandbox exec --tty ${sandbox.sandboxId} -- sh`;
+    const terminal = new TestTerminal(
+      join(dir, GUEST_FILE),
+      ["sh", "-c", `${exec}; echo code=$?; stty -a | grep -o ' .\\?icanon'`],
+      { ...process.env, PS1: "" },
+    );
+    try {
+      terminal.type("stty size; tty\r");
+      await terminal.shows(/24 80\r+\n\/dev\/pts/);
+      terminal.resize(40, 100);
+      terminal.type("\u0003stty size\r");
+      await terminal.shows(/40 100\r+\n/);
+      terminal.type("exit 5\r");
+      await terminal.shows(/code=5\r\n icanon\r\n/);
+      expect(await terminal.ended).toBe(0);
+    } finally {
+      terminal.end();
+    }
+  });
+
+  it("runs in an image of its own, which need not have anything, and has terminals there", async () => {
+    const file = platform.write("word.txt", "of the image");
+    const image = Image.fromScratch().addLocalFile(file, "/srv/word.txt").env({ COLOUR: "green" });
+    const lines: string[] = [];
+    const inImage = await Sandbox.create({ image, onProgress: (line) => lines.push(line) });
+    expect(lines.join("\n")).toMatch(/an empty image/);
+    const read =
+      "fs.readFileSync('/srv/word.txt', 'utf8') + process.env.COLOUR + process.stdout.isTTY";
+    const node = "/opt/flotilla/bin/node";
+    const program = await inImage.exec([node, "-p", read], { pty: { rows: 9, cols: 99 } });
+    expect((await program.output()).stdout).toBe("of the imagegreentrue\r\n");
+    await expect(inImage.exec(["sh"])).rejects.toThrow(/ENOENT/);
+    await inImage.terminate();
+    const missing = Image.fromScratch().addLocalFile("/no/such/file", "/");
+    await expect(Sandbox.create({ image: missing })).rejects.toThrow(/\/no\/such\/file/);
   });
 
   it("ends when it is idle or its time is over, and says so instead of starting anew", async () => {

@@ -29,11 +29,15 @@ export class TestPlatform {
   }
 
   /** Starts it; after a stop or a kill it starts again on the same folder and port. */
-  async start(upArguments: readonly string[] = []): Promise<void> {
+  async start(
+    upArguments: readonly string[] = [],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<void> {
     if (this.#port === 0) this.#port = await freePort();
     this.#running = await startPlatformProcess({
       scratchDir: this.scratchDir,
       upArguments: ["--port", String(this.#port), ...upArguments],
+      environment,
       signal: AbortSignal.timeout(60_000),
     });
     process.env["FLOTILLA_SERVER_URL"] = this.#running.serverUrl;

@@ -6,6 +6,7 @@ import type { Clock } from "../../../core/index.ts";
 import type { DebianRelease, ImageBase } from "../../../sdk/protocol/index.ts";
 import { applyTar } from "../oci/apply-tar.ts";
 import { parseReference } from "../oci/reference.ts";
+import { registryLoginOf } from "../oci/registry-login.ts";
 import { RegistryClient } from "../oci/registry-client.ts";
 import { debianSources, makeDebianBase, sourcesText } from "./debian-base.ts";
 import type { HostIndexes } from "./host-indexes.ts";
@@ -22,7 +23,11 @@ export interface BaseSurroundings {
   readonly clock: Pick<Clock, "nowMs" | "sleep">;
   readonly indexes: HostIndexes;
   readonly signal: AbortSignal;
+  readonly secretValues?: SecretValuesOf;
 }
+
+/** Gives the values of a secret by its name. @throws PlatformError when there is none */
+export type SecretValuesOf = (secret: string) => Promise<Readonly<Record<string, string>>>;
 
 /** As registries call them. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
@@ -33,9 +38,9 @@ export async function openBase(base: ImageBase, around: BaseSurroundings): Promi
   switch (base.kind) {
     case "debian":
       if (canMakeDebian()) return debianBase(base.release, around);
-      return registryBase(`debian:${base.release}-slim`, around);
+      return registryBase({ ref: `debian:${base.release}-slim` }, around);
     case "registry":
-      return registryBase(base.ref, around);
+      return registryBase(base, around);
     case "scratch":
       return {
         identity: ["scratch"],
@@ -56,18 +61,23 @@ function debianBase(release: DebianRelease, { indexes }: BaseSurroundings): Open
   };
 }
 
-async function registryBase(ref: string, around: BaseSurroundings): Promise<OpenedBase> {
-  const { indexes, clock, signal } = around;
+async function registryBase(
+  { ref, secret }: Pick<Extract<ImageBase, { readonly kind: "registry" }>, "ref" | "secret">,
+  around: BaseSurroundings,
+): Promise<OpenedBase> {
+  const { indexes, clock, signal, secretValues } = around;
   const reference = parseReference(ref);
+  const values = secret === undefined ? undefined : await secretValues?.(secret);
+  const login = values && registryLoginOf(values, reference.registry, secret ?? "");
   const http = { network: indexes, clock, certificates: indexes.certificates };
   const architecture = ARCHITECTURES[process.arch] ?? process.arch;
-  const found = await new RegistryClient(http, signal).find(reference, architecture);
+  const found = await new RegistryClient(http, signal, login).find(reference, architecture);
   return {
     identity: ["registry", found.digest],
     words: `${ref} (${found.digest.slice(0, 19)})`,
     config: found.config,
     make: async ({ work, onLine, signal: whileMade }) => {
-      const client = new RegistryClient(http, whileMade);
+      const client = new RegistryClient(http, whileMade, login);
       const file = join(work, "layer");
       for (const [index, layer] of found.layers.entries()) {
         const megabytes = (layer.byteCount / 1e6).toFixed(1);

@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { messageOf, PlatformError, type Clock } from "../../../core/index.ts";
 import type { BuildEvent, ImageDefinition } from "../../../sdk/protocol/index.ts";
 import { awayError, wrongImage } from "../oci/image-error.ts";
-import { openBase, type OpenedBase } from "./bases.ts";
+import { openBase, type OpenedBase, type SecretValuesOf } from "./bases.ts";
 import type { FlattenSettings, Flattened } from "./flatten-process.ts";
 import type { HostIndexes } from "./host-indexes.ts";
 import { WRONG_REQUEST, type LayerProcessSettings, type LayerWork } from "./layer-process.ts";
@@ -47,6 +47,8 @@ export interface BuildRequest {
   readonly onEvent: (event: BuildProgress) => void;
   /** Told the keys of all layers that it needs before it looks for them. */
   readonly onPlanned?: (keys: readonly string[]) => void;
+  /** Values of the secrets that it names. */
+  readonly secretValues?: SecretValuesOf;
 }
 
 /** What is told of a build on its way. */
@@ -112,9 +114,14 @@ export class ImageBuilder {
    * @throws StepFailedError with what the step said last; PlatformError for all else that fails;
    *   the signal's reason when it was cancelled.
    */
-  async build({ definition, signal, onEvent, onPlanned }: BuildRequest): Promise<BuiltRoot> {
+  async build(request: BuildRequest): Promise<BuiltRoot> {
+    const { definition, signal, onEvent, onPlanned, secretValues } = request;
     const indexes = this.#options.indexes();
-    const base = await openBase(definition.base, { ...this.#options, indexes, signal });
+    const around = { ...this.#options, indexes, signal };
+    const base = await openBase(
+      definition.base,
+      secretValues === undefined ? around : { ...around, secretValues },
+    );
     const plan = planLayers(definition, {
       base,
       runtime: [process.versions.node, process.arch],

@@ -23,6 +23,10 @@ export class FakeRegistry {
   faults: Fault[] = [];
   /** When set, everything but the token wants it. */
   token: string | undefined;
+  /** When set, the token is given to this authorization alone. */
+  tokenFor: string | undefined;
+  /** Where tokens are said to be; by default here. */
+  realm: string | undefined;
   #host = "";
 
   private constructor() {
@@ -93,7 +97,7 @@ export class FakeRegistry {
     const fault = this.faults.findIndex((one) => path.includes(one.path));
     const [found] = fault < 0 ? [] : this.faults.splice(fault, 1);
     if (found !== undefined) found.act(request, answer);
-    else if (path.startsWith("/token")) answer.end(JSON.stringify({ token: this.token ?? "" }));
+    else if (path.startsWith("/token")) this.#giveToken(request, answer);
     else if (this.#mayRead(request)) this.#give(path, answer);
     else this.#challenge(answer);
   }
@@ -102,8 +106,14 @@ export class FakeRegistry {
     return this.token === undefined || headers.authorization === `Bearer ${this.token}`;
   }
 
+  #giveToken({ headers }: IncomingMessage, answer: ServerResponse): void {
+    const isRight = this.tokenFor === undefined || headers.authorization === this.tokenFor;
+    answer.statusCode = isRight ? 200 : 401;
+    answer.end(JSON.stringify(isRight ? { token: this.token ?? "" } : {}));
+  }
+
   #challenge(answer: ServerResponse): void {
-    const realm = `http://${this.#host}/token`;
+    const realm = this.realm ?? `http://${this.#host}/token`;
     answer.setHeader("www-authenticate", `Bearer realm="${realm}",service="fake"`);
     answer.statusCode = 401;
     answer.end();

@@ -6,6 +6,7 @@ import { applyTar } from "./apply-tar.ts";
 import { cutAfter, FakeRegistry, saying, status } from "./fake-registry.ts";
 import { parseReference } from "./reference.ts";
 import { RegistryClient, type FoundImage } from "./registry-client.ts";
+import { basicAuthorization } from "./registry-login.ts";
 import { ATTEMPTS_MAX, type OutwardHttp } from "./registry-http.ts";
 import { tarOf } from "./test-tar.ts";
 
@@ -181,6 +182,25 @@ describe("nobody is led to where the registry alone may go", () => {
       act: status(307, { location: "/v2/org/name/manifests/v1" }),
     }));
     await expect(find()).rejects.toThrow(/redirects without end/);
+  });
+
+  test("a login is told to who gives tokens over TLS or on the registry's host, no other", async () => {
+    registry.add("v1", IMAGE);
+    registry.token = "t0ken";
+    const login = { username: "ann", password: "s3cret" };
+    registry.tokenFor = basicAuthorization(login);
+    const signal = new AbortController().signal;
+    const found = await new RegistryClient(http, signal, login).find(reference(":v1"), "amd64");
+    expect(found.layers).toHaveLength(2);
+    const bad = new RegistryClient(http, signal, { ...login, password: "wr0ng" });
+    const refused: unknown = await bad.find(reference(":v1"), "amd64").catch((e: unknown) => e);
+    expect(refused).toMatchObject({ code: "auth_failed" });
+    expect(String(refused)).toMatch(/not given to the login of its secret/);
+    expect(String(refused)).not.toContain("wr0ng");
+    await expect(find()).rejects.toThrow(/Image.fromRegistry\(ref, { secret }\)/);
+    registry.realm = "http://elsewhere.example/token";
+    const away = new RegistryClient(http, signal, login).find(reference(":v1"), "amd64");
+    await expect(away).rejects.toThrow(/sent to elsewhere.example without TLS/);
   });
 
   test("a token goes to its own registry only", async () => {

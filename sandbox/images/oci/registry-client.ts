@@ -3,7 +3,8 @@
  * layers, each verified.
  *
  * Everything that is read by digest is hashed; a tag is believed once and is a digest from then
- * on. Tokens are asked for without a password. Source: OCI distribution specification 1.1, OCI
+ * on. A login is told to the registry and to who it says gives its tokens, over TLS or on the
+ * registry's own host, and to nobody else. Source: OCI distribution specification 1.1, OCI
  * image specification 1.1, Docker registry token authentication (2025-06).
  */
 import { createHash } from "node:crypto";
@@ -16,6 +17,7 @@ import { messageOf, PlatformError } from "../../../core/index.ts";
 import { awayError, wrongImage } from "./image-error.ts";
 import { parseImageConfig, parseManifest, type Descriptor, type ImageConfig } from "./manifest.ts";
 import type { ImageReference } from "./reference.ts";
+import { basicAuthorization, type RegistryLogin } from "./registry-login.ts";
 import { ask, readBody, retried, type OutwardAnswer, type OutwardHttp } from "./registry-http.ts";
 
 /** An image as it was found: its digest decides everything else. */
@@ -47,10 +49,13 @@ export class RegistryClient {
   readonly #signal: AbortSignal;
   /** Authorization by repository. */
   readonly #tokens = new Map<string, string>();
+  readonly #login: RegistryLogin | undefined;
 
-  constructor(http: OutwardHttp, signal: AbortSignal) {
+  /** @param login For registries that are not public. */
+  constructor(http: OutwardHttp, signal: AbortSignal, login?: RegistryLogin) {
     this.#http = http;
     this.#signal = signal;
+    this.#login = login;
   }
 
   /** Finds an image for a platform such as `linux/amd64`. @throws PlatformError `not_found`, … */
@@ -156,8 +161,7 @@ export class RegistryClient {
     if (answer.status !== 401) return this.#judge(answer, reference, path);
     answer.body.resume();
     const challenge = answer.headers["www-authenticate"] ?? "";
-    const token = await this.#token(challenge, reference);
-    this.#tokens.set(repository, `Bearer ${token}`);
+    this.#tokens.set(repository, await this.#authorization(challenge, reference));
     return this.#judge(await this.#ask(url, repository), reference, path);
   }
 
@@ -179,14 +183,43 @@ export class RegistryClient {
     if (status === 200) return answer;
     const said = await readBody(answer.body, TOKEN_BYTES_MAX).catch(() => Buffer.alloc(0));
     const name = nameOf(reference);
-    const why = `${reference.registry} answered ${status} for ${path}${wordsOf(said)}`;
+    const words = this.#login === undefined ? wordsOf(said) : "";
+    const why = `${reference.registry} answered ${status} for ${path}${words}`;
     if (status === RATE_LIMITED || status >= 500) throw refusedForNow(`${name}: ${why}`, answer);
     if (status === 401 || status === 403) {
-      throw wrongImage(`${name} is not public, or does not exist: ${why}`, { code: "auth_failed" });
+      throw this.#refused(name, why);
     }
     if (status === 404)
       throw wrongImage(`there is no image ${name}: ${why}`, { code: "not_found" });
     throw wrongImage(`${name}: ${why}`);
+  }
+
+  /** Nobody may read it, or not whose login this is. */
+  #refused(name: string, why: string): PlatformError {
+    const isOpen = this.#login === undefined;
+    const what = isOpen
+      ? "is not public, or does not exist"
+      : "is not given to the login of its secret";
+    const next = isOpen ? "; a login goes with it as Image.fromRegistry(ref, { secret })" : "";
+    return wrongImage(`${name} ${what}: ${why}${next}`, { code: "auth_failed" });
+  }
+
+  /** What the registry wants to be told: the login itself, or a token that its like gives. */
+  async #authorization(challenge: string, reference: ImageReference): Promise<string> {
+    const name = nameOf(reference);
+    if (!/^basic\b/i.test(challenge)) return `Bearer ${await this.#token(challenge, reference)}`;
+    if (this.#login !== undefined) return basicAuthorization(this.#login);
+    throw this.#refused(name, `${reference.registry} asks for a password`);
+  }
+
+  /** Headers for who gives tokens; a login is not told to another host in the clear. */
+  #tokenHeaders(realm: URL, { scheme, registry }: ImageReference): Record<string, string> {
+    if (this.#login === undefined) return {};
+    const isOwn = realm.origin === new URL(`${scheme}://${registry}`).origin;
+    if (realm.protocol === "https:" || isOwn) {
+      return { authorization: basicAuthorization(this.#login) };
+    }
+    throw wrongImage(`${registry} wants the password sent to ${realm.host} without TLS`);
   }
 
   /** A token for reading, as the registry says where to get one. */
@@ -197,14 +230,17 @@ export class RegistryClient {
     );
     const realm = fields.get("realm");
     if (!/^bearer /i.test(challenge) || realm === undefined || !URL.canParse(realm)) {
-      throw wrongImage(`${name} needs a password, which cannot be given`, { code: "auth_failed" });
+      throw wrongImage(`${name} asks for a kind of login that is not known`, {
+        code: "auth_failed",
+      });
     }
     const url = new URL(realm);
     const service = fields.get("service");
     if (service !== undefined) url.searchParams.set("service", service);
     const scope = fields.get("scope") ?? `repository:${reference.repository}:pull`;
     url.searchParams.set("scope", scope);
-    const asked = { method: "GET", url: url.href, headers: {}, signal: this.#signal } as const;
+    const headers = this.#tokenHeaders(url, reference);
+    const asked = { method: "GET", url: url.href, headers, signal: this.#signal } as const;
     const answer = await ask(this.#http, asked);
     const body = await readBody(answer.body, TOKEN_BYTES_MAX);
     if (answer.status === RATE_LIMITED || answer.status >= 500) {
@@ -212,9 +248,7 @@ export class RegistryClient {
     }
     const token = answer.status === 200 ? tokenIn(body) : undefined;
     if (token !== undefined) return token;
-    throw wrongImage(`${name} is not public, or does not exist: ${url.host} gives no token`, {
-      code: "auth_failed",
-    });
+    throw this.#refused(name, `${url.host} gives no token`);
   }
 }
 

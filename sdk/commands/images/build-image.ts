@@ -7,7 +7,7 @@ import { withoutControls } from "../terminal.ts";
 import { resolveImage, titleOf } from "./resolve-image.ts";
 
 export interface BuildOptions {
-  readonly admin: AdminClient;
+  readonly admin: Pick<AdminClient, "uploadBlob" | "buildImage">;
   readonly progress: (line: string) => void;
   readonly signal?: AbortSignal;
 }

@@ -43,7 +43,7 @@ interface ResolvedBase {
 
 async function resolveBase({ base }: ImageRecipe, options: ResolveOptions): Promise<ResolvedBase> {
   if (base.kind !== "dockerfile") return { base, before: [] };
-  const { path, context } = base;
+  const { path, context, secret } = base;
   if (!existsSync(path)) throw new UsageError(`there is no Dockerfile ${path}`);
   const { from, steps, notices } = parseDockerfile(readFileSync(path, "utf8"), path);
   for (const notice of notices) options.progress(notice);
@@ -55,7 +55,10 @@ async function resolveBase({ base }: ImageRecipe, options: ResolveOptions): Prom
     else before.push(step);
   }
   return {
-    base: from === "scratch" ? { kind: "scratch" } : { kind: "registry", ref: from },
+    base:
+      from === "scratch"
+        ? { kind: "scratch" }
+        : { kind: "registry", ref: from, ...(secret === undefined ? {} : { secret }) },
     before,
   };
 }
