@@ -14,6 +14,10 @@ export {
   type ServerMessage,
   type StartContainer,
 } from "./agent/link.ts";
+export { PieceStream } from "./streams/piece-stream.ts";
+export { pieceOf } from "./streams/check-piece.ts";
+export type { HeaderPairs, Piece } from "./streams/piece.ts";
+export type { WebRequest, WebResult, WebWish } from "./runners/web-message.ts";
 export type { InputHeader, ValueHeader } from "./runners/protocol.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
 export { roomFor } from "./agent/room.ts";
@@ -38,9 +42,9 @@ export { openDiskTier } from "./store/disk-tier.ts";
 export { ingestTree } from "./store/ingest-tree.ts";
 export { createS3Tier } from "./store/s3-tier.ts";
 export { createAgent } from "./agent/start-agent.ts";
+export { GUEST_FILE, guestProgram } from "./runners/guest-program.ts";
 export { entropyAddon } from "./runners/entropy-addon.ts";
 export { ENTROPY_ADDON_FILE } from "./runners/node/addon-file.ts";
-export { GUEST_FILE, guestProgram } from "./runners/guest-program.ts";
 export { RUNNER_FILE, runnerBundle } from "./runners/bundle-runner.ts";
 export { PYTHON_RUNNER_FILE, pythonRunnerArchive } from "./runners/python-runner.ts";
 export { createS3Blobs } from "./store/s3-blobs.ts";

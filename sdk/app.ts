@@ -17,10 +17,23 @@ import {
   registerApp,
   type AppRecord,
   type FunctionBinding,
+  type FunctionRecord,
   type Handler,
   type UserProgram,
 } from "./registry.ts";
 import { validateAppName, validateSpec } from "./validate-spec.ts";
+import {
+  checkPort,
+  commandOf,
+  SERVER_CONCURRENT_INPUTS,
+  splitWebSpec,
+  WebEndpoint,
+  WebFunction,
+  type RequestHandler,
+  type ServerStart,
+  type WebEndpointSpec,
+  type WebServerSpec,
+} from "./web.ts";
 import {
   cronSchedule,
   periodSchedule,
@@ -187,6 +200,86 @@ export class App {
     const record = { spec: functionSpec, codeName: type.name, program, facade, binding };
     this.#record.functions.push(record);
     return facade;
+  }
+
+  /**
+   * Defines a function that answers HTTP requests at a URL of its own; docs/web.md says what a
+   * request goes through. The request's `signal` aborts when its client goes.
+   *
+   * @example
+   * export const greet = app.webEndpoint({ method: "POST" }, async (request) => {
+   *   const { name } = await request.json();
+   *   return Response.json({ text: `Hello ${name}` });
+   * });
+   * @throws UsageError naming the option that is wrong.
+   */
+  webEndpoint(spec: WebEndpointSpec, handler: RequestHandler): WebEndpoint {
+    if (typeof handler !== "function") {
+      throw new UsageError(
+        "app.webEndpoint(spec, fn) needs the function's code as second argument",
+      );
+    }
+    const { common, web } = splitWebSpec(spec);
+    validateSpec(common);
+    if (web.port !== undefined) {
+      throw new UsageError("a web endpoint has no port: use app.webServer");
+    }
+    const program = (): UserProgram => ({
+      construct: () => undefined,
+      enter: () => Promise.resolve(),
+      handler: handler as Program,
+      exits: [],
+      isWeb: true,
+    });
+    const { target, record } = this.#webRecord({ ...common, web }, handler.name, program);
+    const facade = new WebEndpoint(target, spec, handler);
+    this.#record.functions.push({ ...record, facade });
+    return facade;
+  }
+
+  /**
+   * Defines an HTTP server of any kind that runs in containers at a URL of its own, WebSockets
+   * included. `start` makes it listen on `port`: a function that runs once in each container, or
+   * a program and its arguments. A container is ready when the port is open. docs/web.md.
+   *
+   * @example
+   * export const site = app.webServer({ port: 8000, path: "/" }, () => {
+   *   createServer((request, response) => response.end("hello")).listen(8000);
+   * });
+   * @throws UsageError naming the option that is wrong.
+   */
+  webServer(spec: WebServerSpec, start: ServerStart): WebFunction {
+    const { common, web } = splitWebSpec(spec);
+    validateSpec(common);
+    checkPort(web.port);
+    const command = commandOf(start);
+    const { port } = spec;
+    const program = (): UserProgram => ({
+      construct: () => undefined,
+      enter: async (snapshot) => {
+        if (!snapshot && typeof start === "function") await start();
+      },
+      handler: () => undefined,
+      exits: [],
+      isWeb: true,
+      server: command === undefined ? { port } : { port, command },
+    });
+    const maxConcurrentInputs = common.maxConcurrentInputs ?? SERVER_CONCURRENT_INPUTS;
+    const written = { ...common, maxConcurrentInputs, web };
+    const { target, record } = this.#webRecord(written, "", program);
+    const facade = new WebFunction(target, spec);
+    this.#record.functions.push({ ...record, facade });
+    return facade;
+  }
+
+  #webRecord(
+    spec: WrittenSpec,
+    codeName: string,
+    program: () => UserProgram,
+  ): { readonly target: CallTarget; readonly record: Omit<FunctionRecord, "facade"> } {
+    const binding = bindingOf(spec, codeName);
+    const target = new CallTarget({ app: this.name, binding, client: this.#client });
+    return { target, record: { spec, codeName, program, binding } };
   }
 
   /**

@@ -110,6 +110,15 @@ export class CallTarget {
     await this.#finder.find();
   }
 
+  /** The URL of a function that has one. @throws NotFoundError */
+  async webUrl(): Promise<string> {
+    const { app, binding } = this.#options;
+    const webPath = binding.webPath ?? (await this.client.lookupFunction(app, this.name)).webPath;
+    if (webPath === undefined) throw new NotFoundError(`${this.name} was deployed without a URL`);
+    const { serverUrl } = await this.client.transport.connection();
+    return serverUrl + webPath;
+  }
+
   async #lookUp(): Promise<string> {
     const { binding, params, options } = this.#options;
     const functionId = binding.functionId ?? (await this.#lookUpByName());

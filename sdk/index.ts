@@ -44,6 +44,7 @@ export {
   type NetworkPolicy,
   type RetryPolicy,
   type Schedule,
+  type HttpMethod,
 } from "./protocol/index.ts";
 export { type Returned, type Yielded } from "./stream.ts";
 export { type PythonSpec } from "./python-function.ts";
@@ -57,4 +58,12 @@ export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
 export { type CronOptions, type PeriodOptions } from "./schedule.ts";
 export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
+export {
+  WebEndpoint,
+  WebFunction,
+  type RequestHandler,
+  type ServerStart,
+  type WebEndpointSpec,
+  type WebServerSpec,
+} from "./web.ts";
 export { type WrittenSpec as FunctionSpec } from "./written-spec.ts";

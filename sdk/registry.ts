@@ -45,6 +45,8 @@ export interface FunctionBinding {
   name: string | undefined;
   /** Set when this process deployed the function itself: calls go there, not to a lookup. */
   functionId: string | undefined;
+  /** Where it is asked over HTTP, set with `functionId` when it has a URL. */
+  webPath?: string;
 }
 
 /** The user's code of one function, as a container runs it: built, entered, called, left. */
@@ -57,6 +59,10 @@ export interface UserProgram {
   readonly handler: (...args: unknown[]) => unknown;
   /** The exit hooks, in order. */
   readonly exits: readonly (() => Promise<void>)[];
+  /** Its inputs are HTTP requests, and the handler takes a `Request`. */
+  readonly isWeb?: boolean;
+  /** Of a server: where it listens, and the program that is it unless `enter` starts it. */
+  readonly server?: { readonly port: number; readonly command?: readonly string[] };
 }
 
 /** What a container's runner calls after importing a bundle. */

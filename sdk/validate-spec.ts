@@ -59,6 +59,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   secrets: checkSecrets,
   env: checkEnv,
   schedule: checkSchedule,
+  web: () => "is filled in by app.webEndpoint and app.webServer; use one of these",
   python: () => 'is filled in by `runtime: "python"`, `source` and `handler`; give those instead',
 };
 

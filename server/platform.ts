@@ -11,7 +11,6 @@ import { createAppService, type ManagedApps } from "./apps/app-service.ts";
 import { endSandboxes } from "./apps/end-sandboxes.ts";
 import { specInForce } from "./apps/find-function.ts";
 import { createFunctionService } from "./apps/function-service.ts";
-import { openSnapshotStores } from "./assembly/chunks.ts";
 import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
@@ -22,12 +21,11 @@ import {
   type EmulatorUrls,
 } from "./assembly/machines.ts";
 import { Upkeep } from "./assembly/upkeep.ts";
-import { createToken } from "./auth/tokens.ts";
+import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
-import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
-import { openImageService } from "./assembly/images.ts";
+import { openShelves, type Shelves } from "./assembly/shelves.ts";
 import type { PlatformConfig } from "./config.ts";
 import { createAgentFileService } from "./fleet/agent-file-service.ts";
 import { AgentFiles } from "./fleet/agent-files.ts";
@@ -35,12 +33,11 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
+import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import { SnapshotShelf } from "./snapshots/snapshot-shelf.ts";
-import type { ImageService } from "./services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
@@ -104,7 +101,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   });
   closers.add("calls", () => calls.close());
   const secrets = new SecretVault({ store, key: foundations.secretKey, clock });
-  const fleet = await createFleet(config, workshop, { calls, whole, secrets });
+  const web = openGateway(foundations, calls, (...piece) => fleet.sendPiece(...piece));
+  const fleet = await createFleet(config, workshop, { calls, whole, secrets, web });
   const apps = await createApps(foundations, { calls, fleet, secrets });
   const workspaces = createWorkspaceService({ ...foundations, apps });
   const shelves = await openShelves(config, workshop, { calls, fleet, secrets });
@@ -123,7 +121,6 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     functions,
     schedules: createScheduleService(foundations),
     ...shelves,
-    chunks: foundations.chunks.store,
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
@@ -131,14 +128,14 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     pool: fleet.pool,
     events,
     agents: fleet.hub,
+    web,
     agentFiles: createAgentFileService({
       files: whole.agentFiles,
       nodes: fleet.nodes,
       key: foundations.key,
     }),
   };
-  const { requestsPerSecondMax } = config;
-  const limit = requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+  const limit = rateLimitOf(config);
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
@@ -158,34 +155,32 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };
 }
 
-/** What nodes fetch: images, and the memory that they share. */
-async function openShelves(
-  config: PlatformConfig,
-  { foundations, closers }: Workshop,
-  { calls, fleet, secrets }: Parts,
-): Promise<{ readonly images: ImageService; readonly snapshots: SnapshotShelf }> {
-  const alive = (): readonly LiveFunction[] => functionsAlive(calls, fleet);
-  const images = await openImageService(config, foundations, alive, secrets);
-  const snapshots = new SnapshotShelf({
-    ...(await openSnapshotStores(config, foundations.clusterId, closers)),
-    clock: foundations.clock,
-    runs: (nodeId, snapshotId) => fleet.runsSnapshot(nodeId, snapshotId),
-    isShared: () => fleet.nodes.schedulable().length > 1,
+function rateLimitOf({
+  requestsPerSecondMax,
+}: PlatformConfig): Pick<PlatformConfig, "requestsPerSecondMax"> {
+  return requestsPerSecondMax === undefined ? {} : { requestsPerSecondMax };
+}
+
+function openGateway(
+  foundations: Foundations,
+  calls: CallDesk,
+  sendPiece: Fleet["sendPiece"],
+): WebGateway {
+  const { store, clock } = foundations;
+  return new WebGateway({
+    ...foundations,
+    calls: calls.service,
+    callOf: (callId) => store.calls.get(callId),
+    registry: store.registry,
+    authenticator: createAuthenticator(store.tokens, clock),
+    sendPiece,
   });
-  return { images, snapshots };
 }
 
 async function createOwnerToken({ store, clock, ids }: Foundations): Promise<string> {
   const owner = { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" } as const;
   const token = { ...owner, scopes: ["operator"] } as const;
   return (await createToken(store.tokens, token, { clock, ids })).token;
-}
-
-/** Functions that have containers, or may get some. */
-function functionsAlive({ functions }: CallDesk, { service }: Fleet): readonly LiveFunction[] {
-  return functions
-    .all()
-    .filter((live) => !live.retired || service.functionLoad(live.functionId).containers > 0);
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
@@ -224,7 +219,14 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  { calls, whole, secrets }: Pick<Parts, "calls" | "secrets"> & { readonly whole: Whole },
+  {
+    calls,
+    whole,
+    secrets,
+    web,
+  }: Pick<Parts, "calls" | "secrets" | "web"> & {
+    readonly whole: Whole;
+  },
 ): Promise<Fleet> {
   const { policy } = config;
   const { foundations, closers } = workshop;
@@ -251,6 +253,8 @@ async function createFleet(
         },
         await whole.agentFiles.all(),
       ),
+    streams: web.streams,
+    claimWeb: (input, containerId) => web.claim(input, containerId),
     secretsOf: (live) => secrets.valuesFor(live, live.spec.secrets),
     onMaintain: async (nowMs) => whole.upkeep?.run(nowMs),
   });
@@ -298,11 +302,7 @@ function createUpkeep(
     apps,
     images,
     snapshots,
-  }: Pick<Parts, "calls"> & {
-    readonly apps: ManagedApps;
-    readonly images: ImageService;
-    readonly snapshots: SnapshotShelf;
-  },
+  }: Pick<Parts, "calls"> & Pick<Shelves, "images" | "snapshots"> & { readonly apps: ManagedApps },
 ): Upkeep {
   return new Upkeep({
     store,
@@ -327,11 +327,12 @@ interface Parts {
   readonly calls: CallDesk;
   readonly fleet: Fleet;
   readonly secrets: SecretVault;
+  readonly web: WebGateway;
 }
 
 async function createApps(
   foundations: Foundations,
-  { calls, fleet, secrets }: Parts,
+  { calls, fleet, secrets }: Omit<Parts, "web">,
 ): Promise<ManagedApps> {
   const { onError, store } = foundations;
   return createAppService({

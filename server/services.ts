@@ -1,6 +1,6 @@
 /** What the HTTP routes call; `platform.ts` wires the implementations. */
 import type { Duplex, Readable } from "node:stream";
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { OfferAnswer } from "../sandbox/index.ts";
 import type {
   AppendInputsHeader,
@@ -281,6 +281,33 @@ export interface EventBus {
   ): AsyncIterable<PlatformEvent>;
 }
 
+/** What goes with a request to a function's URL. */
+export interface WebContext {
+  readonly requestId: string;
+  /** Aborts when the client has gone or the server closes. */
+  readonly signal: AbortSignal;
+}
+
+/** HTTP requests to functions. Answers everything itself, failures too; never rejects. */
+export interface WebService {
+  /** A request to a path below `/web`. */
+  answer(request: IncomingMessage, response: ServerResponse, context: WebContext): Promise<void>;
+  /** A request to go on with another protocol; `rest` are the first bytes of that. */
+  upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    rest: Uint8Array,
+    context: WebContext,
+  ): Promise<void>;
+  /** The result of a request that took longer than its client waited. */
+  result(
+    callId: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: WebContext,
+  ): Promise<void>;
+}
+
 /** Takes over the WebSocket upgrade of a node agent; it authenticates the token itself. */
 export interface AgentGateway {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -315,5 +342,6 @@ export interface Services {
   readonly pool: PoolService;
   readonly events: EventBus;
   readonly agents: AgentGateway;
+  readonly web: WebService;
   readonly agentFiles: AgentFileService;
 }

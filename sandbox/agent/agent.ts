@@ -110,6 +110,9 @@ export class NodeAgent {
       onError,
       hello: (nodeId) => this.#hello(nodeId),
       onMessage: (message, body) => this.#receive(message, body),
+      onLost: () => {
+        for (const container of this.#containers.values()) container.streams.cutOff();
+      },
       onRejected: options.onDismissed,
     });
     this.#code = new CodeCache({
@@ -129,6 +132,9 @@ export class NodeAgent {
           startMs,
           ...(restored ? { restored } : {}),
         });
+      },
+      stream: (containerId, streamId, piece, body) => {
+        this.#link.send({ type: "stream", containerId, streamId, piece }, [body]);
       },
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
@@ -275,6 +281,7 @@ export class NodeAgent {
         this.#ready?.expect(message.starts);
         return;
       case "inputs":
+      case "stream":
       case "cancel":
       case "stop":
         this.#tell(message, body);
@@ -300,13 +307,15 @@ export class NodeAgent {
 
   /** What is for one container; one that is gone needs it no more. */
   #tell(
-    message: Extract<ServerMessage, { type: "inputs" | "cancel" | "stop" }>,
+    message: Extract<ServerMessage, { type: "inputs" | "stream" | "cancel" | "stop" }>,
     body: Uint8Array,
   ): void {
     const container = this.#containers.get(message.containerId);
     if (container === undefined) return;
     if (message.type === "inputs") container.push(message.inputs, body);
-    else if (message.type === "cancel") container.cancel(message.inputIds, message.abortRunning);
+    else if (message.type === "stream") {
+      container.streams.fromServer(message.streamId, message.piece, body);
+    } else if (message.type === "cancel") container.cancel(message.inputIds, message.abortRunning);
     else container.stop(message.graceMs);
   }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "../../core/index.ts";
 import type { ValueHeader } from "../runners/protocol.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { Piece } from "../streams/piece.ts";
 import type { MemorySnapshots } from "../snapshots/snapshots.ts";
 import type { Relay } from "./call-relay.ts";
 import type { OpenImage } from "./container-image.ts";
@@ -21,6 +22,7 @@ export interface ContainerReports {
     values: readonly ValueHeader[],
     payloads: readonly Uint8Array[],
   ): void;
+  stream(containerId: string, streamId: string, piece: Piece, body: Uint8Array): void;
   logs(containerId: string, lines: readonly LogLine[]): void;
   exited(exit: ContainerExit): void;
 }

@@ -28,8 +28,10 @@ import { ContainerImage } from "./container-image.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { ContainerRequests } from "./container-requests.ts";
 import { ownResults, ownValues } from "./own-answers.ts";
-import { environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
+import { bootMessageOf, environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
+import { AbortedInputs } from "./aborted-inputs.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
+import { ContainerStreams } from "./container-streams.ts";
 import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
 import { HeldInputs } from "./held-inputs.ts";
@@ -39,8 +41,6 @@ import { ReadPace } from "./read-pace.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
-/** How long an input that was told to stop may take before its container is ended. */
-const ABORT_GRACE_MS = 500;
 const LAST_WORDS_CHARACTERS_MAX = 500;
 const NOTHING = new Uint8Array(0);
 /** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
@@ -74,18 +74,23 @@ export class Container {
   #leaves = false;
   /** When it is killed, if it has not ended by itself. */
   #killAtMs = Infinity;
-  /** Inputs that were told to stop, and until when they may run. */
-  readonly #aborted = new Map<string, number>();
+  readonly #aborted: AbortedInputs;
+  /** The byte streams of its inputs. */
+  readonly streams: ContainerStreams;
 
   constructor(options: ContainerOptions) {
     this.#options = options;
     this.#receivedAtMs = options.clock.nowMs();
-    this.#inputs = new HeldInputs(options.start.maxInputs ?? 1);
-    const { containerId } = options.start;
-    this.#requests = new ContainerRequests({
-      containerId,
-      relay: options.relay,
-      send: (message, body) => this.#send(message, body),
+    const { containerId, maxInputs = 1 } = options.start;
+    this.#inputs = new HeldInputs(maxInputs);
+    this.#aborted = new AbortedInputs(maxInputs);
+    const { relay } = options;
+    const toRunner = (message: ToRunner, body: Uint8Array): void => this.#send(message, body);
+    this.#requests = new ContainerRequests({ containerId, relay, send: toRunner });
+    this.streams = new ContainerStreams({
+      holds: (inputId) => this.#inputs.has(inputId),
+      toRunner,
+      toServer: (...piece) => options.reports.stream(containerId, ...piece),
     });
     const { env, secretNames = [] } = options.start;
     this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
@@ -159,6 +164,7 @@ export class Container {
   push(inputs: readonly InputHeader[], body: Uint8Array): void {
     const inputIds = inputs.map(({ inputId }) => inputId);
     this.#inputs.add(inputIds, this.#options.clock.nowMs());
+    this.#aborted.note(inputs);
     this.#send({ type: "inputs", inputs }, body);
   }
 
@@ -176,8 +182,7 @@ export class Container {
     const running = inputIds.filter((inputId) => this.#inputs.isRunning(inputId));
     if (!abortRunning || running.length === 0) return;
     this.#send({ type: "abort", inputIds: running });
-    const untilMs = this.#options.clock.nowMs() + ABORT_GRACE_MS;
-    for (const inputId of running) this.#aborted.set(inputId, untilMs);
+    this.#aborted.tell(running, this.#options.clock.nowMs());
   }
 
   /**
@@ -199,13 +204,10 @@ export class Container {
   /** Ends the container when an input, its start or its end has taken too long. */
   checkTimeouts(nowMs: number): void {
     if (nowMs >= this.#killAtMs) this.#kill("stop");
-    for (const [inputId, untilMs] of this.#aborted) {
-      if (!this.#inputs.has(inputId)) this.#aborted.delete(inputId);
-      else if (nowMs >= untilMs) this.#kill("stop");
-    }
+    if (this.#aborted.isOverdue(nowMs)) this.#kill("stop");
     const { start } = this.#options;
-    const startingMs = nowMs - this.#receivedAtMs;
-    if (!this.#ready && startingMs > start.startupTimeoutMs) this.#kill("startup_timeout");
+    if (!this.#ready && nowMs - this.#receivedAtMs > start.startupTimeoutMs)
+      this.#kill("startup_timeout");
     const overdue = this.#inputs.longestRunMs(nowMs) > start.timeoutMs + TIMEOUT_SLACK_MS;
     if (this.#ready && overdue) this.#kill("timeout");
   }
@@ -268,8 +270,7 @@ export class Container {
       }
     };
     for (const chunk of heard) onData(chunk);
-    channel.on("data", onData);
-    channel.resume();
+    channel.on("data", onData).resume();
     // The end of the channel is the end of the container, which `exited` tells.
     channel.on("error", () => undefined);
     this.#follow(sandbox, "stdout");
@@ -289,21 +290,10 @@ export class Container {
     const { start, params = NOTHING } = this.#options;
     // As in a restored container: the code is loaded before it has an environment.
     const isKept = start.snapshotId !== undefined;
-    const message = isKept ? loadMessageOf({ start, params }) : this.#bootMessage(params);
+    const message = isKept
+      ? loadMessageOf({ start, params })
+      : bootMessageOf({ start, params, env: this.#environment });
     this.#send(message, code, params);
-  }
-
-  #bootMessage(params: Uint8Array): ToRunner {
-    const { functionName, appName, maxInputs, python } = this.#options.start;
-    return {
-      type: "boot",
-      functionName,
-      appName,
-      env: this.#environment,
-      ...(maxInputs === undefined ? {} : { maxInputs }),
-      ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
-      ...(python === undefined ? {} : { python }),
-    };
   }
 
   /** Its code is loaded, in the first half of a start. */
@@ -360,6 +350,9 @@ export class Container {
           header.droppedBytes,
         );
         return;
+      case "stream":
+        this.streams.fromRunner(header.streamId, header.piece, body);
+        return;
       case "request":
       case "request_cancel":
         this.#request(header, body);
@@ -390,9 +383,9 @@ export class Container {
 
   /** Values of inputs that this container does not have are nobody's. */
   #values(values: readonly ValueHeader[], body: Uint8Array): void {
+    const { containerId } = this.#options.start;
     const own = ownValues(values, body, (inputId) => this.#inputs.has(inputId));
-    if (own.values.length === 0) return;
-    this.#options.reports.values(this.#options.start.containerId, own.values, own.payloads);
+    if (own.values.length > 0) this.#options.reports.values(containerId, own.values, own.payloads);
   }
 
   #becomeReady(leaves: boolean): void {
@@ -423,8 +416,11 @@ export class Container {
     const own = ownResults(results, body, (inputIds) =>
       this.#inputs.remove(inputIds, this.#options.clock.nowMs()),
     );
-    if (own.results.length === 0) return;
-    this.#options.reports.results(this.#options.start.containerId, own.results, own.payloads);
+    const { containerId } = this.#options.start;
+    this.#aborted.forget(own.results.map(({ inputId }) => inputId));
+    if (own.results.length > 0) {
+      this.#options.reports.results(containerId, own.results, own.payloads);
+    }
   }
 
   #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {

@@ -23,6 +23,8 @@ export interface LinkClientOptions {
   /** Called on every connection with our name; gives what to say first. */
   readonly hello: (nodeId: string) => AgentMessage;
   readonly onMessage: (message: ServerMessage, body: Uint8Array) => void;
+  /** A connection on which the server had welcomed us ended. */
+  readonly onLost?: () => void;
   /** The server will not have this agent (any more); the link is given up. */
   readonly onRejected: (reason: string) => void;
   readonly onError: (error: unknown, doing: string) => void;
@@ -135,6 +137,7 @@ export class LinkClient {
     clearInterval(watch);
     const wasWelcomed = this.#welcomed;
     this.#welcomed = false;
+    if (wasWelcomed) this.#options.onLost?.();
     if (!wasWelcomed && failure !== undefined && !this.#closing.signal.aborted) {
       onError(failure, `connecting to ${serverUrl}: ${messageOf(failure)}`);
     }

@@ -13,6 +13,7 @@
 import type { Isolation, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
+import type { Piece } from "../streams/piece.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -119,6 +120,8 @@ export type ServerMessage =
       readonly stored: number;
       readonly consumed: number;
     }
+  /** A step of a byte stream of a container; the body is its data. */
+  | StreamMessage
   /** Take back inputs that have not begun to run. */
   | {
       readonly type: "cancel";
@@ -130,6 +133,15 @@ export type ServerMessage =
   | { readonly type: "stop"; readonly containerId: string; readonly graceMs: number }
   /** The results of these inputs are recorded; forget them. */
   | { readonly type: "ack"; readonly inputIds: readonly string[] };
+
+/** A step of a byte stream of a container, either way. */
+export interface StreamMessage {
+  readonly type: "stream";
+  readonly containerId: string;
+  /** Of an input: its id. */
+  readonly streamId: string;
+  readonly piece: Piece;
+}
 
 /** The result of one input, as the agent reports it. */
 export interface AgentResult {
@@ -203,6 +215,8 @@ export type AgentMessage =
       readonly containerId: string;
       readonly values: readonly ValueHeader[];
     }
+  /** A step of a byte stream of a container; the body is its data. */
+  | StreamMessage
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */
   | { readonly type: "interruption"; readonly leftMs: number }

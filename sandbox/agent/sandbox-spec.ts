@@ -1,4 +1,5 @@
 /** What a container's sandbox is started as, and the environment of the user's code in it. */
+import type { ToRunner } from "../runners/protocol.ts";
 import type { Isolation } from "../../core/index.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
 import type { SandboxImage, SandboxSpec } from "../runtime/runtime.ts";
@@ -39,4 +40,25 @@ export function environmentOf(
 /** Where its programs are. */
 function pathOf({ python }: Pick<StartContainer, "python">): string {
   return python === undefined ? "/bin" : PYTHON_PATH;
+}
+
+/** What a runner is told with its code, when no image is to be made of it. */
+export function bootMessageOf({
+  start: { functionName, appName, maxInputs, python },
+  params,
+  env,
+}: {
+  readonly start: StartContainer;
+  readonly params: Uint8Array;
+  readonly env: Readonly<Record<string, string>>;
+}): ToRunner {
+  return {
+    type: "boot",
+    functionName,
+    appName,
+    env,
+    ...(maxInputs === undefined ? {} : { maxInputs }),
+    ...(params.byteLength === 0 ? {} : { paramsBytes: params.byteLength }),
+    ...(python === undefined ? {} : { python }),
+  };
 }

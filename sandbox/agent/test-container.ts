@@ -2,6 +2,7 @@
 import { FakeClock, settled } from "../fake/clock.ts";
 import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
 import type { ValueHeader } from "../runners/protocol.ts";
+import type { Piece } from "../streams/piece.ts";
 import { Container } from "./container.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import type { LogLine } from "./container-log.ts";
@@ -22,12 +23,20 @@ export const START: StartContainer = {
 
 export const CODE = Uint8Array.from([1, 2, 3]);
 
+/** A step of a stream on its way to the server. */
+export interface ReportedPiece {
+  readonly streamId: string;
+  readonly piece: Piece;
+  readonly body: Uint8Array;
+}
+
 export interface Reported {
   readonly ready: number[];
   readonly restored: boolean[];
   readonly results: AgentResult[];
   readonly payloads: Uint8Array[];
   readonly values: ValueHeader[];
+  readonly pieces: ReportedPiece[];
   readonly lines: LogLine[];
   readonly exits: ContainerExit[];
 }
@@ -41,6 +50,7 @@ export class TestContainer {
     results: [],
     payloads: [],
     values: [],
+    pieces: [],
     lines: [],
     exits: [],
   };
@@ -55,7 +65,7 @@ export class TestContainer {
     params: Uint8Array = new Uint8Array(0),
     { openImage, snapshots }: Pick<ContainerOptions, "openImage" | "snapshots"> = {},
   ) {
-    const { ready, restored, results, payloads, values, lines, exits } = this.reported;
+    const { ready, restored, results, payloads, values, pieces, lines, exits } = this.reported;
     this.container = new Container({
       start: { ...START, ...start },
       params,
@@ -78,6 +88,7 @@ export class TestContainer {
           values.push(...some);
           payloads.push(...bytes);
         },
+        stream: (_, streamId, piece, body) => pieces.push({ streamId, piece, body }),
         logs: (_, some) => lines.push(...some),
         exited: (exit) => exits.push(exit),
       },

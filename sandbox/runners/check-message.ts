@@ -3,6 +3,7 @@
  * it likes to the channel, so nothing of it is believed before it has the right shape.
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
+import { pieceOf } from "../streams/check-piece.ts";
 import type { FromRunner, RunnerLine, RunnerResult, ValueHeader } from "./protocol.ts";
 
 const CAUSES_MAX = 16;
@@ -47,6 +48,11 @@ function laterMessageOf(message: Readonly<Record<string, unknown>>): FromRunner 
       };
     case "values":
       return { type: "values", values: listOf(message["values"], "values").map(valueOf) };
+    case "stream": {
+      const piece = pieceOf(message["piece"]);
+      if (piece === undefined) throw new ProtocolError("a step of a stream is none");
+      return { type: "stream", streamId: textOf(message["streamId"], "streamId"), piece };
+    }
     case "request":
       return requestOf(message);
     case "request_cancel":

@@ -1,7 +1,7 @@
 /** The add-on that seeds a runner's OpenSSL anew; without it no memory of a function is kept. */
 import { fileURLToPath } from "node:url";
 import { ENTROPY_ADDON_FILE } from "./node/addon-file.ts";
-import { addNativeFile, bytesOnceIn, type NativeFile } from "./native-file.ts";
+import { addNativeFile, bytesOf, type NativeFile } from "./native-file.ts";
 
 /** How it is built. */
 export const ENTROPY_ADDON: NativeFile = {
@@ -10,7 +10,7 @@ export const ENTROPY_ADDON: NativeFile = {
   flags: ["-shared", "-fPIC", "-fvisibility=hidden"],
 };
 
-/** Its bytes for other machines like this one; undefined without a compiler. */
+/** The add-on's bytes for other machines like this one; undefined without a compiler. */
 export async function entropyAddon(): Promise<Uint8Array | undefined> {
-  return bytesOnceIn((dir) => addNativeFile(ENTROPY_ADDON, dir), ENTROPY_ADDON_FILE);
+  return bytesOf(ENTROPY_ADDON_FILE, (dir) => addNativeFile(ENTROPY_ADDON, dir));
 }

@@ -5,7 +5,7 @@
 import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { addNativeFile, bytesOnceIn, type NativeFile } from "./native-file.ts";
+import { addNativeFile, bytesOf, type NativeFile } from "./native-file.ts";
 
 /** Its name beside the runners. */
 export const GUEST_FILE = "flotilla-guest";
@@ -26,7 +26,7 @@ export async function addGuestProgram(dir: string): Promise<boolean> {
 
 /** Its bytes for other machines like this one; undefined without a compiler. */
 export async function guestProgram(): Promise<Uint8Array | undefined> {
-  return bytesOnceIn(addGuestProgram, GUEST_FILE);
+  return bytesOf(GUEST_FILE, addGuestProgram);
 }
 
 /** What says which version of it this is. */

@@ -43,10 +43,10 @@ export async function addNativeFile(native: NativeFile, dir: string): Promise<bo
   }
 }
 
-/** The bytes of a file that `add` puts into a folder; undefined when it cannot. */
-export async function bytesOnceIn(
-  add: (dir: string) => Promise<boolean>,
+/** The bytes of the file `name` once `add` has put it into a folder; undefined where it cannot. */
+export async function bytesOf(
   name: string,
+  add: (dir: string) => Promise<boolean>,
 ): Promise<Uint8Array | undefined> {
   const dir = await mkdtemp(join(tmpdir(), "flotilla-native-"));
   try {

@@ -4,6 +4,8 @@
  * stay the user's, also for programs that the user's code starts.
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
+import type { Piece } from "../streams/piece.ts";
+import type { WebWish } from "./web-message.ts";
 
 /** An input on its way into a container. */
 export interface InputHeader {
@@ -11,6 +13,8 @@ export interface InputHeader {
   readonly bytes: number;
   /** Its values are read as they are yielded; so many are with the reader already. */
   readonly skip?: number;
+  /** It is an HTTP request, and this is to become of the response. */
+  readonly web?: WebWish;
 }
 
 /** A value that a generator yielded, by its position among them all. */
@@ -75,6 +79,8 @@ export type ToRunner =
     }
   /** The reader of a generator's values has those before this position. */
   | { readonly type: "credit"; readonly inputId: string; readonly consumed: number }
+  /** A step of a byte stream; the body is its data. */
+  | { readonly type: "stream"; readonly streamId: string; readonly piece: Piece }
   /** Give back those of these inputs that have not begun. */
   | { readonly type: "cancel"; readonly inputIds: readonly string[] }
   /** Tell those of these inputs that run that their results are wanted no more. */
@@ -126,6 +132,8 @@ export type FromRunner =
       /** Bytes that the runner dropped because more was printed than it could hold. */
       readonly droppedBytes: number;
     }
+  /** A step of the byte stream of an input, which has the input's id; the body is its data. */
+  | { readonly type: "stream"; readonly streamId: string; readonly piece: Piece }
   /** The user's code asks the server something; the body is that of the request. */
   | {
       readonly type: "request";

@@ -183,6 +183,7 @@ describe("a container whose snapshot is bad starts cold and answers", () => {
           resultCount += results.filter(({ outcome }) => outcome === "succeeded").length;
         },
         values: () => undefined,
+        stream: () => undefined,
         logs: () => undefined,
         exited: () => undefined,
       },

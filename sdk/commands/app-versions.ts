@@ -45,12 +45,13 @@ export async function showHistory(app: string, options: HistoryOptions): Promise
 export async function rollBack(app: string, options: RollbackOptions): Promise<void> {
   const version = versionOf("--to", options.to);
   const { strategy } = options;
-  const deployment = await new AdminClient(new Client()).rollback(app, {
+  const client = new Client();
+  const deployment = await new AdminClient(client).rollback(app, {
     ...(version === undefined ? {} : { version }),
     ...(strategy === undefined ? {} : { strategy }),
   });
   if (options.json === true) printJson(deployment);
-  else printDeployments([deployment]);
+  else printDeployments([deployment], (await client.transport.connection()).serverUrl);
 }
 
 /** The versions as a table, in the order given. */

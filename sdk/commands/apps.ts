@@ -9,10 +9,19 @@ import { ageOf, tableOf } from "./table.ts";
 import { printData, printJson, printProgress } from "./terminal.ts";
 
 export async function listApps(options: { json?: boolean }): Promise<void> {
-  const apps = await new AdminClient(new Client()).apps();
-  if (options.json === true) printJson({ apps });
-  else if (apps.length === 0) printProgress("No apps yet. Deploy one: flotilla deploy FILE");
-  else printData(appTable(apps, Date.now()));
+  const client = new Client();
+  const apps = await new AdminClient(client).apps();
+  if (options.json === true) {
+    printJson({ apps });
+    return;
+  }
+  if (apps.length === 0) {
+    printProgress("No apps yet. Deploy one: flotilla deploy FILE");
+    return;
+  }
+  printData(appTable(apps, Date.now()));
+  const { serverUrl } = await client.transport.connection();
+  for (const path of apps.flatMap(({ webPaths = [] }) => webPaths)) printData(serverUrl + path);
 }
 
 export async function stopApp(nameOrId: string, options: { json?: boolean }): Promise<void> {

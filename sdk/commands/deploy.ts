@@ -14,8 +14,9 @@ export interface DeployOptions {
 /** Deploys every app of the file. @throws UsageError when there is no function in it. */
 export async function deployFile(path: string, options: DeployOptions): Promise<void> {
   const { bundle, module, python } = await prepareFile(path, printProgress);
+  const client = new Client();
   const deployments = await sendApps({
-    admin: new AdminClient(new Client()),
+    admin: new AdminClient(client),
     bundle,
     python,
     apps: module.apps,
@@ -27,13 +28,17 @@ export async function deployFile(path: string, options: DeployOptions): Promise<
     throw new UsageError(`${path} defines no function to deploy`);
   }
   if (options.json === true) printJson({ deployments });
-  else printDeployments(deployments);
+  else printDeployments(deployments, (await client.transport.connection()).serverUrl);
 }
 
 /** Says what was deployed and how to call it. */
-export function printDeployments(deployments: readonly Deployment[]): void {
+export function printDeployments(deployments: readonly Deployment[], serverUrl: string): void {
   for (const { app, version, functions } of deployments) {
     printData(`Deployed ${app} version ${version}`);
-    for (const { name } of functions) printData(`  flotilla call ${app} ${name}`);
+    for (const { name, webPath } of functions) {
+      printData(
+        webPath === undefined ? `  flotilla call ${app} ${name}` : `  ${serverUrl}${webPath}`,
+      );
+    }
   }
 }

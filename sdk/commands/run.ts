@@ -84,9 +84,11 @@ async function exportConnection(client: Client): Promise<void> {
 function bindFunctions(apps: readonly LoadedApp[], deployments: readonly Deployment[]): void {
   for (const deployment of deployments) {
     const app = apps.find(({ record }) => record.name === deployment.app);
-    for (const { name, functionId } of deployment.functions) {
-      const record = app?.functions.get(name);
-      if (record !== undefined) record.binding.functionId = functionId;
+    for (const { name, functionId, webPath } of deployment.functions) {
+      const binding = app?.functions.get(name)?.binding;
+      if (binding === undefined) continue;
+      binding.functionId = functionId;
+      if (webPath !== undefined) binding.webPath = webPath;
     }
   }
 }

@@ -82,9 +82,17 @@ export interface Deployment {
   readonly mode: "deployed" | "ephemeral";
   /** Counts up from 1 with every deployment of a deployed app. */
   readonly version: number;
-  readonly functions: readonly { readonly name: string; readonly functionId: string }[];
+  readonly functions: readonly DeployedName[];
   /** An ephemeral app without a heartbeat for this long is stopped. */
   readonly leaseMs: number;
+}
+
+/** A function of a deployment. */
+export interface DeployedName {
+  readonly name: string;
+  readonly functionId: string;
+  /** Where it is asked over HTTP, below the server's URL; absent for functions without a URL. */
+  readonly webPath?: string;
 }
 
 export interface AppSummary {
@@ -94,6 +102,8 @@ export interface AppSummary {
   readonly state: "running" | "stopped";
   readonly version: number;
   readonly functions: readonly string[];
+  /** Where its functions are asked over HTTP, below the server's URL; absent when none runs. */
+  readonly webPaths?: readonly string[];
   readonly containers: number;
   readonly createdAtMs: number;
 }
@@ -138,6 +148,8 @@ export interface FunctionInfo {
   /** As it was deployed. */
   readonly spec: FunctionSpec;
   readonly scaling: FunctionScaling;
+  /** Where it is asked over HTTP, below the server's URL; absent for functions without a URL. */
+  readonly webPath?: string;
   readonly backlog: number;
   readonly containers: number;
 }

@@ -16,6 +16,7 @@ export {
   type ContainerSummary,
   type CreateCallHeader,
   type DeployedFunction,
+  type DeployedName,
   type Deployment,
   type DeployRequest,
   type FunctionInfo,
@@ -97,6 +98,7 @@ export {
   type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";
+export { ANSWER_WITHIN_MS, type HttpMethod, type WebSpec } from "./web.ts";
 export {
   decodeValue,
   encodeValue,

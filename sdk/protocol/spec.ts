@@ -2,6 +2,7 @@
 
 import type { SecretRef } from "./secret.ts";
 import type { Schedule } from "./schedule.ts";
+import type { WebSpec } from "./web.ts";
 
 /** GPU types a function may ask for. */
 export type GpuType =
@@ -140,9 +141,14 @@ export interface FunctionSpec {
    * never.
    */
   readonly schedule?: Schedule;
+  /** Present when it has a URL: filled in by `app.webEndpoint` and `app.webServer`. */
+  readonly web?: WebSpec;
   /** Filled in when a function with `runtime: "python"` is deployed, and not by hand. */
   readonly python?: PythonCode;
 }
 
-/** What a call may ask otherwise than the deployed spec: all but name, image, secrets, schedule. */
-export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "secrets" | "schedule">;
+/**
+ * What a call may ask otherwise than the deployed spec: all but name, image, secrets, schedule
+ * and URL.
+ */
+export type FunctionOptions = Omit<FunctionSpec, "name" | "image" | "secrets" | "schedule" | "web">;

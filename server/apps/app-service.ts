@@ -30,6 +30,7 @@ import { explainIssues } from "./explain-issues.ts";
 import { findFunction, functionInfoOf } from "./find-function.ts";
 import { findApp, listedApps } from "./listed-apps.ts";
 import { createTurns } from "./turns.ts";
+import { deployedNameOf, webPathOf } from "./web-paths.ts";
 import { goneError, historyOf, rollbackTarget, versionsOf } from "./versions.ts";
 
 /** An ephemeral app without a heartbeat for this long is stopped. */
@@ -257,7 +258,9 @@ class Apps implements ManagedApps {
     const containers = this.#loadOf(deployment).reduce((sum, load) => sum + load.containers, 0);
     const deployed = functions.filter(({ variant }) => variant === undefined);
     const names = deployed.map(({ name }) => name);
-    return { appId, app, mode, state, version, functions: names, containers, createdAtMs };
+    const summary = { appId, app, mode, state, version, functions: names, containers, createdAtMs };
+    const webPaths = functions.flatMap((each) => webPathOf(deployment, each) ?? []);
+    return state === "running" && webPaths.length > 0 ? { ...summary, webPaths } : summary;
   }
 
   #loadOf({ functions }: StoredDeployment): readonly ReturnType<FleetService["functionLoad"]>[] {
@@ -279,7 +282,7 @@ function isReplaced(old: StoredDeployment, app: string): boolean {
 
 function deploymentOf(stored: StoredDeployment, leaseMs: number): Deployment {
   const { appId, app, mode, version } = stored;
-  const functions = stored.functions.map(({ name, functionId }) => ({ name, functionId }));
+  const functions = stored.functions.map((each) => deployedNameOf(stored, each));
   return { appId, app, mode, version, functions, leaseMs };
 }
 

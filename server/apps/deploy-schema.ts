@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { DeployedFunction, DeployRequest, RollbackRequest } from "../../sdk/protocol/index.ts";
 import { ownSecretsSchema } from "../secrets/secret-schema.ts";
 import { FUNCTION_NAME, functionSpecSchema } from "./spec-schema.ts";
+import { hasSharedPath } from "./web-paths.ts";
 
 /** Most functions of one app. */
 const FUNCTIONS_MAX = 1_000;
@@ -51,6 +52,9 @@ export const deployRequestSchema = z
       .max(FUNCTIONS_MAX)
       .refine((functions) => new Set(functions.map(({ name }) => name)).size === functions.length, {
         error: "two functions have the same name",
+      })
+      .refine((functions) => !hasSharedPath(functions), {
+        error: "two functions have the same path: give one another `path`",
       }),
     strategy: strategySchema.exactOptional(),
     ownSecrets: ownSecretsSchema.exactOptional(),

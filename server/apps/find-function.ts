@@ -4,6 +4,7 @@ import type { FunctionInfo, FunctionScaling, ScalingUpdate } from "../../sdk/pro
 import type { FleetService, Principal } from "../services.ts";
 import type { Registry, StoredDeployment, StoredFunction } from "../store/record-store.ts";
 import { nearestWord } from "../../documents/index.ts";
+import { webPathOf } from "./web-paths.ts";
 import { normaliseSpec, type NormalSpec } from "./normalise-spec.ts";
 
 const SCALING_FIELDS = [
@@ -44,7 +45,18 @@ export function functionInfoOf(
 ): FunctionInfo {
   const { functionId, deployment, name, spec } = stored;
   const { app, appId, version } = deployment;
-  return { functionId, app, appId, name, version, spec, scaling: scalingOf(stored), ...load };
+  const webPath = webPathOf(deployment, stored);
+  return {
+    functionId,
+    app,
+    appId,
+    name,
+    version,
+    spec,
+    scaling: scalingOf(stored),
+    ...(webPath === undefined ? {} : { webPath }),
+    ...load,
+  };
 }
 
 function scalingOf(stored: StoredFunction): FunctionScaling {

@@ -13,6 +13,7 @@ import type {
   PythonCode,
   RetryPolicy,
   SecretRef,
+  WebSpec,
 } from "../../sdk/protocol/index.ts";
 
 /** A `FunctionSpec` as the platform works with it; nothing is left to default. */
@@ -46,6 +47,8 @@ export interface NormalSpec {
   /** In the order in which they apply. */
   readonly secrets: readonly SecretRef[];
   readonly env: Readonly<Record<string, string>>;
+  /** Present: it is asked by HTTP requests to a URL. */
+  readonly web?: WebSpec;
   /** Present: the code is Python, and this is where it is. */
   readonly python?: PythonCode;
 }
@@ -90,10 +93,22 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     priority: spec.priority ?? DEFAULT_SPEC.priority,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),
-    ...(spec.image === undefined ? {} : { image: spec.image }),
     secrets: spec.secrets ?? DEFAULT_SPEC.secrets,
     env: spec.env ?? DEFAULT_SPEC.env,
-    ...(spec.python === undefined ? {} : { python: spec.python }),
+    ...codeOf(spec),
+  };
+}
+
+/** What its code is and how it is asked, where the spec says so. */
+function codeOf({
+  image,
+  web,
+  python,
+}: FunctionSpec): Pick<NormalSpec, "image" | "web" | "python"> {
+  return {
+    ...(image === undefined ? {} : { image }),
+    ...(web === undefined ? {} : { web }),
+    ...(python === undefined ? {} : { python }),
   };
 }
 

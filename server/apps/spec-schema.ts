@@ -6,6 +6,7 @@ import { nearestWord } from "../../documents/index.ts";
 import { secretRefsSchema } from "../secrets/secret-schema.ts";
 import { scheduleSchema } from "../schedules/schedule-schema.ts";
 import { networkPolicySchema } from "./network-schema.ts";
+import { webSpecSchema } from "./web-schema.ts";
 import { parseGpuChoice } from "./normalise-spec.ts";
 
 const MS_PER_DAY = 86_400_000;
@@ -115,6 +116,7 @@ export const functionSpecFields = z.strictObject({
   secrets: secretRefsSchema.exactOptional(),
   env: env.exactOptional(),
   schedule: scheduleSchema.exactOptional(),
+  web: webSpecSchema.exactOptional(),
   python: python.exactOptional(),
 });
 
@@ -127,6 +129,10 @@ export const functionSpecSchema = functionSpecFields
   .refine((spec) => (spec.targetConcurrentInputs ?? 1) <= (spec.maxConcurrentInputs ?? 1), {
     path: ["targetConcurrentInputs"],
     error: "targetConcurrentInputs is above maxConcurrentInputs",
+  })
+  .refine(({ web, schedule, python }) => web === undefined || (schedule ?? python) === undefined, {
+    path: ["web"],
+    error: "a function with a URL has no schedule and is not Python",
   }) satisfies z.ZodType<FunctionSpec>;
 
 /** Checks a `ScalingUpdate`; whether its bounds agree with what it leaves is checked later. */

@@ -35,8 +35,9 @@ export async function openVariant(
   const base = await store.registry.getFunction(functionId);
   if (base?.deployment.workspaceId !== who.workspaceId) throw noFunction(functionId);
   const wished: Record<string, unknown> = { ...base.spec, ...options };
-  // Only the function itself is called by schedule.
+  // Only the function itself is called by schedule, and at its URL.
   delete wished["schedule"];
+  delete wished["web"];
   const checked = functionSpecSchema.safeParse(wished);
   if (checked.error !== undefined) {
     throw new PlatformError(

@@ -12,10 +12,10 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import {
-  ENTROPY_ADDON_FILE,
-  entropyAddon,
   GUEST_FILE,
   guestProgram,
+  ENTROPY_ADDON_FILE,
+  entropyAddon,
   LAZYFS_FILE,
   PYTHON_RUNNER_FILE,
   pythonRunnerArchive,
@@ -66,9 +66,9 @@ async function makeFiles(): Promise<readonly ServedFile[]> {
   const agent = await moduleOf(AGENT_MAIN);
   const lazyfs = await moduleOf(LAZYFS_MAIN);
   const runner = await runnerBundle();
+  const guest = await guestProgram();
   // Built for the Node that goes with it, and for no other.
   const entropy = node === undefined ? undefined : await entropyAddon();
-  const guest = await guestProgram();
   return [
     ...(node === undefined ? [] : [node]),
     ...(entropy === undefined ? [] : [servedBytes(ENTROPY_ADDON_FILE, entropy)]),

@@ -17,6 +17,7 @@ import type { ContainerEnd } from "../calls/dispatcher-port.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
+import type { StreamNews } from "../gateway/container-streams.ts";
 import type { EventBus } from "../services.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 import type { Placement } from "./placement.ts";
@@ -32,6 +33,8 @@ export interface ContainerDeskOptions {
   readonly loadHeld: (inputIds: readonly string[]) => Promise<readonly LocalInput[]>;
   /** A generator in a container yielded a value. */
   readonly onYielded: CallDesk["yielded"];
+  /** Who is told of the byte streams of containers. */
+  readonly streams: StreamNews;
   readonly onColdStart: (startMs: number) => void;
   readonly onLoadChanged: () => void;
   readonly onError: (error: unknown, doing: string) => void;
@@ -73,6 +76,9 @@ export class ContainerDesk {
       case "values":
         this.#values(message, body);
         break;
+      case "stream":
+        this.#options.streams.piece(message.containerId, message.streamId, message.piece, body);
+        break;
       case "exited":
         this.#exited(message.exit);
     }
@@ -87,6 +93,7 @@ export class ContainerDesk {
     }
     if (container.state === "stopping") return;
     container.state = "stopping";
+    this.#options.streams.containerGone(containerId);
     live.dispatcher.containerGone(containerId, "stopped");
     this.#options.hub.link(nodeId)?.send({ type: "stop", containerId, graceMs: STOP_GRACE_MS });
     this.#options.events.publish(subjectOf(container), {
@@ -115,6 +122,7 @@ export class ContainerDesk {
   /** The link to a node broke: what was on its way to its containers may be lost. */
   linkLost(nodeId: string): void {
     for (const { live, containerId } of this.#options.containers.ofNode(nodeId)) {
+      this.#options.streams.containerCutOff(containerId);
       live.dispatcher.containerCutOff(containerId);
     }
   }
@@ -296,6 +304,7 @@ export class ContainerDesk {
 
   #gone(container: ContainerRecord, end: ContainerEnd): void {
     this.#options.containers.remove(container.containerId);
+    this.#options.streams.containerGone(container.containerId);
     container.live.dispatcher.containerGone(container.containerId, end);
   }
 

@@ -10,7 +10,7 @@
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
-import type { InputHeader } from "../../sandbox/index.ts";
+import type { InputHeader, Piece, WebWish } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
@@ -19,10 +19,11 @@ import type { LocalInput } from "../calls/input.ts";
 import type { StreamProgress } from "../calls/streams.ts";
 import type { Settlement } from "../calls/settlement.ts";
 import type { Metrics } from "../http/metrics.ts";
+import type { StreamNews } from "../gateway/container-streams.ts";
 import type { EventBus, FleetService, PoolService } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
 import { Capacity } from "./capacity.ts";
-import { ContainerTable } from "./container-table.ts";
+import { ContainerTable, type ContainerRecord } from "./container-table.ts";
 import { Market } from "./market.ts";
 import { NodeDesk } from "./node-desk.ts";
 import { NodeTable } from "./node-table.ts";
@@ -61,6 +62,10 @@ export interface FleetOptions {
   /** The values of the secrets that a function names. */
   readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
   /** Housekeeping of others, once a second. */
+  /** Who is told of the byte streams of containers. */
+  readonly streams: StreamNews;
+  /** What is to become of the response of a web request that leaves for a container. */
+  readonly claimWeb: (input: LocalInput, containerId: string) => WebWish;
   readonly onMaintain: (nowMs: number) => Promise<void>;
   readonly onError: (error: unknown, doing: string) => void;
 }
@@ -117,6 +122,7 @@ export class Fleet {
       secretsOf: options.secretsOf,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onYielded: (...yielded) => calls.yielded(...yielded),
+      streams: options.streams,
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
       onLoadChanged: () => this.#place.kick(),
       onError,
@@ -190,11 +196,18 @@ export class Fleet {
       {
         type: "inputs",
         containerId,
-        inputs: inputs.map(headerOf),
+        inputs: inputs.map((input) => this.#headerOf(input, container)),
       },
       inputs.map(({ payload }) => payload),
     );
     return true;
+  }
+
+  /** Sends a step of a byte stream to a container. */
+  sendPiece(containerId: string, streamId: string, piece: Piece, body: Uint8Array): void {
+    const nodeId = this.#containers.get(containerId)?.nodeId;
+    const link = nodeId === undefined ? undefined : this.hub.link(nodeId);
+    link?.send({ type: "stream", containerId, streamId, piece }, [body]);
   }
 
   /** Tells a container how far the reader of a generator's values is. */
@@ -236,6 +249,17 @@ export class Fleet {
     await this.#watch.flush();
     this.hub.close();
     await this.#planner.close();
+  }
+
+  #headerOf(input: LocalInput, { live, containerId }: ContainerRecord): InputHeader {
+    const { inputId, payload, stream } = input;
+    const isWeb = live.spec.web !== undefined;
+    return {
+      inputId,
+      bytes: payload.byteLength,
+      ...(stream === undefined ? {} : { skip: stream.valueCount }),
+      ...(isWeb ? { web: this.#options.claimWeb(input, containerId) } : {}),
+    };
   }
 
   #openPool(): PoolKeeper {
@@ -327,9 +351,4 @@ export class Fleet {
     const byState = Map.groupBy(this.nodes.all(), ({ stored }) => stored.node.state);
     for (const [state, records] of byState) metrics.setNodes(state, records.length);
   }
-}
-
-function headerOf({ inputId, payload, stream }: LocalInput): InputHeader {
-  const header = { inputId, bytes: payload.byteLength };
-  return stream === undefined ? header : { ...header, skip: stream.valueCount };
 }

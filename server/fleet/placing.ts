@@ -25,7 +25,7 @@ import { Repacking } from "./repacking.ts";
 
 export interface PlacingOptions extends Pick<
   ContainerDeskOptions,
-  "loadHeld" | "onYielded" | "onColdStart" | "onLoadChanged" | "onError"
+  "loadHeld" | "onYielded" | "streams" | "onColdStart" | "onLoadChanged" | "onError"
 > {
   readonly functions: FunctionTable;
   readonly containers: ContainerTable;

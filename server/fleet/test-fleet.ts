@@ -19,6 +19,7 @@ import {
   type ServerMessage,
   type StartContainer,
 } from "../../sandbox/index.ts";
+import { ContainerStreams } from "../gateway/container-streams.ts";
 import type { EventBody, FunctionSpec, ResultItem } from "../../sdk/protocol/index.ts";
 import type { NodeLink } from "../agents/hub.ts";
 import { CallDesk } from "../calls/call-desk.ts";
@@ -248,6 +249,7 @@ export class TestFleet {
       desired: () => this.desired,
       loadHeld: (inputIds) => this.calls.loadHeld(inputIds),
       onYielded: (...yielded) => this.calls.yielded(...yielded),
+      streams: new ContainerStreams(),
       onColdStart: () => undefined,
     });
   }

@@ -1,8 +1,18 @@
 /** The shapes of an app's versions as schemas. */
 import { z } from "zod";
-import type { AppHistory } from "../../sdk/protocol/index.ts";
+import type { AppHistory, DeployedName } from "../../sdk/protocol/index.ts";
 
 const count = z.int().min(0);
+
+export const webPathSchema = z.string().meta({
+  description: "Where it is asked over HTTP, below the server's URL.",
+});
+
+export const deployedNameSchema = z.object({
+  name: z.string(),
+  functionId: z.string(),
+  webPath: webPathSchema.exactOptional(),
+}) satisfies z.ZodType<DeployedName>;
 
 export const appHistorySchema = z.object({
   app: z.string(),

@@ -20,6 +20,7 @@ const PROBLEM_DESCRIPTIONS: Readonly<Record<number, string>> = {
   401: "No token, or one that is unknown, expired or revoked.",
   403: "The token has none of the scopes that this needs, or is a node's.",
   404: "There is none, or it is another workspace's.",
+  405: "The function does not take this method; `Allow` has those that it takes.",
   409: "It does not fit what is there; `detail` says why.",
   413: "The body or a payload is too large.",
   415: "The body's media type is not taken here.",
@@ -27,6 +28,8 @@ const PROBLEM_DESCRIPTIONS: Readonly<Record<number, string>> = {
   429: "Too much was asked; try again after `Retry-After`.",
   431: "The headers or the path are too large.",
   500: "The server failed; its log has the reason under `requestId`.",
+  502: "The function broke down, did not start, or gave nothing that can be sent.",
+  504: "The function took too long.",
   503: "The server, its store or capacity is away for now; try again after `Retry-After`.",
 };
 
@@ -41,8 +44,9 @@ export function answers(
 /** The answers of a route that takes no token. */
 export function publicAnswers(
   good: Readonly<Record<number, Answer | z.ZodType>>,
+  ...problems: readonly number[]
 ): Readonly<Record<number, unknown>> {
-  return { ...good, ...problemAnswers([431, 500]) };
+  return { ...good, ...problemAnswers([431, 500, ...problems]) };
 }
 
 /** An answer in JSON. */

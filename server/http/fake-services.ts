@@ -30,6 +30,7 @@ import { createTokenService } from "../workspaces/token-service.ts";
 import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
+import { createFakeWeb } from "./fake-web.ts";
 import type { HttpServerOptions } from "./server.ts";
 
 /** The one container of the fake fleet; its workspace is "main". */
@@ -148,6 +149,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     pool: createFakePool(),
     events: createFakeEvents(state),
     agents: FAKE_AGENTS,
+    web: createFakeWeb(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };

@@ -32,6 +32,10 @@ beforeAll(async () => {
 });
 afterAll(async () => client.app.close());
 
+/** A path as the document writes it. */
+const documentedAs = (path: string): string =>
+  path.replaceAll(/:(\w+)/g, "{$1}").replace("*", "{*}");
+
 const ROUTES = Object.entries(ROUTE_ACCESS).map(([route, access]) => {
   const [method = "", path = ""] = route.split(" ");
   const url = path.replaceAll(/:\w+/g, "nothing-of-this-name");
@@ -98,7 +102,7 @@ test("the document says of each route which scopes are enough", async () => {
   }>();
   for (const [route, { scopes }] of Object.entries(ROUTE_ACCESS)) {
     const [method = "", path = ""] = route.split(" ");
-    const { security } = paths[path.replaceAll(/:(\w+)/g, "{$1}")]?.[method.toLowerCase()] ?? {};
+    const { security } = paths[documentedAs(path)]?.[method.toLowerCase()] ?? {};
     const each = scopes === "any" ? [[]] : scopes === "public" ? [] : scopes.map((one) => [one]);
     expect(security, route).toEqual(each.map((token) => ({ token })));
   }

@@ -29,6 +29,16 @@ const READ_OR_CALL: RouteAccess = { scopes: ["read", "call"], agents: "as-contai
 
 /** By method and path as they are registered. */
 export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
+  // What these lead to says itself whether it needs a token.
+  "GET /web/:workspace/:app/*": PUBLIC,
+  "HEAD /web/:workspace/:app/*": PUBLIC,
+  "POST /web/:workspace/:app/*": PUBLIC,
+  "PUT /web/:workspace/:app/*": PUBLIC,
+  "PATCH /web/:workspace/:app/*": PUBLIC,
+  "DELETE /web/:workspace/:app/*": PUBLIC,
+  "OPTIONS /web/:workspace/:app/*": PUBLIC,
+  "GET /web-results/:callId": PUBLIC,
+
   "GET /health": PUBLIC,
   "GET /openapi.json": ANY,
   "GET /metrics": OPERATOR,

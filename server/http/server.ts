@@ -42,6 +42,7 @@ import { scheduleRoutes } from "./routes/schedule-routes.ts";
 import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
+import { webRoutes } from "./routes/web-routes.ts";
 import { tokenRoutes } from "./routes/token-routes.ts";
 import { workspaceRoutes } from "./routes/workspace-routes.ts";
 import { endWith, handleUpgrades, isWebSocketUpgrade } from "./upgrades.ts";
@@ -80,7 +81,7 @@ export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
   app.setValidatorCompiler(checkBySchema);
   app.setSerializerCompiler(writeJson);
   app.removeContentTypeParser("text/plain");
-  const cutUpgraded = handleUpgrades(app.server, services.agents, () => ids.next("re"));
+  const cutUpgraded = handleUpgrades(app.server, services, () => ids.next("re"));
   app.addHook("preClose", async () => {
     openRequests.close();
     cutUpgraded();
@@ -188,6 +189,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     poolRoutes,
     systemRoutes,
     agentFileRoutes,
+    webRoutes,
     workspaceRoutes,
     tokenRoutes,
   ];

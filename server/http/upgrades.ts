@@ -1,10 +1,11 @@
-/** WebSocket upgrades: the agents' own path goes to the gateway, all else is refused. */
+/** WebSocket upgrades: of node agents, and to functions' URLs; all else is refused. */
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import type { AgentGateway } from "../services.ts";
+import type { AgentGateway, WebService } from "../services.ts";
 import { PROBLEM_MEDIA_TYPE, problemOf, RefusedError } from "./problem.ts";
 
 const AGENT_PATH = "/v1/agent";
+const WEB_PATH = "/web/";
 
 /** Whether a request is an upgrade that we know; others are answered as plain requests. */
 export function isWebSocketUpgrade(request: IncomingMessage): boolean {
@@ -12,11 +13,15 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
 }
 
 /**
- * Hands upgrades to the gateway.
+ * Hands upgrades to those whom they are for.
  *
  * @returns Cuts every upgraded connection and refuses further ones; agents reconnect.
  */
-export function handleUpgrades(server: Server, gateway: AgentGateway, newId: () => string) {
+export function handleUpgrades(
+  server: Server,
+  { agents, web }: { readonly agents: AgentGateway; readonly web: WebService },
+  newId: () => string,
+) {
   const sockets = new Set<Duplex>();
   let isClosing = false;
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -27,7 +32,15 @@ export function handleUpgrades(server: Server, gateway: AgentGateway, newId: () 
     } else if (path === AGENT_PATH) {
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
-      gateway.handleUpgrade(request, socket, head);
+      agents.handleUpgrade(request, socket, head);
+    } else if (path?.startsWith(WEB_PATH) === true) {
+      const gone = new AbortController();
+      sockets.add(socket);
+      socket.once("close", () => {
+        sockets.delete(socket);
+        gone.abort();
+      });
+      void web.upgrade(request, socket, head, { requestId: newId(), signal: gone.signal });
     } else {
       const message = "there is no WebSocket here; node agents use /v1/agent";
       endWith(socket, new RefusedError(404, "not_found", message), newId());

@@ -39,7 +39,7 @@ import {
   functionSpecSchema,
   scalingUpdateSchema,
 } from "../apps/spec-schema.ts";
-import { appHistorySchema } from "./app-schemas.ts";
+import { appHistorySchema, deployedNameSchema, webPathSchema } from "./app-schemas.ts";
 import { nextCursorSchema } from "./paging.ts";
 
 /** As long as results are kept. */
@@ -191,7 +191,7 @@ export const deploymentSchema = z.object({
   app: z.string(),
   mode,
   version: count,
-  functions: z.array(z.object({ name: z.string(), functionId: z.string() })),
+  functions: z.array(deployedNameSchema),
   leaseMs: count,
 }) satisfies z.ZodType<Deployment>;
 
@@ -202,6 +202,7 @@ export const appSummarySchema = z.object({
   state: z.enum(["running", "stopped"]),
   version: count,
   functions: z.array(z.string()),
+  webPaths: z.array(webPathSchema).exactOptional(),
   containers: count,
   createdAtMs: z.number(),
 }) satisfies z.ZodType<AppSummary>;
@@ -229,6 +230,7 @@ export const functionInfoSchema = z.object({
   version: count,
   spec: functionSpecSchema,
   scaling: functionScalingSchema,
+  webPath: webPathSchema.exactOptional(),
   backlog: count,
   containers: count,
 }) satisfies z.ZodType<FunctionInfo>;

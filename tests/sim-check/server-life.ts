@@ -13,6 +13,7 @@ import {
   type IdSource,
   type Policy,
 } from "../../core/index.ts";
+import { ContainerStreams } from "../../server/gateway/container-streams.ts";
 import { planFleet, type FleetPlan, type PlanInput } from "../../optimizer/index.ts";
 import type { DesiredLine } from "../../pool/index.ts";
 import type { PoolFacts } from "../../pool/ports.ts";
@@ -140,6 +141,7 @@ export class ServerLife {
       desired: () => this.#capacity.desired,
       loadHeld: (inputIds) => this.calls.loadHeld(inputIds),
       onYielded: (...yielded) => this.calls.yielded(...yielded),
+      streams: new ContainerStreams(),
       onColdStart: () => undefined,
       onLoadChanged: options.onKick,
     });

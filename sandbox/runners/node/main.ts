@@ -7,7 +7,7 @@
  * file but its own; when the channel ends, it ends.
  */
 import { decodeValue, encodeValue, splitBody, type Frame } from "../../../sdk/protocol/index.ts";
-import type { RunnerResult, ToRunner } from "../protocol.ts";
+import type { InputHeader, RunnerResult, ToRunner } from "../protocol.ts";
 import { tooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
 import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
@@ -17,16 +17,16 @@ import { RunningInputs, type RunningInput } from "./running-inputs.ts";
 import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
 import { iteratorOf, ValueStream } from "./value-stream.ts";
+import { startServer } from "./web/server-start.ts";
+import { WebInputs } from "./web/web-inputs.ts";
 import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
 type Handler = UserProgram["handler"];
 
-interface Queued {
-  readonly inputId: string;
+interface Queued extends Omit<InputHeader, "bytes"> {
   readonly payload: Uint8Array;
-  /** Its values are read as they are yielded, from this position on. */
-  readonly skip: number | undefined;
+  readonly cameAtMs: number;
 }
 
 /** Answers wait for others at most this long while inputs come fast. */
@@ -43,6 +43,7 @@ const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
 const requests = new ServerRequests(channel);
 const streams = new Map<string, ValueStream>();
+const webInputs = new WebInputs(channel);
 const queue: Queued[] = [];
 /** Known from when the code is loaded; it takes inputs from `program` on. */
 let loaded: UserProgram | undefined;
@@ -104,6 +105,9 @@ function receive({ header, body }: Frame<ToRunner>): void {
     case "credit":
       streams.get(header.inputId)?.consume(header.consumed);
       return;
+    case "stream":
+      webInputs.take(header, body);
+      return;
     case "response":
       requests.receive(header, body);
   }
@@ -114,8 +118,9 @@ function take({ inputs }: Extract<ToRunner, { type: "inputs" }>, body: Uint8Arra
     body,
     inputs.map((input) => input.bytes),
   );
-  for (const [position, { inputId, skip }] of inputs.entries()) {
-    queue.push({ inputId, payload: pieces[position] ?? NOTHING, skip });
+  const cameAtMs = performance.now();
+  for (const [position, input] of inputs.entries()) {
+    queue.push({ ...input, payload: pieces[position] ?? NOTHING, cameAtMs });
   }
   void work();
 }
@@ -190,6 +195,7 @@ async function begin(): Promise<void> {
   if (loaded === undefined) return;
   try {
     await loaded.enter(false);
+    if (loaded.server !== undefined) await startServer(loaded.server);
   } catch (error) {
     failToLoad(error);
     return;
@@ -290,7 +296,7 @@ interface Outcome {
 
 async function resultOf(run: Handler, queued: Queued, input: RunningInput): Promise<Outcome> {
   try {
-    const answered = invoke(run, queued.payload);
+    const answered = invoke(run, queued, input);
     const given = answered instanceof Promise ? await orUncaught(answered, input) : answered;
     const value = await returnedBy(given, queued, input);
     const encoded = encodeValue(value, "result");
@@ -299,6 +305,8 @@ async function resultOf(run: Handler, queued: Queued, input: RunningInput): Prom
     if (error !== undefined) return { result: { outcome: "failed", bytes: 0, error } };
     return { result: { outcome: "succeeded", bytes }, encoded };
   } catch (error) {
+    // The client of a web request is not told why, and one that has gone is the reason.
+    if (program?.isWeb === true && !input.signal.aborted) print(error);
     return { result: { outcome: "failed", bytes: 0, error: wireErrorOf(error) } };
   }
 }
@@ -331,8 +339,12 @@ function sendValueOf(inputId: string): (sequence: number, payload: Uint8Array) =
   };
 }
 
-function invoke(run: Handler, payload: Uint8Array): unknown {
-  const args = decodeValue(payload);
+function invoke(run: Handler, queued: Queued, running: RunningInput): unknown {
+  const args = decodeValue(queued.payload);
+  if (program?.isWeb === true) {
+    const { web: wish = "unwanted", cameAtMs } = queued;
+    return webInputs.answer({ running, request: args, wish, cameAtMs }, run);
+  }
   if (!Array.isArray(args)) throw new TypeError("the input is not a list of arguments");
   return run(...(args as readonly unknown[]));
 }
@@ -356,6 +368,10 @@ function fail(thrown: unknown): void {
     failPresent(thrown);
     return;
   }
+  print(thrown);
+}
+
+function print(thrown: unknown): void {
   const wire = wireErrorOf(thrown);
   output.write("stderr", Buffer.from(`Uncaught ${wire.stack ?? wire.message}\n`));
 }

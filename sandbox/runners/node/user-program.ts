@@ -16,6 +16,10 @@ export interface UserProgram {
   enter(snapshot: boolean): Promise<void>;
   readonly handler: (...args: readonly unknown[]) => unknown;
   readonly exits: readonly (() => Promise<void>)[];
+  /** Its inputs are HTTP requests, and the handler takes a `Request`. */
+  readonly isWeb?: boolean;
+  /** It is an HTTP server that listens on this port, started by `enter` unless by a program. */
+  readonly server?: { readonly port: number; readonly command?: readonly string[] };
 }
 
 type ResolveProgram = (module: unknown, functionName: string, appName: string) => UserProgram;

@@ -1,0 +1,22 @@
+/** Functions with a URL, for tests of the HTTP server: each answers with what it was asked. */
+import type { WebService } from "../services.ts";
+
+export function createFakeWeb(): WebService {
+  return {
+    answer: async (request, response) => {
+      const parts: Buffer[] = [];
+      for await (const part of request) parts.push(part as Buffer);
+      const body = Buffer.concat(parts).toString();
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify({ method: request.method, url: request.url, body }));
+    },
+    upgrade: async (request, socket) => {
+      socket.end(`HTTP/1.1 101 \r\n\r\n${request.url ?? ""}`);
+      await Promise.resolve();
+    },
+    result: async (callId, _request, response) => {
+      response.end(callId);
+      await Promise.resolve();
+    },
+  };
+}
