@@ -33,8 +33,11 @@ export {
 export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
 export { BUILT_DIR } from "./images/node-images.ts";
 export { LAZYFS_FILE } from "./lazyfs/serving-process.ts";
+export { chunkIdsOf, manifestOf, readManifest, type SnapshotRecord } from "./snapshots/manifest.ts";
+export type { OfferAnswer } from "./snapshots/shared-snapshots.ts";
+export { chunkIdOf, decodeChunk, encodeChunk } from "./store/chunk.ts";
 export { ChunkKeeper, type StoreLease } from "./store/chunk-keeper.ts";
-export type { ChunkStore } from "./store/chunk-store.ts";
+export type { ChunkStore, StoredChunk } from "./store/chunk-store.ts";
 export { createMemoryTier } from "./store/memory-tier.ts";
 export { openDiskTier } from "./store/disk-tier.ts";
 export { ingestTree } from "./store/ingest-tree.ts";

@@ -27,7 +27,7 @@ import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
 import { rebuildQueues } from "./calls/rebuild.ts";
-import { openImageService } from "./assembly/images.ts";
+import { openShelves, type Shelves } from "./assembly/shelves.ts";
 import { openVolumes } from "./assembly/volumes.ts";
 import type { PlatformConfig } from "./config.ts";
 import { createAgentFileService } from "./fleet/agent-file-service.ts";
@@ -42,7 +42,7 @@ import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import type { ImageService, ShellService } from "./services.ts";
+import type { ShellService } from "./services.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
 import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
@@ -106,8 +106,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const fleet: Fleet = await createFleet(config, workshop, parts);
   const apps = await createApps(foundations, { calls, fleet, secrets, volumes });
   const workspaces = createWorkspaceService({ ...foundations, apps });
-  const images = await openImageService(config, foundations, { keeper, secrets });
-  whole.upkeep = createUpkeep(foundations, { calls, apps, images });
+  const shelves = await openShelves(config, workshop, { keeper, fleet, secrets });
+  whole.upkeep = createUpkeep(foundations, { calls, apps, ...shelves });
 
   const adminToken = await createOwnerToken(foundations);
   const services = {
@@ -115,9 +115,8 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     apps,
     functions: createFunctions(foundations, calls, fleet),
     schedules: createScheduleService(foundations),
-    images,
+    ...shelves,
     volumes,
-    chunks: foundations.chunks.store,
     secrets,
     workspaces,
     tokens: createTokenService(foundations),
@@ -157,6 +156,13 @@ function createFunctions({ store, ids }: Foundations, calls: CallDesk, fleet: Fl
     fleet: fleet.service,
     onScaled: (stored) => rescale(stored, calls, fleet),
   });
+}
+
+/** Functions that have containers, or may get some. */
+function functionsAlive({ functions }: CallDesk, { service }: Fleet): readonly LiveFunction[] {
+  return functions
+    .all()
+    .filter((live) => !live.retired || service.functionLoad(live.functionId).containers > 0);
 }
 
 function agentFilesOf({ key }: Foundations, { nodes }: Fleet, { agentFiles: files }: Whole) {
@@ -205,13 +211,6 @@ async function createOwnerToken({ store, clock, ids }: Foundations): Promise<str
   const owner = { workspaceId: DEFAULT_WORKSPACE, name: "owner", kind: "user" } as const;
   const token = { ...owner, scopes: ["operator"] } as const;
   return (await createToken(store.tokens, token, { clock, ids })).token;
-}
-
-/** Functions that have containers, or may get some. */
-function functionsAlive({ functions }: CallDesk, { service }: Fleet): readonly LiveFunction[] {
-  return functions
-    .all()
-    .filter((live) => !live.retired || service.functionLoad(live.functionId).containers > 0);
 }
 
 function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
@@ -353,7 +352,8 @@ function createUpkeep(
     calls,
     apps,
     images,
-  }: Pick<Parts, "calls"> & { readonly apps: ManagedApps; readonly images: ImageService },
+    snapshots,
+  }: Pick<Parts, "calls"> & Pick<Shelves, "images" | "snapshots"> & { readonly apps: ManagedApps },
 ): Upkeep {
   return new Upkeep({
     store,
@@ -362,7 +362,14 @@ function createUpkeep(
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
     // Another server may be storing into a bucket, and its leases are known to it alone.
-    ...(chunks.dir === undefined ? {} : { collectChunks: () => images.collect() }),
+    ...(chunks.dir === undefined
+      ? {}
+      : {
+          collectChunks: async () => {
+            await images.collect();
+            await snapshots.collect();
+          },
+        }),
   });
 }
 

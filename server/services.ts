@@ -1,6 +1,7 @@
 /** What the HTTP routes call; `platform.ts` wires the implementations. */
 import type { Duplex, Readable } from "node:stream";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { OfferAnswer } from "../sandbox/index.ts";
 import type {
   AppendInputsHeader,
   AppHistory,
@@ -263,6 +264,20 @@ export interface ChunkService {
   get(chunkId: string): Promise<Uint8Array | undefined>;
 }
 
+/** Images of memory that nodes share; every method is for a node with a container of that function. */
+export interface SnapshotService {
+  /** What a snapshot is made of; undefined when none is shared. @throws PlatformError `not_found` */
+  find(nodeId: string, snapshotId: string, key: string): Promise<Uint8Array | undefined>;
+  /** Shares one, once nothing is missing. @throws PlatformError `not_found`, `invalid_request` */
+  offer(nodeId: string, snapshotId: string, note: Uint8Array): Promise<OfferAnswer>;
+  /** Shares one no more. @throws PlatformError `not_found` */
+  reject(nodeId: string, snapshotId: string, key: string): Promise<void>;
+  /** An encoded chunk; undefined when there is none. */
+  chunk(chunkId: string): Promise<Uint8Array | undefined>;
+  /** @throws PlatformError `invalid_request` when the bytes have another hash */
+  putChunk(chunkId: string, encoded: Uint8Array): Promise<void>;
+}
+
 /** Functions of deployed apps: listed, and scaled while they run. */
 export interface FunctionService {
   /** Of one app, or of all; by name. */
@@ -414,6 +429,7 @@ export interface Services {
   readonly tokens: TokenService;
   readonly usage: UsageService;
   readonly chunks: ChunkService;
+  readonly snapshots: SnapshotService;
   readonly fleet: FleetService;
   readonly pool: PoolService;
   readonly events: EventBus;

@@ -14,6 +14,7 @@ import {
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
+import { createHttpSnapshots } from "../snapshots/shared-snapshots.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
 import { createRelay, type Relay } from "./call-relay.ts";
 import { CodeCache } from "./code-cache.ts";
@@ -231,7 +232,7 @@ export class NodeAgent {
   }
 
   async #openSnapshots(): Promise<void> {
-    const { snapshotDir, runtime, clock, onError } = this.#options;
+    const { snapshotDir, serverUrl, runtime, clock, onError } = this.#options;
     if (snapshotDir === undefined) return;
     this.#snapshots = await MemorySnapshots.open({
       dir: snapshotDir,
@@ -240,6 +241,7 @@ export class NodeAgent {
       onError,
       loadCode: (sha256) => this.#code.load(sha256),
       ...(this.#ready === undefined ? {} : { pool: this.#ready.pool }),
+      shared: createHttpSnapshots({ serverUrl, token: () => this.#link.token }),
       hasRoom: (spec) => this.#hasRoomFor([spec]),
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });

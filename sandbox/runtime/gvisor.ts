@@ -6,9 +6,10 @@
  * left is ended by `reap`.
  */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
@@ -20,7 +21,7 @@ import { watchMemory } from "./memory-watch.ts";
 import { unmountPoints, withMountPoints } from "./mount-points.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments, type OciPaths } from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
-import type { RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
+import type { ImageTraits, RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
@@ -117,13 +118,26 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     isolation: "gvisor",
     images: {
       kind: "supported",
-      probe: () => probeImages(runsc),
+      probe: () => traitsOf(options),
       save: (containerId, imageDir) =>
         saveImage({ runsc, globalFlags, env }, containerId, imageDir),
       restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
     },
     start: (spec) => launch(spec, ["run"]),
   };
+}
+
+/** What its images of memory are like; on other machines the programs in them must be the same. */
+async function traitsOf({
+  runsc = "runsc",
+  rootfs,
+  runnerDir,
+}: GvisorOptions): Promise<ImageTraits> {
+  const traits = await probeImages(runsc);
+  const programs = [rootfs, runnerDir].map((folder) => basename(folder));
+  const parts = [traits.fingerprint, process.version, ...programs];
+  const fingerprint = createHash("sha256").update(parts.join("\n")).digest("hex");
+  return { ...traits, fingerprint };
 }
 
 /** Whether runsc could kill a container. */

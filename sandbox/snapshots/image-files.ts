@@ -78,8 +78,11 @@ async function fetchFile(source: ChunkSource, file: ImageFile, dir: string): Pro
   }
 }
 
-/** Does `work` for 0 to `count` - 1, several at once. */
-async function inLanes(count: number, work: (position: number) => Promise<void>): Promise<void> {
+/** Does `work` for 0 to `count` - 1, eight at once. */
+export async function inLanes(
+  count: number,
+  work: (position: number) => Promise<void>,
+): Promise<void> {
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let position = next++; position < count; position = next++) await work(position);

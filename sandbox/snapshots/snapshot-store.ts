@@ -9,25 +9,19 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MS_PER_MINUTE, PlatformError, type Clock } from "../../core/index.ts";
-import { createChunkSource, type ChunkSource } from "../store/chunk-source.ts";
+import { createChunkSource, type ChunkSource, type RemoteChunks } from "../store/chunk-source.ts";
+import type { ChunkId } from "../store/chunk.ts";
 import { openDiskTier, type DiskTier } from "../store/disk-tier.ts";
-import { fetchImage, storeImage, type ImageFile } from "./image-files.ts";
-
-/** One snapshot as it is noted. */
-export interface SnapshotRecord {
-  /** All that it depends on, as a hash. */
-  readonly key: string;
-  /** What the server knows it by: the same on every node. */
-  readonly snapshotId: string;
-  readonly madeAtMs: number;
-  readonly files: readonly ImageFile[];
-}
+import { fetchImage, storeImage } from "./image-files.ts";
+import type { SnapshotRecord } from "./manifest.ts";
 
 export interface SnapshotStoreOptions {
   readonly dir: string;
   /** Most bytes of chunks; those used longest ago go first. */
   readonly byteCountMax?: number;
   readonly clock: Clock;
+  /** Where chunks of other nodes' snapshots are fetched from. */
+  readonly remote?: RemoteChunks;
 }
 
 const BYTE_COUNT_MAX = 8 * 1_024 ** 3;
@@ -49,7 +43,7 @@ export class SnapshotStore {
   private constructor(options: SnapshotStoreOptions, chunks: DiskTier) {
     this.#options = options;
     this.#chunks = chunks;
-    this.#source = createChunkSource([chunks]);
+    this.#source = createChunkSource([chunks], options.remote ? [options.remote] : []);
   }
 
   /** Opens the folder, which is made when it is not there. @throws PlatformError `unavailable` */
@@ -95,6 +89,20 @@ export class SnapshotStore {
     this.#records.set(key, record);
     await this.#shrinkReady();
     return record;
+  }
+
+  /** Takes over a snapshot that another node made; its chunks come when it is put together. */
+  async adopt(record: SnapshotRecord): Promise<void> {
+    if (!this.wants(record.key)) return;
+    await this.#write("manifests", record.key, record);
+    this.#records.set(record.key, record);
+  }
+
+  /** A chunk as this node keeps it. @throws PlatformError `not_found` */
+  async encoded(id: ChunkId): Promise<Uint8Array> {
+    const encoded = await this.#chunks.get(id);
+    if (encoded !== undefined) return encoded;
+    throw new PlatformError(`chunk ${id} was evicted`, { code: "not_found", retryable: false });
   }
 
   /**

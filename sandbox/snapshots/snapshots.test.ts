@@ -1,83 +1,25 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { StartContainer } from "../agent/link.ts";
-import { CODE, START } from "../agent/test-container.ts";
-import { FakeClock, until } from "../fake/clock.ts";
-import { FakeRuntime } from "../fake/runtime.ts";
-import { withBooted } from "../pools/booted.ts";
-import { ReadyPool, type ExpectedKind } from "../pools/ready-pool.ts";
-import type { SandboxSpec } from "../runtime/runtime.ts";
-import { MemorySnapshots, type MemorySnapshotsOptions, type Start } from "./snapshots.ts";
-import { IMAGE_BYTES, TestImages } from "./test-images.ts";
+import { beforeEach, describe, expect, test } from "vitest";
+import { CODE } from "../agent/test-container.ts";
+import { until } from "../fake/clock.ts";
+import { ASKED, ENV, loading, SPEC, useSnapshotBench, type SnapshotBench } from "./test-bench.ts";
+import { IMAGE_BYTES } from "./test-images.ts";
 
-const ASKED = { ...START, snapshotId: "a".repeat(64) };
-const SPEC: SandboxSpec = {
-  containerId: "co_1",
-  resources: START.resources,
-  env: { PATH: "/bin" },
-};
-const ENV = { MODE: "test" };
-const loading = (start: StartContainer): Start => ({ start, params: Uint8Array.of(9) });
-
-/** Time in which nothing is ever late, until a test lets it be. */
-class PatientClock extends FakeClock {
-  isLate = false;
-  override async sleep(durationMs = 0, signal?: AbortSignal): Promise<void> {
-    const isDeadline = durationMs > 1_000;
-    while (isDeadline && !this.isLate && signal?.aborted !== true) await super.sleep();
-  }
-}
-
+const bench = useSnapshotBench();
 let dir: string;
-let runtime: FakeRuntime;
-let images: TestImages;
-let clock: PatientClock;
+let runtime: SnapshotBench["runtime"];
+let images: SnapshotBench["images"];
+let clock: SnapshotBench["clock"];
 let kept: string[];
 let errors: string[];
-let hasRoom: boolean;
 
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "flotilla-snapshots-"));
-  runtime = new FakeRuntime();
-  images = new TestImages();
-  images.endOf = (containerId) => {
-    runtime.started.find(({ spec }) => spec.containerId === containerId)?.end({ exitCode: 0 });
-  };
-  runtime.images = images.images;
-  clock = new PatientClock();
-  [kept, errors, hasRoom] = [[], [], true];
+beforeEach(() => {
+  ({ dir, runtime, images, clock, kept, errors } = bench);
 });
 
-afterEach(async () => {
-  await rm(dir, { recursive: true });
-});
-
-async function open(changes: Partial<MemorySnapshotsOptions> = {}): Promise<MemorySnapshots> {
-  const snapshots = await MemorySnapshots.open({
-    dir,
-    runtime,
-    clock,
-    loadCode: () => Promise.resolve(CODE),
-    hasRoom: () => hasRoom,
-    onKept: (snapshotId) => kept.push(snapshotId),
-    onError: (error, doing) => errors.push(`${doing}: ${String(error)}`),
-    ...changes,
-  });
-  if (snapshots === undefined) throw new Error(errors.join());
-  return snapshots;
-}
-
-/** Makes the snapshot of `start`; the runner says `loaded`. */
-async function make(snapshots: MemorySnapshots, start = ASKED, obstacle?: string): Promise<void> {
-  const before = runtime.started.length;
-  snapshots.consider(loading(start), SPEC);
-  await until(() => runtime.started.length > before, "a sandbox to be kept is started");
-  await until(() => runtime.last.told.length > 0, "it is told its code");
-  runtime.last.say({ type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) });
-  await snapshots.idle();
-}
+const open: SnapshotBench["open"] = async (changes) => bench.open(changes);
+const make: SnapshotBench["make"] = async (...asked) => bench.make(...asked);
 
 const folder = async (name: string): Promise<readonly string[]> => readdir(join(dir, name));
 
@@ -107,11 +49,11 @@ describe("making", () => {
 
   test("none is made while the node has no room, and one later when it has", async () => {
     const snapshots = await open();
-    hasRoom = false;
+    bench.hasRoom = false;
     snapshots.consider(loading(ASKED), SPEC);
     await snapshots.idle();
     expect(runtime.started).toEqual([]);
-    hasRoom = true;
+    bench.hasRoom = true;
     await make(snapshots);
     expect(kept).toEqual([ASKED.snapshotId]);
   });
@@ -202,97 +144,6 @@ describe("restoring", () => {
     expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
     await make(snapshots);
     expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeDefined();
-  });
-});
-
-describe("kept ready", () => {
-  const OTHER = { ...ASKED, snapshotId: "b".repeat(64) };
-  let pool: ReadyPool;
-
-  /** Snapshots whose pool is told to expect one container of `start`. */
-  async function openWithPool(start: StartContainer = ASKED): Promise<MemorySnapshots> {
-    let snapshots: MemorySnapshots | undefined = undefined;
-    const expected = (): readonly ExpectedKind[] => {
-      const kind = snapshots?.readyKindOf(start, SPEC);
-      return kind === undefined ? [] : [{ kind, count: 1 }];
-    };
-    pool = new ReadyPool({
-      clock: new FakeClock(),
-      countMax: 4,
-      usual: [],
-      expected,
-      hasRoom: () => true,
-      onError: (error) => errors.push(String(error)),
-    });
-    snapshots = await open({ pool });
-    return snapshots;
-  }
-
-  afterEach(async () => {
-    await pool.close();
-  });
-
-  test("a sandbox is restored ahead, told nothing, and becomes the next container's", async () => {
-    const snapshots = await openWithPool();
-    await make(snapshots);
-    await until(() => pool.kept.length === 1, "one is restored ahead");
-    const [ahead] = images.restored;
-    expect(ahead?.told).toEqual([]);
-    expect(ahead?.spec.containerId).toMatch(/^warm_/);
-    const entered = await snapshots.restore(ASKED, SPEC, ENV);
-    expect(entered?.sandbox).toBe(ahead);
-    expect(ahead?.told).toMatchObject([{ header: { type: "enter", env: ENV } }]);
-    await until(() => pool.kept.length === 1, "another is restored");
-    const second = await snapshots.restore(ASKED, { ...SPEC, containerId: "co_2" }, ENV);
-    expect(second?.sandbox).toBe(images.restored[1]);
-    expect(second?.sandbox).not.toBe(ahead);
-  });
-
-  test("what has run one workspace's code is given to no other, whatever else is equal", async () => {
-    const snapshots = await openWithPool();
-    await make(snapshots);
-    await make(snapshots, OTHER);
-    await until(() => pool.kept.length === 1, "one is restored ahead");
-    const [ahead] = images.restored;
-    const entered = await snapshots.restore(OTHER, SPEC, ENV);
-    expect(entered?.sandbox).toBeDefined();
-    expect(entered?.sandbox).not.toBe(ahead);
-    expect(ahead?.told).toEqual([]);
-    // Nor does a container that starts cold get it.
-    const started = await withBooted(runtime, pool).start(SPEC);
-    expect(images.restored).not.toContain(started);
-  });
-
-  test.each([
-    ["a GPU", { resources: { ...SPEC.resources, gpuCount: 1 } }],
-    ["hosts that it may reach", { allowHosts: ["example.com"] }],
-    ["an image", { image: { rootfs: "/image", node: "/node" } }],
-  ])("nothing is kept ready with %s", async (_, changes) => {
-    const snapshots = await openWithPool();
-    await make(snapshots);
-    expect(snapshots.readyKindOf(ASKED, { ...SPEC, ...changes })).toBeUndefined();
-  });
-
-  test("one that does not answer makes its container start cold, and all of its image go", async () => {
-    const snapshots = await openWithPool();
-    await make(snapshots);
-    images.outcomes = ["talks nonsense"];
-    await until(() => pool.kept.length === 1, "one is restored ahead");
-    expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
-    expect(errors.join()).toContain("broke the protocol");
-    expect(snapshots.readyKindOf(ASKED, SPEC)).toBeUndefined();
-    expect(pool.kept).toEqual([]);
-  });
-
-  test("an image that cannot be restored ahead is out of use, and no container waits for it", async () => {
-    images.outcomes = ["cannot start"];
-    const snapshots = await openWithPool();
-    await make(snapshots);
-    await until(() => errors.length > 0, "it is found bad");
-    await until(() => snapshots.snapshotIds.length === 0, "it is out of use");
-    expect(errors).toEqual([expect.stringContaining("runsc is missing")]);
-    expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeUndefined();
-    expect(images.restores).toHaveLength(1);
   });
 });
 

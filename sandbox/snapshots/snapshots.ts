@@ -28,13 +28,18 @@ import type { ToRunner } from "../runners/protocol.ts";
 import { isPlain } from "../pools/booted.ts";
 import type { ReadyKind, ReadyPool } from "../pools/ready-pool.ts";
 import { shakeHands } from "./handshake.ts";
-import { SnapshotStore, type SnapshotRecord } from "./snapshot-store.ts";
+import type { SnapshotRecord } from "./manifest.ts";
+import { Sharing } from "./sharing.ts";
+import type { SharedSnapshots } from "./shared-snapshots.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
 
 export interface MemorySnapshotsOptions {
   readonly dir: string;
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly loadCode: (sha256: string) => Promise<Uint8Array>;
+  /** Where nodes share what they made; this one keeps to itself without it. */
+  readonly shared?: SharedSnapshots;
   /** Where restored sandboxes are kept ready; none are without it. */
   readonly pool?: Pick<ReadyPool, "take" | "discard" | "fill">;
   /** Whether the node has room for one more sandbox beside its containers. */
@@ -66,6 +71,7 @@ export class MemorySnapshots {
   readonly #options: MemorySnapshotsOptions;
   readonly #images: Supported;
   readonly #store: SnapshotStore;
+  readonly #sharing: Sharing | undefined;
   readonly #traits: ImageTraits;
   readonly #making = new Map<string, RunningSandbox | undefined>();
   /** Keys of code whose memory cannot be kept, with the reason. */
@@ -81,6 +87,9 @@ export class MemorySnapshots {
     this.#images = parts.images;
     this.#store = parts.store;
     this.#traits = parts.traits;
+    const { shared, clock, onKept, onError } = options;
+    const { store } = parts;
+    this.#sharing = shared && new Sharing({ shared, store, clock, onKept, onError });
   }
 
   /** Opens what an earlier agent kept; undefined where the runtime keeps no memory. */
@@ -90,7 +99,8 @@ export class MemorySnapshots {
     const { images } = runtime;
     try {
       const traits = await images.probe();
-      const store = await SnapshotStore.open({ dir, clock });
+      const remote = options.shared?.chunks;
+      const store = await SnapshotStore.open({ dir, clock, ...(remote && { remote }) });
       await rm(join(dir, "making"), { recursive: true, force: true });
       return new MemorySnapshots(options, { images, store, traits });
     } catch (error) {
@@ -118,13 +128,16 @@ export class MemorySnapshots {
     spec: SandboxSpec,
     env: Readonly<Record<string, string>>,
   ): Promise<EnteredSandbox | undefined> {
-    const record = this.#store.find(this.#keyOf(start, spec));
+    const key = this.#keyOf(start, spec);
+    const record = this.#store.find(key) ?? (await this.#sharing?.find(key, start.snapshotId));
     if (record === undefined || this.#closed) return undefined;
     try {
       const ready = isPlain(spec)
         ? this.#options.pool?.take(this.#kindOf(record, spec))
         : undefined;
-      return await this.#enter(ready ?? (await this.#restored(record, spec)), env);
+      const entered = await this.#enter(ready ?? (await this.#restored(record, spec)), env);
+      this.#sharing?.offer(record);
+      return entered;
     } catch (error) {
       await this.#giveUp(record, error);
       return undefined;
@@ -223,6 +236,7 @@ export class MemorySnapshots {
     const what = `restoring snapshot ${record.snapshotId.slice(0, 12)}; the container starts cold`;
     this.#options.onError(error, what);
     this.#options.pool?.discard(readyKeyOf(record));
+    this.#sharing?.reject(record);
     await this.#store
       .quarantine(record, messageOf(error))
       .catch((failure: unknown) => this.#options.onError(failure, "removing a bad snapshot"));
@@ -287,8 +301,9 @@ export class MemorySnapshots {
     try {
       await mkdir(join(dir, "making"), { recursive: true, mode: 0o700 });
       await this.#images.save(containerId, imageDir);
-      const { snapshotId } = await this.#store.put(key, start.snapshotId ?? key, imageDir);
-      onKept(snapshotId);
+      const record = await this.#store.put(key, start.snapshotId ?? key, imageDir);
+      onKept(record.snapshotId);
+      this.#sharing?.offer(record);
       this.#options.pool?.fill();
     } finally {
       await rm(imageDir, { recursive: true, force: true });

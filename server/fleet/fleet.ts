@@ -36,6 +36,7 @@ import type { Leadership } from "./leadership.ts";
 import { PoolKeeper } from "./pool-keeper.ts";
 import { createPoolService } from "./pool-service.ts";
 import { Round } from "./round.ts";
+import { snapshotIdOf } from "./snapshot-id.ts";
 import { createFleetService } from "./views.ts";
 
 export interface FleetOptions {
@@ -252,6 +253,12 @@ export class Fleet {
     const nodeId = this.#containers.get(containerId)?.nodeId;
     if (nodeId === undefined) return;
     this.#gpuMsUsed.set(nodeId, (this.#gpuMsUsed.get(nodeId) ?? 0) + gpuMs);
+  }
+
+  /** Whether a node has a container of a function whose memory is known by this name. */
+  runsSnapshot(nodeId: string, snapshotId: string): boolean {
+    const own = this.#containers.ofNode(nodeId);
+    return own.some(({ live }) => snapshotIdOf(live) === snapshotId);
   }
 
   stopApp(appId: string, reason: string): void {

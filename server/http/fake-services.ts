@@ -152,6 +152,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     schedules: createFakeSchedules(),
     images: createFakeImages(),
     chunks: { get: (chunkId) => Promise.resolve(chunks.get(chunkId)) },
+    snapshots: createFakeSnapshots(),
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),
@@ -186,6 +187,21 @@ async function openFakeRecords(): Promise<RecordStore> {
     await records.workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
   }
   return records;
+}
+
+/** A shelf with nothing on it, for one node. */
+function createFakeSnapshots(): Services["snapshots"] {
+  const chunks = new Map<string, Uint8Array>();
+  return {
+    find: () => Promise.resolve(undefined),
+    offer: () => Promise.resolve({ wanted: true, missing: [] }),
+    reject: () => Promise.resolve(),
+    chunk: (chunkId) => Promise.resolve(chunks.get(chunkId)),
+    putChunk: (chunkId, encoded) => {
+      chunks.set(chunkId, encoded);
+      return Promise.resolve();
+    },
+  };
 }
 
 /** Builds whatever it is asked for at once. */

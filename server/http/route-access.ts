@@ -23,6 +23,8 @@ const READ: RouteAccess = { scopes: ["read"] };
 const DEPLOY: RouteAccess = { scopes: ["deploy"] };
 const ADMIN: RouteAccess = { scopes: ["admin"] };
 const OPERATOR: RouteAccess = { scopes: ["operator"] };
+/** No user's token is enough: what is in the memory of functions is for nodes that run them. */
+const NODES: RouteAccess = { scopes: [], agents: "as-node" };
 const CALL: RouteAccess = { scopes: ["call"], agents: "as-container" };
 const WRITE_VOLUME: RouteAccess = { scopes: ["deploy"], agents: "for-volume" };
 const READ_OR_CALL: RouteAccess = { scopes: ["read", "call"], agents: "as-container" };
@@ -53,6 +55,12 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "HEAD /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-node" },
   "GET /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-either" },
   "GET /v1/chunks/:chunkId": { scopes: ["operator"], agents: "as-node" },
+
+  "GET /v1/snapshots/:snapshotId/:key": NODES,
+  "PUT /v1/snapshots/:snapshotId/:key": NODES,
+  "DELETE /v1/snapshots/:snapshotId/:key": NODES,
+  "GET /v1/snapshots/chunks/:chunkId": NODES,
+  "PUT /v1/snapshots/chunks/:chunkId": NODES,
 
   "GET /v1/apps": READ,
   "POST /v1/apps/:app/deployments": DEPLOY,

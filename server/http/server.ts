@@ -33,6 +33,7 @@ import { appRoutes } from "./routes/app-routes.ts";
 import { blobRoutes } from "./routes/blob-routes.ts";
 import { callRoutes } from "./routes/call-routes.ts";
 import { chunkRoutes } from "./routes/chunk-routes.ts";
+import { snapshotRoutes } from "./routes/snapshot-routes.ts";
 import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
 import { imageRoutes } from "./routes/image-routes.ts";
@@ -185,6 +186,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     secretRoutes,
     volumeRoutes,
     chunkRoutes,
+    snapshotRoutes,
     callRoutes,
     eventRoutes,
     fleetRoutes,
