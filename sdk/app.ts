@@ -1,3 +1,12 @@
+import {
+  gatherer,
+  runAlone,
+  type BatchedSpec,
+  type BatchResults,
+  type ItemsOf,
+  type Lists,
+  type ResultOf,
+} from "./batched.ts";
 import type { Client } from "./client/client.ts";
 import { CallTarget } from "./call-target.ts";
 import {
@@ -116,6 +125,23 @@ export class App {
     spec: PythonSpec,
   ): RemoteFunction<Args, Result>;
   /**
+   * Defines a batched function: its code takes one list per argument, with an element for each
+   * input, and returns a list with each input's result; an `Error` in it fails that input alone.
+   * Callers call it with single values.
+   *
+   * @example
+   * export const embed = app.function(
+   *   { batched: { maxBatchSize: 32, waitMs: 50 } },
+   *   async (texts: string[]) => model.embed(texts),
+   * );
+   * const vector = await embed.remote("one text");
+   * @throws UsageError naming the option that is wrong.
+   */
+  function<Given extends Lists, Returned extends BatchResults>(
+    spec: BatchedSpec,
+    handler: (...lists: Given) => Returned,
+  ): AppFunction<ItemsOf<Given>, Promise<ResultOf<Returned>>>;
+  /**
    * Defines a function: what it needs, and its code. It is deployed under `spec.name`, else the
    * name of the export that holds it, else the code's own name.
    *
@@ -134,11 +160,14 @@ export class App {
     refuseScheduledArguments(spec, handler);
     const binding = bindingOf(spec, handler.name);
     const target = new CallTarget({ app: this.name, binding, client: this.#client });
-    const facade = new AppFunction(target, spec, handler as Program);
+    const code = handler as Program;
+    const { batched } = spec;
+    const local: Program = batched === undefined ? code : (...args) => runAlone(code, args);
+    const facade = new AppFunction(target, spec, local);
     const program = (): UserProgram => ({
       construct: () => undefined,
       enter: () => Promise.resolve(),
-      handler: handler as Program,
+      handler: batched === undefined ? code : gatherer(code, batched),
       exits: [],
     });
     this.#record.functions.push({ spec, codeName: handler.name, program, facade, binding });
@@ -221,6 +250,7 @@ export class App {
     }
     const { common, web } = splitWebSpec(spec);
     validateSpec(common);
+    refuseBatched(common);
     if (web.port !== undefined) {
       throw new UsageError("a web endpoint has no port: use app.webServer");
     }
@@ -251,6 +281,7 @@ export class App {
   webServer(spec: WebServerSpec, start: ServerStart): WebFunction {
     const { common, web } = splitWebSpec(spec);
     validateSpec(common);
+    refuseBatched(common);
     checkPort(web.port);
     const command = commandOf(start);
     const { port } = spec;
@@ -335,6 +366,11 @@ function refuseScheduledArguments({ schedule }: WrittenSpec, handler: Handler): 
     `a function with a schedule is called without arguments, and this one needs ${handler.length}: ` +
       "give them defaults, or write another function that calls it",
   );
+}
+
+function refuseBatched({ batched }: WrittenSpec): void {
+  if (batched === undefined) return;
+  throw new UsageError("a function with a URL cannot be batched: let it call one that is");
 }
 
 function bindingOf({ name }: WrittenSpec, codeName: string): FunctionBinding {

@@ -30,7 +30,7 @@ export interface EnterOptions {
 export interface ClassSpec<
   Enter extends string = string,
   Exit extends string = string,
-> extends Omit<WrittenSpec, "schedule"> {
+> extends Omit<WrittenSpec, "schedule" | "batched"> {
   /**
    * Methods that run before the first input, in this order, those with `snapshot` first. A
    * container is ready when they have ended; an error in one fails its start.
@@ -142,6 +142,7 @@ export function functionSpecOf<Params extends unknown[], Instance>(
       "a class has no schedule: give it to a function that calls one of its methods",
     );
   }
+  if ("batched" in spec) throw new UsageError("a class has no batched: functions have");
   const prototype: unknown = type.prototype;
   for (const hook of [...Object.keys(enter ?? {}), ...(exit ?? [])]) {
     if (isMethod(prototype, hook)) continue;

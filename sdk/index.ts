@@ -13,6 +13,13 @@ export {
   type HookName,
   type RemoteMethods,
 } from "./class.ts";
+export {
+  type BatchedSpec,
+  type BatchResults,
+  type ItemsOf,
+  type Lists,
+  type ResultOf,
+} from "./batched.ts";
 export { type CallOptions } from "./call-options.ts";
 export { Client, type ClientOptions } from "./client/client.ts";
 export { currentInput, type CurrentInput } from "./current-input.ts";
@@ -33,6 +40,7 @@ export { FunctionCall, type GetOptions, type LogLine } from "./function-call.ts"
 export { AppFunction, RemoteFunction, type MapItem, type WithExceptions } from "./function.ts";
 export { type MapOptions } from "./map.ts";
 export {
+  type Batching,
   type CallErrorCode,
   type CallStatus,
   type FunctionOptions,

@@ -3,7 +3,7 @@ import { UsageError } from "./errors.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
 /** The options of a Python function: those of any function, and where its code is. */
-export interface PythonSpec extends Omit<WrittenSpec, "python"> {
+export interface PythonSpec extends Omit<WrittenSpec, "python" | "batched"> {
   readonly runtime: "python";
   /**
    * A Python file, or a folder of modules; relative to the TypeScript file that is run or
@@ -48,6 +48,11 @@ export function splitPythonSpec(spec: PythonSpec): {
   if (given["runtime"] !== "python") {
     throw new UsageError(
       `runtime must be "python", or be left out for TypeScript, got ${JSON.stringify(runtime)}`,
+    );
+  }
+  if ("batched" in common) {
+    throw new UsageError(
+      "a Python function cannot be batched: batched is for functions of TypeScript",
     );
   }
   if (typeof given["source"] !== "string" || source === "") {

@@ -4,9 +4,9 @@ import type { CronSchedule, PeriodSchedule, Schedule } from "./protocol/schedule
 import type { WrittenSpec } from "./written-spec.ts";
 
 /** The options of a function with these arguments: only one that needs none has a schedule. */
-export type SpecFor<Args extends unknown[]> = [] extends Args
+export type SpecFor<Args extends unknown[]> = ([] extends Args
   ? WrittenSpec
-  : WrittenSpec & { readonly schedule?: never };
+  : WrittenSpec & { readonly schedule?: never }) & { readonly batched?: never };
 
 /** How the times of a cron expression are read. */
 export interface CronOptions {

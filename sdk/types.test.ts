@@ -1,4 +1,4 @@
-import { expectTypeOf, test } from "vitest";
+import { expect, expectTypeOf, test } from "vitest";
 import {
   App,
   type AppFunction,
@@ -68,6 +68,28 @@ test("remoteGen yields and returns what the generator does, and nothing of other
   expectTypeOf<ReturnType<typeof square.remoteGen>>().toEqualTypeOf<
     AsyncGenerator<never, never, undefined>
   >();
+});
+
+test("a batched function is called with an element of each list, and gives an element of its own", () => {
+  const batched = { maxBatchSize: 8, waitMs: 10 };
+  const double = app.function({ name: "double", batched }, (xs: number[]) => xs.map((x) => 2 * x));
+  expectTypeOf<Parameters<typeof double.remote>>().toEqualTypeOf<[xs: number]>();
+  expectTypeOf<ReturnType<typeof double.remote>>().toEqualTypeOf<Promise<number>>();
+  expectTypeOf<ReturnType<typeof double.local>>().toEqualTypeOf<Promise<number>>();
+  expectTypeOf<Parameters<typeof double.map>[0]>().toEqualTypeOf<
+    Iterable<number> | AsyncIterable<number>
+  >();
+  const label = app.function(
+    { name: "label", batched },
+    async (names: readonly string[], sizes: number[]) =>
+      Promise.resolve(names.map((name, at) => (sizes[at] === 0 ? new Error("empty") : { name }))),
+  );
+  expectTypeOf<Parameters<typeof label.remote>>().toEqualTypeOf<[names: string, sizes: number]>();
+  expectTypeOf<ReturnType<typeof label.remote>>().toEqualTypeOf<Promise<{ name: string }>>();
+  // @ts-expect-error a batched function returns a list
+  expect(() => app.function({ batched }, (xs: number[]) => xs.length)).not.toThrow();
+  // @ts-expect-error a batched function takes lists
+  expect(() => app.function({ batched }, (x: number) => [x])).not.toThrow();
 });
 
 test("lookup takes its types from the caller", () => {

@@ -67,6 +67,23 @@ describe("a spec", () => {
     [{ maxConcurrentInputs: 1_001 }, /maxConcurrentInputs .* 1 to 1000/],
     [{ maxConcurrentInputs: 2, targetConcurrentInputs: 3 }, /Inputs \(3\).*Inputs \(2\)/],
     [{ targetConcurrentInputs: 2 }, /targetConcurrentInputs \(2\).*maxConcurrentInputs \(1\)/],
+    [{ batched: 8 }, "batched must be an object, such as { maxBatchSize: 8, waitMs: 50 }"],
+    [{ batched: { maxBatchSize: 0, waitMs: 1 } }, /batched \.maxBatchSize must be .* 1 to 1000/],
+    [{ batched: { maxBatchSize: 8 } }, /batched \.waitMs must be .* got undefined/],
+    [{ batched: { maxBatchSize: 8, waitMs: 600_001 } }, /batched \.waitMs .* 0 to 600000/],
+    [{ batched: { maxBatchSize: 8, waitMS: 1 } }, /batched has no "waitMS"/],
+    [
+      { batched: { maxBatchSize: 8, waitMs: 5_000 }, timeoutMs: 5_000 },
+      /waitMs \(5000\) must be below timeoutMs \(5000\)/,
+    ],
+    [
+      { batched: { maxBatchSize: 8, waitMs: 1 }, maxConcurrentInputs: 8 },
+      /batched does not go with maxConcurrentInputs/,
+    ],
+    [
+      { batched: { maxBatchSize: 8, waitMs: 1 }, schedule: { kind: "period", periodMs: 1_000 } },
+      /a batched function has no schedule/,
+    ],
     [{ regions: [] }, /regions must be a list/],
     [{ regions: ["US East"] }, /regions has "US East"/],
     [{ clouds: ["awss"] }, /clouds has "awss".*did you mean "aws"\?/],

@@ -1,4 +1,5 @@
 /** Checks a function's options where they are written, before anything is sent. */
+import { checkBatched } from "./batched.ts";
 import { didYouMean, hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
 import { isImage } from "./image.ts";
@@ -50,6 +51,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   bufferContainers: wholeRange({ min: 0, max: 4_000, unit: "containers" }),
   maxConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
   targetConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
+  batched: checkBatching,
   regions: listOf(checkRegion),
   clouds: listOf(checkCloud),
   preemptible: checkFlag,
@@ -107,6 +109,7 @@ export function validateSpec(spec: WrittenSpec): void {
   }
   checkContainerBounds(spec);
   checkConcurrency(spec);
+  checkBatched(spec);
 }
 
 /** @throws UsageError unless `name` can be an app's. */
@@ -139,6 +142,22 @@ function checkConcurrency({ maxConcurrentInputs = 1, targetConcurrentInputs }: W
     `targetConcurrentInputs (${targetConcurrentInputs}) must not be above ` +
       `maxConcurrentInputs (${maxConcurrentInputs})`,
   );
+}
+
+const BATCHING_CHECKS: Readonly<Record<string, Check>> = {
+  maxBatchSize: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
+  waitMs: wholeRange({ min: 0, max: 600_000, unit: "ms (up to 10 min)" }),
+};
+
+function checkBatching(value: unknown): string | undefined {
+  if (!isRecord(value)) return "must be an object, such as { maxBatchSize: 8, waitMs: 50 }";
+  const other = Object.keys(value).find((key) => !Object.hasOwn(BATCHING_CHECKS, key));
+  if (other !== undefined) return `has no "${other}"; there are maxBatchSize and waitMs`;
+  for (const [key, check] of Object.entries(BATCHING_CHECKS)) {
+    const problem = check(value[key]);
+    if (problem !== undefined) return `.${key} ${problem}`;
+  }
+  return undefined;
 }
 
 function checkFunctionName(value: unknown): string | undefined {

@@ -9,7 +9,7 @@ import type { HttpMethod, WebSpec } from "./protocol/web.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
 /** The options that all functions with a URL have. */
-interface UrlOptions extends Omit<WrittenSpec, "schedule" | "web" | "python"> {
+interface UrlOptions extends Omit<WrittenSpec, "schedule" | "web" | "python" | "batched"> {
   /** See `WebSpec`. Default: the function's name. */
   readonly path?: string;
   /** See `WebSpec`. Default false. */

@@ -84,7 +84,7 @@ export function functionTable(functions: readonly FunctionInfo[]): string {
 
 /** One function, a fact a line. */
 export function functionLines(info: FunctionInfo): string {
-  const { maxConcurrentInputs = 1 } = info.spec;
+  const { batched, maxConcurrentInputs = batched?.maxBatchSize ?? 1 } = info.spec;
   const { targetConcurrentInputs = maxConcurrentInputs } = info.spec;
   const facts: readonly (readonly [string, string])[] = [
     ["function", `${info.app}/${info.name}`],
@@ -96,6 +96,9 @@ export function functionLines(info: FunctionInfo): string {
     ["buffer containers", marked(info, "bufferContainers")],
     ["scaledown window", marked(info, "scaledownWindowMs")],
     ["concurrent inputs", `${maxConcurrentInputs} at most, ${targetConcurrentInputs} aimed at`],
+    ...(batched === undefined
+      ? []
+      : [["batches", `${batched.maxBatchSize} inputs, after ${batched.waitMs} ms`] as const]),
     ["priority", String(info.spec.priority ?? 0)],
     ["backlog", String(info.backlog)],
     ["containers", String(info.containers)],

@@ -94,6 +94,7 @@ export {
   type ScheduleRun,
 } from "./schedule.ts";
 export {
+  type Batching,
   type FunctionOptions,
   type FunctionSpec,
   type GpuChoice,

@@ -61,6 +61,14 @@ export interface RetryPolicy {
   readonly maxDelayMs?: number;
 }
 
+/** How inputs of many calls run as one call of the code. */
+export interface Batching {
+  /** Inputs of one batch, 1 to 1,000. */
+  readonly maxBatchSize: number;
+  /** How long the first input of a batch waits for others, 0 to 600,000 ms; below `timeoutMs`. */
+  readonly waitMs: number;
+}
+
 /** The options of a function. Everything has a default. */
 export interface FunctionSpec {
   /** Name under which the function is deployed; by default the name of its export. */
@@ -103,6 +111,11 @@ export interface FunctionSpec {
    * Containers take more, up to the maximum, while there are too few of them.
    */
   readonly targetConcurrentInputs?: number;
+  /**
+   * Inputs of many calls run together: the code takes one list per argument and returns a list
+   * with a result for each input. Instead of `maxConcurrentInputs`; for functions of TypeScript.
+   */
+  readonly batched?: Batching;
   /** Regions the function may run in. Default: any. */
   readonly regions?: readonly string[];
   /** Clouds the function may run on. Default: any. */
@@ -160,9 +173,9 @@ export interface FunctionSpec {
 
 /**
  * What a call may ask otherwise than the deployed spec: all but name, image, secrets, volumes,
- * schedule and URL.
+ * schedule, URL and batching.
  */
 export type FunctionOptions = Omit<
   FunctionSpec,
-  "name" | "image" | "secrets" | "volumes" | "schedule" | "web"
+  "name" | "image" | "secrets" | "volumes" | "schedule" | "web" | "batched"
 >;

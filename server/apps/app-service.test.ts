@@ -215,6 +215,23 @@ describe("refused specs name the field", () => {
     [{ maxConcurrentInputs: 0 }, /spec\.maxConcurrentInputs/],
     [{ maxConcurrentInputs: 1_001 }, /spec\.maxConcurrentInputs/],
     [{ targetConcurrentInputs: 2 }, /spec\.targetConcurrentInputs: .*above maxConcurrentInputs/],
+    [{ batched: { maxBatchSize: 8 } }, /spec\.batched\.waitMs/],
+    [{ batched: { maxBatchSize: 1_001, waitMs: 1 } }, /spec\.batched\.maxBatchSize/],
+    [
+      { batched: { maxBatchSize: 8, waitMs: 1_000 }, timeoutMs: 1_000 },
+      /spec\.batched: waitMs \(1000\) is not below timeoutMs \(1000\)/,
+    ],
+    [
+      { batched: { maxBatchSize: 8, waitMs: 1 }, targetConcurrentInputs: 1 },
+      /spec\.batched: does not go with maxConcurrentInputs/,
+    ],
+    [
+      {
+        batched: { maxBatchSize: 8, waitMs: 1 },
+        python: { codeSha256: "a".repeat(64), module: "m", handler: "f" },
+      },
+      /spec\.batched: a Python function cannot be batched/,
+    ],
     [{ regions: [] }, /spec\.regions/],
     [{ regions: ["../x"] }, /spec\.regions\[0\]/],
     [{ clouds: ["fake"] }, /spec\.clouds\[0\]/],

@@ -59,6 +59,12 @@ test("scaling aims at as many inputs per container as may run at once, unless th
   expect(aimed).toMatchObject({ maxConcurrentInputs: 8, targetConcurrentInputs: 5 });
 });
 
+test("a container of a batched function takes as many inputs as a batch has", () => {
+  const batched = { maxBatchSize: 16, waitMs: 50 };
+  const size = { maxConcurrentInputs: 16, targetConcurrentInputs: 16 };
+  expect(normaliseSpec({ batched })).toMatchObject({ batched, ...size });
+});
+
 test("needs carry GPUs, sizes and places and nothing else", () => {
   const spec = normaliseSpec({ gpu: "L4", cpu: 0.25, regions: ["us-east-1"], env: { A: "1" } });
   expect(needsOf(spec)).toEqual({

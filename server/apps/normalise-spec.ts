@@ -8,6 +8,7 @@ import {
   type GpuType,
 } from "../../core/index.ts";
 import type {
+  Batching,
   FunctionSpec,
   NetworkPolicy,
   PythonCode,
@@ -34,6 +35,8 @@ export interface NormalSpec {
   /** Inputs that one container runs at once: at most, and what scaling aims at. */
   readonly maxConcurrentInputs: number;
   readonly targetConcurrentInputs: number;
+  /** Present: those inputs run together, as one list. */
+  readonly batched?: Batching;
   /** Absent: any. */
   readonly regions?: readonly string[];
   /** Absent: any. */
@@ -57,7 +60,7 @@ export interface NormalSpec {
 }
 
 /** What a function gets when its spec does not say; the two left out follow another one. */
-const DEFAULT_SPEC = {
+export const DEFAULT_SPEC = {
   cpuMilli: 125,
   memoryMiB: 256,
   timeoutMs: 300_000,
@@ -179,7 +182,12 @@ function scalingOf(spec: FunctionSpec): Scaling {
 
 function concurrencyOf(
   spec: FunctionSpec,
-): Pick<NormalSpec, "maxConcurrentInputs" | "targetConcurrentInputs"> {
+): Pick<NormalSpec, "maxConcurrentInputs" | "targetConcurrentInputs" | "batched"> {
+  const { batched } = spec;
+  if (batched !== undefined) {
+    const { maxBatchSize: size } = batched;
+    return { maxConcurrentInputs: size, targetConcurrentInputs: size, batched };
+  }
   const maxConcurrentInputs = spec.maxConcurrentInputs ?? DEFAULT_SPEC.maxConcurrentInputs;
   const targetConcurrentInputs = spec.targetConcurrentInputs ?? maxConcurrentInputs;
   return { maxConcurrentInputs, targetConcurrentInputs };

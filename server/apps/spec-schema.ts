@@ -8,7 +8,7 @@ import { volumeMountsSchema } from "../volumes/volume-schema.ts";
 import { scheduleSchema } from "../schedules/schedule-schema.ts";
 import { networkPolicySchema } from "./network-schema.ts";
 import { webSpecSchema } from "./web-schema.ts";
-import { parseGpuChoice } from "./normalise-spec.ts";
+import { DEFAULT_SPEC, parseGpuChoice } from "./normalise-spec.ts";
 
 const MS_PER_DAY = 86_400_000;
 const MS_PER_MINUTE = 60_000;
@@ -90,6 +90,11 @@ const python = z.strictObject({
   workers: z.enum(["threads", "processes"]).exactOptional(),
 });
 
+const batching = z.strictObject({
+  maxBatchSize: concurrentInputs,
+  waitMs: durationMs(0, 10 * MS_PER_MINUTE),
+});
+
 /** The fields of a `FunctionSpec`, each for itself. */
 export const functionSpecFields = z.strictObject({
   name: z.string().regex(FUNCTION_NAME).exactOptional(),
@@ -105,6 +110,7 @@ export const functionSpecFields = z.strictObject({
   bufferContainers: containerCount(0).exactOptional(),
   maxConcurrentInputs: concurrentInputs.exactOptional(),
   targetConcurrentInputs: concurrentInputs.exactOptional(),
+  batched: batching.exactOptional(),
   regions: z
     .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
     .min(1)
@@ -145,6 +151,10 @@ export const functionSpecSchema = functionSpecFields
   .refine(({ web, schedule, python }) => web === undefined || (schedule ?? python) === undefined, {
     path: ["web"],
     error: "a function with a URL has no schedule and is not Python",
+  })
+  .refine((spec) => spec.batched === undefined || batchingObstacle(spec) === undefined, {
+    path: ["batched"],
+    error: ({ input }) => batchingObstacle(input as FunctionSpec) ?? "cannot be",
   }) satisfies z.ZodType<FunctionSpec>;
 
 /** Checks a `ScalingUpdate`; whether its bounds agree with what it leaves is checked later. */
@@ -159,6 +169,20 @@ export const scalingUpdateSchema = z
     error:
       "nothing to change: give minContainers, maxContainers, bufferContainers or scaledownWindowMs",
   }) satisfies z.ZodType<ScalingUpdate>;
+
+/** Why a function with these options cannot be batched; undefined when it can. */
+function batchingObstacle(spec: FunctionSpec): string | undefined {
+  const { batched, python, web, schedule, timeoutMs = DEFAULT_SPEC.timeoutMs } = spec;
+  if (python !== undefined) return "a Python function cannot be batched";
+  if ((web ?? schedule) !== undefined) return "a batched function has no URL and no schedule";
+  if ((spec.maxConcurrentInputs ?? spec.targetConcurrentInputs) !== undefined) {
+    return "does not go with maxConcurrentInputs and targetConcurrentInputs: maxBatchSize stands for both";
+  }
+  const waitMs = batched?.waitMs ?? 0;
+  return waitMs < timeoutMs
+    ? undefined
+    : `waitMs (${waitMs}) is not below timeoutMs (${timeoutMs})`;
+}
 
 /** Why `input` is no GPU choice, with the nearest one when there is one. */
 function explainGpu(input: unknown): string {

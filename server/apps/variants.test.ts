@@ -60,6 +60,26 @@ test("options that do not fit the deployed ones are told by name", async () => {
   });
 });
 
+test("a variant of a batched function stays batched, and takes no other number of inputs", async () => {
+  const batched = { maxBatchSize: 8, waitMs: 10 };
+  await registry.deploy({
+    appId: "ap_2",
+    workspaceId: "main",
+    app: "other",
+    mode: "deployed",
+    codeSha256: "c0de",
+    functions: [{ functionId: "fn_batched", name: "embed", spec: { batched } }],
+    createdAtMs: 1,
+  });
+  const source = { store: { registry }, ids };
+  const options = { maxConcurrentInputs: 3 };
+  const wish = openVariant(source, WHO, "fn_batched", { options, params: NONE });
+  await expect(wish).rejects.toMatchObject({ message: expect.stringMatching(/batched/) as string });
+  const params = NONE;
+  const more = await openVariant(source, WHO, "fn_batched", { options: { gpu: "L4" }, params });
+  expect((await registry.getFunction(more.functionId))?.spec).toEqual({ gpu: "L4", batched });
+});
+
 test("another workspace's function is as good as none, and so is one that was stopped", async () => {
   const missing = { code: "not_found" };
   await expect(open({}, NONE, { ...WHO, workspaceId: "other" })).rejects.toMatchObject(missing);

@@ -156,7 +156,7 @@ function functionStateOf(
   return {
     functionId: live.functionId,
     ...boundsOf(live),
-    concurrency: { target: spec.targetConcurrentInputs, max: spec.maxConcurrentInputs },
+    ...shareOf(spec),
     // What runs in containers that leave their nodes waits for nobody either.
     backlog: Math.max(0, live.open.openCount - dispatcher.runningCount),
     running,
@@ -170,6 +170,16 @@ function functionStateOf(
     ...(live.startupMs === undefined ? {} : { startupMs: live.startupMs }),
     ...(oldestStartedAtMs === undefined ? {} : { oldestStartedAtMs }),
   };
+}
+
+/** What a container takes at once: inputs of their own, or one list of them. */
+function shareOf({
+  batched,
+  targetConcurrentInputs: target,
+  maxConcurrentInputs: max,
+}: LiveFunction["spec"]): Pick<FunctionState, "concurrency" | "batch"> {
+  if (batched === undefined) return { concurrency: { target, max } };
+  return { batch: { sizeMax: batched.maxBatchSize, waitMs: batched.waitMs } };
 }
 
 /** One whose place another takes is counted once: as that other. */

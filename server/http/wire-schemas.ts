@@ -84,7 +84,7 @@ export const createCallHeaderSchema = z
 
 export const variantHeaderSchema = z.object({
   options: functionSpecFields
-    .omit({ name: true, image: true, secrets: true, volumes: true, schedule: true })
+    .omit({ name: true, image: true, secrets: true, volumes: true, schedule: true, batched: true })
     .strict(),
   paramsBytes: count.max(VARIANT_PARAMS_BYTES_MAX),
 }) satisfies z.ZodType<VariantHeader>;

@@ -8,6 +8,7 @@ import { TestPlatform } from "../support/platform.ts";
 
 /** What each prints; a program without a line here fails. */
 const PRINTS: Readonly<Record<string, RegExp>> = {
+  "batched.ts": /^(?:a batch of \d\n)*1\n(?:.*\n)*8\n(?:.*\n)*RangeError: -1 has no square root\n/,
   "bytes.ts": /^Uint32Array 3907 3906\nSet\(5\) \{ 251, 252, 253, 254, 255 \}\n1970-01-01T/,
   "cancel.ts": /searching from 1000\n(?:.*\n)*Error: found elsewhere\n/,
   "class.ts": /^Wasser\neau\npain\n/m,
