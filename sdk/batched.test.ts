@@ -181,7 +181,19 @@ describe("app.function", () => {
       /a Python function cannot be batched/,
     ],
     ["with a URL", () => app.webEndpoint({ batched } as never, () => "x"), /with a URL/],
-    ["that is a class", () => app.cls({ batched } as never, class {}), /a class has no batched/],
+    [
+      "that is a class",
+      () =>
+        app.cls(
+          { batched } as never,
+          class {
+            run(): string {
+              return "x";
+            }
+          },
+        ),
+      /a class has no batched/,
+    ],
   ])("refuses one %s", (_, define, message) => {
     expect(define).toThrow(message);
   });

@@ -74,7 +74,8 @@ test("a batched function is called with an element of each list, and gives an el
   const batched = { maxBatchSize: 8, waitMs: 10 };
   const double = app.function({ name: "double", batched }, (xs: number[]) => xs.map((x) => 2 * x));
   expectTypeOf<Parameters<typeof double.remote>>().toEqualTypeOf<[xs: number]>();
-  expectTypeOf<ReturnType<typeof double.remote>>().toEqualTypeOf<Promise<number>>();
+  const called = async () => double.remote(1);
+  expectTypeOf(called).returns.toEqualTypeOf<Promise<number>>();
   expectTypeOf<ReturnType<typeof double.local>>().toEqualTypeOf<Promise<number>>();
   expectTypeOf<Parameters<typeof double.map>[0]>().toEqualTypeOf<
     Iterable<number> | AsyncIterable<number>
@@ -85,7 +86,8 @@ test("a batched function is called with an element of each list, and gives an el
       Promise.resolve(names.map((name, at) => (sizes[at] === 0 ? new Error("empty") : { name }))),
   );
   expectTypeOf<Parameters<typeof label.remote>>().toEqualTypeOf<[names: string, sizes: number]>();
-  expectTypeOf<ReturnType<typeof label.remote>>().toEqualTypeOf<Promise<{ name: string }>>();
+  const labelled = async () => label.remote("a", 1);
+  expectTypeOf(labelled).returns.toEqualTypeOf<Promise<{ name: string }>>();
   // @ts-expect-error a batched function returns a list
   expect(() => app.function({ batched }, (xs: number[]) => xs.length)).not.toThrow();
   // @ts-expect-error a batched function takes lists
