@@ -27,6 +27,7 @@ describe("a spec", () => {
       bufferContainers: 0,
       maxConcurrentInputs: 1_000,
       targetConcurrentInputs: 800,
+      singleUse: false,
       regions: ["us-east-1"],
       clouds: ["aws"],
       preemptible: false,
@@ -83,6 +84,12 @@ describe("a spec", () => {
     [
       { batched: { maxBatchSize: 8, waitMs: 1 }, schedule: { kind: "period", periodMs: 1_000 } },
       /a batched function has no schedule/,
+    ],
+    [{ singleUse: "yes" }, "singleUse must be true or false"],
+    [{ singleUse: true, maxConcurrentInputs: 2 }, /singleUse does not go with maxConcurrentInputs/],
+    [
+      { singleUse: true, batched: { maxBatchSize: 1, waitMs: 1 } },
+      /singleUse does not go with batched/,
     ],
     [{ regions: [] }, /regions must be a list/],
     [{ regions: ["US East"] }, /regions has "US East"/],

@@ -52,6 +52,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   maxConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
   targetConcurrentInputs: wholeRange({ min: 1, max: 1_000, unit: "inputs" }),
   batched: checkBatching,
+  singleUse: checkFlag,
   regions: listOf(checkRegion),
   clouds: listOf(checkCloud),
   preemptible: checkFlag,
@@ -110,6 +111,7 @@ export function validateSpec(spec: WrittenSpec): void {
   checkContainerBounds(spec);
   checkConcurrency(spec);
   checkBatched(spec);
+  checkSingleUse(spec);
 }
 
 /** @throws UsageError unless `name` can be an app's. */
@@ -141,6 +143,16 @@ function checkConcurrency({ maxConcurrentInputs = 1, targetConcurrentInputs }: W
   throw new UsageError(
     `targetConcurrentInputs (${targetConcurrentInputs}) must not be above ` +
       `maxConcurrentInputs (${maxConcurrentInputs})`,
+  );
+}
+
+function checkSingleUse({ singleUse, ...spec }: WrittenSpec): void {
+  if (singleUse !== true) return;
+  const others = ["batched", "maxConcurrentInputs", "targetConcurrentInputs"] as const;
+  const other = others.find((field) => spec[field] !== undefined && spec[field] !== 1);
+  if (other === undefined) return;
+  throw new UsageError(
+    `singleUse does not go with ${other}: a container of single use runs one input and ends`,
   );
 }
 

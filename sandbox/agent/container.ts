@@ -43,6 +43,8 @@ import { sendWhole } from "./send-whole.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
+/** How long one of single use may take to leave. */
+const LEAVE_MS = 30_000;
 const LAST_WORDS_CHARACTERS_MAX = 500;
 const NOTHING = new Uint8Array(0);
 /** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
@@ -72,6 +74,8 @@ export class Container {
   #heapExhausted = false;
   #fault: string | undefined;
   #ended = false;
+  /** It was for a single input, and has got it. */
+  #isUsed = false;
   /** It said that it has exit hooks. */
   #leaves = false;
   /** When it is killed, if it has not ended by itself. */
@@ -177,6 +181,9 @@ export class Container {
   push(inputs: readonly InputHeader[], body: Uint8Array): void {
     const inputIds = inputs.map(({ inputId }) => inputId);
     this.#inputs.add(inputIds, this.#options.clock.nowMs());
+    // What comes after the only input is named in the exit, and runs elsewhere.
+    if (this.#isUsed) return;
+    this.#isUsed = this.#options.start.singleUse === true;
     this.#aborted.note(inputs);
     this.#send({ type: "inputs", inputs }, body);
   }
@@ -432,9 +439,9 @@ export class Container {
     );
     const { containerId } = this.#options.start;
     this.#aborted.forget(own.results.map(({ inputId }) => inputId));
-    if (own.results.length > 0) {
-      this.#options.reports.results(containerId, own.results, own.payloads);
-    }
+    if (own.results.length === 0) return;
+    this.#options.reports.results(containerId, own.results, own.payloads);
+    if (this.#isUsed) this.stop(LEAVE_MS);
   }
 
   #send(message: ToRunner, ...bodies: readonly Uint8Array[]): void {

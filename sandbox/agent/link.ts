@@ -69,6 +69,8 @@ export interface StartContainer {
   readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
+  /** It ends after its first input. */
+  readonly singleUse?: boolean;
   /**
    * Present when it may be started from an image of its memory: a hash of all that such images
    * depend on as far as the server knows, the same for equal functions of one workspace.

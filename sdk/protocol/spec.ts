@@ -116,6 +116,11 @@ export interface FunctionSpec {
    * with a result for each input. Instead of `maxConcurrentInputs`; for functions of TypeScript.
    */
   readonly batched?: Batching;
+  /**
+   * A container runs one input and ends: nothing that an input leaves behind is there for another.
+   * Every input pays for a start. Default false.
+   */
+  readonly singleUse?: boolean;
   /** Regions the function may run in. Default: any. */
   readonly regions?: readonly string[];
   /** Clouds the function may run on. Default: any. */

@@ -232,6 +232,11 @@ describe("refused specs name the field", () => {
       },
       /spec\.batched: a Python function cannot be batched/,
     ],
+    [{ singleUse: true, maxConcurrentInputs: 2 }, /spec\.singleUse: .*runs one input/],
+    [
+      { singleUse: true, batched: { maxBatchSize: 2, waitMs: 1 } },
+      /spec\.singleUse: .*runs one input/,
+    ],
     [{ regions: [] }, /spec\.regions/],
     [{ regions: ["../x"] }, /spec\.regions\[0\]/],
     [{ clouds: ["fake"] }, /spec\.clouds\[0\]/],

@@ -26,6 +26,7 @@ test("an empty spec gets every default", () => {
     bufferContainers: 0,
     maxConcurrentInputs: 1,
     targetConcurrentInputs: 1,
+    singleUse: false,
     preemptible: true,
     priority: 0,
     enableMemorySnapshot: false,

@@ -37,6 +37,8 @@ export interface NormalSpec {
   readonly targetConcurrentInputs: number;
   /** Present: those inputs run together, as one list. */
   readonly batched?: Batching;
+  /** A container ends after its first input. */
+  readonly singleUse: boolean;
   /** Absent: any. */
   readonly regions?: readonly string[];
   /** Absent: any. */
@@ -70,6 +72,7 @@ export const DEFAULT_SPEC = {
   maxContainers: 100,
   bufferContainers: 0,
   maxConcurrentInputs: 1,
+  singleUse: false,
   preemptible: true,
   priority: 0,
   tags: {},
@@ -98,6 +101,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...concurrencyOf(spec),
     ...placesOf(spec),
     ...standingOf(spec),
+    singleUse: spec.singleUse ?? DEFAULT_SPEC.singleUse,
     preemptible: spec.preemptible ?? DEFAULT_SPEC.preemptible,
     enableMemorySnapshot: spec.enableMemorySnapshot ?? DEFAULT_SPEC.enableMemorySnapshot,
     network: networkOf(spec.network),

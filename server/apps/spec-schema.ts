@@ -111,6 +111,7 @@ export const functionSpecFields = z.strictObject({
   maxConcurrentInputs: concurrentInputs.exactOptional(),
   targetConcurrentInputs: concurrentInputs.exactOptional(),
   batched: batching.exactOptional(),
+  singleUse: z.boolean().exactOptional(),
   regions: z
     .array(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/))
     .min(1)
@@ -152,6 +153,11 @@ export const functionSpecSchema = functionSpecFields
     path: ["web"],
     error: "a function with a URL has no schedule and is not Python",
   })
+  .refine((spec) => spec.singleUse !== true || runsOneAtATime(spec), {
+    path: ["singleUse"],
+    error:
+      "a container of single use runs one input: no batched, no maxConcurrentInputs, no web server",
+  })
   .refine((spec) => spec.batched === undefined || batchingObstacle(spec) === undefined, {
     path: ["batched"],
     error: ({ input }) => batchingObstacle(input as FunctionSpec) ?? "cannot be",
@@ -169,6 +175,11 @@ export const scalingUpdateSchema = z
     error:
       "nothing to change: give minContainers, maxContainers, bufferContainers or scaledownWindowMs",
   }) satisfies z.ZodType<ScalingUpdate>;
+
+/** Whether a container of the function never has two inputs at once. */
+function runsOneAtATime({ batched, maxConcurrentInputs = 1, web }: FunctionSpec): boolean {
+  return batched === undefined && maxConcurrentInputs === 1 && web?.port === undefined;
+}
 
 /** Why a function with these options cannot be batched; undefined when it can. */
 function batchingObstacle(spec: FunctionSpec): string | undefined {

@@ -4,6 +4,8 @@
 export interface InputConcurrency {
   readonly target: number;
   readonly max: number;
+  /** A container gets one input in its life. */
+  readonly isSingleUse?: boolean;
 }
 
 /** What a container can take. */

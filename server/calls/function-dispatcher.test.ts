@@ -49,6 +49,30 @@ describe("a function's dispatcher", () => {
     expect(bench.takeSent().get("co_b")).toHaveLength(1);
   });
 
+  it("gives a container of single use one input in its life, however fast inputs run", async () => {
+    const bench = new Bench({ target: 1, max: 1, isSingleUse: true });
+    await bench.dispatcher.enqueue(CALL, 0, 5);
+    bench.dispatcher.containerReady("co_a");
+    await settled();
+    const first = bench.takeSent().get("co_a") ?? [];
+    expect(first).toHaveLength(1);
+    await bench.answer("co_a", first);
+    bench.dispatcher.containerStays("co_a");
+    expect(bench.takeSent().size).toBe(0);
+    bench.dispatcher.containerReady("co_b");
+    await settled();
+    const second = bench.takeSent().get("co_b") ?? [];
+    expect(second).toHaveLength(1);
+    // Its agent was away, and comes back with it.
+    bench.dispatcher.containerHolds("co_b", second);
+    await settled();
+    expect(bench.takeSent().size).toBe(0);
+    bench.dispatcher.containerGone("co_b", "stopped");
+    bench.dispatcher.containerReady("co_c");
+    await settled();
+    expect(bench.takeSent().get("co_c")).toEqual(second);
+  });
+
   it("leaves containers idle while others have not reached their target", async () => {
     const bench = new Bench({ target: 3, max: 4 });
     for (const containerId of ["co_a", "co_b"]) bench.dispatcher.containerReady(containerId);

@@ -152,9 +152,8 @@ export class FunctionDispatcher {
    * that they are not handed out a second time. Others that it had never arrived and wait again.
    */
   containerHolds(containerId: string, inputs: readonly LocalInput[]): void {
-    this.containerReady(containerId);
-    const slot = this.slots.get(containerId);
-    if (slot === undefined) return;
+    const slot = this.slots.ensure(containerId);
+    slot.isUsed = inputs.length > 0 && this.#concurrency.isSingleUse === true;
     for (const input of inputs) {
       const known = this.#held.get(input.inputId);
       if (known !== undefined) this.#unwait((other) => other === known);
@@ -284,12 +283,13 @@ export class FunctionDispatcher {
 
   /** Inputs that a container may hold when those in it run fast. */
   #window(): number {
+    if (this.#concurrency.isSingleUse === true) return 1;
     return Math.max(this.#concurrency.max, windowFor(this.#runTimes.latelyMs));
   }
 
   /** Inputs that this one may hold now: none may wait there behind a long one. */
   #holdMax(slot: Slot): number {
-    if (slot.isDraining) return 0;
+    if (slot.isDraining || slot.isUsed) return 0;
     for (const input of slot.inflight.values()) if (input.suspect) return 0;
     return this.#runsLong(slot) ? this.#concurrency.max : this.#window();
   }
@@ -406,6 +406,7 @@ export class FunctionDispatcher {
     const slot = this.slots.get(containerId);
     if (slot === undefined || !this.#port.sendInputs(containerId, inputs)) return false;
     if (slot.inflight.size === 0) slot.headSinceMs = this.#port.nowMs();
+    slot.isUsed = this.#concurrency.isSingleUse === true;
     for (const input of inputs) {
       input.attempts += 1;
       slot.inflight.set(input.inputId, input);

@@ -178,7 +178,8 @@ export class FunctionTable {
 const NO_PARAMS = new Uint8Array(0);
 
 function concurrencyOf(spec: NormalSpec): InputConcurrency {
-  return { target: spec.targetConcurrentInputs, max: spec.maxConcurrentInputs };
+  const { targetConcurrentInputs: target, maxConcurrentInputs: max, singleUse } = spec;
+  return { target, max, isSingleUse: singleUse };
 }
 
 function liveFunctionOf(

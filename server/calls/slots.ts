@@ -11,6 +11,8 @@ export interface Slot {
   takenBackAtMs: number;
   /** It finishes what it has and gets nothing more. */
   isDraining: boolean;
+  /** It was for a single input, and has got one. */
+  isUsed: boolean;
   /** What it may never have got: its link broke when these were in it. */
   unsureIds: ReadonlySet<string>;
 }
@@ -28,7 +30,7 @@ export class Slots {
 
   /** Those that may get inputs. */
   open(): readonly Slot[] {
-    return this.all().filter((slot) => !slot.isDraining);
+    return this.all().filter((slot) => !slot.isDraining && !slot.isUsed);
   }
 
   get(containerId: string): Slot | undefined {
@@ -46,6 +48,7 @@ export class Slots {
       inflight,
       ...times,
       isDraining: false,
+      isUsed: false,
       unsureIds: new Set<string>(),
     };
     this.#slots.set(containerId, slot);

@@ -166,10 +166,20 @@ function functionStateOf(
       ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
     })),
     ...(live.retired ? {} : { arrivals: live.arrivals.history(nowMs) }),
-    ...(dispatcher.serviceMs === undefined ? {} : { serviceMs: dispatcher.serviceMs }),
+    ...serviceOf(live),
     ...(live.startupMs === undefined ? {} : { startupMs: live.startupMs }),
     ...(oldestStartedAtMs === undefined ? {} : { oldestStartedAtMs }),
   };
+}
+
+/** Container time that one input takes: of a container of single use, its start too. */
+function serviceOf({
+  dispatcher: { serviceMs },
+  spec: { singleUse },
+  startupMs = 0,
+}: LiveFunction): Pick<FunctionState, "serviceMs"> {
+  if (serviceMs === undefined) return {};
+  return { serviceMs: serviceMs + (singleUse ? startupMs : 0) };
 }
 
 /** What a container takes at once: inputs of their own, or one list of them. */

@@ -37,6 +37,7 @@ export function startMessageOf(
     startupTimeoutMs: live.spec.startupTimeoutMs,
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
+    ...(live.spec.singleUse ? { singleUse: true } : {}),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),

@@ -26,6 +26,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "python/next-word.ts": /ValueError: I have never read "dog"\n(?:.*\n)*DONE!/,
   "retries.ts": /try 3 did it\n/,
   "secrets.ts": /^[0-9a-f]{64}\n/m,
+  "single-use.ts": /^1\n1\n1\n/,
   "snapshots.ts": /^10 \{ prime: 31,.*\n1000 \{ prime: 7927,.*\n100000 \{ prime: 1299721,/,
   "spawn.ts": /^(?:frame.*\n)*not yet\n(?:.*\n)*5 frames\n/,
   "square.ts": /7 squared is 49/,
