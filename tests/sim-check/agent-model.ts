@@ -146,7 +146,7 @@ export class AgentModel {
         for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
         return;
       default:
-        // Its functions yield no values, have no URLs and no terminals, and nothing is kept ready.
+      // Its functions yield no values, have no URLs and no terminals, and nothing is kept ready.
     }
   }
 
