@@ -145,19 +145,6 @@ describe("inputs and results", () => {
     expect(one.container.held.inputIds).toEqual([]);
   });
 
-  test("one of single use runs its first input alone, and ends with its result", async () => {
-    const one = new TestContainer(undefined, { singleUse: true });
-    await one.startWith("a");
-    one.container.push([{ inputId: "b", bytes: 1 }], Uint8Array.of(1));
-    const told = one.sandbox.told.filter(({ header }) => header.type === "inputs");
-    expect(told).toHaveLength(1);
-    expect(one.sandbox.kills).toBe(0);
-    await one.answer("a");
-    await one.running;
-    expect(one.reported.results.map(({ inputId }) => inputId)).toEqual(["a"]);
-    expect(one.reported.exits).toMatchObject([{ kind: "stopped", inputIds: ["b"] }]);
-  });
-
   test("results of inputs that it does not have are dropped, a second one too", async () => {
     const one = new TestContainer();
     await one.startWith("a");

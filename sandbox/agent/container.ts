@@ -477,13 +477,9 @@ export class Container {
     });
   }
 
-  /** An input fails with its container; of those that ran with it, each had its share of the time. */
+  /** An input fails with its container. */
   #failureOf(inputId: string, error: WireError): AgentResult {
-    const nowMs = this.#options.clock.nowMs();
-    const runMs = this.#inputs.runMsOf(inputId, nowMs);
-    const others = this.#inputs.runningCount;
-    this.#inputs.remove([inputId], nowMs);
-    const share = others > 1 ? { busyMs: runMs / others } : {};
-    return { inputId, outcome: "failed", bytes: 0, error, runMs, ...share };
+    const times = this.#inputs.end(inputId, this.#options.clock.nowMs());
+    return { inputId, outcome: "failed", bytes: 0, error, ...times };
   }
 }

@@ -46,6 +46,14 @@ export class HeldInputs {
     return removed;
   }
 
+  /** Takes out one that ran; of those that ran with it, each had its share of the time. */
+  end(inputId: string, nowMs: number): { readonly runMs: number; readonly busyMs?: number } {
+    const runMs = this.runMsOf(inputId, nowMs);
+    const { runningCount } = this;
+    this.remove([inputId], nowMs);
+    return { runMs, ...(runningCount > 1 ? { busyMs: runMs / runningCount } : {}) };
+  }
+
   /** The container can run only now: what counted as running begins anew. */
   restart(nowMs: number): void {
     for (const inputId of this.#beganAtMs.keys()) this.#beganAtMs.set(inputId, undefined);
