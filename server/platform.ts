@@ -7,10 +7,17 @@
 import { hostname } from "node:os";
 import { pino, type Logger } from "pino";
 import { createRng, messageOf, PlatformError } from "../core/index.ts";
-import { createAppService, type ManagedApps } from "./apps/app-service.ts";
+import type { ManagedApps } from "./apps/app-service.ts";
 import { endSandboxes } from "./apps/end-sandboxes.ts";
-import { specInForce } from "./apps/find-function.ts";
 import { createFunctionService } from "./apps/function-service.ts";
+import {
+  createApps,
+  forgetOwnSecrets,
+  rescale,
+  resume,
+  workspaceIdsIn,
+  type Parts,
+} from "./assembly/apps.ts";
 import { Closers } from "./assembly/closers.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
@@ -26,7 +33,6 @@ import { createAuthenticator, createToken } from "./auth/tokens.ts";
 import { CallDesk } from "./calls/call-desk.ts";
 import type { LiveFunction } from "./calls/function-table.ts";
 import { FunctionQueue } from "./calls/function-queue.ts";
-import { rebuildQueues } from "./calls/rebuild.ts";
 import { openShelves, type Shelves } from "./assembly/shelves.ts";
 import { openVolumes } from "./assembly/volumes.ts";
 import type { PlatformConfig } from "./config.ts";
@@ -44,8 +50,6 @@ import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
 import type { ShellService } from "./services.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
-import type { RecordStore, StoredDeployment, StoredFunction } from "./store/record-store.ts";
-import type { VolumeKeeper } from "./volumes/volume-keeper.ts";
 import type { UsageMeter } from "./usage/usage-meter.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
 import { createWorkspaceService } from "./workspaces/workspace-service.ts";
@@ -249,7 +253,8 @@ interface Whole {
 async function createFleet(
   config: PlatformConfig,
   workshop: Workshop,
-  parts: Pick<Parts, "calls" | "secrets" | "volumes" | "web"> & {
+  parts: Pick<Parts, "calls" | "secrets" | "volumes"> & {
+    readonly web: WebGateway;
     readonly whole: Whole;
     readonly meter: UsageMeter;
   },
@@ -371,111 +376,4 @@ function createUpkeep(
           },
         }),
   });
-}
-
-/** Parts of the platform that are made before its apps. */
-interface Parts {
-  readonly calls: CallDesk;
-  readonly fleet: Fleet;
-  readonly secrets: SecretVault;
-  readonly volumes: VolumeKeeper;
-  readonly web: WebGateway;
-}
-
-async function createApps(
-  foundations: Foundations,
-  { calls, fleet, secrets, volumes }: Omit<Parts, "web">,
-): Promise<ManagedApps> {
-  const { onError, store } = foundations;
-  return createAppService({
-    ...foundations,
-    fleet: fleet.service,
-    secrets,
-    volumes,
-    workspaceIds: await workspaceIdsIn(store),
-    onDeployed: (deployment) => {
-      keepWarm(deployment, calls, fleet).catch((error: unknown) => {
-        onError(error, `warming app ${deployment.appId}`);
-      });
-    },
-    onStopped: (appId, why, workspaceId) => {
-      calls.functions.retire(appId);
-      if (why === "replaced") {
-        // It finishes what it has.
-        fleet.kick();
-        return;
-      }
-      endApp(appId, { calls, fleet }).catch((error: unknown) => {
-        onError(error, `ending app ${appId}`);
-      });
-      secrets
-        .forgetOwn(workspaceId, (id) => id !== appId)
-        .catch((error: unknown) => {
-          onError(error, `removing the secrets of app ${appId}`);
-        });
-    },
-  });
-}
-
-/** Removes the secrets of ephemeral apps which a killed platform had. To be called at the start. */
-async function forgetOwnSecrets({ store }: Foundations, secrets: SecretVault): Promise<void> {
-  for (const workspaceId of await workspaceIdsIn(store)) {
-    const apps = await store.registry.list(workspaceId);
-    const running = apps.filter(({ state }) => state === "running").map(({ appId }) => appId);
-    await secrets.forgetOwn(workspaceId, (appId) => running.includes(appId));
-  }
-}
-
-async function workspaceIdsIn({ workspaces }: RecordStore): Promise<readonly string[]> {
-  return (await workspaces.list()).map(({ workspaceId }) => workspaceId);
-}
-
-/** Functions with a floor of containers get them without waiting for a call. */
-async function keepWarm(
-  deployment: StoredDeployment,
-  calls: CallDesk,
-  fleet: Fleet,
-): Promise<void> {
-  for (const stored of deployment.functions) {
-    if (specInForce(stored).minContainers > 0) await calls.functions.get(stored.functionId);
-  }
-  fleet.kick();
-}
-
-/** A function's scaling was updated: it holds from now on, a floor without waiting for a call. */
-async function rescale(stored: StoredFunction, calls: CallDesk, fleet: Fleet): Promise<void> {
-  calls.functions.rescale(stored);
-  if (specInForce(stored).minContainers > 0) await calls.functions.get(stored.functionId);
-  fleet.kick();
-}
-
-/** An app that was stopped is cut off: its calls are cancelled and its containers end. */
-async function endApp(
-  appId: string,
-  { calls, fleet }: { readonly calls: CallDesk; readonly fleet: Fleet },
-): Promise<void> {
-  const own = calls.functions.all().filter((live) => live.appId === appId);
-  for (const live of own) {
-    const who = { workspaceId: live.workspaceId, tokenId: "platform" };
-    for (const callId of live.open.callIds()) await calls.service.cancel(who, callId);
-  }
-  fleet.stopApp(appId, "its app was stopped");
-}
-
-/**
- * Takes up what an earlier run of the platform left: unfinished inputs, floors of containers,
- * functions whose next call is expected.
- */
-async function resume({ store }: Foundations, calls: CallDesk, fleet: Fleet): Promise<void> {
-  await rebuildQueues(store, calls.functions, () => true);
-  for (const workspaceId of await workspaceIdsIn(store)) {
-    const deployments = await store.registry.list(workspaceId);
-    for (const deployment of deployments.filter(({ state }) => state === "running")) {
-      await keepWarm(deployment, calls, fleet);
-      for (const each of deployment.functions) {
-        const isExpected = await calls.arrivals.isExpected({ ...each, deployment });
-        if (isExpected) await calls.functions.get(each.functionId);
-      }
-    }
-  }
 }

@@ -17,7 +17,6 @@ import { checkMessage } from "../runners/check-message.ts";
 import type {
   FromRunner,
   InputHeader,
-  RunnerLine,
   RunnerResult,
   ToRunner,
   ValueHeader,
@@ -27,7 +26,7 @@ import { ENTROPY_BYTES, loadMessageOf, type EnteredSandbox } from "../snapshots/
 import { ContainerImage } from "./container-image.ts";
 import type { ContainerOptions } from "./container-options.ts";
 import { ContainerRequests } from "./container-requests.ts";
-import { ownResults, ownValues } from "./own-answers.ts";
+import { ownLines, ownResults, ownValues } from "./own-answers.ts";
 import { bootMessageOf, environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { AbortedInputs } from "./aborted-inputs.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
@@ -359,7 +358,7 @@ export class Container {
         return;
       case "logs":
         this.#log.add(
-          header.lines.map((line) => this.#ownLine(line)),
+          ownLines(header.lines, (inputId) => this.#inputs.has(inputId)),
           header.droppedBytes,
         );
         return;
@@ -416,14 +415,7 @@ export class Container {
   #considerSnapshot(): void {
     const { start, params = NOTHING, openFiles, snapshots } = this.#options;
     if (start.snapshotId === undefined || this.#restored) return;
-    const files = openFiles === undefined ? {} : { openFiles };
-    snapshots?.consider({ start, params, ...files }, this.#sandboxSpec);
-  }
-
-  /** A line may name an input only while this container has it. */
-  #ownLine({ stream, text, inputId }: RunnerLine): RunnerLine {
-    const isOwn = inputId !== undefined && this.#inputs.has(inputId);
-    return { stream, text, ...(isOwn ? { inputId } : {}) };
+    snapshots?.consider({ start, params, ...(openFiles && { openFiles }) }, this.#sandboxSpec);
   }
 
   #results(results: readonly RunnerResult[], body: Uint8Array): void {

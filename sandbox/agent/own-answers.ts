@@ -1,6 +1,6 @@
 /** What a runner says of inputs, less what is not its own: user code can write whatever it likes. */
 import { splitBody } from "../../sdk/protocol/index.ts";
-import type { RunnerResult, ValueHeader } from "../runners/protocol.ts";
+import type { RunnerLine, RunnerResult, ValueHeader } from "../runners/protocol.ts";
 import { tooLargeError } from "../runners/too-large.ts";
 import { checkSize } from "./check-size.ts";
 import type { AgentResult } from "./link.ts";
@@ -15,6 +15,17 @@ export interface OwnValues {
 export interface OwnResults {
   readonly results: readonly AgentResult[];
   readonly payloads: readonly Uint8Array[];
+}
+
+/** Lines as they may be passed on: one names an input only while its container has it. */
+export function ownLines(
+  lines: readonly RunnerLine[],
+  isHeld: (inputId: string) => boolean,
+): readonly RunnerLine[] {
+  return lines.map(({ stream, text, inputId }) => {
+    const isOwn = inputId !== undefined && isHeld(inputId);
+    return { stream, text, ...(isOwn ? { inputId } : {}) };
+  });
 }
 
 /** The values of inputs that are held; those that are too large are left out. */

@@ -57,6 +57,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const limitFlags = cgroups ? [] : ["--ignore-cgroups"];
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
+  const call = { runsc, globalFlags, env };
   const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
 
   const launch = async (
@@ -98,7 +99,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       const isGone = child.exitCode !== null || child.signalCode !== null;
       if (isGone || killing !== undefined) return;
       ours.destroy();
-      killing = killContainer({ runsc, globalFlags, env }, containerId).then((isKilled) => {
+      killing = killContainer(call, containerId).then((isKilled) => {
         // Too early for runsc to know the container: its own process still ends it.
         if (!isKilled) child.kill("SIGKILL");
       });
@@ -110,7 +111,6 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     }
     const sandbox = { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
-    const call = { runsc, globalFlags, env };
     return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
   };
 
@@ -119,8 +119,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     images: {
       kind: "supported",
       probe: () => traitsOf(options),
-      save: (containerId, imageDir) =>
-        saveImage({ runsc, globalFlags, env }, containerId, imageDir),
+      save: (containerId, imageDir) => saveImage(call, containerId, imageDir),
       restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
     },
     start: (spec) => launch(spec, ["run"]),

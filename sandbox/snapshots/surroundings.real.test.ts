@@ -94,7 +94,10 @@ def main(name):
         return {
           files: { image: { rootfs: held.root, node: "/bin/node" } },
           started: () => void held.started(),
-          release: async () => Promise.resolve(held.release()),
+          release: () => {
+            held.release();
+            return Promise.resolve();
+          },
         };
       };
       const start = { ...options.start, imageId: "im_1", contentId: imageId };

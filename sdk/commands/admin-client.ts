@@ -127,7 +127,7 @@ export class AdminClient {
 
   /** Functions of the deployed apps, or of one. */
   async functions(app: string | undefined): Promise<readonly FunctionInfo[]> {
-    const query = app === undefined ? {} : { app };
+    const query: Readonly<Record<string, string>> = app === undefined ? {} : { app };
     const pages = await this.#pages<FunctionList>("/v1/functions", query);
     return pages.flatMap(({ functions }) => functions);
   }

@@ -67,11 +67,11 @@ export interface FleetOptions {
   readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
   /** The volumes of a container of a function that has some. */
   readonly volumesOf: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
-  /** Housekeeping of others, once a second. */
   /** Who is told of the byte streams of containers. */
   readonly streams: StreamNews;
   /** What is to become of the response of a web request that leaves for a container. */
   readonly claimWeb: (input: LocalInput, containerId: string) => WebWish;
+  /** Housekeeping of others, once a second. */
   readonly onMaintain: (nowMs: number) => Promise<void>;
   readonly onError: (error: unknown, doing: string) => void;
 }
@@ -102,7 +102,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    const { store, calls, events, clock, ids, onError, policy, providers } = options;
+    const { store, calls, clock, onError, policy, providers } = options;
     const { functions } = calls;
     this.nodes = new NodeTable(store.nodes);
     const usage = fleetUsage(options.meter, (nodeId) => this.nodes.get(nodeId)?.stored.node);
@@ -117,25 +117,18 @@ export class Fleet {
     this.#provision = round("provisioning machines", TICK_MS, () => this.#provisionStep());
     this.#maintain = round("keeping house", MAINTAIN_MS, () => this.#maintainStep());
     this.#placing = new Placing({
+      ...options,
       functions,
       containers,
       nodes: this.nodes,
       hub: { link: (nodeId: string) => this.hub.link(nodeId) },
-      events,
-      clock,
-      ids,
-      rng: options.rng,
       policy: policy.scheduler,
       usage,
       desired: () => this.#capacity.desired,
-      secretsOf: options.secretsOf,
-      volumesOf: options.volumesOf,
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onYielded: (...yielded) => calls.yielded(...yielded),
-      streams: options.streams,
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),
       onLoadChanged: () => this.#place.kick(),
-      onError,
     });
     this.#nodeDesk = new NodeDesk({
       ...options,

@@ -117,11 +117,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   };
   const blobStore = createFakeBlobs(blobs);
   const { volumes } = openFakeVolumes({ store: records, ids, clock: systemClock });
-  const secrets = new SecretVault({
-    store: records,
-    key: { kind: "key", key: operatorKeyOf(new Uint8Array(32).fill(7)) },
-    clock: systemClock,
-  });
+  const secrets = openFakeVault(records);
   const store = { registry, tokens, workspaces, blobOwners };
   const apps = createAppService({
     secrets,
@@ -163,6 +159,11 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   };
   const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
   return Object.assign(state, { options });
+}
+
+function openFakeVault(store: RecordStore): SecretVault {
+  const key = operatorKeyOf(new Uint8Array(32).fill(7));
+  return new SecretVault({ store, key: { kind: "key", key }, clock: systemClock });
 }
 
 function createFakeUsage(store: RecordStore): Services["usage"] {

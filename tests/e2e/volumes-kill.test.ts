@@ -64,9 +64,9 @@ describe("a volume", { shuffle: false }, () => {
     const folder = join(platform.scratchDir, "set");
     mkdirSync(join(folder, "deep"), { recursive: true });
     let answered = 0;
-    let isOver = false;
+    const ending = { isOver: false };
     const writer = (async () => {
-      for (let round = 1; !isOver; round += 1) {
+      for (let round = 1; !ending.isOver; round += 1) {
         for (const file of FILES) writeFileSync(join(folder, file), String(round).padEnd(300_000));
         await outside.copyIn(folder, "");
         answered = round;
@@ -82,7 +82,7 @@ describe("a volume", { shuffle: false }, () => {
       await platform.start();
       expect(Math.min(...(await roundsOf(outside)))).toBeGreaterThanOrEqual(answeredThen);
     }
-    isOver = true;
+    ending.isOver = true;
     await writer;
     for (const { version } of await outside.history()) {
       expect(new Set(await roundsOf(outside, version)).size, `version ${version}`).toBe(1);
@@ -91,7 +91,7 @@ describe("a volume", { shuffle: false }, () => {
   });
 
   it("keeps every commit that a container was told of when its agent is killed", async () => {
-    const churn = await App.lookup<[number], unknown>("churn", "churn");
+    const churn = await App.lookup<[number]>("churn", "churn");
     const told: { readonly round: number; readonly version: number }[] = [];
     for await (const value of churn.remoteGen(14)) {
       told.push(value as (typeof told)[number]);

@@ -142,11 +142,11 @@ export class AgentModel {
       case "stop":
         this.#stop(message.containerId);
         return;
-      case "credit":
-        // Its functions yield no values.
-        return;
       case "ack":
         for (const inputId of message.inputIds) this.#unacknowledged.delete(inputId);
+        return;
+      default:
+      // Its functions yield no values, have no URLs and no terminals, and nothing is kept ready.
     }
   }
 
