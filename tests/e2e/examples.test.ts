@@ -38,7 +38,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "square.ts": /7 squared is 49/,
   "thumbnail/thumbnail.ts":
     /image\/png: 100 x 75, grey: true\nbrightness at the top (?:2|3)\d, at the bottom 1\d\d\n422 .*it is no PNG/,
-  "volumes.ts": /a heron\n(?:.*\n)*topics\/birds.txt: \d+ bytes\ntopics\/fish.txt: \d+ bytes\n/,
+  "volumes.ts": /'a heron\\n'(?:.*\n)*topics\/birds.txt: \d+ bytes\ntopics\/fish.txt: \d+ bytes\n/,
   "web-endpoint.ts": /\{ text: 'Hello Ann' \}\ndata: 2, data: 1, data: 0\n/,
   "web-server.ts": /\{ path: '\/now', count: 2 \}\n/,
 };
