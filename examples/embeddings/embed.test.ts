@@ -33,6 +33,10 @@ describe("passagesOf", () => {
     expect(passagesOf(" \n\n ")).toEqual([]);
   });
 
+  it("leaves a heading with what follows it", () => {
+    expect(passagesOf("# Sea\n\n## Tides\n\nhigh\n\nlow")).toEqual(["# Sea ## Tides high", "low"]);
+  });
+
   it("loses nothing but space, and is never longer than asked", () => {
     const texts = fc.string({ unit: fc.constantFrom("a", "b", " ", "\n") });
     fc.assert(

@@ -31,9 +31,10 @@ export function likeness(left: Float32Array, right: Float32Array): number {
   return left.reduce((sum, value, at) => sum + value * (right[at] ?? 0), 0);
 }
 
-/** Paragraphs; what is longer than `charactersMax` is cut between words where it can be. */
+/** Paragraphs, each with the Markdown heading right above it; what is longer than `charactersMax` is cut between words where it can be. */
 export function passagesOf(text: string, charactersMax = 600): readonly string[] {
-  const paragraphs = text.split(/\n\s*\n/).map((each) => each.replace(/\s+/g, " ").trim());
+  const joined = text.replace(/^(#+ .*)\r?\n\s*\n/gm, "$1\n");
+  const paragraphs = joined.split(/\n\s*\n/).map((each) => each.replace(/\s+/g, " ").trim());
   return paragraphs.flatMap((paragraph) => {
     const passages: string[] = [];
     let rest = paragraph;

@@ -19,7 +19,7 @@ export class BadPicture extends Error {}
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 /** Some kB can unpack to gigabytes, so the size that is announced is held to this first. */
-const PIXELS_MAX = 50_000_000;
+const PIXELS_MAX = 25_000_000;
 /** Samples a pixel, by color type. */
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 const PALETTE = 3;

@@ -15,6 +15,8 @@ import { BadPicture, decodePng, encodePng, type Picture } from "./png.ts";
 const app = new App("thumbnail");
 const WIDTH_DEFAULT = 128;
 const WIDTH_MAX = 2_048;
+/** The platform takes bodies of gigabytes, this container does not. */
+const BYTES_MAX = 64 * 1024 * 1024;
 
 export const thumbnail = app.webEndpoint(
   { method: "POST", memoryMiB: 1_024, timeoutMs: 30_000 },
@@ -24,8 +26,10 @@ export const thumbnail = app.webEndpoint(
     if (!Number.isInteger(width) || width < 1 || width > WIDTH_MAX) {
       return refusal(400, `width must be a whole number from 1 to ${WIDTH_MAX}`);
     }
+    const body = await bodyOf(request);
+    if (body === undefined) return refusal(413, `a picture has ${BYTES_MAX} bytes at most`);
     try {
-      const picture = shrink(decodePng(await request.bytes()), width);
+      const picture = shrink(decodePng(body), width);
       const png = encodePng(query.has("grey") ? greyed(picture) : picture);
       return new Response(png, { headers: { "content-type": "image/png" } });
     } catch (error) {
@@ -56,6 +60,19 @@ app.localEntrypoint(async () => {
 
 function refusal(status: number, message: string): Response {
   return Response.json({ message }, { status });
+}
+
+/** The whole body; undefined when there is more than can be taken. */
+async function bodyOf(request: Request): Promise<Uint8Array | undefined> {
+  const stream: AsyncIterable<Uint8Array> | null = request.body;
+  const parts: Uint8Array[] = [];
+  let byteCount = 0;
+  for await (const part of stream ?? []) {
+    byteCount += part.byteLength;
+    if (byteCount > BYTES_MAX) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 /** At most `width` wide, in the same proportions: each pixel is the mean of those it covers. */
