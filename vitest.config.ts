@@ -13,7 +13,7 @@ export default defineConfig({
           ...shared,
           name: "unit",
           include: [
-            "{core,documents,optimizer,scheduler,pool,providers,sandbox,server,sdk,simulations,scripts,benchmarks}/**/*.test.ts",
+            "{core,documents,optimizer,scheduler,pool,providers,sandbox,server,sdk,simulations,scripts,benchmarks,examples}/**/*.test.ts",
           ],
           exclude: ["**/node_modules/**", "**/dist/**", "**/*.real.test.ts"],
           // The tests share the machine with the other checks.
