@@ -97,6 +97,13 @@ export class TestRunner {
     return answer;
   }
 
+  /** Answers the first request to the server that comes, with this status and text. */
+  async refuse(status: number, text: string): Promise<void> {
+    const asked = await this.hear(({ type }) => type === "request");
+    if (asked.type !== "request") throw new Error("another message was heard");
+    this.say({ type: "response", requestId: asked.requestId, status }, [Buffer.from(text)]);
+  }
+
   /** The first message that is as wanted, once it is there. */
   async hear(wanted: (message: FromRunner) => boolean): Promise<FromRunner> {
     await this.#until(() => this.messages.some(wanted), "a message");
