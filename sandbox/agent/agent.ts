@@ -132,11 +132,12 @@ export class NodeAgent {
     this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
-      ready: (containerId, startMs, restored) => {
+      ready: (containerId, startMs, restored, stages) => {
         this.#link.send({
           type: "ready",
           containerId,
           startMs,
+          stages,
           ...(restored ? { restored } : {}),
         });
       },

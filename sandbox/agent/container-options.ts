@@ -7,11 +7,12 @@ import type { MemorySnapshots } from "../snapshots/snapshots.ts";
 import type { Relay } from "./call-relay.ts";
 import type { OpenFiles } from "./container-image.ts";
 import type { LogLine } from "./container-log.ts";
+import type { StartStages } from "./start-stages.ts";
 import type { AgentResult, ContainerExit, StartContainer } from "./link.ts";
 
 /** Where a container reports. */
 export interface ContainerReports {
-  ready(containerId: string, startMs: number, restored: boolean): void;
+  ready(containerId: string, startMs: number, restored: boolean, stages: StartStages): void;
   results(
     containerId: string,
     results: readonly AgentResult[],

@@ -17,6 +17,7 @@ import { checkMessage } from "../runners/check-message.ts";
 import type {
   FromRunner,
   InputHeader,
+  ReadyMessage,
   RunnerResult,
   ToRunner,
   ValueHeader,
@@ -35,16 +36,17 @@ import { ContainerStreams } from "./container-streams.ts";
 import type { AgentResult, HeldContainer, StartContainer } from "./link.ts";
 import { ContainerLog, LINE_CHARACTERS_MAX, type LogLine } from "./container-log.ts";
 import { HeldInputs } from "./held-inputs.ts";
+import { LastWords } from "./last-words.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { maskOf } from "./mask.ts";
 import { ReadPace } from "./read-pace.ts";
 import { sendWhole } from "./send-whole.ts";
+import { stagesOf } from "./start-stages.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
 /** How long one of single use may take to leave. */
 const LEAVE_MS = 30_000;
-const LAST_WORDS_CHARACTERS_MAX = 500;
 const NOTHING = new Uint8Array(0);
 /** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
 const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
@@ -57,7 +59,7 @@ export class Container {
   readonly #options: ContainerOptions;
   readonly #log: ContainerLog;
   /** Hides the values of secrets in what is printed. */
-  readonly #mask: (text: string) => string;
+  readonly #lastWords: LastWords;
   readonly #receivedAtMs: number;
   /** Inputs without a result. */
   readonly #inputs: HeldInputs;
@@ -66,11 +68,10 @@ export class Container {
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #restored = false;
+  #imageMs = 0;
   #ordered: EndOfContainer["ordered"];
   #loadError: WireError | undefined;
   #announced: EndOfContainer["announced"];
-  #lastWords = "";
-  #heapExhausted = false;
   #fault: string | undefined;
   #ended = false;
   /** It was for a single input, and has got it. */
@@ -90,11 +91,10 @@ export class Container {
     const { containerId, maxInputs = 1, env, secretNames = [] } = options.start;
     this.#inputs = new HeldInputs(maxInputs);
     this.#aborted = new AbortedInputs(maxInputs);
-    const { relay } = options;
     const toRunner = (message: ToRunner, body: Uint8Array): void => this.#send(message, body);
     const answer = (message: ToRunner, body: Uint8Array): Promise<void> =>
       sendWhole(this.#sandbox?.channel, message, body);
-    this.#requests = new ContainerRequests({ containerId, relay, send: answer });
+    this.#requests = new ContainerRequests({ ...options, containerId, send: answer });
     this.streams = new ContainerStreams({
       holds: (inputId) => this.#inputs.has(inputId),
       toRunner,
@@ -105,9 +105,10 @@ export class Container {
       environment: () => this.#environment,
       send: (...piece) => options.reports.stream(containerId, ...piece),
     });
-    this.#mask = maskOf(secretNames.map((name) => env[name] ?? ""));
+    const mask = maskOf(secretNames.map((name) => env[name] ?? ""));
+    this.#lastWords = new LastWords(mask);
     const send = (lines: readonly LogLine[]): void => options.reports.logs(containerId, lines);
-    this.#log = new ContainerLog(options.clock, send, this.#mask);
+    this.#log = new ContainerLog(options.clock, send, mask);
   }
 
   get spec(): StartContainer {
@@ -143,6 +144,7 @@ export class Container {
     loading: Promise<{ readonly code: Uint8Array } | { readonly error: unknown }>,
   ): Promise<SandboxExit> {
     if (!(await this.#openImage())) return NEVER_STARTED;
+    this.#imageMs = this.#options.clock.nowMs() - this.#receivedAtMs;
     const restored = await this.#restore();
     if (restored !== undefined) return this.#adopt(restored);
     if (this.#isEnding()) return NEVER_STARTED;
@@ -342,10 +344,7 @@ export class Container {
   }
 
   #printed(stream: "stdout" | "stderr", texts: readonly string[]): void {
-    for (const text of stream === "stderr" ? texts : []) {
-      if (text !== "") this.#lastWords = this.#mask(text).slice(0, LAST_WORDS_CHARACTERS_MAX);
-      this.#heapExhausted ||= text.includes("JavaScript heap out of memory");
-    }
+    if (stream === "stderr") this.#lastWords.note(texts);
     if (texts.length > 0) this.#log.add(texts.map((text) => ({ stream, text })));
   }
 
@@ -386,7 +385,7 @@ export class Container {
     header: Extract<FromRunner, { type: "loaded" | "load_failed" | "entered" | "ready" }>,
   ): void {
     if (header.type === "loaded") this.#loaded(header.obstacle);
-    if (header.type === "ready") this.#becomeReady(header.leaves ?? false);
+    if (header.type === "ready") this.#becomeReady(header);
     if (header.type !== "load_failed") return;
     this.#loadError = header.error;
     this.#sandbox?.kill();
@@ -407,15 +406,17 @@ export class Container {
     if (own.values.length > 0) this.#options.reports.values(containerId, own.values, own.payloads);
   }
 
-  #becomeReady(leaves: boolean): void {
+  #becomeReady(header: ReadyMessage): void {
     if (this.#ready) return;
     this.#ready = true;
     this.#image.started();
-    this.#leaves = leaves;
+    this.#leaves = header.leaves ?? false;
     const nowMs = this.#options.clock.nowMs();
     this.#inputs.restart(nowMs);
     const { containerId } = this.#options.start;
-    this.#options.reports.ready(containerId, nowMs - this.#receivedAtMs, this.#restored);
+    const startMs = nowMs - this.#receivedAtMs;
+    const stages = stagesOf(startMs, this.#imageMs, this.#restored, header);
+    this.#options.reports.ready(containerId, startMs, this.#restored, stages);
     this.#considerSnapshot();
   }
 
@@ -458,8 +459,7 @@ export class Container {
       timeoutMs: start.timeoutMs,
       startupTimeoutMs: start.startupTimeoutMs,
       memoryMiB: start.resources.memoryMiB,
-      lastWords: this.#lastWords,
-      heapExhausted: this.#heapExhausted,
+      ...this.#lastWords.heard,
       fault: this.#fault,
     });
     this.#log.end();

@@ -15,6 +15,7 @@ import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 import type { VolumeStart } from "../volumes/volume-start.ts";
 import type { Piece } from "../streams/piece.ts";
+import type { StartStages } from "./start-stages.ts";
 import type { ShellWish } from "./container-shells.ts";
 
 export const HEARTBEAT_MS = 2_000;
@@ -202,6 +203,7 @@ export type AgentMessage =
       readonly type: "ready";
       readonly containerId: string;
       readonly startMs: number;
+      readonly stages?: StartStages;
       /** Whether it was started from an image of memory. */
       readonly restored?: boolean;
     }

@@ -4,7 +4,13 @@
  */
 import type { WireError } from "../../sdk/protocol/index.ts";
 import { pieceOf } from "../streams/check-piece.ts";
-import type { FromRunner, RunnerLine, RunnerResult, ValueHeader } from "./protocol.ts";
+import type {
+  FromRunner,
+  ReadyMessage,
+  RunnerLine,
+  RunnerResult,
+  ValueHeader,
+} from "./protocol.ts";
 
 const CAUSES_MAX = 16;
 const OUTCOMES = ["succeeded", "failed", "returned"] as const;
@@ -21,7 +27,7 @@ export function checkMessage(header: unknown): FromRunner {
   const message = objectOf(header, "a message");
   switch (message["type"]) {
     case "ready":
-      return message["leaves"] === true ? { type: "ready", leaves: true } : { type: "ready" };
+      return readyOf(message);
     case "loaded": {
       const obstacle = optionalText(message["obstacle"], "obstacle");
       return { type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) };
@@ -35,6 +41,15 @@ export function checkMessage(header: unknown): FromRunner {
     default:
       return laterMessageOf(message);
   }
+}
+
+function readyOf({ leaves, loadMs, enterMs }: Readonly<Record<string, unknown>>): ReadyMessage {
+  return {
+    type: "ready",
+    ...(leaves === true ? { leaves } : {}),
+    ...(loadMs === undefined ? {} : { loadMs: amountOf(loadMs, "loadMs") }),
+    ...(enterMs === undefined ? {} : { enterMs: amountOf(enterMs, "enterMs") }),
+  };
 }
 
 /** One of those that come while inputs run. */

@@ -118,10 +118,19 @@ export interface RunnerLine {
   readonly inputId?: string;
 }
 
+/** The user's code is there and takes inputs. */
+export interface ReadyMessage {
+  readonly type: "ready";
+  /** It has exit hooks, so that it is worth to say "leave" and to wait. */
+  readonly leaves?: boolean;
+  /** Milliseconds that the user's module took to load, and its hooks after that. */
+  readonly loadMs?: number;
+  readonly enterMs?: number;
+}
+
 /** From the runner. `values` carries payloads as its body, and so does `results`: it carries the payloads of the successes as its body, in order. */
 export type FromRunner =
-  /** `leaves`: it has exit hooks, so that it is worth to say "leave" and to wait. */
-  | { readonly type: "ready"; readonly leaves?: boolean }
+  | ReadyMessage
   /** `load` is done and the process waits; with `obstacle` no image may be made of it. */
   | { readonly type: "loaded"; readonly obstacle?: string }
   /** The process has taken `enter`, seeded its generators, and goes on to `ready`. */

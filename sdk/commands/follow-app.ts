@@ -4,8 +4,9 @@ import { pause } from "../client/pause.ts";
 import type { PlatformEvent } from "../protocol/index.ts";
 import { LineOrder } from "../line-order.ts";
 import { streamEvents } from "../client/event-stream.ts";
+import { StartExplainer } from "./explain-start.ts";
 import { showEvent } from "./show-event.ts";
-import { printProgress, withoutControls } from "./terminal.ts";
+import { printProgress, progressLine, withoutControls } from "./terminal.ts";
 
 export interface FollowOptions {
   readonly client: Client;
@@ -14,6 +15,8 @@ export interface FollowOptions {
   readonly json?: boolean;
   readonly raw?: boolean;
   readonly quiet?: boolean;
+  /** Says of each cold start where its time went. */
+  readonly verbose?: boolean;
 }
 
 export interface Following {
@@ -29,6 +32,7 @@ export function followApp(options: FollowOptions): Following {
   const { client, appId } = options;
   const ending = new AbortController();
   const openContainers = new Set<string>();
+  const starts = new StartExplainer();
   const lines = new LineOrder();
   let lastEventAtMs = performance.now();
   const read = async (): Promise<void> => {
@@ -38,6 +42,10 @@ export function followApp(options: FollowOptions): Following {
       noteContainer(openContainers, event);
       if (event.kind === "log" && !lines.place(event).isNew) continue;
       show(event, options);
+      const explained = starts.note(event);
+      if (options.verbose === true && explained !== undefined) {
+        printProgress(progressLine(explained));
+      }
     }
   };
   const reading = read().catch((error: unknown) => {

@@ -93,6 +93,7 @@ function addRun(program: Command): void {
     .option(...JSON_OPTION)
     .option(...RAW_OPTION)
     .option("-q, --quiet", "show only what functions print, and the result")
+    .option("-v, --verbose", "say of each cold start where its time went")
     .addHelpText(
       "after",
       `

@@ -40,11 +40,13 @@ function pageOf(code: string): string | undefined {
 /** Where this package is; frames from here, from other packages and from Node are not the user's. */
 const PACKAGE_URL = new URL("..", import.meta.url).href;
 const PACKAGE_PATH = fileURLToPath(PACKAGE_URL);
+/** What of a bundle has no source to name is this package's copy in it. */
+const BUNDLED = "/bundle.mjs:";
 const FRAME = /^\s+at /;
 
 /** The lines of a stack that are in the user's files. */
 function userFrames(error: Error): string[] {
-  const others = [PACKAGE_URL, PACKAGE_PATH, "/node_modules/", "node:"];
+  const others = [PACKAGE_URL, PACKAGE_PATH, "/node_modules/", "node:", BUNDLED];
   const lines = (error.stack ?? "").split("\n").filter((line) => FRAME.test(line));
   return lines.filter((line) => !others.some((other) => line.includes(other)));
 }

@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly raw?: boolean;
   /** Show no progress, only what functions print and the result. */
   readonly quiet?: boolean;
+  /** Say of each cold start where its time went. */
+  readonly verbose?: boolean;
 }
 
 /** Runs `target` (`FILE` or `FILE::name`) with `args`. @throws what the user's code throws. */

@@ -37,7 +37,17 @@ export type EventBody =
   | { readonly kind: "container.placed"; readonly reason: string }
   | { readonly kind: "container.starting" }
   /** `restored`: it was started from a snapshot of memory. */
-  | { readonly kind: "container.ready"; readonly startMs: number; readonly restored?: boolean }
+  | {
+      readonly kind: "container.ready";
+      readonly startMs: number;
+      /** Its parts: until the image was there, the sandbox was booted or restored, the user's code was loaded. */
+      readonly stages?: {
+        readonly imageMs: number;
+        readonly bootMs: number;
+        readonly initMs: number;
+      };
+      readonly restored?: boolean;
+    }
   | { readonly kind: "container.exited"; readonly reason: string; readonly exitCode?: number }
   /** A scheduled time came, and its call was accepted. */
   | { readonly kind: "schedule.started"; readonly dueAtMs: number; readonly lateMs: number }

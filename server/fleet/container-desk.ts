@@ -205,7 +205,12 @@ export class ContainerDesk {
     this.#options.onLoadChanged();
   }
 
-  #ready({ containerId, startMs, restored }: Extract<AgentMessage, { type: "ready" }>): void {
+  #ready({
+    containerId,
+    startMs,
+    stages,
+    restored,
+  }: Extract<AgentMessage, { type: "ready" }>): void {
     const container = this.#options.containers.get(containerId);
     if (container?.state !== "starting") return;
     const { live, requestedAtMs } = container;
@@ -222,6 +227,7 @@ export class ContainerDesk {
     this.#options.events.publish(subjectOf(container), {
       kind: "container.ready",
       startMs,
+      ...(stages === undefined ? {} : { stages }),
       ...(restored === true ? { restored } : {}),
     });
     live.dispatcher.containerReady(containerId);

@@ -105,7 +105,7 @@ describe("inputs", () => {
     }
   });
 
-  test("fail alone when what they give cannot be sent, or is too large, or hostile", async () => {
+  test("fail alone when what they give cannot be sent or kept, or is hostile", async () => {
     await current.runner.boot(
       "f",
       `export const f = (how) => {
@@ -120,8 +120,9 @@ describe("inputs", () => {
     expect(await current.runner.answer("function")).toMatchObject({
       error: { code: "not_serializable" },
     });
+    current.runner.refuse(413, "the disk is full");
     expect(await current.runner.answer("large")).toMatchObject({
-      error: { code: "payload_too_large" },
+      error: { message: expect.stringContaining("413 the disk is full") as string },
     });
     expect(await current.runner.answer("hostile")).toMatchObject({
       error: { message: "5n", name: "6n" },

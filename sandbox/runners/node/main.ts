@@ -57,6 +57,8 @@ const chunks = chunkStoreOf(requests);
 const streams = new Map<string, ValueStream>();
 const webInputs = new WebInputs(channel);
 const queue: Queued[] = [];
+/** How long the user's module took to load. */
+let loadMs = 0;
 /** Known from when the code is loaded; it takes inputs from `program` on. */
 let loaded: UserProgram | undefined;
 let program: UserProgram | undefined;
@@ -204,8 +206,10 @@ async function loadCode(
     body.byteLength - paramsBytes,
     paramsBytes,
   ]);
+  const beganAtMs = performance.now();
   try {
     loaded = await loadProgram({ functionName, appName, code, params });
+    loadMs = Math.round(performance.now() - beganAtMs);
     return true;
   } catch (error) {
     failToLoad(error);
@@ -216,6 +220,7 @@ async function loadCode(
 /** Runs what every container runs for itself, and takes inputs from then on. */
 async function begin(): Promise<void> {
   if (loaded === undefined) return;
+  const beganAtMs = performance.now();
   try {
     await loaded.enter(false);
     if (loaded.server !== undefined) await startServer(loaded.server);
@@ -225,7 +230,9 @@ async function begin(): Promise<void> {
   }
   program = loaded;
   sendLogs(false);
-  channel.send({ type: "ready", ...(loaded.exits.length > 0 ? { leaves: true } : {}) });
+  const enterMs = Math.round(performance.now() - beganAtMs);
+  const leaves = loaded.exits.length > 0 ? { leaves: true } : {};
+  channel.send({ type: "ready", ...leaves, loadMs, enterMs });
   void work();
 }
 

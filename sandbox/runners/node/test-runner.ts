@@ -24,6 +24,7 @@ export class TestRunner {
   readonly #sandbox: RunningSandbox;
   readonly #waiting = new Set<() => void>();
   #isGone = false;
+  #refusal: { readonly status: number; readonly text: string } | undefined;
 
   constructor(sandbox: RunningSandbox) {
     this.#sandbox = sandbox;
@@ -97,6 +98,12 @@ export class TestRunner {
     return answer;
   }
 
+  /** Answers every request to the server, those that came before too, with this status and text. */
+  refuse(status: number, text: string): void {
+    this.#refusal = { status, text };
+    for (const message of this.messages) this.#answerRequest(message);
+  }
+
   /** The first message that is as wanted, once it is there. */
   async hear(wanted: (message: FromRunner) => boolean): Promise<FromRunner> {
     await this.#until(() => this.messages.some(wanted), "a message");
@@ -112,6 +119,7 @@ export class TestRunner {
 
   #take(message: FromRunner, body: Uint8Array): void {
     this.messages.push(message);
+    this.#answerRequest(message);
     if (message.type !== "results") return;
     const { results } = message;
     const payloads = splitBody(
@@ -121,6 +129,12 @@ export class TestRunner {
     for (const [position, result] of results.entries()) {
       this.answers.push({ ...result, payload: payloads[position] ?? new Uint8Array(0) });
     }
+  }
+
+  #answerRequest(message: FromRunner): void {
+    if (message.type !== "request" || this.#refusal === undefined) return;
+    const { status, text } = this.#refusal;
+    this.say({ type: "response", requestId: message.requestId, status }, [Buffer.from(text)]);
   }
 
   async #until(isSo: () => boolean, what: string): Promise<void> {

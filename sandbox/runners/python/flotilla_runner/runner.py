@@ -51,6 +51,7 @@ class Runner:
         self._lines_lock = threading.Lock()
         # No thread sends lines while the code is loaded that others are to be forked from.
         self._may_start_threads = True
+        self._load_ms = 0
         self._lines_thread: Optional[threading.Thread] = None
         self._output = Output(self._lines_came, lambda: self._running.present)
         self._requests = Requests(channel)
@@ -138,7 +139,10 @@ class Runner:
                 open_way_out()
             return load(code, python["module"], python["handler"], env, into)
 
-        return self._told(from_archive)
+        began = time.perf_counter()
+        loaded = self._told(from_archive)
+        self._load_ms = _milliseconds_since(began)
+        return loaded
 
     def _begin(self, loaded: Loaded, header: Header) -> Optional[Loaded]:
         """What every container runs for itself; it takes inputs from then on."""
@@ -154,11 +158,13 @@ class Runner:
                 run_hooks(ENTER, loaded.instance)
             return loaded
 
+        began = time.perf_counter()
         if self._told(enter) is None:
             return None
+        times = {"loadMs": self._load_ms, "enterMs": _milliseconds_since(began)}
         self._send_lines(False)
         self._exits = hooks_of(EXIT, loaded.instance)
-        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {})})
+        self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {}), **times})
         return loaded
 
     def _told(self, start: Callable[[], Loaded]) -> Optional[Loaded]:
@@ -487,6 +493,10 @@ def _exit_code_of(error: SystemExit) -> int:
         return code & 0xFF
     print(code, file=sys.stderr)
     return 1
+
+
+def _milliseconds_since(began: float) -> int:
+    return round((time.perf_counter() - began) * 1_000)
 
 
 def _size_of(segments: Sequence[Any]) -> int:
