@@ -115,12 +115,12 @@ describe("inputs", () => {
          return how;
        };`,
     );
+    current.runner.refuse(413, "the disk is full");
     current.runner.give({ function: "function", large: "large", hostile: "hostile", fine: "fine" });
     expect(await valueOf("fine")).toBe("fine");
     expect(await current.runner.answer("function")).toMatchObject({
       error: { code: "not_serializable" },
     });
-    current.runner.refuse(413, "the disk is full");
     expect(await current.runner.answer("large")).toMatchObject({
       error: { message: expect.stringContaining("413 the disk is full") as string },
     });
