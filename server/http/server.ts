@@ -138,7 +138,9 @@ function newServer(options: HttpServerOptions): FastifyInstance {
     http: { shouldUpgradeCallback: isWebSocketUpgrade },
     routerOptions: { maxParamLength: PATH_PARAMETER_CHARACTERS_MAX },
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
-    clientErrorHandler: (error, socket) => endWith(socket, refusalOf(error.code), newId()),
+    clientErrorHandler: ({ code, rawPacket }, socket) => {
+      endWith(socket, refusalOf(code), newId(), isHead(rawPacket));
+    },
   });
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) => {
@@ -206,6 +208,11 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
       done();
     });
   }
+}
+
+/** Whether they begin a request whose answer has no body. */
+function isHead(bytes: unknown): boolean {
+  return Buffer.isBuffer(bytes) && bytes.subarray(0, 5).toString("latin1") === "HEAD ";
 }
 
 /** What to say to bytes that are no HTTP request. */

@@ -168,4 +168,6 @@ test("bytes that are no HTTP are answered with a problem", async () => {
   expect(await raw("\x16\x03\x01 hello\r\n\r\n")).toMatch(/^HTTP\/1.1 400 [^]*problem\+json/);
   const long = `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(64 * 1024)}\r\n\r\n`;
   expect(await raw(long)).toMatch(/^HTTP\/1.1 431 /);
+  const head = await raw(long.replace("GET", "HEAD"));
+  expect(head).toMatch(/^HTTP\/1.1 431 [^]*\r\n\r\n$/);
 });

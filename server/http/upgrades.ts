@@ -68,8 +68,8 @@ export function handleUpgrades(
   };
 }
 
-/** Answers on a bare connection and closes it. */
-export function endWith(socket: Duplex, thrown: unknown, requestId: string): void {
+/** Answers on a bare connection and closes it; `isHead`: the request asked for no body. */
+export function endWith(socket: Duplex, thrown: unknown, requestId: string, isHead = false): void {
   if (!socket.writable) {
     socket.destroy();
     return;
@@ -79,6 +79,6 @@ export function endWith(socket: Duplex, thrown: unknown, requestId: string): voi
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\n` +
       `content-type: ${PROBLEM_MEDIA_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `connection: close\r\n\r\n${body}`,
+      `connection: close\r\n\r\n${isHead ? "" : body}`,
   );
 }
