@@ -13,6 +13,7 @@ const ERROR = {
 describe("messages of the protocol", () => {
   const messages: readonly FromRunner[] = [
     { type: "ready" },
+    { type: "ready", leaves: true, loadMs: 12, enterMs: 3 },
     { type: "load_failed", error: ERROR },
     { type: "exiting", exitCode: 3 },
     { type: "exiting", exitCode: 3, inputId: "a" },

@@ -13,7 +13,7 @@ beforeAll(async () => {
 async function boot({ skip }: TestContext, handler: string, source: string): Promise<void> {
   if (packages === undefined) skip("numpy cannot be installed here");
   const env = { PYTHONPATH: packages ?? "" };
-  expect(await current.boot(handler, source, { env })).toEqual({ type: "ready" });
+  expect(await current.boot(handler, source, { env })).toMatchObject({ type: "ready" });
 }
 
 async function call(argument: unknown): Promise<unknown> {

@@ -117,7 +117,9 @@ def close(): print("closed")
 
   test("leaving cancels what runs, runs the exit hooks, and tells nothing of failures", async () => {
     await current.boot("f", SLOW, { maxInputs: 2 });
-    expect(current.runner.messages).toContainEqual({ type: "ready", leaves: true });
+    expect(current.runner.messages).toContainEqual(
+      expect.objectContaining({ type: "ready", leaves: true }),
+    );
     current.runner.give({ a: 60, b: 60, c: 60 });
     await current.runner.hear(({ type }) => type === "logs");
     current.runner.say({ type: "leave" });

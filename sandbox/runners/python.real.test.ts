@@ -28,7 +28,9 @@ test("the modules pass their own tests", async () => {
 describe("loading", () => {
   test("a module is loaded with exactly the environment that it was given", async () => {
     const source = "import os\ndef env(_): return dict(os.environ)\n";
-    expect(await current.boot("env", source, { env: { MODE: "test" } })).toEqual({ type: "ready" });
+    expect(await current.boot("env", source, { env: { MODE: "test" } })).toMatchObject({
+      type: "ready",
+    });
     current.runner.give({ a: 0 });
     expect(await valueOf("a")).toEqual({ MODE: "test" });
   });

@@ -19,7 +19,7 @@ export const f = async ({ wait, open, then }) => {
 `;
 
 const boot = async (maxInputs: number): Promise<void> => {
-  expect(await current.runner.boot("f", GATES, {}, maxInputs)).toEqual({ type: "ready" });
+  expect(await current.runner.boot("f", GATES, {}, maxInputs)).toMatchObject({ type: "ready" });
 };
 
 const valueOf = async (inputId: string): Promise<unknown> =>

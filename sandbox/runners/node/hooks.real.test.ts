@@ -34,7 +34,10 @@ const texts = (): readonly string[] => current.runner.lines.map(({ text }) => te
 
 describe("a program with hooks", () => {
   test("is built, entered for the snapshot and then again, and ready only after that", async () => {
-    expect(await current.runner.boot("hooked", HOOKED)).toEqual({ type: "ready", leaves: true });
+    expect(await current.runner.boot("hooked", HOOKED)).toMatchObject({
+      type: "ready",
+      leaves: true,
+    });
     current.runner.give({ a: "log" });
     const { payload } = await current.runner.answer("a");
     expect(decodeValue(payload)).toEqual(["construct 0", "enter true", "enter false"]);

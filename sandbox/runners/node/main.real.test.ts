@@ -16,7 +16,9 @@ const valueOf = async (inputId: string): Promise<unknown> => {
 describe("loading", () => {
   test("a module is loaded with exactly the environment that it was given", async () => {
     const source = "export const env = () => ({ ...process.env });";
-    expect(await current.runner.boot("env", source, { MODE: "test" })).toEqual({ type: "ready" });
+    expect(await current.runner.boot("env", source, { MODE: "test" })).toMatchObject({
+      type: "ready",
+    });
     current.runner.give({ a: 0 });
     expect(await valueOf("a")).toEqual({ MODE: "test" });
   });

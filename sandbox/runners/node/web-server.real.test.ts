@@ -30,7 +30,7 @@ describe("a server in the runner", () => {
       if (snapshot) return;
       setTimeout(() => { console.log("opens"); createServer().listen(${port}, "127.0.0.1"); }, 150);
     `;
-    expect(await boot({ port }, enter)).toEqual({ type: "ready" });
+    expect(await boot({ port }, enter)).toMatchObject({ type: "ready" });
     expect(under.runner.lines.map(({ text }) => text.trim())).toEqual(["opens"]);
   });
 
@@ -38,7 +38,7 @@ describe("a server in the runner", () => {
     const port = await freePort();
     const code = `console.log("up"); require("node:net").createServer().listen(${port}, "127.0.0.1")`;
     const command = [process.execPath, "-e", code];
-    expect(await boot({ port, command })).toEqual({ type: "ready" });
+    expect(await boot({ port, command })).toMatchObject({ type: "ready" });
     expect(under.runner.stdout).toBe("up\n");
   });
 
