@@ -1,11 +1,12 @@
 /** Which server to talk to, and with which token. */
+import { chosenProfile, noConfig, parseConfigFile, type Profile } from "./config-file.ts";
 import { AuthError, ServerUnreachableError, UsageError } from "../errors.ts";
 
-/** What the caller may say; each part left out comes from the environment, then the file. */
+/** What the caller may say; each part left out comes from the environment, then the profile. */
 export interface ConnectionOptions {
-  /** Such as `http://127.0.0.1:7070`. Else FLOTILLA_SERVER_URL, else `client.json`. */
+  /** Such as `http://127.0.0.1:7070`. Else FLOTILLA_SERVER_URL, else the profile, else `client.json`. */
   readonly serverUrl?: string;
-  /** Else FLOTILLA_TOKEN, else `client.json`. */
+  /** Else FLOTILLA_TOKEN, else the profile's or `client.json`'s, for its own server only. */
   readonly token?: string;
   /** Name of the workspace that is meant; else FLOTILLA_WORKSPACE, else the token's own. */
   readonly workspace?: string;
@@ -20,27 +21,38 @@ export interface Connection {
 }
 
 /**
- * The connection that `options`, the environment and `client.json` in FLOTILLA_HOME (or
- * `~/.flotilla`) give, in this order. The file's token is only sent to the file's server.
+ * The connection that `options`, the environment, the profile in use (`config.json`) and
+ * `client.json` in FLOTILLA_HOME (or `~/.flotilla`) give, in this order. A file's token is only
+ * sent to the file's server.
  *
- * @throws ServerUnreachableError, AuthError when there is no server or no token anywhere.
+ * @throws ServerUnreachableError, AuthError when there is no server or no token anywhere;
+ *   UsageError for a file that cannot be read and a profile that there is not.
  */
 export async function resolveConnection(options: ConnectionOptions): Promise<Connection> {
   const env = environment();
   const givenUrl = options.serverUrl ?? env.FLOTILLA_SERVER_URL;
   const givenToken = options.token ?? env.FLOTILLA_TOKEN;
-  const file =
-    givenUrl !== undefined && givenToken !== undefined ? undefined : await readClientFile(env);
-  const serverUrl = normaliseUrl(givenUrl ?? file?.serverUrl);
-  const isFilesServer = file?.serverUrl !== undefined && normaliseUrl(file.serverUrl) === serverUrl;
-  const token = givenToken ?? (isFilesServer ? file.token : undefined);
+  const isGiven = givenUrl !== undefined && givenToken !== undefined;
+  const file = (isGiven ? undefined : await readFiles(env)) ?? {};
+  const serverUrl = normaliseUrl(givenUrl ?? file.serverUrl);
+  // What a file says is for its own server.
+  const own = isServerOf(file, serverUrl) ? file : {};
+  const token = givenToken ?? own.token;
   if (token === undefined) throw new AuthError(`there is no token for the server at ${serverUrl}`);
-  return { serverUrl, token, ...workspaceOf(options, env) };
+  return { serverUrl, token, ...workspaceOf(options, env, own) };
+}
+
+function isServerOf(file: Profile, serverUrl: string): boolean {
+  return file.serverUrl !== undefined && normaliseUrl(file.serverUrl) === serverUrl;
 }
 
 /** An empty name is none. */
-function workspaceOf(options: ConnectionOptions, env: Environment): Pick<Connection, "workspace"> {
-  const workspace = options.workspace ?? env.FLOTILLA_WORKSPACE ?? "";
+function workspaceOf(
+  options: ConnectionOptions,
+  env: Environment,
+  file: Pick<Profile, "workspace">,
+): Pick<Connection, "workspace"> {
+  const workspace = options.workspace ?? env.FLOTILLA_WORKSPACE ?? file.workspace ?? "";
   return workspace === "" ? {} : { workspace };
 }
 
@@ -62,28 +74,31 @@ function normaliseUrl(text: string | undefined): string {
   return url.href.replace(/\/+$/, "");
 }
 
-interface ClientFile {
-  readonly serverUrl?: string;
-  readonly token?: string;
+/** What is used of the files: the profile in use, or what `flotilla up` wrote. */
+async function readFiles(env: Environment): Promise<Profile | undefined> {
+  const { homedir } = await import("node:os");
+  const dir = env.FLOTILLA_HOME ?? `${homedir()}/.flotilla`;
+  const config = `${dir}/config.json`;
+  const configText = await readIfThere(config);
+  const known = configText === undefined ? noConfig() : parseConfigFile(config, configText);
+  const profile = chosenProfile(known, env.FLOTILLA_PROFILE);
+  if (profile !== undefined) return profile;
+  const client = `${dir}/client.json`;
+  const text = await readIfThere(client);
+  return text === undefined ? undefined : parseClientFile(client, text);
 }
 
-async function readClientFile(env: Environment): Promise<ClientFile | undefined> {
-  const [{ readFile }, { homedir }] = await Promise.all([
-    import("node:fs/promises"),
-    import("node:os"),
-  ]);
-  const path = `${env.FLOTILLA_HOME ?? `${homedir()}/.flotilla`}/client.json`;
-  let text: string;
+async function readIfThere(path: string): Promise<string | undefined> {
+  const { readFile } = await import("node:fs/promises");
   try {
-    text = await readFile(path, "utf8");
+    return await readFile(path, "utf8");
   } catch (error) {
     if (isErrorWithCode(error) && error.code === "ENOENT") return undefined;
     throw new UsageError(`cannot read ${path}: ${String(error)}`);
   }
-  return parseClientFile(path, text);
 }
 
-function parseClientFile(path: string, text: string): ClientFile {
+function parseClientFile(path: string, text: string): Profile {
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === "object" && parsed !== null) {

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import { buildProgram, main } from "./main.ts";
 
 /** Those that ask no server: they write files, or print what this machine knows. */
-const LOCAL: readonly string[] = ["completion", "init"];
+const LOCAL: readonly string[] = ["completion", "config", "init"];
 
 /** What the arguments of these names look like; any other is a name. */
 const VALUES: Readonly<Record<string, () => string>> = {

@@ -30,7 +30,7 @@ describe("help", () => {
     const listings = buildProgram()
       .commands.flatMap((command) => command.commands)
       .filter((command) => ["list", "logs"].includes(command.name()));
-    expect(listings).toHaveLength(12);
+    expect(listings).toHaveLength(13);
     for (const listing of listings) {
       expect(listing.options.map(({ long }) => long)).toContain("--json");
     }

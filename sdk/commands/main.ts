@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from "commander";
 import { addCron } from "./add-cron.ts";
 import { addFunction } from "./add-function.ts";
 import { addImage } from "./images/add-image.ts";
+import { addConfig } from "./config/add-config.ts";
 import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
@@ -61,6 +62,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addToken(program);
   addWorkspace(program);
   addUsage(program);
+  addConfig(program);
   addCompletion(program);
   options.extraCommands?.(program);
   return program;
