@@ -82,7 +82,9 @@ test("a booted Python takes code, environment and inputs, and the next one knows
     const source = `import os\nleft = os.listdir("/tmp")\ndef f(x): return [os.environ["SECRET"], left]\n`;
     const archive = encodeArchive([{ path: "model.py", data: Buffer.from(source) }]);
     runner.say({ type: "boot", ...names, env: { SECRET: secret }, python }, [archive]);
-    expect(await runner.hear(({ type }) => type === "ready" || type === "load_failed")).toEqual({
+    expect(
+      await runner.hear(({ type }) => type === "ready" || type === "load_failed"),
+    ).toMatchObject({
       type: "ready",
     });
     answers.push(await answerOf(runner));
