@@ -29,6 +29,7 @@ export interface CopyProgress {
 
 /** How a copy is made. */
 export interface CopyOptions {
+  /** Called as files are read and sent. */
   readonly onProgress?: (progress: CopyProgress) => void;
   readonly signal?: AbortSignal;
 }
