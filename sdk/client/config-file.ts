@@ -1,5 +1,6 @@
 /** Profiles: servers that a user names once, in `config.json` beside `client.json`. */
 import { UsageError } from "../errors.ts";
+import { readIfThere } from "./home.ts";
 
 /** One server to talk to, and as whom. */
 export interface Profile {
@@ -19,10 +20,18 @@ export interface ConfigFile {
 export const LOCAL_PROFILE = "local";
 
 const FIELDS = ["serverUrl", "token", "workspace"] as const;
-const NOTHING: ConfigFile = { profiles: {} };
 
-/** Reads what `text`, the content of `path`, says. @throws UsageError for what is no such file */
-export function parseConfigFile(path: string, text: string): ConfigFile {
+/** The name of the file in the user's folder. */
+export const CONFIG_FILE = "config.json";
+
+/** What the file in `dir` says; without one there is no profile. @throws UsageError for a wrong one */
+export async function readConfigFile(dir: string): Promise<ConfigFile> {
+  const path = `${dir}/${CONFIG_FILE}`;
+  const text = await readIfThere(path);
+  return text === undefined ? { profiles: {} } : parseConfigFile(path, text);
+}
+
+function parseConfigFile(path: string, text: string): ConfigFile {
   const parsed = objectOf(path, parseJson(path, text));
   const { profile, profiles = {} } = parsed;
   const named = Object.entries(objectOf(path, profiles)).map(([name, value]) => {
@@ -37,11 +46,6 @@ export function parseConfigFile(path: string, text: string): ConfigFile {
     ...(typeof profile === "string" ? { profile } : {}),
     profiles: Object.fromEntries(named),
   };
-}
-
-/** What there is without a file. */
-export function noConfig(): ConfigFile {
-  return NOTHING;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Which server to talk to, and with which token. */
-import { chosenProfile, noConfig, parseConfigFile, type Profile } from "./config-file.ts";
+import { chosenProfile, readConfigFile, type Profile } from "./config-file.ts";
+import { homeDir, readIfThere } from "./home.ts";
 import { AuthError, ServerUnreachableError, UsageError } from "../errors.ts";
 
 /** What the caller may say; each part left out comes from the environment, then the profile. */
@@ -76,26 +77,12 @@ function normaliseUrl(text: string | undefined): string {
 
 /** What is used of the files: the profile in use, or what `flotilla up` wrote. */
 async function readFiles(env: Environment): Promise<Profile | undefined> {
-  const { homedir } = await import("node:os");
-  const dir = env.FLOTILLA_HOME ?? `${homedir()}/.flotilla`;
-  const config = `${dir}/config.json`;
-  const configText = await readIfThere(config);
-  const known = configText === undefined ? noConfig() : parseConfigFile(config, configText);
-  const profile = chosenProfile(known, env.FLOTILLA_PROFILE);
+  const dir = await homeDir(env);
+  const profile = chosenProfile(await readConfigFile(dir), env.FLOTILLA_PROFILE);
   if (profile !== undefined) return profile;
   const client = `${dir}/client.json`;
   const text = await readIfThere(client);
   return text === undefined ? undefined : parseClientFile(client, text);
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  const { readFile } = await import("node:fs/promises");
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (isErrorWithCode(error) && error.code === "ENOENT") return undefined;
-    throw new UsageError(`cannot read ${path}: ${String(error)}`);
-  }
 }
 
 function parseClientFile(path: string, text: string): Profile {
@@ -112,8 +99,4 @@ function parseClientFile(path: string, text: string): Profile {
     if (!(error instanceof SyntaxError)) throw error;
   }
   throw new UsageError(`${path} is not the JSON that \`flotilla up\` writes`, "run `flotilla up`");
-}
-
-function isErrorWithCode(error: unknown): error is Error & { readonly code: unknown } {
-  return error instanceof Error && "code" in error;
 }

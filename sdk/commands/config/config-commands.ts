@@ -1,16 +1,16 @@
 /** `flotilla config`: profiles of servers, in a file that its owner alone can read. */
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import {
+  CONFIG_FILE,
   LOCAL_PROFILE,
-  noConfig,
-  parseConfigFile,
+  readConfigFile,
   type ConfigFile,
   type Profile,
 } from "../../client/config-file.ts";
+import { homeDir } from "../../client/home.ts";
 import { NotFoundError, UsageError } from "../../errors.ts";
 import { tableOf } from "../table.ts";
 import { printData, printJson, printProgress } from "../terminal.ts";
@@ -28,7 +28,6 @@ const FIELD_OF = {
 type Key = keyof typeof FIELD_OF;
 
 const PROFILE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const PATH_NAME = "config.json";
 
 export async function listProfiles(options: Options): Promise<void> {
   const config = await readConfig();
@@ -166,25 +165,15 @@ function isKey(key: string): key is Key {
   return Object.hasOwn(FIELD_OF, key);
 }
 
-function dirOf(): string {
-  return process.env.FLOTILLA_HOME ?? join(homedir(), ".flotilla");
-}
-
 async function readConfig(): Promise<ConfigFile> {
-  const path = join(dirOf(), PATH_NAME);
-  try {
-    return parseConfigFile(path, await readFile(path, "utf8"));
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return noConfig();
-    throw error;
-  }
+  return readConfigFile(await homeDir(process.env));
 }
 
 /** Whole or not at all, and never readable by others. */
 async function writeConfig(config: ConfigFile): Promise<void> {
-  const dir = dirOf();
+  const dir = await homeDir(process.env);
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const path = join(dir, PATH_NAME);
+  const path = join(dir, CONFIG_FILE);
   const made = `${path}.${randomUUID()}`;
   try {
     await writeFile(made, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600, flag: "wx" });
