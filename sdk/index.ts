@@ -66,7 +66,7 @@ export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
 export { Secret, type NamedSecretOptions, type SecretSource } from "./secret.ts";
 export { type ProgramOptions } from "./sandbox/program.ts";
-export { type TerminalSize } from "./sandbox/terminal-program.ts";
+export { type TerminalSize } from "./sandbox/terminal-size.ts";
 export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
 export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";

@@ -1,7 +1,7 @@
 /** This process's own terminal, lent to a program that runs elsewhere. */
 import type { ReadStream, WriteStream } from "node:tty";
 import { UsageError } from "../errors.ts";
-import type { TerminalSize } from "../sandbox/terminal-program.ts";
+import type { TerminalSize } from "../sandbox/terminal-size.ts";
 
 /** A program elsewhere that takes what is typed here. */
 export interface RemoteInput {

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { Sandbox, type SandboxSummary } from "../sandbox/sandbox.ts";
 import type { SandboxProcess } from "../sandbox/sandbox-process.ts";
-import type { TerminalSize } from "../sandbox/terminal-program.ts";
+import type { TerminalSize } from "../sandbox/terminal-size.ts";
 import { lendInput, localTerminalSize } from "./local-terminal.ts";
 import { ageOf, tableOf } from "./table.ts";
 import { printData, printJson, printProgress } from "./terminal.ts";

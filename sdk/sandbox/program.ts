@@ -6,7 +6,8 @@
  * Every answer may be asked for again: output and input have positions, so that a call that ran
  * twice takes and gives nothing twice.
  */
-import { startInTerminal, type StartInTerminal, type TerminalSize } from "./terminal-program.ts";
+import { startInTerminal, type StartInTerminal } from "./terminal-program.ts";
+import type { TerminalSize } from "./terminal-size.ts";
 
 /** The module that is deployed; equal for all sandboxes of one version of the SDK. */
 export function sandboxProgramSource(): string {

@@ -1,7 +1,7 @@
 /** A program that runs in a sandbox. */
 import type { SandboxLink } from "./sandbox-link.ts";
-import { checkTerminalSize } from "./check-terminal-size.ts";
-import type { TerminalSize } from "./terminal-program.ts";
+import { checkTerminalSize } from "./terminal-size.ts";
+import type { TerminalSize } from "./terminal-size.ts";
 
 const WAIT_MS = 15_000;
 const PIECE_BYTES = 1024 * 1024;

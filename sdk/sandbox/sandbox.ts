@@ -4,7 +4,7 @@ import { NotFoundError, UsageError } from "../errors.ts";
 import type { Image } from "../image.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
 import { sandboxProgramSource, type ProgramOptions } from "./program.ts";
-import { checkTerminalSize } from "./check-terminal-size.ts";
+import { checkTerminalSize } from "./terminal-size.ts";
 import { SandboxFiles } from "./sandbox-files.ts";
 import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandbox-link.ts";
 import { SandboxProcess } from "./sandbox-process.ts";

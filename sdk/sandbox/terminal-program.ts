@@ -3,11 +3,7 @@
  * that of program.ts, under the same rule: nothing from outside but what Node has built in.
  */
 
-/** The size of a terminal. */
-export interface TerminalSize {
-  readonly rows: number;
-  readonly cols: number;
-}
+import type { TerminalSize } from "./terminal-size.ts";
 
 /** A program of the operating system with its input as a terminal's keys. */
 export interface TerminalChild {

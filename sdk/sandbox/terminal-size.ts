@@ -1,6 +1,11 @@
-/** Whether a terminal can have a size. */
+/** The size of a terminal, and whether one can have it. */
 import { UsageError } from "../errors.ts";
-import type { TerminalSize } from "./terminal-program.ts";
+
+/** The size of a terminal. */
+export interface TerminalSize {
+  readonly rows: number;
+  readonly cols: number;
+}
 
 const LENGTH_MAX = 65_535;
 
