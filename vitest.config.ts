@@ -29,7 +29,8 @@ export default defineConfig({
           exclude: ["**/node_modules/**", "**/dist/**"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
+          // Each file has a platform of its own; a third would only take the others' processor.
+          maxWorkers: 2,
         },
       },
     ],

@@ -29,7 +29,8 @@ export interface StepResult {
   readonly output: string;
 }
 
-const STEP_DURATION_MS_MAX = 20 * 60_000;
+/** Far above what any step takes: it ends those that hang. */
+const STEP_DURATION_MS_MAX = 45 * 60_000;
 const KILL_GRACE_MS = 3_000;
 
 const running = new Set<ChildProcess>();
