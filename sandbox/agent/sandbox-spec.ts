@@ -7,7 +7,10 @@ import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import type { StartContainer } from "./link.ts";
 
 /** What of a container's start says what its sandbox is. */
-export type SandboxWish = Pick<StartContainer, "resources" | "python" | "allowHosts" | "cards">;
+export type SandboxWish = Pick<
+  StartContainer,
+  "resources" | "python" | "allowHosts" | "cards" | "diskMiB"
+>;
 
 /** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
@@ -15,13 +18,14 @@ export function sandboxSpecOf(
   isolation: Isolation,
   files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
-  const { containerId, resources, python, allowHosts, cards = [] } = start;
+  const { containerId, resources, python, allowHosts, diskMiB, cards = [] } = start;
   return {
     containerId,
     resources,
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...files,
   };
 }

@@ -25,6 +25,8 @@ export interface NormalSpec {
   /** Thousandths of a virtual core. */
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  /** Most that a container writes to its root; absent: the root is read-only. */
+  readonly diskMiB?: number;
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
   readonly retries: Required<RetryPolicy>;
@@ -94,6 +96,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
     ...(spec.gpu === undefined ? {} : { gpu: gpuRequestOf(spec.gpu) }),
     cpuMilli: cpuMilliOf(spec.cpu),
     memoryMiB: spec.memoryMiB ?? DEFAULT_SPEC.memoryMiB,
+    ...(spec.diskMiB === undefined ? {} : { diskMiB: spec.diskMiB }),
     timeoutMs,
     startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
     retries: retriesOf(spec.retries),

@@ -101,6 +101,7 @@ export const functionSpecFields = z.strictObject({
   gpu: z.union([gpuChoice, gpuList], { error: ({ input }) => explainGpu(input) }).exactOptional(),
   cpu: z.number().min(0.1).max(64).exactOptional(),
   memoryMiB: z.int().min(64).max(524_288).exactOptional(),
+  diskMiB: z.int().min(16).max(1_048_576).exactOptional(),
   timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
   retries: z.union([retryCount, retryPolicy]).exactOptional(),
   startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
@@ -157,6 +158,10 @@ export const functionSpecSchema = functionSpecFields
     path: ["singleUse"],
     error:
       "a container of single use runs one input: no batched, no maxConcurrentInputs, no web server",
+  })
+  .refine((spec) => spec.diskMiB === undefined || spec.enableMemorySnapshot !== true, {
+    path: ["diskMiB"],
+    error: "does not go with enableMemorySnapshot: a memory snapshot has no files of the root",
   })
   .refine((spec) => spec.batched === undefined || batchingObstacle(spec) === undefined, {
     path: ["batched"],

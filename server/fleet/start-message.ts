@@ -38,6 +38,7 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(live.spec.singleUse ? { singleUse: true } : {}),
+    ...(live.spec.diskMiB === undefined ? {} : { diskMiB: live.spec.diskMiB }),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
@@ -52,7 +53,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
   const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { python, allowHosts, paramsBytes, loadEnv } = start;
+  const { python, allowHosts, paramsBytes, loadEnv, diskMiB } = start;
   return {
     functionName,
     appName,
@@ -60,6 +61,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
     resources,
     count,
     ...(imageId === undefined ? {} : { imageId }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(loadEnv === undefined ? {} : { loadEnv }),
