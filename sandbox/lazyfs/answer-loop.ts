@@ -9,6 +9,8 @@ import { AccessTrace } from "./access-trace.ts";
 import { FuseAnswers, LATER } from "./fuse-answers.ts";
 import { readUInt64, REQUEST_BYTES_MAX } from "./fuse-protocol.ts";
 import { LocalChunks } from "./local-chunks.ts";
+import { WarmHints, type WarmHint } from "./warm-hints.ts";
+import { kernelEnds, Warmer } from "./warmer.ts";
 
 /** What a thread is started with. */
 export interface AnswerLoopData {
@@ -20,8 +22,14 @@ export interface AnswerLoopData {
   readonly chunkDirs: readonly string[];
 }
 
+/** What the thread is started with that tells the kernel things unasked. */
+export interface WarmerData extends AnswerLoopData {
+  readonly mountPoint: string;
+}
+
 /** A read whose chunks must be fetched. */
 export interface MissedRead {
+  readonly type: "missed";
   readonly uniqueLow: number;
   readonly uniqueHigh: number;
   readonly inode: number;
@@ -38,7 +46,8 @@ const PASSING = ["EINTR", "ENOENT", "EAGAIN"];
 export function runAnswerLoop(data: AnswerLoopData, port: MessagePort): void {
   const index = viewImageIndex(data.index);
   const chunks = new LocalChunks(index, data.chunkDirs, new AccessTrace(data.trace));
-  const answers = new FuseAnswers(index, (chunk) => chunks.bytesOf(chunk));
+  const hints = new WarmHints(index, (hint) => port.postMessage(hint));
+  const answers = new FuseAnswers(index, (chunk) => chunks.bytesOf(chunk), hints);
   const request = Buffer.alloc(REQUEST_BYTES_MAX);
   for (;;) {
     const byteCount = readRequest(data.fd, request);
@@ -48,6 +57,17 @@ export function runAnswerLoop(data: AnswerLoopData, port: MessagePort): void {
     if (length === LATER) port.postMessage(missedRead(request));
     else if (length > 0) writeReply(data.fd, answers.reply, length);
   }
+}
+
+/** Tells the kernel what it is about to ask for, as the threads that answer it notice. */
+export function runWarmer(data: WarmerData, port: MessagePort): void {
+  const index = viewImageIndex(data.index);
+  // What it reads was read by somebody else, who has noted it.
+  const chunks = new LocalChunks(index, data.chunkDirs, new AccessTrace(data.trace));
+  const bytesOf = (chunk: number): Uint8Array | undefined => chunks.bytesOf(chunk);
+  const { mountPoint, fd } = data;
+  const warmer = new Warmer({ index, mountPoint, bytesOf, ...kernelEnds(fd) });
+  port.on("message", (hint: WarmHint) => warmer.take(hint));
 }
 
 /** Bytes of the next request; 0 for none this time, undefined for never again. */
@@ -75,6 +95,7 @@ function writeReply(fd: number, reply: Buffer, length: number): void {
 
 function missedRead(request: Buffer): MissedRead {
   return {
+    type: "missed",
     uniqueLow: request.readUInt32LE(8),
     uniqueHigh: request.readUInt32LE(12),
     inode: request.readUInt32LE(16) - 1,

@@ -128,6 +128,7 @@ function askLate(options: { readonly demand: (chunk: number) => Promise<Uint8Arr
     onError: () => undefined,
   });
   const done = replies.answer({
+    type: "missed",
     uniqueLow: 7,
     uniqueHigh: 9,
     inode: 1,

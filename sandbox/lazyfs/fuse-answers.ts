@@ -21,7 +21,8 @@ import {
   writeStatfs,
   writeUInt64,
 } from "./fuse-protocol.ts";
-import { copyRead, readOf, type ChunkBytes } from "./read-file.ts";
+import { chunksOf, copyRead, readOf, type ChunkBytes } from "./read-file.ts";
+import type { WarmHints } from "./warm-hints.ts";
 
 /** The request wants no reply. */
 export const NO_REPLY = 0;
@@ -41,9 +42,11 @@ export class FuseAnswers {
   readonly #index: ImageIndex;
   readonly #bytesOf: ChunkBytes;
   readonly #hasXattrs: boolean;
+  readonly #hints: WarmHints | undefined;
 
-  constructor(index: ImageIndex, bytesOf: ChunkBytes) {
+  constructor(index: ImageIndex, bytesOf: ChunkBytes, hints?: WarmHints) {
     this.#index = index;
+    this.#hints = hints;
     this.#bytesOf = bytesOf;
     this.#hasXattrs = anyXattrs(index);
   }
@@ -101,6 +104,7 @@ export class FuseAnswers {
   #lookup(folder: number, request: Buffer, byteCount: number): number {
     const name = request.subarray(REQUEST_HEADER_BYTES, byteCount - 1);
     const found = this.#index.lookup(folder, name);
+    this.#hints?.looked(folder);
     writeEntry(this.#index, found, this.reply, REPLY_HEADER_BYTES);
     return REPLY_HEADER_BYTES + ENTRY_BYTES;
   }
@@ -109,7 +113,11 @@ export class FuseAnswers {
     const offset = readUInt64(request, 48);
     const wanted = Math.min(request.readUInt32LE(56), READ_BYTES_MAX);
     const read = readOf(this.#index, inode, offset, wanted);
-    const isWhole = copyRead(this.#index, read, this.#bytesOf, this.reply, REPLY_HEADER_BYTES);
+    const index = this.#index;
+    const isWhole = copyRead(index, read, this.#bytesOf, this.reply, REPLY_HEADER_BYTES);
+    if (this.#hints !== undefined && isWhole && read.byteCount < index.layout.pieceBytes) {
+      for (const chunk of chunksOf(index, read)) this.#hints.used(chunk);
+    }
     return isWhole ? REPLY_HEADER_BYTES + read.byteCount : LATER;
   }
 
@@ -117,6 +125,7 @@ export class FuseAnswers {
   #readFolder(folder: number, request: Buffer): number {
     const index = this.#index;
     if (index.type(folder) !== S_IFDIR) return -ERRNO.ENOTDIR;
+    this.#hints?.listed(folder);
     const start = readUInt64(request, 48);
     const end = REPLY_HEADER_BYTES + Math.min(request.readUInt32LE(56), READ_BYTES_MAX);
     const first = index.first(folder);

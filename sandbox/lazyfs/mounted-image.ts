@@ -1,7 +1,7 @@
 /** One image as a file system: its threads, its fetcher and its mount. */
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
-import type { Clock } from "../../core/index.ts";
+import { stat } from "node:fs/promises";
+import { PlatformError, type Clock } from "../../core/index.ts";
 import {
   readImageIndex,
   type ChunkId,
@@ -14,6 +14,8 @@ import type { AnswerLoopData, MissedRead } from "./answer-loop.ts";
 import { ChunkFetcher } from "./chunk-fetcher.ts";
 import { closeFuse, mountFuse, openFuse, unmountFuse } from "./fuse-mount.ts";
 import { LateReplies, replySender } from "./late-replies.ts";
+import type { SpareThreads } from "./spare-threads.ts";
+import type { WarmHint } from "./warm-hints.ts";
 
 export interface MountOptions {
   readonly imageId: ChunkId;
@@ -34,12 +36,13 @@ export interface MountSurroundings {
   readonly clock: Clock;
   readonly deadlineMs: number;
   readonly onError: (error: unknown, doing: string) => void;
-  /** The module whose worker threads run `runAnswerLoop`. */
-  readonly workerUrl: URL;
+  readonly threads: Pick<SpareThreads, "give">;
 }
 
 /** Two fill both cores of a small machine; more only take turns (measured). */
 const THREADS = 2;
+/** What one mount takes: those that answer, and the one that warms. */
+export const THREADS_PER_MOUNT = THREADS + 1;
 
 export interface MountedImage {
   /** The chunks that were used so far, in order. */
@@ -53,7 +56,7 @@ export async function mountImage(
   { imageId, mountPoint, prefetch, ownerId }: MountOptions,
   surroundings: MountSurroundings,
 ): Promise<MountedImage> {
-  const { source, clock, deadlineMs, onError, chunkDirs, workerUrl } = surroundings;
+  const { source, clock, deadlineMs, onError, chunkDirs } = surroundings;
   const index = await readImageIndex(source, imageId);
   if (ownerId !== undefined) index.giveTo(ownerId);
   const trace = AccessTrace.of(index.chunkCount);
@@ -62,19 +65,29 @@ export async function mountImage(
   const fd = openFuse();
   const send = replySender(fd);
   const replies = new LateReplies({ index, fetcher, clock, deadlineMs, send, onError });
-  const workerData: AnswerLoopData = { fd, index: index.bytes, trace: trace.words, chunkDirs };
-  const threads = Array.from({ length: THREADS }, () => new Worker(workerUrl, { workerData }));
+  const data: AnswerLoopData = { fd, index: index.bytes, trace: trace.words, chunkDirs };
+  const threads = Array.from({ length: THREADS }, () => {
+    return surroundings.threads.give({ task: "answer", ...data });
+  });
+  const warmer = surroundings.threads.give({ task: "warm", ...data, mountPoint });
+  warmer.on("error", (error) => onError(error, `warming image ${imageId}`));
   for (const thread of threads) {
-    thread.on("message", (missed: MissedRead) => void replies.answer(missed));
+    thread.on("message", (said: MissedRead | WarmHint) => {
+      if (said.type === "missed") void replies.answer(said);
+      else warmer.postMessage(said);
+    });
     thread.on("error", (error) => onError(error, `answering for image ${imageId}`));
   }
   const ended = Promise.all(threads.map((thread) => once(thread, "exit")));
   try {
     await mountFuse(fd, mountPoint);
+    // It is there when its threads answer, and not before.
+    await Promise.race([stat(mountPoint), ended.then(() => Promise.reject(silent(imageId)))]);
   } catch (error) {
+    await unmountFuse(mountPoint).catch(() => undefined);
     // Threads of a file system that was never mounted find that out when it is closed.
     fetcher.close();
-    for (const thread of threads) void thread.terminate();
+    for (const thread of [...threads, warmer]) void thread.terminate();
     await ended;
     closeFuse(fd);
     throw error;
@@ -83,8 +96,17 @@ export async function mountImage(
     trace: () => trace.chunks(),
     close: async () => {
       fetcher.close();
+      void warmer.terminate();
       await unmountFuse(mountPoint);
       void ended.then(() => closeFuse(fd));
     },
   };
+}
+
+function silent(imageId: ChunkId): PlatformError {
+  return new PlatformError(`the threads that answer for image ${imageId} have ended`, {
+    code: "unavailable",
+    retryable: true,
+    details: { imageId },
+  });
 }

@@ -8,15 +8,23 @@ import {
   type ChunkStore,
   type RemoteChunks,
 } from "../store/index.ts";
-import { mountImage, type MountedImage, type MountSurroundings } from "./mounted-image.ts";
+import {
+  mountImage,
+  THREADS_PER_MOUNT,
+  type MountedImage,
+  type MountSurroundings,
+} from "./mounted-image.ts";
+import { SpareThreads } from "./spare-threads.ts";
 import type { FromServing, ServingConfig, ToServing } from "./serving-messages.ts";
 
 export interface ServeOptions {
   readonly clock: Clock;
-  /** The module whose worker threads run `runAnswerLoop`. */
+  /** The module whose worker threads take a `ThreadTask`. */
   readonly workerUrl: URL;
   readonly say: (message: FromServing) => void;
 }
+
+const REFILL_MS = 5_000;
 
 /** Mounted images, by the name of the mount. One message after the other is done for each. */
 export class ImageServer {
@@ -24,10 +32,12 @@ export class ImageServer {
   readonly #images = new Map<string, MountedImage>();
   readonly #turns = new Map<string, Promise<void>>();
   #surroundings: Promise<MountSurroundings> | undefined;
+  readonly #threads: SpareThreads;
   #token = "";
 
   constructor(options: ServeOptions) {
     this.#options = options;
+    this.#threads = new SpareThreads(options.workerUrl, THREADS_PER_MOUNT);
   }
 
   /** Does what a message says; answers come through `say`. */
@@ -35,6 +45,7 @@ export class ImageServer {
     switch (message.type) {
       case "open":
         this.#token = message.token;
+        this.#threads.fill();
         this.#surroundings = this.#open(message.config);
         // Who mounts hears of it.
         this.#surroundings.catch(() => undefined);
@@ -80,8 +91,15 @@ export class ImageServer {
       if (this.#surroundings === undefined) throw new Error("it was not opened");
       mkdirSync(message.mountPoint, { recursive: true });
       this.#images.set(mountId, await mountImage(message, await this.#surroundings));
+      void this.#refill();
     }
     this.#options.say({ type: "mounted", mountId });
+  }
+
+  /** Later: what starts from the new mount needs the processors first. */
+  async #refill(): Promise<void> {
+    await this.#options.clock.sleep(REFILL_MS);
+    this.#threads.fill();
   }
 
   async #unmount(mountId: string): Promise<void> {
@@ -93,7 +111,7 @@ export class ImageServer {
 
   async #open(config: ServingConfig): Promise<MountSurroundings> {
     const { cacheDir, cacheBytesMax, sharedDirs, serverUrl, deadlineMs } = config;
-    const { clock, workerUrl, say } = this.#options;
+    const { clock, say } = this.#options;
     const local = await openDiskTier({ dir: cacheDir, byteCountMax: cacheBytesMax });
     const shared = await Promise.all(sharedDirs.map((dir) => openDiskTier({ dir })));
     const token = (): string => this.#token;
@@ -108,7 +126,7 @@ export class ImageServer {
       remotes,
       chunkDirs: [...sharedDirs, cacheDir],
       clock,
-      workerUrl,
+      threads: this.#threads,
       deadlineMs,
       onError: (error, doing) => say({ type: "trouble", message: `${doing}: ${messageOf(error)}` }),
     };

@@ -61,9 +61,9 @@ test.skipIf(!existsSync("/dev/fuse") || process.getuid?.() !== 0)(
     };
     const mountPoint = join(dir, "mount");
     child.send({ type: "open", config, token: "none" });
-    child.send({ type: "mount", imageId, mountPoint, prefetch: [] });
+    child.send({ type: "mount", mountId: "m", imageId, mountPoint, prefetch: [] });
     const [message] = (await once(child, "message")) as readonly unknown[];
-    expect(message).toEqual({ type: "mounted", imageId });
+    expect(message).toEqual({ type: "mounted", mountId: "m" });
     expect(await readFile(join(mountPoint, "hello"), "utf8")).toBe("from a chunk");
   },
 );
