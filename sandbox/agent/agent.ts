@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
+import { limitsOn } from "../runtime/limits.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { createHttpSnapshots } from "../snapshots/shared-snapshots.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
@@ -25,6 +26,7 @@ import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
   AgentResult,
+  ExpectedStart,
   NodeFacts,
   ServerMessage,
   StartContainer,
@@ -288,7 +290,7 @@ export class NodeAgent {
         this.#start(message.container, body);
         return;
       case "expect":
-        this.#ready?.expect(message.starts);
+        this.#expect(message.starts);
         return;
       case "credit":
       case "ack":
@@ -297,6 +299,11 @@ export class NodeAgent {
       default:
         this.#tell(message, body);
     }
+  }
+
+  #expect(starts: readonly ExpectedStart[]): void {
+    const { resources } = this.#options;
+    this.#ready?.expect(starts.map((one) => ({ ...one, ...limitsOn(resources, one.limits) })));
   }
 
   /** The server has something, and this agent need not keep it. */
@@ -346,11 +353,11 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, images, volumes } = this.#options;
+    const { runtime, clock, onError, images, volumes, resources } = this.#options;
     const shared = start.volumes && volumes?.of(start.containerId, start.volumes);
     const container = new Container({
       openFiles: filesOf(start, images, shared),
-      start: { ...start, cards: room.cards },
+      start: { ...start, cards: room.cards, ...limitsOn(resources, start.limits) },
       params,
       relay: shared?.relay(this.#relay) ?? this.#relay,
       runtime: this.#ready?.runtime ?? runtime,

@@ -7,7 +7,10 @@ import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
 import type { StartContainer } from "./link.ts";
 
 /** What of a container's start says what its sandbox is. */
-export type SandboxWish = Pick<StartContainer, "resources" | "python" | "allowHosts" | "cards">;
+export type SandboxWish = Pick<
+  StartContainer,
+  "resources" | "limits" | "python" | "allowHosts" | "cards"
+>;
 
 /** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
@@ -15,10 +18,11 @@ export function sandboxSpecOf(
   isolation: Isolation,
   files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
-  const { containerId, resources, python, allowHosts, cards = [] } = start;
+  const { containerId, resources, limits, python, allowHosts, cards = [] } = start;
   return {
     containerId,
     resources,
+    ...(limits === undefined ? {} : { limits }),
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),

@@ -64,7 +64,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     spec: SandboxSpec,
     command: readonly [name: string, ...flags: readonly string[]],
   ): Promise<RunningSandbox> => {
-    const { containerId, resources, egressDir } = spec;
+    const { containerId, egressDir } = spec;
     // The only sockets of this machine that a container can open are those of its own proxy.
     const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
     const bundle = join(dir, "bundles", containerId);
@@ -105,7 +105,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     };
     if (!cgroups) {
-      watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
+      watchMemory(child, memoryLimitBytes(spec), () => {
         isOverLimit = true;
         kill();
       });
@@ -153,15 +153,15 @@ async function killContainer(
 
 /** What runs in a container, and the root file system that it is found in. */
 async function programOf(
-  { runner, resources, image }: SandboxSpec,
+  spec: SandboxSpec,
   { rootfs, pythonRootfs }: GvisorOptions,
 ): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
-  if (runner !== "python") {
+  if (spec.runner !== "python") {
     const file = `/runner/${RUNNER_FILE}`;
-    return { rootfs, args: runnerArguments("/bin/node", file, resources) };
+    return { rootfs, args: runnerArguments("/bin/node", file, spec) };
   }
   const args = pythonArguments("python3", "/runner");
-  if (image !== undefined) return { rootfs, args };
+  if (spec.image !== undefined) return { rootfs, args };
   assert(pythonRootfs !== undefined, "a container of Python needs a root file system with it");
   return { rootfs: await pythonRootfs(), args };
 }

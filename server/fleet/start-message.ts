@@ -31,6 +31,7 @@ export function startMessageOf(
     appName: live.app,
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
+    ...(live.spec.limits === undefined ? {} : { limits: live.spec.limits }),
     cards,
     env: { ...live.image?.env, ...secrets, ...live.spec.env },
     ...(secretNames.length === 0 ? {} : { secretNames }),
@@ -52,13 +53,14 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
   const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { python, allowHosts, paramsBytes, loadEnv } = start;
+  const { limits, python, allowHosts, paramsBytes, loadEnv } = start;
   return {
     functionName,
     appName,
     codeSha256,
     resources,
     count,
+    ...(limits === undefined ? {} : { limits }),
     ...(imageId === undefined ? {} : { imageId }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
