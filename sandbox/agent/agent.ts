@@ -22,6 +22,7 @@ import { CodeCache } from "./code-cache.ts";
 import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
+import { explainDisk } from "./full-disk.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
@@ -397,11 +398,13 @@ export class NodeAgent {
     results: readonly AgentResult[],
     payloads: readonly Uint8Array[],
   ): void {
-    for (const [position, result] of results.entries()) {
+    const start = this.#containers.get(containerId)?.spec;
+    const told = results.map((result) => (start ? explainDisk(result, start) : result));
+    for (const [position, result] of told.entries()) {
       const payload = payloads[position] ?? new Uint8Array(0);
       this.#unacknowledged.set(result.inputId, { containerId, result, payload });
     }
-    this.#link.send({ type: "results", containerId, results }, payloads);
+    this.#link.send({ type: "results", containerId, results: told }, payloads);
   }
 
   /** What was not acknowledged before the link broke is said again. */

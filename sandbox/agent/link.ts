@@ -71,6 +71,8 @@ export interface StartContainer {
   readonly contentId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
+  /** Most MiB that it writes to its root, on a disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
   /** It ends after its first input. */
@@ -99,6 +101,7 @@ export interface ExpectedStart extends Pick<
   | "resources"
   | "limits"
   | "imageId"
+  | "diskMiB"
   | "maxInputs"
   | "snapshotId"
   | "loadEnv"

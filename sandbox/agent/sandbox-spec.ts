@@ -9,7 +9,7 @@ import type { StartContainer } from "./link.ts";
 /** What of a container's start says what its sandbox is. */
 export type SandboxWish = Pick<
   StartContainer,
-  "resources" | "limits" | "python" | "allowHosts" | "cards"
+  "resources" | "limits" | "python" | "allowHosts" | "cards" | "diskMiB"
 >;
 
 /** The sandbox of a container, with these files over the base image. */
@@ -18,7 +18,7 @@ export function sandboxSpecOf(
   isolation: Isolation,
   files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
-  const { containerId, resources, limits, python, allowHosts, cards = [] } = start;
+  const { containerId, resources, limits, python, allowHosts, diskMiB, cards = [] } = start;
   return {
     containerId,
     resources,
@@ -26,6 +26,7 @@ export function sandboxSpecOf(
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...files,
   };
 }

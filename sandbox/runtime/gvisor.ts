@@ -18,7 +18,7 @@ import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { unmountPoints, withMountPoints } from "./mount-points.ts";
+import { makeContainerRoot, unmountContainerRoot } from "./container-root.ts";
 import { memoryLimitBytes, ociSpecOf, runnerArguments, type OciPaths } from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
 import type { ImageTraits, RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
@@ -172,7 +172,7 @@ async function prepareBundle(
   program: OciPaths & { readonly args: readonly string[] },
 ): Promise<void> {
   await mkdir(bundle, { recursive: true });
-  const { spec, rootfs } = await withMountPoints(wanted, bundle, program.rootfs);
+  const { spec, rootfs } = await makeContainerRoot(wanted, bundle, program.rootfs);
   const config = ociSpecOf(spec, { ...program, rootfs }, program.args);
   await writeFile(join(bundle, "config.json"), JSON.stringify(config));
 }
@@ -186,7 +186,7 @@ async function clearAway(container: {
 }): Promise<void> {
   const { containerId, dir, bundle, cgroupsPath } = container;
   await removeCgroup(cgroupsPath);
-  await unmountPoints(bundle);
+  await unmountContainerRoot(bundle);
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];
   await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));

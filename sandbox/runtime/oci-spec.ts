@@ -64,7 +64,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         { type: "RLIMIT_CORE", hard: 0, soft: 0 },
       ],
     },
-    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: true },
+    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: spec.diskMiB === undefined },
     hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },

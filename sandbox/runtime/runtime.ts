@@ -29,6 +29,8 @@ export interface SandboxSpec {
   readonly egressDir?: string;
   /** What it runs in; absent means the base image. */
   readonly image?: SandboxImage;
+  /** Most that it may write to its root, to the disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
   /** Folders of this machine that it may write to, each at its path. */
   readonly volumes?: readonly { readonly source: string; readonly path: string }[];
 }

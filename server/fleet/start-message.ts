@@ -39,6 +39,7 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(live.spec.singleUse ? { singleUse: true } : {}),
+    ...(live.spec.diskMiB === undefined ? {} : { diskMiB: live.spec.diskMiB }),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
@@ -53,7 +54,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
   const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { limits, python, allowHosts, paramsBytes, loadEnv } = start;
+  const { limits, python, allowHosts, paramsBytes, loadEnv, diskMiB } = start;
   return {
     functionName,
     appName,
@@ -62,6 +63,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
     count,
     ...(limits === undefined ? {} : { limits }),
     ...(imageId === undefined ? {} : { imageId }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(loadEnv === undefined ? {} : { loadEnv }),
