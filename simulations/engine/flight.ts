@@ -102,6 +102,7 @@ export class Flight {
       dispatch: this.#dispatch,
       ids,
       rng: rng.fork("placing"),
+      clock: this.#clock,
       policy: world.policy.scheduler,
       nodes: () => this.#fleet.schedulable,
       evictsIdle: world.evictsIdle,
