@@ -9,6 +9,8 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { messageOf } from "../../core/index.ts";
+import { examineGpus } from "../../sandbox/index.ts";
+import { gpuFindingOf } from "./doctor-gpus.ts";
 import { flotillaHome, readClientSettings } from "./client-file.ts";
 
 /** What one check found. */
@@ -124,17 +126,10 @@ async function checkCgroups(): Promise<Finding> {
 }
 
 async function checkGpus(): Promise<Finding> {
-  const name = "GPUs";
   const query = ["--query-gpu=name,memory.total", "--format=csv,noheader"];
   const output = await outputOf("nvidia-smi", query);
   const gpus = (output ?? "").split("\n").filter((line) => line.trim() !== "");
-  if (gpus.length > 0) return { name, state: "good", detail: gpus.join("; ") };
-  return {
-    name,
-    state: "absent",
-    detail: "none (nvidia-smi lists none)",
-    mend: "to try things out, declare emulated ones: flotilla up --local-gpus H100:8",
-  };
+  return gpuFindingOf(gpus, await examineGpus());
 }
 
 interface CloudCredentials {
