@@ -11,17 +11,8 @@ import { promisify } from "node:util";
 import { messageOf } from "../../core/index.ts";
 import { examineGpus } from "../../sandbox/index.ts";
 import { gpuFindingOf } from "./doctor-gpus.ts";
+import type { Finding } from "./finding.ts";
 import { flotillaHome, readClientSettings } from "./client-file.ts";
-
-/** What one check found. */
-export interface Finding {
-  readonly name: string;
-  /** `bad` is a missing requirement; `absent` is something one can do without. */
-  readonly state: "good" | "bad" | "absent";
-  readonly detail: string;
-  /** What to do about it; set when there is something to do. */
-  readonly mend?: string;
-}
 
 const NODE_MAJOR_MIN = 24;
 /** BullMQ needs 6.2 (https://docs.bullmq.io, 2026-11). */

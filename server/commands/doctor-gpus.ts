@@ -1,6 +1,6 @@
 /** What `flotilla doctor` says of a machine's GPUs. */
 import type { GpuExamination } from "../../sandbox/index.ts";
-import type { Finding } from "./doctor-checks.ts";
+import type { Finding } from "./finding.ts";
 
 /**
  * The finding: which cards there are, whether containers under gVisor can have them, and whether
