@@ -31,6 +31,8 @@ export interface SandboxSpec {
   readonly image?: SandboxImage;
   /** Most that it may write to its root, to the disk of its own; absent means a read-only root. */
   readonly diskMiB?: number;
+  /** Cards of this node that it is given, by their numbers here; absent means none. */
+  readonly cards?: readonly number[];
   /** Folders of this machine that it may write to, each at its path. */
   readonly volumes?: readonly { readonly source: string; readonly path: string }[];
 }
@@ -81,6 +83,14 @@ export interface ImageTraits {
    * read.
    */
   readonly restoredAreDeaf: boolean;
+  /** Images of sandboxes with real cards; absent on a node without. */
+  readonly gpus?:
+    | {
+        readonly kind: "kept";
+        /** What such images depend on beside the rest: the kind of the cards, their driver. */
+        readonly fingerprint: string;
+      }
+    | { readonly kind: "lost"; readonly reason: string };
 }
 
 /** Whether a runtime can keep the memory of a sandbox in files, and start others from these. */
@@ -95,7 +105,7 @@ export type MemoryImages =
        *
        * @throws PlatformError `unavailable` when it cannot be written; the sandbox may live on.
        */
-      save(containerId: string, imageDir: string): Promise<void>;
+      save(sandbox: Pick<SandboxSpec, "containerId" | "cards">, imageDir: string): Promise<void>;
       /**
        * Starts a sandbox as it was when the image was made. It may fail later, as `exited` tells,
        * or never answer. @throws PlatformError `unavailable`
