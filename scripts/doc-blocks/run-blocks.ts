@@ -69,7 +69,6 @@ export function makePageFolder({ dir }: PageFolder): void {
 export function runBlock(block: DocBlock, folder: PageFolder): BlockOutcome {
   const { language, notes } = block;
   if (language === "text" || language === "mermaid") return "text";
-  if (notes.file !== undefined) writeInto(folder, notes.file, block.code);
   if (notes["not-run"] !== undefined) return "not run";
   if (notes["run-by"] !== folder.runBy) return "run elsewhere";
   if (language === "ts") return runProgram(block, folder);

@@ -42,6 +42,9 @@ export function runPage(options: PageOptions): readonly BlockOutcome[] {
     ...(runBy === undefined ? {} : { runBy }),
   };
   makePageFolder(folder);
+  for (const { notes, code } of blocks) {
+    if (notes.file !== undefined) writeFileSync(join(dir, notes.file), code);
+  }
   for (const [name, text] of Object.entries(scene.files ?? {})) {
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), text);

@@ -27,7 +27,7 @@ test(
   async () => {
     const built = platform.tryCli("image", "build", FIXTURE, "--json");
     expect(built.stderr).toMatch(/\[1\/\d\] Debian bookworm/);
-    expect(built.stderr).toContain("Setting up jq");
+    expect(built.stderr).toContain("    a line of the build\n");
     expect(built.status).toBe(0);
     const { images } = JSON.parse(built.stdout) as { readonly images: readonly string[] };
     expect(images).toHaveLength(2);
