@@ -66,6 +66,7 @@ export function openScreen({ stream, around }: LiveScreenOptions): LiveScreen {
   /** What is drawn now; empty when nothing is. */
   let drawn: readonly string[] = [];
   let wanted: readonly string[] = [];
+  let drawnColumns = 0;
   /** Others have begun a line and not ended it. */
   let isMidLine = false;
 
@@ -79,6 +80,7 @@ export function openScreen({ stream, around }: LiveScreenOptions): LiveScreen {
   const draw = (): void => {
     if (isMidLine || wanted.length === 0) return;
     const columns = stream.columns ?? COLUMNS_DEFAULT;
+    drawnColumns = columns;
     const room = Math.max(1, (stream.rows ?? ROWS_DEFAULT) - ROWS_LEFT);
     drawn = wanted.slice(0, room).map((line) => cut(withoutControls(line), columns - 1));
     write(drawn.map((line) => `${styled("dim", line)}\n`).join(""));
@@ -96,6 +98,9 @@ export function openScreen({ stream, around }: LiveScreenOptions): LiveScreen {
     );
   return {
     show(lines) {
+      const columns = stream.columns ?? COLUMNS_DEFAULT;
+      const isSame = lines.join("\n") === wanted.join("\n") && columns === drawnColumns;
+      if (isSame && drawn.length > 0) return;
       wanted = lines;
       erase();
       draw();
