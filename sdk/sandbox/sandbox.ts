@@ -150,9 +150,11 @@ async function build(
   client: Client,
   progress: (line: string) => void = () => undefined,
 ): Promise<string> {
-  const [{ AdminClient }, { buildImage }] = await Promise.all([
+  const [{ AdminClient }, { buildImage }, { plainSteps }] = await Promise.all([
     import("../commands/admin-client.ts"),
     import("../commands/images/build-image.ts"),
+    import("../commands/live/live-steps.ts"),
   ]);
-  return (await buildImage(recipe, { admin: new AdminClient(client), progress })).imageId;
+  const options = { admin: new AdminClient(client), steps: plainSteps(progress) };
+  return (await buildImage(recipe, options)).imageId;
 }

@@ -51,7 +51,7 @@ const PROGRAMS: Readonly<Record<string, RegExp>> = {
 };
 /** What examples of several files import. */
 const PARTS: readonly string[] = ["embeddings/embed.ts", "thumbnail/png.ts"];
-/** Run where what they need is built: by images.test.ts. */
+/** Run where what they need is built: by images.test.ts, on the platform that has built the base. */
 const ELSEWHERE: readonly string[] = ["images.ts"];
 
 const EXAMPLES = join(ROOT, "examples");
