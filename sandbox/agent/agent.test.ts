@@ -155,8 +155,7 @@ describe("sandboxes kept ready", () => {
 
   test.each([
     ["GPUs", { resources: { ...EXPECTED.resources, gpuCount: 1 } }],
-    ["an image", { imageId: "im_1" }],
-    ["hosts that they may reach", { allowHosts: ["example.com"] }],
+    ["an image that this node cannot have", { imageId: "im_1" }],
   ])("none is started ahead for containers with %s", async (_, changes) => {
     run({ readyCountMax: 4 });
     const link = await welcome();
@@ -164,6 +163,15 @@ describe("sandboxes kept ready", () => {
     await until(() => runtime.started.length === 1, "the usual one is started");
     await settled();
     expect(keptNow().map(({ resources }) => resources.memoryMiB)).toEqual([256]);
+  });
+
+  test("with hosts that they may reach one is started ahead, with these and no others", async () => {
+    run({ readyCountMax: 4 });
+    const link = await welcome();
+    await until(() => runtime.started.length === 1, "the usual one is started");
+    link.say({ type: "expect", starts: [{ ...EXPECTED, allowHosts: ["example.com"] }] });
+    await until(() => runtime.started.length === 2, "the expected one is started");
+    expect(runtime.last.spec.allowHosts).toEqual(["example.com"]);
   });
 
   test("they go when a container needs their room, and it is not refused", async () => {

@@ -66,6 +66,8 @@ export interface StartContainer {
   readonly imageId?: string;
   /** The image's files: name of their index among the server's chunks. */
   readonly contentId?: string;
+  /** Whose image that is; present with one. */
+  readonly workspaceId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
   /** Inputs that it runs at once; one unless given. */
@@ -95,6 +97,9 @@ export interface ExpectedStart extends Pick<
   | "codeSha256"
   | "resources"
   | "imageId"
+  | "contentId"
+  | "workspaceId"
+  | "workdir"
   | "maxInputs"
   | "snapshotId"
   | "loadEnv"

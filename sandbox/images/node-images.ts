@@ -2,7 +2,7 @@
 import type { Clock } from "../../core/index.ts";
 import type { StartContainer } from "../agent/link.ts";
 import { ImageMounts } from "../lazyfs/image-mounts.ts";
-import type { SandboxImage } from "../runtime/runtime.ts";
+import type { ImageSource, SandboxImage } from "../runtime/runtime.ts";
 import { NODE_PATH } from "./build/runtime-paths.ts";
 
 /** Folder of the cache that images are built in. */
@@ -17,7 +17,7 @@ export interface HeldContainerImage {
 }
 
 /** What a container says about the image that it is to run in. */
-export type WantedImage = Pick<StartContainer, "imageId" | "contentId" | "workdir">;
+export type WantedImage = Pick<StartContainer, "imageId" | "contentId" | "workspaceId" | "workdir">;
 
 /** Images for the containers of one node. */
 export interface NodeImages {
@@ -75,12 +75,10 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
       }
       return `the server has no content of image ${imageId}: deploy its app again`;
     },
-    hold: async ({ contentId = "", workdir }, onLost) => {
-      const held = await mounts.hold(contentId, onLost);
-      const image = { rootfs: held.root, node: NODE_PATH };
+    hold: async (wanted, onLost) => {
+      const held = await mounts.hold(wanted.contentId ?? "", onLost);
       return {
-        // The root cannot be written to, and programs expect to write where they start.
-        image: workdir === undefined || workdir === "/" ? image : { ...image, workdir },
+        image: imageAt(held.root, sourceOf(wanted), wanted.workdir),
         started: () => void held.started(),
         release: () => held.release(),
       };
@@ -88,6 +86,27 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
     renewToken: () => mounts.renewToken(),
     close: () => mounts.close(),
   };
+}
+
+/** An image that is mounted at `rootfs`. */
+export function imageAt(
+  rootfs: string,
+  source: ImageSource | undefined,
+  workdir: string | undefined,
+): SandboxImage {
+  const image = { rootfs, node: NODE_PATH, ...(source && { source }) };
+  // The root cannot be written to, and programs expect to write where they start.
+  return workdir === undefined || workdir === "/" ? image : { ...image, workdir };
+}
+
+/** By what an image can be had again; undefined for one of nobody's. */
+export function sourceOf({
+  imageId,
+  contentId,
+  workspaceId,
+}: WantedImage): ImageSource | undefined {
+  const isWhole = imageId !== undefined && contentId !== undefined && workspaceId !== undefined;
+  return isWhole ? { imageId, contentId, workspaceId } : undefined;
 }
 
 /** For a runtime that gives its containers the host's own files. */

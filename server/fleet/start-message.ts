@@ -53,6 +53,7 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   const start = startMessageOf(live, "", { cards: [] });
   const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
   const { python, allowHosts, paramsBytes, loadEnv } = start;
+  const { contentId, workspaceId, workdir } = start;
   return {
     functionName,
     appName,
@@ -60,6 +61,9 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
     resources,
     count,
     ...(imageId === undefined ? {} : { imageId }),
+    ...(contentId === undefined ? {} : { contentId }),
+    ...(workspaceId === undefined ? {} : { workspaceId }),
+    ...(workdir === undefined ? {} : { workdir }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(loadEnv === undefined ? {} : { loadEnv }),
@@ -78,8 +82,9 @@ function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartCon
 function imageOf({
   spec,
   image,
-}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workdir"> {
+  workspaceId,
+}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workspaceId" | "workdir"> {
   if (spec.image === undefined) return {};
   const content = image?.contentId === undefined ? {} : { contentId: image.contentId };
-  return { imageId: spec.image, workdir: image?.workdir ?? "/", ...content };
+  return { imageId: spec.image, workspaceId, workdir: image?.workdir ?? "/", ...content };
 }
