@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
+import { limitsOn } from "../runtime/limits.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { createHttpSnapshots } from "../snapshots/shared-snapshots.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
@@ -21,10 +22,12 @@ import { CodeCache } from "./code-cache.ts";
 import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
+import { explainDisk } from "./full-disk.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
   AgentResult,
+  ExpectedStart,
   NodeFacts,
   ServerMessage,
   StartContainer,
@@ -297,7 +300,7 @@ export class NodeAgent {
         this.#start(message.container, body);
         return;
       case "expect":
-        this.#ready?.expect(message.starts);
+        this.#expect(message.starts);
         return;
       case "credit":
       case "ack":
@@ -306,6 +309,11 @@ export class NodeAgent {
       default:
         this.#tell(message, body);
     }
+  }
+
+  #expect(starts: readonly ExpectedStart[]): void {
+    const { resources } = this.#options;
+    this.#ready?.expect(starts.map((one) => ({ ...one, ...limitsOn(resources, one.limits) })));
   }
 
   /** The server has something, and this agent need not keep it. */
@@ -355,11 +363,11 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, images, volumes } = this.#options;
+    const { runtime, clock, onError, images, volumes, resources } = this.#options;
     const shared = start.volumes && volumes?.of(start.containerId, start.volumes);
     const container = new Container({
       openFiles: filesOf(start, images, shared),
-      start: { ...start, cards: room.cards },
+      start: { ...start, cards: room.cards, ...limitsOn(resources, start.limits) },
       params,
       relay: shared?.relay(this.#relay) ?? this.#relay,
       runtime: this.#ready?.runtime ?? runtime,
@@ -400,11 +408,13 @@ export class NodeAgent {
     results: readonly AgentResult[],
     payloads: readonly Uint8Array[],
   ): void {
-    for (const [position, result] of results.entries()) {
+    const start = this.#containers.get(containerId)?.spec;
+    const told = results.map((result) => (start ? explainDisk(result, start) : result));
+    for (const [position, result] of told.entries()) {
       const payload = payloads[position] ?? new Uint8Array(0);
       this.#unacknowledged.set(result.inputId, { containerId, result, payload });
     }
-    this.#link.send({ type: "results", containerId, results }, payloads);
+    this.#link.send({ type: "results", containerId, results: told }, payloads);
   }
 
   /** What was not acknowledged before the link broke is said again. */

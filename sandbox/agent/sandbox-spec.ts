@@ -8,7 +8,10 @@ import { gpuEnvironmentOf, librariesOf, sandboxEnvironment } from "./gpu-environ
 import type { StartContainer } from "./link.ts";
 
 /** What of a container's start says what its sandbox is. */
-export type SandboxWish = Pick<StartContainer, "resources" | "python" | "allowHosts" | "cards">;
+export type SandboxWish = Pick<
+  StartContainer,
+  "resources" | "limits" | "python" | "allowHosts" | "cards" | "diskMiB"
+>;
 
 /** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
@@ -16,14 +19,16 @@ export function sandboxSpecOf(
   isolation: Isolation,
   files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
-  const { containerId, resources, python, allowHosts, cards = [] } = start;
+  const { containerId, resources, limits, python, allowHosts, diskMiB, cards = [] } = start;
   return {
     containerId,
     resources,
+    ...(limits === undefined ? {} : { limits }),
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
     ...(cards.length === 0 ? {} : { cards }),
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...files,
   };
 }

@@ -10,14 +10,16 @@ export function bootedKind(
   return { key: `booted/${textOf(spec)}`, spec, make: (named) => runtime.start(named) };
 }
 
-/** Whether one started ahead can be a container's: cards and volumes are its own. */
+/** Whether one started ahead can be a container's: cards, volumes and a disk are its own. */
 export function canBeReady({
   resources,
   image,
   volumes,
+  diskMiB,
 }: Omit<SandboxSpec, "containerId">): boolean {
-  const hasFiles = image !== undefined && image.source === undefined;
-  return resources.gpuCount === 0 && volumes === undefined && !hasFiles;
+  const isOfNobody = image !== undefined && image.source === undefined;
+  const hasFiles = isOfNobody || volumes !== undefined || diskMiB !== undefined;
+  return resources.gpuCount === 0 && !hasFiles;
 }
 
 /** A runtime that gives what has booted already where there is such a one. */

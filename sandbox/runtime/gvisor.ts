@@ -20,7 +20,7 @@ import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { unmountPoints, withMountPoints } from "./mount-points.ts";
+import { makeContainerRoot, unmountContainerRoot } from "./container-root.ts";
 import {
   memoryLimitBytes,
   ociSpecOf,
@@ -78,7 +78,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
 
   const launch: Launch = async (spec, command) => {
-    const { containerId, resources, egressDir, cards } = spec;
+    const { containerId, egressDir, cards } = spec;
     // The only sockets of this machine that a container can open are those of its own proxy.
     const udsFlags = egressDir === undefined ? [] : ["--host-uds=open"];
     const gpuFlags = cards === undefined ? [] : (options.gpus?.flags ?? []);
@@ -123,7 +123,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     };
     if (!cgroups) {
-      watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
+      watchMemory(child, memoryLimitBytes(spec), () => {
         isOverLimit = true;
         kill();
       });
@@ -195,15 +195,15 @@ async function killContainer(
 
 /** What runs in a container, and the root file system that it is found in. */
 async function programOf(
-  { runner, resources, image }: SandboxSpec,
+  spec: SandboxSpec,
   { rootfs, pythonRootfs }: GvisorOptions,
 ): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
-  if (runner !== "python") {
+  if (spec.runner !== "python") {
     const file = `/runner/${RUNNER_FILE}`;
-    return { rootfs, args: runnerArguments("/bin/node", file, resources) };
+    return { rootfs, args: runnerArguments("/bin/node", file, spec) };
   }
   const args = pythonArguments("python3", "/runner");
-  if (image !== undefined) return { rootfs, args };
+  if (spec.image !== undefined) return { rootfs, args };
   assert(pythonRootfs !== undefined, "a container of Python needs a root file system with it");
   return { rootfs: await pythonRootfs(), args };
 }
@@ -214,7 +214,7 @@ async function prepareBundle(
   program: OciPaths & { readonly args: readonly string[] },
 ): Promise<void> {
   await mkdir(bundle, { recursive: true });
-  const { spec, rootfs } = await withMountPoints(wanted, bundle, program.rootfs);
+  const { spec, rootfs } = await makeContainerRoot(wanted, bundle, program.rootfs);
   const config = ociSpecOf(spec, { ...program, rootfs }, program.args);
   await writeFile(join(bundle, "config.json"), JSON.stringify(config));
 }
@@ -228,7 +228,7 @@ async function clearAway(container: {
 }): Promise<void> {
   const { containerId, dir, bundle, cgroupsPath } = container;
   await removeCgroup(cgroupsPath);
-  await unmountPoints(bundle);
+  await unmountContainerRoot(bundle);
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];
   await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));

@@ -1,6 +1,6 @@
 /** The runtime port: starts one isolated process and gives its ends. */
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { Isolation, Resources } from "../../core/index.ts";
+import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
@@ -27,7 +27,10 @@ export interface SandboxSpec {
   readonly containerId: string;
   /** Node unless given. */
   readonly runner?: RunnerKind;
+  /** What is reserved for it. */
   readonly resources: Resources;
+  /** Most that it may use, where that is not what follows from what it reserves. */
+  readonly limits?: ResourceLimits;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;
   /** Hosts that it may reach, as patterns; absent means no network. */
@@ -36,6 +39,8 @@ export interface SandboxSpec {
   readonly egressDir?: string;
   /** What it runs in; absent means the base image. */
   readonly image?: SandboxImage;
+  /** Most that it may write to its root, to the disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
   /** Cards of this node that it is given, by their numbers here; absent means none. */
   readonly cards?: readonly number[];
   /** Folders of this machine that it may write to, each at its path. */

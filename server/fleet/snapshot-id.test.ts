@@ -34,6 +34,8 @@ test("another workspace, app, name, code, size or parameter is another snapshot"
     idOf({}, { codeSha256: "c0df" }),
     idOf({ memoryMiB: 512 }),
     idOf({ cpu: 2 }),
+    idOf({ cpu: { request: 2, limit: 4 } }),
+    idOf({ memoryMiB: { request: 512, limit: 1_024 } }),
     idOf({ maxConcurrentInputs: 2 }),
     idOf({}, {}, Uint8Array.of(1)),
     idOf({}, {}, Uint8Array.of(2)),

@@ -27,7 +27,8 @@ export function snapshotIdOf(
     app,
     name,
     codeSha256,
-    resourcesOf(needs),
+    // The heap is as large as the limit lets it be.
+    { ...resourcesOf(needs), ...(spec.limits && { limits: spec.limits }) },
     maxConcurrentInputs,
     image,
     python,
