@@ -165,15 +165,6 @@ describe("sandboxes kept ready", () => {
     expect(keptNow().map(({ resources }) => resources.memoryMiB)).toEqual([256]);
   });
 
-  test("with hosts that they may reach one is started ahead, with these and no others", async () => {
-    run({ readyCountMax: 4 });
-    const link = await welcome();
-    await until(() => runtime.started.length === 1, "the usual one is started");
-    link.say({ type: "expect", starts: [{ ...EXPECTED, allowHosts: ["example.com"] }] });
-    await until(() => runtime.started.length === 2, "the expected one is started");
-    expect(runtime.last.spec.allowHosts).toEqual(["example.com"]);
-  });
-
   test("they go when a container needs their room, and it is not refused", async () => {
     run({ readyCountMax: 4 });
     const link = await welcome();

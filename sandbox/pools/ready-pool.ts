@@ -200,8 +200,9 @@ export class ReadyPool {
   async #add(kind: ReadyKind): Promise<void> {
     const spec = { ...kind.spec, containerId: `warm_${randomUUID()}` };
     try {
-      const { makeHeld = (named, make) => make(named) } = this.#options;
-      const sandbox = await makeHeld(spec, kind.make);
+      const { makeHeld } = this.#options;
+      const making = makeHeld === undefined ? kind.make(spec) : makeHeld(spec, kind.make);
+      const sandbox = await making;
       if (sandbox === undefined) this.#rest(kind);
       else this.#keep({ kind, spec, sandbox });
     } catch (error) {
