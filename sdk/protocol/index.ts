@@ -103,7 +103,14 @@ export {
   type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";
-export { ANSWER_WITHIN_MS, type HttpMethod, type WebSpec } from "./web.ts";
+export {
+  ANSWER_WITHIN_MS,
+  TUNNELS_MAX,
+  type HttpMethod,
+  type TunnelList,
+  type TunnelRequest,
+  type WebSpec,
+} from "./web.ts";
 export {
   decodeSegments,
   decodeValue,

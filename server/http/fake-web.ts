@@ -1,5 +1,5 @@
 /** Functions with a URL, for tests of the HTTP server: each answers with what it was asked. */
-import type { WebService } from "../services.ts";
+import type { TunnelService, WebService } from "../services.ts";
 
 export function createFakeWeb(): WebService {
   return {
@@ -17,6 +17,16 @@ export function createFakeWeb(): WebService {
     result: async (callId, _request, response) => {
       response.end(callId);
       await Promise.resolve();
+    },
+  };
+}
+
+/** Tunnels whose URLs say what was asked for. */
+export function createFakeTunnels(): TunnelService {
+  return {
+    open: async (_who, app, ports) => {
+      const tunnels = ports.map((port) => ({ port, webPath: `/web/main/${app}/${port}` }));
+      return Promise.resolve({ tunnels });
     },
   };
 }
