@@ -17,7 +17,7 @@ try {
   await sandbox.files.write("/tmp/site.mjs", code);
   const server = await sandbox.exec(["node", "/tmp/site.mjs"]);
   // It prints a line once it listens; before that the URL answers 502.
-  for await (const _line of server.stdout) break;
+  await server.stdout[Symbol.asyncIterator]().next();
   const [site] = await sandbox.tunnels(8080);
   const page = await fetch(site.url);
   console.log(page.status, await page.text());
