@@ -2,6 +2,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocksOf } from "../../scripts/doc-blocks/read-blocks.ts";
+import { runPage } from "../../scripts/doc-blocks/run-page.ts";
+import { ROOT } from "../../scripts/steps.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const FIXTURE = join(import.meta.dirname, "../fixtures/images.ts");
@@ -25,7 +28,7 @@ test(
   async () => {
     const built = platform.tryCli("image", "build", FIXTURE, "--json");
     expect(built.stderr).toMatch(/\[1\/\d\] Debian bookworm/);
-    expect(built.stderr).toContain("Setting up jq");
+    expect(built.stderr).toContain("    a line of the build\n");
     expect(built.status).toBe(0);
     const { images } = JSON.parse(built.stdout) as { readonly images: readonly string[] };
     expect(images).toHaveLength(2);
@@ -111,6 +114,28 @@ WORKDIR /srv
       stdout: '["by ann",12,"for outside\\n","Dockerfile,app.ts,kept.txt","/srv"]',
     });
     expect(stderr).toMatch(/Dockerfile:5: USER 1001 holds for the RUN after it/);
+  },
+  BUILD_MS,
+);
+
+test(
+  "examples/images.ts runs as it is written",
+  () => {
+    const { status, stdout, stderr } = platform.tryCli("run", join(ROOT, "examples/images.ts"));
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: '"Earth"\n' });
+  },
+  BUILD_MS,
+);
+
+test.each(["images.md", "python.md"])(
+  "the blocks of docs/%s that need an image run",
+  (page) => {
+    const blocks = blocksOf(join(ROOT, "docs", page), page);
+    const runBy = "tests/e2e/images.test.ts";
+    const mine = blocks.filter(
+      ({ notes }) => notes["run-by"] === runBy || notes.file !== undefined,
+    );
+    expect(runPage({ page, blocks: mine, platform, runBy })).toContain("run");
   },
   BUILD_MS,
 );

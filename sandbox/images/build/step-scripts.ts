@@ -83,7 +83,8 @@ if (user !== undefined) {
     fail("there is no group " + group + " in /etc/group", 1);
   }
   const gid = Number(group === undefined ? (found?.[3] ?? 0) : (ofGroup?.[2] ?? group));
-  const others = groups.filter((one) => (one[3] ?? "").split(",").includes(found?.[0] ?? ""));
+  const isOf = (one) => found !== undefined && (one[3] ?? "").split(",").includes(found[0]);
+  const others = groups.filter(isOf);
   process.setgroups(group === undefined ? [gid, ...others.map((one) => Number(one[2]))] : [gid]);
   process.setgid(gid);
   process.setuid(Number(found?.[2] ?? name));
