@@ -106,11 +106,7 @@ function messageFor(kind: ContainerExit["kind"], end: EndOfContainer): string {
     case "timed_out":
       return `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended`;
     case "out_of_memory":
-<<<<<<< HEAD
-      return `the container ran out of its ${end.memoryMiB} MiB of memory; ${MORE_MEMORY}`;
-=======
-      return `the container ran out of its ${memoryOf(end)}`;
->>>>>>> main
+      return `the container ran out of its ${memoryOf(end)}; ${MORE_MEMORY}`;
     case "startup_failed":
       return startupMessage(end);
     case "exited":
@@ -128,12 +124,7 @@ function startupMessage(end: EndOfContainer): string {
   }
   if (end.fault !== undefined) return `the container could not start: ${end.fault}`;
   if (ranOutOfMemory(end)) {
-<<<<<<< HEAD
-    const limit = `${end.memoryMiB} MiB of memory`;
-    return `the container ran out of its ${limit} while starting; ${MORE_MEMORY}`;
-=======
-    return `the container ran out of its ${memoryOf(end)} while starting`;
->>>>>>> main
+    return `the container ran out of its ${memoryOf(end)} while starting; ${MORE_MEMORY}`;
   }
   const words = end.lastWords === "" ? "" : `: ${end.lastWords}`;
   return `the container ended with ${describeExit(end)} before its code was loaded${words}`;

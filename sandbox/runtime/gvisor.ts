@@ -90,7 +90,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const group = `${cgroupParent}/${containerId}`;
     const cgroupsPath = `${group}/inner`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, group });
-    const limitBytes = memoryLimitBytes(resources.memoryMiB);
+    const limitBytes = memoryLimitBytes(spec);
     const program = await programOf(spec, options);
     const gpus = await ociGpusOf(spec, options);
     const paths = { ...program, runnerDir, cgroupsPath, init, ...(gpus && { gpus }) };
@@ -129,11 +129,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     };
     if (!cgroups) {
-<<<<<<< HEAD
       watchMemory(child, limitBytes, () => {
-=======
-      watchMemory(child, memoryLimitBytes(spec), () => {
->>>>>>> main
         isOverLimit = true;
         kill();
       });
@@ -236,15 +232,9 @@ async function clearAway(container: {
   readonly bundle: string;
   readonly group: string;
 }): Promise<void> {
-<<<<<<< HEAD
   const { containerId, dir, bundle, group } = container;
   await removeCgroup(group);
-  await unmountPoints(bundle);
-=======
-  const { containerId, dir, bundle, cgroupsPath } = container;
-  await removeCgroup(cgroupsPath);
   await unmountContainerRoot(bundle);
->>>>>>> main
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];
   await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));
