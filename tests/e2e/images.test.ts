@@ -111,7 +111,7 @@ WORKDIR /srv
     const { stderr, stdout, status } = platform.tryCli("run", file);
     expect({ status, stdout: stdout.trim() }, stderr).toEqual({
       status: 0,
-      stdout: '["by ann",12,"for outside\\n","Dockerfile,app.ts,kept.txt","/srv"]',
+      stdout: '["by ann",12,"for outside\\n",".dockerignore,Dockerfile,app.ts,kept.txt","/srv"]',
     });
     expect(stderr).toMatch(/Dockerfile:5: USER 1001 holds for the RUN after it/);
   },
