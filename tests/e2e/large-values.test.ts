@@ -65,7 +65,9 @@ describe("values of any size", () => {
     const weigh = await lookUp<[Uint8Array], unknown>("weigh");
     await expect(weigh.remote(new Uint8Array(600 * MIB))).rejects.toMatchObject({
       code: "out_of_memory",
-      message: expect.stringMatching(/ran out of its 512 MiB of memory; give the function more/),
+      message: expect.stringMatching(
+        /ran out of its 512 MiB of memory; give the function more/,
+      ) as string,
     });
   });
 
