@@ -13,6 +13,7 @@ import { createFunctionService } from "../apps/function-service.ts";
 import { createFakeRegistry } from "../apps/fake-registry.ts";
 import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
+import { SharedEvent } from "../events/shared-event.ts";
 import { operatorKeyOf } from "../secrets/envelope.ts";
 import { SecretVault } from "../secrets/secret-vault.ts";
 import { openFakeVolumes } from "../volumes/fake-volumes.ts";
@@ -388,7 +389,7 @@ function createFakeEvents(state: State): Services["events"] {
     publish: () => undefined,
     async *read(filter, after, signal) {
       state.reads.push({ filter, after });
-      yield* state.events;
+      if (state.events.length > 0) yield state.events.map((event) => new SharedEvent(event));
       if (!state.holdEvents || signal.aborted) return;
       state.waiting += 1;
       await new Promise((resume) => signal.addEventListener("abort", resume, { once: true }));
