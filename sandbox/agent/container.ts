@@ -279,7 +279,7 @@ export class Container {
     const onData = (chunk: Uint8Array): void => {
       const before = decoder.headerBytes;
       try {
-        for (const { header, body } of decoder.push(chunk)) {
+        for (const { header, body } of decoder.pushBorrowed(chunk)) {
           this.#receive({ header: checkMessage(header), body });
         }
         pace.count(decoder.headerBytes - before);

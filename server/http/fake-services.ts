@@ -241,10 +241,10 @@ function createFakeBlobs(blobs: Map<string, Uint8Array>): BlobStore {
   return {
     put: (bytes) => {
       const sha256 = createHash("sha256").update(bytes).digest("hex");
-      blobs.set(sha256, bytes);
+      blobs.set(sha256, bytes.slice());
       return Promise.resolve(sha256);
     },
-    get: (sha256) => Promise.resolve(blobs.get(sha256)),
+    get: (sha256) => Promise.resolve(blobs.get(sha256)?.slice()),
     has: (sha256) => Promise.resolve(blobs.has(sha256)),
   };
 }
