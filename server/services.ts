@@ -348,6 +348,8 @@ export interface EventFilter {
 export interface EventBus {
   /** Never throws and never waits: a lost event is better than a stopped loop. */
   publish(subject: Omit<EventBase, "eventId" | "atMs">, body: EventBody): void;
+  /** Resolves when what was published before is in the stream, or had to be dropped. */
+  written(): Promise<void>;
   /**
    * Events after `after` (an event id; absent means from now on, "0" from the oldest kept),
    * in order, until `signal` aborts; as many at once as have come, at least one.

@@ -398,6 +398,41 @@ describe("results", () => {
   });
 });
 
+describe("lines", () => {
+  const print = (sandbox: FakeSandbox, text: string): void =>
+    sandbox.say({ type: "logs", lines: [{ stream: "stdout", text }], droppedBytes: 0 });
+
+  test("those that came while the link was down are sent on the next one, in order", async () => {
+    run();
+    const first = await welcome(0);
+    const sandbox = await serve(first, "a");
+    print(sandbox, "kept");
+    print(sandbox, "unsaid");
+    await first.hear("logs", 2);
+    first.say({ type: "logged", containerId: "co_1", sequence: 1 });
+    print(sandbox, "last");
+    await first.hear("logs", 3);
+    first.cut();
+    const second = await server.link(1);
+    print(sandbox, "down");
+    await settled();
+    sandbox.end({ exitCode: 0 });
+    await settled();
+    await welcome(1);
+    await until(
+      () => second.all("logs").flatMap(({ lines }) => lines).length >= 3,
+      "the lines are sent again",
+    );
+    const again = second.all("logs");
+    expect(again.every(({ functionId }) => functionId === START.functionId)).toBe(true);
+    expect(again.flatMap(({ lines }) => lines).map(({ text }) => text)).toEqual([
+      "unsaid",
+      "last",
+      "down",
+    ]);
+  });
+});
+
 describe("containers", () => {
   test("an exit is told, with what has no result", async () => {
     run();

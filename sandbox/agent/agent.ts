@@ -31,6 +31,7 @@ import type {
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
+import { UnstoredLines } from "./unstored-lines.ts";
 import { UnstoredValues } from "./unstored-values.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
@@ -91,6 +92,7 @@ export class NodeAgent {
   /** Values of the inputs that containers hold. */
   readonly #unstored = new UnstoredValues();
   readonly #unacknowledged = new Map<string, Unacknowledged>();
+  readonly #lines = new UnstoredLines((message) => this.#link.send(message));
   readonly #code: CodeCache;
   readonly #ready: ReadySandboxes | undefined;
   #snapshots: MemorySnapshots | undefined;
@@ -144,7 +146,10 @@ export class NodeAgent {
       stream: (containerId, streamId, piece, body) => {
         this.#link.send({ type: "stream", containerId, streamId, piece }, [body]);
       },
-      logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
+      logs: (containerId, lines) => {
+        const functionId = this.#containers.get(containerId)?.held.functionId ?? "";
+        this.#lines.add(containerId, functionId, lines);
+      },
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
         // Whoever runs them again is told how many values there are.
@@ -290,6 +295,9 @@ export class NodeAgent {
       case "expect":
         this.#ready?.expect(message.starts);
         return;
+      case "logged":
+        this.#lines.stored(message.containerId, message.sequence);
+        return;
       case "credit":
       case "ack":
         this.#stored(message);
@@ -399,6 +407,7 @@ export class NodeAgent {
 
   /** What was not acknowledged before the link broke is said again. */
   #resend(): void {
+    this.#lines.resend();
     this.#resendValues();
     for (const { containerId, result, payload } of this.#unacknowledged.values()) {
       this.#link.send({ type: "results", containerId, results: [result] }, [payload]);

@@ -206,6 +206,21 @@ test("the stream stays near its bound", async () => {
   redis.disconnect();
 });
 
+test("what is said to be written is in the stream", async () => {
+  const redis = connectRedis(child.endpoint, "test", () => undefined);
+  for (const sequence of upTo(700)) log(bus, sequence);
+  await bus.written();
+  expect(await redis.xlen(`events-${streamCount}`)).toBe(700);
+  await bus.written();
+  log(bus, 701);
+  const pid = child.pid();
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  await bus.written();
+  expect(sequences(await take(eventsOf(bus, {}, "0", stop.signal), 1))).toEqual([1]);
+  expect(await redis.xlen(`events-${streamCount}`)).toBeGreaterThanOrEqual(1);
+  redis.disconnect();
+});
+
 test("foreign entries in the stream are passed over", async () => {
   const redis = connectRedis(child.endpoint, "test", () => undefined);
   for (const text of ["not json", "null", "[]", '{"kind":1}']) {

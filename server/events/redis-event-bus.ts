@@ -57,6 +57,7 @@ export function createRedisEventBus(options: RedisEventBusOptions): RedisEventBu
   const closing = new AbortController();
   return {
     publish: (subject, body) => writer.add(encodeEvent(subject, body, clock.nowMs())),
+    written: () => writer.written(),
     read: (filter, after, signal) =>
       readEvents(
         { tail, redis, streamKey, clock },

@@ -387,6 +387,7 @@ function createFakeFleet(state: State): FleetService {
 function createFakeEvents(state: State): Services["events"] {
   return {
     publish: () => undefined,
+    written: () => Promise.resolve(),
     async *read(filter, after, signal) {
       state.reads.push({ filter, after });
       if (state.events.length > 0) yield state.events.map((event) => new SharedEvent(event));
