@@ -30,8 +30,7 @@ export function startMessageOf(
     functionName: live.codeName,
     appName: live.app,
     codeSha256: live.codeSha256,
-    resources: resourcesOf(live.needs),
-    ...(live.spec.limits === undefined ? {} : { limits: live.spec.limits }),
+    ...sizeOf(live),
     cards,
     env: { ...live.image?.env, ...secrets, ...live.spec.env },
     ...(secretNames.length === 0 ? {} : { secretNames }),
@@ -39,7 +38,6 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(live.spec.singleUse ? { singleUse: true } : {}),
-    ...(live.spec.diskMiB === undefined ? {} : { diskMiB: live.spec.diskMiB }),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
@@ -70,6 +68,18 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
     ...(python === undefined ? {} : { python }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
     ...(paramsBytes === undefined ? {} : { paramsBytes }),
+  };
+}
+
+/** What a container is given of its machine, and the most that it may take. */
+function sizeOf({
+  spec: { limits, diskMiB },
+  needs,
+}: LiveFunction): Pick<StartContainer, "resources" | "limits" | "diskMiB"> {
+  return {
+    resources: resourcesOf(needs),
+    ...(limits === undefined ? {} : { limits }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
   };
 }
 
