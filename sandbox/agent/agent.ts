@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
+import { limitsOn } from "../runtime/limits.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { createHttpSnapshots } from "../snapshots/shared-snapshots.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
@@ -26,13 +27,17 @@ import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
   AgentResult,
+  ExpectedStart,
   NodeFacts,
   ServerMessage,
   StartContainer,
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
+import { UnacknowledgedResults } from "./unacknowledged-results.ts";
+import { UnstoredLines } from "./unstored-lines.ts";
 import { UnstoredValues } from "./unstored-values.ts";
+import { onCards } from "./sandbox-spec.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
@@ -73,12 +78,6 @@ export interface NodeAgentOptions {
   readonly onDismissed: (reason: string) => void;
 }
 
-interface Unacknowledged {
-  readonly containerId: string;
-  readonly result: AgentResult;
-  readonly payload: Uint8Array;
-}
-
 const CHECK_MS = 100;
 const NO_VOLUMES = "volumes need gVisor, which this node is without";
 const TIDY_EVERY_CHECKS = 10;
@@ -91,7 +90,8 @@ export class NodeAgent {
   readonly #running = new Set<Promise<void>>();
   /** Values of the inputs that containers hold. */
   readonly #unstored = new UnstoredValues();
-  readonly #unacknowledged = new Map<string, Unacknowledged>();
+  readonly #unacknowledged = new UnacknowledgedResults();
+  readonly #lines = new UnstoredLines((message) => this.#link.send(message));
   readonly #code: CodeCache;
   readonly #ready: ReadySandboxes | undefined;
   #snapshots: MemorySnapshots | undefined;
@@ -145,9 +145,13 @@ export class NodeAgent {
       stream: (containerId, streamId, piece, body) => {
         this.#link.send({ type: "stream", containerId, streamId, piece }, [body]);
       },
-      logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
+      logs: (containerId, lines) => {
+        const functionId = this.#containers.get(containerId)?.held.functionId ?? "";
+        this.#lines.add(containerId, functionId, lines);
+      },
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
+        this.#snapshots?.roomFreed();
         // Whoever runs them again is told how many values there are.
         for (const inputId of exit.inputIds) this.#unstored.forget(inputId);
         this.#link.send({ type: "exited", exit });
@@ -218,19 +222,26 @@ export class NodeAgent {
       countMax,
       hasPython,
       snapshots: () => this.#snapshots,
-      hasRoom: (specs) => this.#hasRoomFor(specs),
+      hasRoom: (specs) => this.#roomBeside(specs).kind === "fits",
       isBusy: () => [...this.#containers.values()].some((container) => !container.isReady),
     });
   }
 
   /** Whether sandboxes fit that are no containers, beside these. */
-  #hasRoomFor(specs: readonly SandboxSpec[]): boolean {
+  #roomBeside(specs: readonly SandboxSpec[]): RoomAnswer {
     const sum = (amount: (resources: Resources) => number): number =>
       specs.reduce((total, { resources }) => total + amount(resources), 0);
     const gpuCount = sum((resources) => resources.gpuCount);
     const cpuMilli = sum((resources) => resources.cpuMilli);
     const memoryMiB = sum((resources) => resources.memoryMiB);
-    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
+    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } });
+  }
+
+  /** A sandbox on cards that are free, where there is room for it. */
+  #placed(spec: SandboxSpec): SandboxSpec | undefined {
+    const room = this.#roomBeside([spec]);
+    const { isolation } = this.#options.runtime;
+    return room.kind === "fits" ? onCards(spec, room.cards, isolation) : undefined;
   }
 
   async #openSnapshots(): Promise<void> {
@@ -244,7 +255,7 @@ export class NodeAgent {
       loadCode: (sha256) => this.#code.load(sha256),
       ...(this.#ready === undefined ? {} : { pool: this.#ready.pool }),
       shared: createHttpSnapshots({ serverUrl, token: () => this.#link.token }),
-      hasRoom: (spec) => this.#hasRoomFor([spec]),
+      findRoom: (spec) => this.#placed(spec),
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
   }
@@ -263,9 +274,7 @@ export class NodeAgent {
     };
     const containers = [...this.#containers.values()].map((container) => {
       const { held } = container;
-      const unsaid = [...this.#unacknowledged.values()]
-        .filter((one) => one.containerId === held.containerId)
-        .map((one) => one.result.inputId);
+      const unsaid = this.#unacknowledged.inputIdsOf(held.containerId);
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
     const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
@@ -289,7 +298,10 @@ export class NodeAgent {
         this.#start(message.container, body);
         return;
       case "expect":
-        this.#ready?.expect(message.starts);
+        this.#expect(message.starts);
+        return;
+      case "logged":
+        this.#lines.stored(message.containerId, message.sequence);
         return;
       case "credit":
       case "ack":
@@ -300,6 +312,11 @@ export class NodeAgent {
     }
   }
 
+  #expect(starts: readonly ExpectedStart[]): void {
+    const { resources } = this.#options;
+    this.#ready?.expect(starts.map((one) => ({ ...one, ...limitsOn(resources, one.limits) })));
+  }
+
   /** The server has something, and this agent need not keep it. */
   #stored(message: Extract<ServerMessage, { type: "credit" | "ack" }>): void {
     if (message.type === "credit") {
@@ -308,7 +325,7 @@ export class NodeAgent {
       return;
     }
     for (const inputId of message.inputIds) {
-      this.#unacknowledged.delete(inputId);
+      this.#unacknowledged.forget(inputId);
       this.#unstored.forget(inputId);
     }
   }
@@ -347,11 +364,11 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, images, volumes } = this.#options;
+    const { runtime, clock, onError, images, volumes, resources } = this.#options;
     const shared = start.volumes && volumes?.of(start.containerId, start.volumes);
     const container = new Container({
       openFiles: filesOf(start, images, shared),
-      start: { ...start, cards: room.cards },
+      start: { ...start, cards: room.cards, ...limitsOn(resources, start.limits) },
       params,
       relay: shared?.relay(this.#relay) ?? this.#relay,
       runtime: this.#ready?.runtime ?? runtime,
@@ -362,6 +379,7 @@ export class NodeAgent {
     });
     this.#containers.set(start.containerId, container);
     this.#ready?.pool.makeRoom();
+    this.#snapshots?.giveWay(room.cards);
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);
@@ -393,19 +411,15 @@ export class NodeAgent {
   ): void {
     const start = this.#containers.get(containerId)?.spec;
     const told = results.map((result) => (start ? explainDisk(result, start) : result));
-    for (const [position, result] of told.entries()) {
-      const payload = payloads[position] ?? new Uint8Array(0);
-      this.#unacknowledged.set(result.inputId, { containerId, result, payload });
-    }
+    this.#unacknowledged.add(containerId, told, payloads);
     this.#link.send({ type: "results", containerId, results: told }, payloads);
   }
 
   /** What was not acknowledged before the link broke is said again. */
   #resend(): void {
+    this.#lines.resend();
     this.#resendValues();
-    for (const { containerId, result, payload } of this.#unacknowledged.values()) {
-      this.#link.send({ type: "results", containerId, results: [result] }, [payload]);
-    }
+    this.#unacknowledged.resend((message, payloads) => this.#link.send(message, payloads));
   }
 
   /** Values go before the results that come after them. */
@@ -416,7 +430,7 @@ export class NodeAgent {
       ),
     );
     for (const inputId of this.#unstored.inputIds) {
-      const containerId = held.get(inputId) ?? this.#unacknowledged.get(inputId)?.containerId;
+      const containerId = held.get(inputId) ?? this.#unacknowledged.containerOf(inputId);
       const all = this.#unstored.of(inputId);
       if (containerId === undefined || all.length === 0) continue;
       const values = all.map(({ sequence, payload }) => {

@@ -17,7 +17,9 @@ export interface EndOfContainer {
   readonly inputIds: readonly string[];
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
+  /** Most that it might hold, and what of that was reserved for it. */
   readonly memoryMiB: number;
+  readonly reservedMiB: number;
   /** The last that it wrote to its standard error. */
   readonly lastWords: string;
   /** It wrote there that its heap was exhausted. */
@@ -28,6 +30,9 @@ export interface EndOfContainer {
 
 /** How a program ends that aborts, as Node does without heap: by the signal, or 128 + 6. */
 const ABORTED = { signal: "SIGABRT", exitCode: 134 } as const;
+
+/** What to do about it. */
+const MORE_MEMORY = "give the function more (memoryMiB), or let it hold less at a time";
 
 export interface Verdict {
   readonly kind: ContainerExit["kind"];
@@ -101,7 +106,7 @@ function messageFor(kind: ContainerExit["kind"], end: EndOfContainer): string {
     case "timed_out":
       return `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended`;
     case "out_of_memory":
-      return `the container ran out of its ${end.memoryMiB} MiB of memory`;
+      return `the container ran out of its ${memoryOf(end)}; ${MORE_MEMORY}`;
     case "startup_failed":
       return startupMessage(end);
     case "exited":
@@ -119,10 +124,16 @@ function startupMessage(end: EndOfContainer): string {
   }
   if (end.fault !== undefined) return `the container could not start: ${end.fault}`;
   if (ranOutOfMemory(end)) {
-    return `the container ran out of its ${end.memoryMiB} MiB of memory while starting`;
+    return `the container ran out of its ${memoryOf(end)} while starting; ${MORE_MEMORY}`;
   }
   const words = end.lastWords === "" ? "" : `: ${end.lastWords}`;
   return `the container ended with ${describeExit(end)} before its code was loaded${words}`;
+}
+
+/** One that holds more than it reserves may have been ended because its machine ran short. */
+function memoryOf({ memoryMiB, reservedMiB }: EndOfContainer): string {
+  if (memoryMiB <= reservedMiB) return `${memoryMiB} MiB of memory`;
+  return `memory: its limit is ${memoryMiB} MiB, of which only ${reservedMiB} MiB are reserved`;
 }
 
 function describeExit({ exit, announced }: EndOfContainer): string {

@@ -11,7 +11,7 @@ function messageOf(error: WireError, diskMiB?: number): string | undefined {
     inputId: "in_1",
     outcome: "failed",
     bytes: 0,
-    runMs: 0,
+    runMs: 1,
     error,
   };
   const start = { resources, ...(diskMiB === undefined ? {} : { diskMiB }) };

@@ -10,7 +10,7 @@
  * A dropped link loses nothing: the agent keeps its containers and unsent results, reconnects
  * with backoff and says in `hello` what it still holds. Results are kept until `ack`.
  */
-import type { Isolation, Resources } from "../../core/index.ts";
+import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 import type { VolumeStart } from "../volumes/volume-start.ts";
@@ -51,7 +51,10 @@ export interface StartContainer {
   readonly appName: string;
   /** SHA-256 of the bundle; the agent fetches it from `/v1/blobs` once and caches it. */
   readonly codeSha256: string;
+  /** What is reserved for it. */
   readonly resources: Resources;
+  /** Most that it may use; absent means no other than what is usual for what it reserves. */
+  readonly limits?: ResourceLimits;
   /** Cards of the node for it, numbered from 0; absent leaves them to the agent. */
   readonly cards?: readonly number[];
   readonly env: Readonly<Record<string, string>>;
@@ -66,6 +69,8 @@ export interface StartContainer {
   readonly imageId?: string;
   /** The image's files: name of their index among the server's chunks. */
   readonly contentId?: string;
+  /** Whose image that is; present with one. */
+  readonly workspaceId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
   /** Most MiB that it writes to its root, on a disk of its own; absent means a read-only root. */
@@ -96,7 +101,11 @@ export interface ExpectedStart extends Pick<
   | "appName"
   | "codeSha256"
   | "resources"
+  | "limits"
   | "imageId"
+  | "contentId"
+  | "workspaceId"
+  | "workdir"
   | "diskMiB"
   | "maxInputs"
   | "snapshotId"
@@ -147,7 +156,9 @@ export type ServerMessage =
     }
   | { readonly type: "stop"; readonly containerId: string; readonly graceMs: number }
   /** The results of these inputs are recorded; forget them. */
-  | { readonly type: "ack"; readonly inputIds: readonly string[] };
+  | { readonly type: "ack"; readonly inputIds: readonly string[] }
+  /** The lines of this container up to this one are kept; forget them. */
+  | { readonly type: "logged"; readonly containerId: string; readonly sequence: number };
 
 /** A step of a byte stream of a container, either way. */
 export interface StreamMessage {
@@ -218,6 +229,8 @@ export type AgentMessage =
   | {
       readonly type: "logs";
       readonly containerId: string;
+      /** Its function: the container may have ended while the link was broken. */
+      readonly functionId: string;
       readonly lines: readonly {
         readonly stream: "stdout" | "stderr";
         readonly text: string;

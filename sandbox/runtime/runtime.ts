@@ -1,6 +1,6 @@
 /** The runtime port: starts one isolated process and gives its ends. */
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { Isolation, Resources } from "../../core/index.ts";
+import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
@@ -11,13 +11,26 @@ export interface SandboxImage {
   readonly node: string;
   /** Folder to start in; absent means the temporary one. */
   readonly workdir?: string;
+  /** By what it can be had again, from the node's images; absent where it cannot. */
+  readonly source?: ImageSource;
+}
+
+/** An image as the server knows it, and the name of its files' index. */
+export interface ImageSource {
+  /** Two workspaces may have the same image, and share no sandbox that has run it. */
+  readonly workspaceId: string;
+  readonly imageId: string;
+  readonly contentId: string;
 }
 
 export interface SandboxSpec {
   readonly containerId: string;
   /** Node unless given. */
   readonly runner?: RunnerKind;
+  /** What is reserved for it. */
   readonly resources: Resources;
+  /** Most that it may use, where that is not what follows from what it reserves. */
+  readonly limits?: ResourceLimits;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;
   /** Hosts that it may reach, as patterns; absent means no network. */
@@ -28,6 +41,8 @@ export interface SandboxSpec {
   readonly image?: SandboxImage;
   /** Most that it may write to its root, to the disk of its own; absent means a read-only root. */
   readonly diskMiB?: number;
+  /** Cards of this node that it is given, by their numbers here; absent means none. */
+  readonly cards?: readonly number[];
   /** Folders of this machine that it may write to, each at its path. */
   readonly volumes?: readonly { readonly source: string; readonly path: string }[];
 }
@@ -51,6 +66,11 @@ export interface RunningSandbox {
   readonly exited: Promise<SandboxExit>;
   /** Ends it at once; `exited` tells when. */
   kill(): void;
+  /**
+   * It was started ahead, and is this container's from now on: what is written of it elsewhere
+   * names that one. Absent where nothing is written.
+   */
+  becomes?: (containerId: string) => void;
   /**
    * Runs a program in a terminal beside what runs in it, with its rights, in the folder it starts in: by the native
    * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.
@@ -78,6 +98,14 @@ export interface ImageTraits {
    * read.
    */
   readonly restoredAreDeaf: boolean;
+  /** Images of sandboxes with real cards; absent on a node without. */
+  readonly gpus?:
+    | {
+        readonly kind: "kept";
+        /** What such images depend on beside the rest: the kind of the cards, their driver. */
+        readonly fingerprint: string;
+      }
+    | { readonly kind: "lost"; readonly reason: string };
 }
 
 /** Whether a runtime can keep the memory of a sandbox in files, and start others from these. */
@@ -92,7 +120,7 @@ export type MemoryImages =
        *
        * @throws PlatformError `unavailable` when it cannot be written; the sandbox may live on.
        */
-      save(containerId: string, imageDir: string): Promise<void>;
+      save(sandbox: Pick<SandboxSpec, "containerId" | "cards">, imageDir: string): Promise<void>;
       /**
        * Starts a sandbox as it was when the image was made. It may fail later, as `exited` tells,
        * or never answer. @throws PlatformError `unavailable`
