@@ -3,18 +3,16 @@
  * line runs, on the embedded platform, against bare runsc with the same image in the same run.
  * Page cache is warm throughout. Measures alternate with their yardsticks.
  */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { flotilla, startPlatformProcess } from "../scripts/platform/platform-process.ts";
-import { sweep } from "../scripts/platform/sweep.ts";
+import { flotilla } from "../scripts/platform/platform-process.ts";
 import { App } from "../sdk/index.ts";
 import { awaitSnapshots, BareRestore } from "./coldstart/bare-restore.ts";
 import { BareRun } from "./coldstart/bare-run.ts";
 import { ContainerEnds } from "./coldstart/container-ends.ts";
 import { measurePythonSnapshots } from "./coldstart/python-snapshots.ts";
 import { quantile, type Report } from "./harness.ts";
+import { withPlatform } from "./platform/with-platform.ts";
 
 const ROUNDS = 5;
 const BURSTS = [1, 4, 16] as const;
@@ -30,18 +28,7 @@ interface Begun {
 }
 
 export async function run(report: Report): Promise<void> {
-  const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-bench-"));
-  const platform = await startPlatformProcess({
-    scratchDir,
-    upArguments: ["--port", "0"],
-    signal: AbortSignal.timeout(WHOLE_MS_MAX),
-  }).catch(async (error: unknown) => {
-    await sweep(scratchDir);
-    throw error;
-  });
-  try {
-    process.env["FLOTILLA_SERVER_URL"] = platform.serverUrl;
-    process.env["FLOTILLA_TOKEN"] = platform.token;
+  await withPlatform({ wholeMsMax: WHOLE_MS_MAX }, async (platform, scratchDir) => {
     for (const app of ["coldstart", "coldstart-heavy"]) {
       flotilla(scratchDir, ["deploy", `tests/fixtures/${app}-app.ts`]);
     }
@@ -55,10 +42,7 @@ export async function run(report: Report): Promise<void> {
     } finally {
       bare.close();
     }
-  } finally {
-    await platform.stop();
-    await sweep(scratchDir);
-  }
+  });
   await measurePythonSnapshots(report);
 }
 

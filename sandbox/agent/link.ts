@@ -69,6 +69,8 @@ export interface StartContainer {
   readonly imageId?: string;
   /** The image's files: name of their index among the server's chunks. */
   readonly contentId?: string;
+  /** Whose image that is; present with one. */
+  readonly workspaceId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
   /** Most MiB that it writes to its root, on a disk of its own; absent means a read-only root. */
@@ -101,6 +103,9 @@ export interface ExpectedStart extends Pick<
   | "resources"
   | "limits"
   | "imageId"
+  | "contentId"
+  | "workspaceId"
+  | "workdir"
   | "diskMiB"
   | "maxInputs"
   | "snapshotId"
@@ -151,7 +156,9 @@ export type ServerMessage =
     }
   | { readonly type: "stop"; readonly containerId: string; readonly graceMs: number }
   /** The results of these inputs are recorded; forget them. */
-  | { readonly type: "ack"; readonly inputIds: readonly string[] };
+  | { readonly type: "ack"; readonly inputIds: readonly string[] }
+  /** The lines of this container up to this one are kept; forget them. */
+  | { readonly type: "logged"; readonly containerId: string; readonly sequence: number };
 
 /** A step of a byte stream of a container, either way. */
 export interface StreamMessage {
@@ -222,6 +229,8 @@ export type AgentMessage =
   | {
       readonly type: "logs";
       readonly containerId: string;
+      /** Its function: the container may have ended while the link was broken. */
+      readonly functionId: string;
       readonly lines: readonly {
         readonly stream: "stdout" | "stderr";
         readonly text: string;

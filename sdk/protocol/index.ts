@@ -76,6 +76,7 @@ export {
   type ImageSummary,
   type PruneReport,
 } from "./image.ts";
+export { GatheredBytes, giveBack } from "./gathered-bytes.ts";
 export { isReference, loadReference, storeSegments, type ChunkStore } from "./large-payload.ts";
 export {
   SECRET_BYTES_MAX,
