@@ -39,7 +39,7 @@ export function startMessageOf(
     maxInputs: live.spec.maxConcurrentInputs,
     ...(live.spec.singleUse ? { singleUse: true } : {}),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
-    ...(python === undefined ? {} : { python: entryOf(python) }),
+    ...(python === undefined ? {} : { python: entryOf(python, live.spec.web?.port) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(volumes.length === 0 ? {} : { volumes }),
@@ -70,8 +70,16 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
 }
 
 /** Where a function is in its archive, without which archive that is. */
-function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartContainer["python"]> {
-  return { module, handler, ...(workers === undefined ? {} : { workers }) };
+function entryOf(
+  { module, handler, workers }: PythonCode,
+  port: number | undefined,
+): NonNullable<StartContainer["python"]> {
+  return {
+    module,
+    handler,
+    ...(workers === undefined ? {} : { workers }),
+    ...(port === undefined ? {} : { port }),
+  };
 }
 
 /** The image of a function that has one, its files, and the folder in it. */
