@@ -28,6 +28,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "map.ts": /^2\n4\n4\n10 words\n2\n4\n8\n16\n32\n64\n2\nRangeError: there is nothing to count\n/,
   "nested.ts": /^2 3 5 7 11 13 17 19 23 29\n/,
   "network.ts": /^(?:http:\S+: refused\n){3}/,
+  "limits.ts": /^16 MiB, of what is reserved\n300 MiB, more than that\n/,
   "options.ts": /^as written: small\nwith options: large\non this machine: unset\n/,
   "python/next-word.ts": /ValueError: I have never read "dog"\n(?:.*\n)*DONE!/,
   "python/web-endpoint.ts": /\{ to: 2, be: 2, or: 1, not: 1 \}\ndata: a, data: few, data: words\n/,

@@ -154,7 +154,8 @@ test("a generator streams, and what is large comes whole", async () => {
   expect(response.headers.get("content-type")).toBe("text/event-stream");
   const times: number[] = [];
   let text = "";
-  for await (const chunk of response.body ?? []) {
+  const body = response.body as ReadableStream<Uint8Array> | null;
+  for await (const chunk of body ?? []) {
     times.push(performance.now());
     text += new TextDecoder().decode(chunk);
   }
@@ -188,8 +189,9 @@ test("a large body streams into the function", async () => {
 test("a client that goes ends the generator, and the container goes on", async () => {
   const leaving = new AbortController();
   const response = await fetch(urlOf("endless"), { signal: leaving.signal });
-  const reader = response.body?.getReader();
-  expect((await reader?.read())?.value?.byteLength).toBeGreaterThan(0);
+  const body = response.body as ReadableStream<Uint8Array> | null;
+  const first = await body?.getReader().read();
+  expect(first?.value?.byteLength).toBeGreaterThan(0);
   leaving.abort();
   await expect.poll(() => platform.cli("logs", "py")).toContain("the client of / has gone");
 });
