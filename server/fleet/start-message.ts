@@ -1,6 +1,6 @@
 import { resourcesOf } from "../../core/index.ts";
 import type { ExpectedStart, StartContainer, VolumeStart } from "../../sandbox/index.ts";
-import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
+import type { SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
 
@@ -22,7 +22,6 @@ export function startMessageOf(
   { cards, secrets = {}, volumes = [] }: StartExtras,
 ): StartContainer {
   const snapshotId = snapshotIdOf(live);
-  const { python } = live.spec;
   const secretNames = Object.keys(secrets).filter((name) => !Object.hasOwn(live.spec.env, name));
   return {
     containerId,
@@ -41,7 +40,7 @@ export function startMessageOf(
     ...(live.spec.singleUse ? { singleUse: true } : {}),
     ...(live.spec.diskMiB === undefined ? {} : { diskMiB: live.spec.diskMiB }),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
-    ...(python === undefined ? {} : { python: entryOf(live, python) }),
+    ...pythonOf(live),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(volumes.length === 0 ? {} : { volumes }),
@@ -74,16 +73,17 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
 }
 
 /** Where a function is in its archive, without which archive that is. */
-function entryOf(
-  { spec }: LiveFunction,
-  { module, handler, workers }: PythonCode,
-): NonNullable<StartContainer["python"]> {
+function pythonOf({ spec }: LiveFunction): Pick<StartContainer, "python"> {
+  if (spec.python === undefined) return {};
+  const { module, handler, workers } = spec.python;
   const port = spec.web?.port;
   return {
-    module,
-    handler,
-    ...(workers === undefined ? {} : { workers }),
-    ...(port === undefined ? {} : { port }),
+    python: {
+      module,
+      handler,
+      ...(workers === undefined ? {} : { workers }),
+      ...(port === undefined ? {} : { port }),
+    },
   };
 }
 
