@@ -21,7 +21,13 @@ import {
 import { UsageError } from "./errors.ts";
 import { AppFunction, RemoteFunction } from "./function.ts";
 import type { CronSchedule, PeriodSchedule } from "./protocol/schedule.ts";
-import { handlerName, isPythonSpec, splitPythonSpec, type PythonSpec } from "./python-function.ts";
+import {
+  handlerName,
+  isPythonSpec,
+  splitPythonSpec,
+  type PythonSource,
+  type PythonSpec,
+} from "./python-function.ts";
 import {
   registerApp,
   type AppRecord,
@@ -35,9 +41,12 @@ import {
   checkPort,
   commandOf,
   SERVER_CONCURRENT_INPUTS,
+  splitWebPython,
   splitWebSpec,
   WebEndpoint,
   WebFunction,
+  type PythonWebEndpointSpec,
+  type PythonWebServerSpec,
   type RequestHandler,
   type ServerStart,
   type WebEndpointSpec,
@@ -242,17 +251,24 @@ export class App {
    * });
    * @throws UsageError naming the option that is wrong.
    */
-  webEndpoint(spec: WebEndpointSpec, handler: RequestHandler): WebEndpoint {
-    if (typeof handler !== "function") {
-      throw new UsageError(
-        "app.webEndpoint(spec, fn) needs the function's code as second argument",
-      );
-    }
+  webEndpoint(spec: PythonWebEndpointSpec): WebFunction;
+  webEndpoint(spec: WebEndpointSpec, handler: RequestHandler): WebEndpoint;
+  webEndpoint(
+    given: WebEndpointSpec | PythonWebEndpointSpec,
+    handler?: RequestHandler,
+  ): WebFunction {
+    const { rest: spec, python } = splitWebPython(given);
     const { common, web } = splitWebSpec(spec);
     validateSpec(common);
     refuseBatched(common);
     if (web.port !== undefined) {
       throw new UsageError("a web endpoint has no port: use app.webServer");
+    }
+    if (python !== undefined) return this.#pythonWeb({ ...common, web }, python, handler);
+    if (typeof handler !== "function") {
+      throw new UsageError(
+        "app.webEndpoint(spec, fn) needs the function's code as second argument",
+      );
     }
     const program = (): UserProgram => ({
       construct: () => undefined,
@@ -278,11 +294,17 @@ export class App {
    * });
    * @throws UsageError naming the option that is wrong.
    */
-  webServer(spec: WebServerSpec, start: ServerStart): WebFunction {
+  webServer(spec: PythonWebServerSpec): WebFunction;
+  webServer(spec: WebServerSpec, start: ServerStart): WebFunction;
+  webServer(given: WebServerSpec | PythonWebServerSpec, start?: ServerStart): WebFunction {
+    const { rest: spec, python } = splitWebPython(given);
     const { common, web } = splitWebSpec(spec);
     validateSpec(common);
     refuseBatched(common);
     checkPort(web.port);
+    const maxConcurrentInputs = common.maxConcurrentInputs ?? SERVER_CONCURRENT_INPUTS;
+    const written = { ...common, maxConcurrentInputs, web };
+    if (python !== undefined) return this.#pythonWeb(written, python, start);
     const command = commandOf(start);
     const { port } = spec;
     const program = (): UserProgram => ({
@@ -295,11 +317,23 @@ export class App {
       isWeb: true,
       server: command === undefined ? { port } : { port, command },
     });
-    const maxConcurrentInputs = common.maxConcurrentInputs ?? SERVER_CONCURRENT_INPUTS;
-    const written = { ...common, maxConcurrentInputs, web };
     const { target, record } = this.#webRecord(written, "", program);
     const facade = new WebFunction(target, spec);
     this.#record.functions.push({ ...record, facade });
+    return facade;
+  }
+
+  #pythonWeb(spec: WrittenSpec, python: PythonSource, code: unknown): WebFunction {
+    if (code !== undefined) {
+      throw new UsageError("a Python function has its code in `source`, not as second argument");
+    }
+    const codeName = handlerName(python.handler);
+    const refuse = (): never => {
+      throw new UsageError(`${codeName} is Python, which runs in containers only: ask its URL`);
+    };
+    const { target, record } = this.#webRecord(spec, codeName, refuse);
+    const facade = new WebFunction(target, spec);
+    this.#record.functions.push({ ...record, facade, python });
     return facade;
   }
 

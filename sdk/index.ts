@@ -62,7 +62,7 @@ export {
   type HttpMethod,
 } from "./protocol/index.ts";
 export { type Returned, type Yielded } from "./stream.ts";
-export { type PythonSpec } from "./python-function.ts";
+export { type PythonCodeSpec, type PythonSpec } from "./python-function.ts";
 export { Image } from "./image.ts";
 export { RemoteError } from "./remote-error.ts";
 export { Secret, type NamedSecretOptions, type SecretSource } from "./secret.ts";
@@ -80,6 +80,8 @@ export {
   WebFunction,
   type RequestHandler,
   type ServerStart,
+  type PythonWebEndpointSpec,
+  type PythonWebServerSpec,
   type WebEndpointSpec,
   type WebServerSpec,
 } from "./web.ts";

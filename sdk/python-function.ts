@@ -26,6 +26,9 @@ export interface PythonSpec extends Omit<WrittenSpec, "python" | "batched"> {
 /** The Python half of a `PythonSpec`. */
 export type PythonSource = Pick<PythonSpec, "source" | "handler" | "workers">;
 
+/** Where the code of a function with a URL is, when that is Python. */
+export type PythonCodeSpec = Pick<PythonSpec, "runtime" | "source" | "handler">;
+
 /** `predict`, `Model.predict`, `serve:predict`, `parts.serve:Model.predict`. */
 const HANDLER = /^(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:)?[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?$/;
 

@@ -118,3 +118,35 @@ describe("the URL of an endpoint", () => {
     expect(await endpoint.url()).toBe(url);
   });
 });
+
+describe("a URL whose code is Python", () => {
+  const code = { runtime: "python", source: "web.py", handler: "answer" } as const;
+
+  test("has the options of both, and is named by its handler", () => {
+    const app = new App("py");
+    const endpoint = app.webEndpoint({ ...code, method: "POST", path: "v1/answer" });
+    const server = app.webServer({ ...code, handler: "Site.serve", port: 8000, name: "site" });
+    expect([endpoint.functionName, server.functionName]).toEqual(["answer", "site"]);
+    const [first, second] = registeredApps().get("py")?.functions ?? [];
+    expect(first).toMatchObject({
+      python: { source: "web.py", handler: "answer" },
+      spec: { web: { methods: ["POST"], path: "v1/answer" } },
+    });
+    expect(second).toMatchObject({
+      python: { source: "web.py", handler: "Site.serve" },
+      spec: { web: { port: 8000 }, maxConcurrentInputs: 100 },
+    });
+  });
+
+  test("is refused with code of TypeScript, with processes, and without a port for a server", () => {
+    const app = new App("py-mistakes");
+    const withCode = app.webEndpoint.bind(app) as (spec: object, code: unknown) => unknown;
+    const any = app.webServer.bind(app) as (spec: object) => unknown;
+    expect(() => withCode(code, () => 1)).toThrow("has its code in `source`");
+    expect(() => withCode({ ...code, port: 80 }, undefined)).toThrow("use app.webServer");
+    expect(() => withCode({ ...code, workers: "processes" }, undefined)).toThrow("no workers");
+    expect(() => withCode({ ...code, handler: "1" }, undefined)).toThrow("handler must name");
+    expect(() => any(code)).toThrow("port must be");
+    expect(() => any({ ...code, runtime: "ruby", port: 80 })).toThrow("runtime must be");
+  });
+});

@@ -5,6 +5,7 @@
  */
 import type { CallTarget } from "./call-target.ts";
 import { UsageError } from "./errors.ts";
+import { splitPythonSpec, type PythonCodeSpec, type PythonSource } from "./python-function.ts";
 import type { HttpMethod, WebSpec } from "./protocol/web.ts";
 import type { WrittenSpec } from "./written-spec.ts";
 
@@ -29,6 +30,12 @@ export interface WebServerSpec extends UrlOptions {
   /** The port that the server listens on in its container. */
   readonly port: number;
 }
+
+/** The options of a web endpoint in Python. Its code gets a `flotilla.Request`; docs/web.md. */
+export type PythonWebEndpointSpec = WebEndpointSpec & PythonCodeSpec;
+
+/** The options of a web server in Python: its function listens on `port` and does not end. */
+export type PythonWebServerSpec = WebServerSpec & PythonCodeSpec;
 
 /** Code that answers requests: a `Response`, a text, bytes, nothing (204), or a value as JSON. */
 export type RequestHandler = (request: Request) => unknown;
@@ -123,6 +130,21 @@ export function splitWebSpec(spec: WebEndpointSpec & { readonly port?: number })
   };
   checkWeb(web);
   return { common, web };
+}
+
+/** Parts what is Python's from the options, where they have some. @throws UsageError */
+export function splitWebPython<Spec extends object>(
+  spec: Spec,
+): { readonly rest: Omit<Spec, keyof PythonCodeSpec>; readonly python: PythonSource | undefined } {
+  const isPython = typeof spec === "object" && (spec as unknown) !== null && "runtime" in spec;
+  if (!isPython) return { rest: spec, python: undefined };
+  const { common, python } = splitPythonSpec(spec as Spec & PythonCodeSpec);
+  if (python.workers !== undefined) {
+    throw new UsageError(
+      "a function with a URL has no workers: its inputs run in threads, or as coroutines",
+    );
+  }
+  return { rest: common as Omit<Spec, keyof PythonCodeSpec>, python };
 }
 
 /** The program that is a server; undefined when a function starts it. @throws UsageError */

@@ -32,6 +32,8 @@ export interface PythonEntry {
   readonly handler: string;
   /** What inputs that run at once run in; threads unless given. */
   readonly workers?: "threads" | "processes";
+  /** The function starts an HTTP server, which is awaited on this port and gets the inputs. */
+  readonly port?: number;
 }
 
 /**

@@ -6,7 +6,7 @@ const JSON_OPTION = ["--json", "print JSON on stdout"] as const;
 export function addCron(program: Command): void {
   const cron = program
     .command("cron")
-    .description("list, pause and resume functions that are called by schedule");
+    .description("list, run, pause and resume functions that are called by schedule");
   cron
     .command("list")
     .description("list schedules: the next runs, the last ones, and those that were missed")
@@ -15,6 +15,17 @@ export function addCron(program: Command): void {
     .action(async (app: string | undefined, options: object) => {
       const { listSchedules } = await import("./cron.ts");
       await listSchedules(app, options);
+    });
+  cron
+    .command("run")
+    .description("call a scheduled function now, beside its schedule, and print its result")
+    .argument("<app>", "name of the app")
+    .argument("<function>", "name of the function")
+    .option(...JSON_OPTION)
+    .addHelpText("after", "\nExample:\n  $ flotilla cron run report daily")
+    .action(async (app: string, name: string, options: object) => {
+      const { runSchedule } = await import("./cron.ts");
+      await runSchedule(app, name, options);
     });
   addSwitch(cron, "pause", "stop calling a function by schedule, over deployments too");
   addSwitch(cron, "resume", "call it again, from the next scheduled time on");

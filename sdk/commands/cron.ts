@@ -1,7 +1,9 @@
 /** `flotilla cron`: what the platform calls by itself, and pausing that. */
 import { Client } from "../client/client.ts";
+import { hintFor } from "../did-you-mean.ts";
 import { NotFoundError } from "../errors.ts";
 import type { Schedule, ScheduleInfo, ScheduleList, ScheduleRun } from "../protocol/index.ts";
+import { callFunction } from "./call.ts";
 import { tableOf } from "./table.ts";
 import { printData, printJson, printProgress } from "./terminal.ts";
 
@@ -26,6 +28,31 @@ export async function listSchedules(app: string | undefined, options: JsonOption
   else if (schedules.length === 0) {
     printProgress("Nothing is scheduled. Give a function a `schedule: app.cron(...)`");
   } else printData(scheduleTable(schedules));
+}
+
+/**
+ * Calls a scheduled function now. It is a call of its own: the scheduled times stay what they
+ * were, and none of them counts as run by it.
+ *
+ * @throws NotFoundError when the function has no schedule, and what the function throws
+ */
+export async function runSchedule(app: string, name: string, options: JsonOption): Promise<void> {
+  const { schedules } = await new Client().transport.json<ScheduleList>({
+    method: "GET",
+    path: `/v1/schedules?app=${encodeURIComponent(app)}`,
+  });
+  const schedule = schedules.find((each) => each.function === name);
+  if (schedule === undefined) {
+    const others = schedules.map((each) => each.function);
+    throw new NotFoundError(
+      `${app}/${name} has no schedule${hintFor(name, others)}`,
+      `see all schedules with \`flotilla cron list\`; call any function with \`flotilla call\``,
+    );
+  }
+  const [next] = schedule.nextRunsAtMs;
+  const when = next === undefined ? "it is paused" : `next scheduled run ${timeOf(next)} UTC`;
+  printProgress(`Running ${app}/${name} now, by hand, beside its schedule (${when})`);
+  await callFunction(app, name, [], options);
 }
 
 export async function switchSchedule(

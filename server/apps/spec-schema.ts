@@ -162,9 +162,13 @@ export const functionSpecSchema = functionSpecFields
     path: ["targetConcurrentInputs"],
     error: "targetConcurrentInputs is above maxConcurrentInputs",
   })
-  .refine(({ web, schedule, python }) => web === undefined || (schedule ?? python) === undefined, {
+  .refine(({ web, schedule }) => web === undefined || schedule === undefined, {
     path: ["web"],
-    error: "a function with a URL has no schedule and is not Python",
+    error: "a function with a URL has no schedule",
+  })
+  .refine(({ web, python }) => web === undefined || python?.workers !== "processes", {
+    path: ["python", "workers"],
+    error: "a function with a URL runs its inputs in threads, or as coroutines",
   })
   .refine((spec) => spec.singleUse !== true || runsOneAtATime(spec), {
     path: ["singleUse"],

@@ -1,6 +1,6 @@
 import { resourcesOf } from "../../core/index.ts";
 import type { ExpectedStart, StartContainer, VolumeStart } from "../../sandbox/index.ts";
-import type { PythonCode, SecretValues } from "../../sdk/protocol/index.ts";
+import type { SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
 
@@ -22,7 +22,6 @@ export function startMessageOf(
   { cards, secrets = {}, volumes = [] }: StartExtras,
 ): StartContainer {
   const snapshotId = snapshotIdOf(live);
-  const { python } = live.spec;
   const secretNames = Object.keys(secrets).filter((name) => !Object.hasOwn(live.spec.env, name));
   return {
     containerId,
@@ -40,7 +39,7 @@ export function startMessageOf(
     maxInputs: live.spec.maxConcurrentInputs,
     ...(live.spec.singleUse ? { singleUse: true } : {}),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
-    ...(python === undefined ? {} : { python: entryOf(python) }),
+    ...pythonOf(live),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(volumes.length === 0 ? {} : { volumes }),
@@ -82,8 +81,18 @@ function roomOf({
 }
 
 /** Where a function is in its archive, without which archive that is. */
-function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartContainer["python"]> {
-  return { module, handler, ...(workers === undefined ? {} : { workers }) };
+function pythonOf({ spec }: LiveFunction): Pick<StartContainer, "python"> {
+  if (spec.python === undefined) return {};
+  const { module, handler, workers } = spec.python;
+  const port = spec.web?.port;
+  return {
+    python: {
+      module,
+      handler,
+      ...(workers === undefined ? {} : { workers }),
+      ...(port === undefined ? {} : { port }),
+    },
+  };
 }
 
 /** The image of a function that has one, its files, and the folder in it. */

@@ -47,6 +47,24 @@ describe("functions that are called by schedule", () => {
     expect(platform.cli("cron", "list")).toMatch(/yearly +30 2 1 1 \* Europe\/Berlin +active/);
   });
 
+  it("can be run by hand, which takes no scheduled time's place", () => {
+    const before = listed("calendar");
+    const ran = platform.tryCli("cron", "run", "calendar", "yearly");
+    expect(ran.stderr).toMatch(
+      /^Running calendar\/yearly now, by hand, beside its schedule \(next scheduled run \d{4}-01-01 01:30:00 UTC\)\n/,
+    );
+    expect(ran.status).toBe(0);
+    expect(listed("calendar")).toEqual(before);
+    platform.cli("cron", "pause", "calendar", "yearly");
+    const paused = platform.tryCli("cron", "run", "calendar", "yearly");
+    expect([paused.status, paused.stdout]).toEqual([0, "happy new year\n"]);
+    expect(paused.stderr).toContain("(it is paused)");
+    platform.cli("cron", "resume", "calendar", "yearly");
+    const wrong = platform.tryCli("cron", "run", "calendar", "yearlly");
+    expect(wrong.status).toBe(4);
+    expect(wrong.stderr).toContain('has no schedule: did you mean "yearly"?');
+  });
+
   it("run at each time once, or are told as missed, while the platform is killed", async () => {
     await expect.poll(() => succeededSince(0), poll).toBeGreaterThanOrEqual(3);
     const killedAtMs = Date.now();

@@ -18,8 +18,24 @@ from flotilla_runner.hooks import EXIT as _EXIT
 from flotilla_runner.hooks import SNAPSHOT as _SNAPSHOT
 from flotilla_runner.hooks import register as _register
 from flotilla_runner.js_values import ArrayBuffer, JsError, JsMap, RegExp, Url
+from flotilla_runner.web_values import Request, Response
+from flotilla_runner.volumes import Commit, Volume, VolumeError
 
-__all__ = ["ArrayBuffer", "JsError", "JsMap", "RegExp", "Url", "enter", "exit"]
+__all__ = [
+    "ArrayBuffer",
+    "Commit",
+    "JsError",
+    "JsMap",
+    "RegExp",
+    "Request",
+    "Response",
+    "Url",
+    "Volume",
+    "VolumeError",
+    "enter",
+    "exit",
+    "volume",
+]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 
@@ -40,3 +56,8 @@ def enter(hook: Optional[Hook] = None, *, snapshot: bool = False) -> Any:
 def exit(hook: Hook) -> Hook:
     """Marks a function or method to run when a container ends in peace: not when it fails."""
     return _register(hook, _EXIT)
+
+
+def volume(name: str) -> Volume:
+    """A volume that this function has, to commit and to reload while an input runs."""
+    return Volume(name)

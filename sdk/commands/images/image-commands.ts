@@ -16,6 +16,10 @@ export async function listImages({ json }: { readonly json?: boolean }): Promise
     printJson(list);
     return;
   }
+  if (list.images.length === 0) {
+    printProgress("No images. Give a function one: { image: Image.debianSlim() }");
+    return;
+  }
   const nowMs = Date.now();
   const rows = list.images.map(({ imageId, byteCount, usedAtMs, usedBy, steps }) => [
     imageId.slice(0, 12),

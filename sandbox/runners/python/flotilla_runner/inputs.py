@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from typing import Callable, Deque, Iterable, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Deque, Iterable, List, NamedTuple, Optional, Set
 
 
 class Waiting(NamedTuple):
@@ -10,6 +10,9 @@ class Waiting(NamedTuple):
 
     input_id: str
     payload: memoryview
+    # Of a request over HTTP: what is to become of its response; None for other inputs.
+    web: Any = None
+    came: float = 0.0
 
 
 class InputQueue:

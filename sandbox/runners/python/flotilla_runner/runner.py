@@ -7,6 +7,7 @@ so that inputs which have not begun can be taken back while another runs, and on
 
 import asyncio
 import gc
+import inspect
 import os
 import signal
 import sys
@@ -26,11 +27,13 @@ from .output import Output
 from .running import RunningInput, RunningInputs
 from .tags import PayloadTooLargeError
 from .values import decode_large, decode_value, encode_segments, is_reference
+from .volumes import ask_through
 from .way_out import open_way_out
 from .wire_error import wire_error_of
 
 if TYPE_CHECKING:
     from .processes import Processes
+    from .web_inputs import WebInputs
 
 # Values may nest a thousand deep, at four calls a level.
 _RECURSION_LIMIT = 6_000
@@ -62,6 +65,9 @@ class Runner:
         # Tells the event loop, where there is one, to cancel these inputs; None means all.
         self._cancel: Callable[[Optional[Set[str]]], None] = lambda _: None
         self._leaving = False
+        self._web: Optional[WebInputs] = None
+        # Of a server in this container: what went wrong with it.
+        self._server_error: Optional[BaseException] = None
         self._processes: Optional[Processes] = None
 
     def run(self) -> None:
@@ -156,16 +162,44 @@ class Runner:
                 open_way_out()
             if not in_processes:
                 run_hooks(ENTER, loaded.instance)
-            return loaded
+            port = header["python"].get("port")
+            return loaded if port is None else self._with_server(loaded, port)
 
         began = time.perf_counter()
-        if self._told(enter) is None:
+        self._exits = hooks_of(EXIT, loaded.instance)
+        entered = self._told(enter)
+        if entered is None:
             return None
+        loaded = entered
         times = {"loadMs": self._load_ms, "enterMs": _milliseconds_since(began)}
         self._send_lines(False)
-        self._exits = hooks_of(EXIT, loaded.instance)
         self._channel.send({"type": "ready", **({"leaves": True} if self._exits else {}), **times})
         return loaded
+
+    def _with_server(self, loaded: Loaded, port: int) -> Loaded:
+        """The same code as what answers requests, once its server listens on the port."""
+        from .port_forward import await_port
+
+        def serve() -> None:
+            try:
+                given = loaded.handler()
+                if inspect.iscoroutine(given):
+                    asyncio.run(given)
+            except SystemExit as error:
+                self._exit(_exit_code_of(error))
+            except BaseException as error:
+                self._server_error = error
+                # Before it listens the start fails; later nobody else would answer.
+                if is_listening.is_set():
+                    traceback.print_exc()
+                    self._exit(1)
+
+        is_listening = threading.Event()
+        self._start_thread(serve, "flotilla-server")
+        if not await_port(port, lambda: self._server_error is not None):
+            raise self._server_error or RuntimeError("the server did not start")
+        is_listening.set()
+        return Loaded(_only_by_its_port, None)
 
     def _told(self, start: Callable[[], Loaded]) -> Optional[Loaded]:
         """What a part of a start gives; None when it failed and the agent was told why."""
@@ -203,6 +237,7 @@ class Runner:
         if loaded.is_async:
             self._serve(loaded)
             return
+        ask_through(self._requests)
         # The zygote gives one input at a time and takes none back, so nothing need be read
         # meanwhile, and a process starts without a thread.
         self._requests.pump = self._pump
@@ -217,6 +252,7 @@ class Runner:
         self._receive(header, body)
 
     def _serve(self, loaded: Loaded) -> None:
+        ask_through(self._requests)
         self._start_thread(self._read, "flotilla-channel")
         if loaded.is_async:
             asyncio.run(self._work_together(loaded))
@@ -234,15 +270,29 @@ class Runner:
     def _run_one(self, loaded: Loaded, waiting: Waiting) -> None:
         running = self._running.begin(waiting.input_id)
         try:
-            value = loaded.handler(*self._arguments(waiting))
+            value = self._called(loaded, waiting)
             payload = self._payload(value)
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
-            self._failed(running, error)
+            self._failed(running, error, waiting)
         else:
             self._succeeded(running, payload)
         self._answers.flush_unless_more(len(self._queue) > 0)
+
+    def _called(self, loaded: Loaded, waiting: Waiting) -> Any:
+        if waiting.web is None:
+            return loaded.handler(*self._arguments(waiting))
+        web, arguments = self._web_inputs(), self._arguments(waiting)
+        return web.answer(waiting.input_id, waiting.web, waiting.came, arguments, loaded.handler)
+
+    def _web_inputs(self) -> "WebInputs":
+        """Imported where it is needed only: other functions start without it."""
+        if self._web is None:
+            from .web_inputs import WebInputs
+
+            self._web = WebInputs(self._channel)
+        return self._web
 
     async def _work_together(self, loaded: Loaded) -> None:
         loop = asyncio.get_running_loop()
@@ -274,7 +324,12 @@ class Runner:
                 arguments = await _aside(lambda: self._arguments(waiting))
             else:
                 arguments = self._arguments(waiting)
-            value = await loaded.handler(*arguments)
+            if waiting.web is None:
+                value = await loaded.handler(*arguments)
+            else:
+                value = await self._web_inputs().answer_async(
+                    waiting.input_id, waiting.web, waiting.came, arguments, loaded.handler
+                )
             segments = encode_segments(value, "result")
             if _size_of(segments) > PAYLOAD_BYTES_MAX:
                 payload = await _aside(lambda: self._kept(segments))
@@ -283,7 +338,7 @@ class Runner:
         except SystemExit as error:
             self._exit(_exit_code_of(error))
         except BaseException as error:
-            self._failed(running, error)
+            self._failed(running, error, waiting)
         else:
             self._succeeded(running, payload)
         self._answers.flush()
@@ -314,11 +369,14 @@ class Runner:
     def _succeeded(self, running: RunningInput, payload: bytes) -> None:
         self._answer(running, {"outcome": "succeeded", "bytes": len(payload)}, payload)
 
-    def _failed(self, running: RunningInput, error: BaseException) -> None:
+    def _failed(self, running: RunningInput, error: BaseException, waiting: Waiting) -> None:
         if self._leaving:
             # It runs again elsewhere.
             self._running.end(running)
             return
+        # The client of a request is not told why, and one that has gone is the reason.
+        if waiting.web is not None and not _is_by_the_client(error):
+            print(wire_error_of(error).get("stack", error), file=sys.stderr)
         self._answer(running, {"outcome": "failed", "bytes": 0, "error": wire_error_of(error)})
 
     def _answer(self, running: RunningInput, result: Dict[str, Any], payload: bytes = b"") -> None:
@@ -338,7 +396,12 @@ class Runner:
         if header["type"] == "inputs":
             pieces = split_body(body, [each["bytes"] for each in header["inputs"]])
             inputs = zip(header["inputs"], pieces)
-            self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
+            came = time.monotonic()
+            self._queue.put(
+                Waiting(each["inputId"], piece, each.get("web"), came) for each, piece in inputs
+            )
+        elif header["type"] == "stream" and self._web is not None:
+            self._web.hear(header, body)
         elif header["type"] == "cancel":
             self._give_back(set(header["inputIds"]))
         elif header["type"] == "abort":
@@ -359,6 +422,7 @@ class Runner:
         self._leaving = True
         self._queue.clear()
         self._cancel(None)
+        ask_through(None)
         for hook in self._exits:
             try:
                 hook()
@@ -448,6 +512,17 @@ class _Threads:
         while self._started < wanted:
             self._started += 1
             threading.Thread(target=self._work, daemon=True).start()
+
+
+def _is_by_the_client(error: BaseException) -> bool:
+    from .piece_stream import StreamResetError
+    from .web_inputs import ClientGoneError
+
+    return isinstance(error, (StreamResetError, ClientGoneError, asyncio.CancelledError))
+
+
+def _only_by_its_port(*_: Any) -> Any:
+    raise TypeError("the function is a web server: it is called by its URL")
 
 
 async def _aside(work: Callable[[], Any]) -> Any:
