@@ -32,5 +32,5 @@ export async function updateAutoscaler(
     throw new UsageError(`updateAutoscaler takes at least one of ${FIELDS.join(", ")}`);
   }
   const said = Object.fromEntries(fields.map((field) => [field, given[field]]));
-  return target.scale(said as ScalingUpdate, signal);
+  return target.scale(said, signal);
 }

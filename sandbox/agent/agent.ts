@@ -33,6 +33,7 @@ import type {
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
+import { UseReports } from "./use-reports.ts";
 import { UnstoredValues } from "./unstored-values.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
@@ -82,7 +83,7 @@ interface Unacknowledged {
 
 const CHECK_MS = 100;
 const NO_VOLUMES = "volumes need gVisor, which this node is without";
-const TIDY_EVERY_CHECKS = 10;
+const CHECKS_PER_SECOND = 10;
 /** Things on the node's disk that the server is told of. */
 const ARTIFACTS_MAX = 64;
 
@@ -95,6 +96,7 @@ export class NodeAgent {
   readonly #unacknowledged = new Map<string, Unacknowledged>();
   readonly #code: CodeCache;
   readonly #ready: ReadySandboxes | undefined;
+  readonly #uses = new UseReports();
   #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #relay: Relay;
@@ -280,6 +282,7 @@ export class NodeAgent {
       case "welcome":
         this.#options.images.renewToken();
         this.#resend();
+        this.#uses.forget();
         this.#tellInterruption();
         this.#tellRisk();
         return;
@@ -449,6 +452,9 @@ export class NodeAgent {
     const nowMs = this.#options.clock.nowMs();
     for (const container of this.#containers.values()) container.checkTimeouts(nowMs);
     this.#checks += 1;
-    if (this.#checks % TIDY_EVERY_CHECKS === 0) this.#ready?.pool.tidy();
+    if (this.#checks % CHECKS_PER_SECOND !== 0) return;
+    this.#ready?.pool.tidy();
+    const uses = this.#uses.read(this.#containers.values(), nowMs);
+    if (uses.length > 0) this.#link.send({ type: "used", uses });
   }
 }

@@ -13,6 +13,7 @@ import { basename, join } from "node:path";
 import { assert } from "../../core/index.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
+import { cgroupUse } from "./cgroup-use.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
@@ -70,9 +71,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const bundle = join(dir, "bundles", containerId);
     const cgroupsPath = `${cgroupParent}/${containerId}`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
-    const program = await programOf(spec, options);
-    await prepareBundle(bundle, spec, { ...program, runnerDir, cgroupsPath, init }).catch(
-      (error: unknown) => cannotStart(runsc, error, clear),
+    const paths = { ...(await programOf(spec, options)), runnerDir, cgroupsPath, init };
+    await prepareBundle(bundle, spec, paths).catch((error: unknown) =>
+      cannotStart(runsc, error, clear),
     );
     const { ours, theirs } = await createChannelPair();
     const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
@@ -110,7 +111,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
         kill();
       });
     }
-    const sandbox = { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    const { stdout, stderr } = child;
+    const use = cgroups ? { use: () => cgroupUse(cgroupsPath) } : {};
+    const sandbox = { channel: ours, stdout, stderr, exited, kill, ...use };
     return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
   };
 

@@ -42,6 +42,14 @@ export interface SandboxExit {
   readonly outOfMemory: boolean;
 }
 
+/** What a sandbox has used, as its machine counts it. */
+export interface SandboxUse {
+  /** Core-milliseconds since its start. */
+  readonly cpuMs: number;
+  /** Held now. */
+  readonly memoryMiB: number;
+}
+
 /** A started sandbox. */
 export interface RunningSandbox {
   /** Full-duplex; the process has it as its standard input. */
@@ -52,6 +60,8 @@ export interface RunningSandbox {
   readonly exited: Promise<SandboxExit>;
   /** Ends it at once; `exited` tells when. */
   kill(): void;
+  /** What it has used; undefined when that is not known. Absent where nobody counts. */
+  readonly use?: () => SandboxUse | undefined;
   /**
    * Runs a program in a terminal beside what runs in it, with its rights, in the folder it starts in: by the native
    * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.
