@@ -99,6 +99,8 @@ describe("a spec", () => {
       { batched: { maxBatchSize: 8, waitMs: 1 }, schedule: { kind: "period", periodMs: 1_000 } },
       /a batched function has no schedule/,
     ],
+    [{ diskMiB: 8 }, /diskMiB must be .*16/],
+    [{ diskMiB: 64, enableMemorySnapshot: true }, /diskMiB does not go with enableMemorySnapshot/],
     [{ singleUse: "yes" }, "singleUse must be true or false"],
     [{ singleUse: true, maxConcurrentInputs: 2 }, /singleUse does not go with maxConcurrentInputs/],
     [

@@ -43,6 +43,7 @@ const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   gpu: checkGpu,
   cpu: checkAmount(range({ min: 0.1, max: 64, unit: "cores" })),
   memoryMiB: checkAmount(wholeRange({ min: 64, max: 524_288, unit: "MiB" })),
+  diskMiB: wholeRange({ min: 16, max: 1_048_576, unit: "MiB" }),
   timeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
   retries: checkRetries,
   startupTimeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
@@ -113,6 +114,7 @@ export function validateSpec(spec: WrittenSpec): void {
   checkConcurrency(spec);
   checkBatched(spec);
   checkSingleUse(spec);
+  checkDisk(spec);
 }
 
 /** @throws UsageError unless `name` can be an app's. */
@@ -154,6 +156,13 @@ function checkSingleUse({ singleUse, ...spec }: WrittenSpec): void {
   if (other === undefined) return;
   throw new UsageError(
     `singleUse does not go with ${other}: a container of single use runs one input and ends`,
+  );
+}
+
+function checkDisk({ diskMiB, enableMemorySnapshot }: WrittenSpec): void {
+  if (diskMiB === undefined || enableMemorySnapshot !== true) return;
+  throw new UsageError(
+    "diskMiB does not go with enableMemorySnapshot: a memory snapshot has no files of the root",
   );
 }
 

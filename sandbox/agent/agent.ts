@@ -22,6 +22,7 @@ import { CodeCache } from "./code-cache.ts";
 import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
+import { explainDisk } from "./full-disk.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
@@ -35,6 +36,7 @@ import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
 import { UseReports } from "./use-reports.ts";
 import { UnstoredValues } from "./unstored-values.ts";
+import { onCards } from "./sandbox-spec.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
@@ -151,6 +153,7 @@ export class NodeAgent {
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
+        this.#snapshots?.roomFreed();
         // Whoever runs them again is told how many values there are.
         for (const inputId of exit.inputIds) this.#unstored.forget(inputId);
         this.#link.send({ type: "exited", exit });
@@ -221,19 +224,26 @@ export class NodeAgent {
       countMax,
       hasPython,
       snapshots: () => this.#snapshots,
-      hasRoom: (specs) => this.#hasRoomFor(specs),
+      hasRoom: (specs) => this.#roomBeside(specs).kind === "fits",
       isBusy: () => [...this.#containers.values()].some((container) => !container.isReady),
     });
   }
 
   /** Whether sandboxes fit that are no containers, beside these. */
-  #hasRoomFor(specs: readonly SandboxSpec[]): boolean {
+  #roomBeside(specs: readonly SandboxSpec[]): RoomAnswer {
     const sum = (amount: (resources: Resources) => number): number =>
       specs.reduce((total, { resources }) => total + amount(resources), 0);
     const gpuCount = sum((resources) => resources.gpuCount);
     const cpuMilli = sum((resources) => resources.cpuMilli);
     const memoryMiB = sum((resources) => resources.memoryMiB);
-    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
+    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } });
+  }
+
+  /** A sandbox on cards that are free, where there is room for it. */
+  #placed(spec: SandboxSpec): SandboxSpec | undefined {
+    const room = this.#roomBeside([spec]);
+    const { isolation } = this.#options.runtime;
+    return room.kind === "fits" ? onCards(spec, room.cards, isolation) : undefined;
   }
 
   async #openSnapshots(): Promise<void> {
@@ -247,7 +257,7 @@ export class NodeAgent {
       loadCode: (sha256) => this.#code.load(sha256),
       ...(this.#ready === undefined ? {} : { pool: this.#ready.pool }),
       shared: createHttpSnapshots({ serverUrl, token: () => this.#link.token }),
-      hasRoom: (spec) => this.#hasRoomFor([spec]),
+      findRoom: (spec) => this.#placed(spec),
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
   }
@@ -371,6 +381,7 @@ export class NodeAgent {
     });
     this.#containers.set(start.containerId, container);
     this.#ready?.pool.makeRoom();
+    this.#snapshots?.giveWay(room.cards);
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);
@@ -400,11 +411,13 @@ export class NodeAgent {
     results: readonly AgentResult[],
     payloads: readonly Uint8Array[],
   ): void {
-    for (const [position, result] of results.entries()) {
+    const start = this.#containers.get(containerId)?.spec;
+    const told = results.map((result) => (start ? explainDisk(result, start) : result));
+    for (const [position, result] of told.entries()) {
       const payload = payloads[position] ?? new Uint8Array(0);
       this.#unacknowledged.set(result.inputId, { containerId, result, payload });
     }
-    this.#link.send({ type: "results", containerId, results }, payloads);
+    this.#link.send({ type: "results", containerId, results: told }, payloads);
   }
 
   /** What was not acknowledged before the link broke is said again. */

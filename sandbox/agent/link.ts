@@ -70,8 +70,12 @@ export interface StartContainer {
   readonly imageId?: string;
   /** The image's files: name of their index among the server's chunks. */
   readonly contentId?: string;
+  /** Whose image that is; present with one. */
+  readonly workspaceId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
+  /** Most MiB that it writes to its root, on a disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
   /** It ends after its first input. */
@@ -100,6 +104,10 @@ export interface ExpectedStart extends Pick<
   | "resources"
   | "limits"
   | "imageId"
+  | "contentId"
+  | "workspaceId"
+  | "workdir"
+  | "diskMiB"
   | "maxInputs"
   | "snapshotId"
   | "loadEnv"

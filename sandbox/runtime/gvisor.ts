@@ -11,18 +11,33 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { assert } from "../../core/index.ts";
+import { DRIVER_MOUNT } from "../gpu/driver-files.ts";
+import type { GpuAccess } from "../gpu/gpu-access.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
 import { cgroupUse } from "./cgroup-use.ts";
-import { missingControllers, removeCgroup } from "./cgroups.ts";
+import { lacksMemory, missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { unmountPoints, withMountPoints } from "./mount-points.ts";
-import { memoryLimitBytes, ociSpecOf, runnerArguments, type OciPaths } from "./oci-spec.ts";
+import { makeContainerRoot, unmountContainerRoot } from "./container-root.ts";
+import {
+  memoryLimitBytes,
+  ociSpecOf,
+  runnerArguments,
+  type OciGpus,
+  type OciPaths,
+} from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
-import type { ImageTraits, RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
+import type {
+  ImageTraits,
+  MemoryImages,
+  RunningSandbox,
+  Runtime,
+  SandboxExit,
+  SandboxSpec,
+} from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
@@ -33,6 +48,8 @@ export interface GvisorOptions {
   /** That of containers of Python, made when first needed. */
   readonly pythonRootfs?: () => Promise<string>;
   readonly runnerDir: string;
+  /** How containers get cards; absent where there are none, or only pretended ones. */
+  readonly gpus?: GpuAccess;
   /** Parent of the containers' control groups. */
   readonly cgroupParent: string;
   /** The runsc program; from the PATH by default. */
@@ -43,6 +60,8 @@ export interface GvisorOptions {
 
 /** Exit code of `runsc run` when its container was killed (128 + SIGKILL). */
 const KILLED = 137;
+/** How gVisor ends when the kernel has killed one of its processes: as a Go program that panics. */
+const PANICKED = 2;
 
 /** How every sandbox is run: no network, and the platform that needs no device. */
 export const GVISOR_FLAGS = ["--platform=ptrace", "--network=none"] as const;
@@ -61,17 +80,21 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const call = { runsc, globalFlags, env };
   const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
 
-  const launch = async (
-    spec: SandboxSpec,
-    command: readonly [name: string, ...flags: readonly string[]],
-  ): Promise<RunningSandbox> => {
-    const { containerId, egressDir } = spec;
+  const launch: Launch = async (spec, command) => {
+    const { containerId, egressDir, cards } = spec;
     // The only sockets of this machine that a container can open are those of its own proxy.
-    const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
+    const udsFlags = egressDir === undefined ? [] : ["--host-uds=open"];
+    const gpuFlags = cards === undefined ? [] : (options.gpus?.flags ?? []);
+    const runFlags = [...globalFlags, ...udsFlags, ...gpuFlags];
     const bundle = join(dir, "bundles", containerId);
-    const cgroupsPath = `${cgroupParent}/${containerId}`;
-    const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
-    const paths = { ...(await programOf(spec, options)), runnerDir, cgroupsPath, init };
+    // The inner group goes with runsc; what happened in it is read from the outer one.
+    const group = `${cgroupParent}/${containerId}`;
+    const cgroupsPath = `${group}/inner`;
+    const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, group });
+    const limitBytes = memoryLimitBytes(spec);
+    const program = await programOf(spec, options);
+    const gpus = await ociGpusOf(spec, options);
+    const paths = { ...program, runnerDir, cgroupsPath, init, ...(gpus && { gpus }) };
     await prepareBundle(bundle, spec, paths).catch((error: unknown) =>
       cannotStart(runsc, error, clear),
     );
@@ -86,7 +109,8 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const exited = new Promise<SandboxExit>((resolve) => {
       child.once("close", (code, signal) => {
         ours.destroy();
-        const outOfMemory = isOverLimit || (code === KILLED && killing === undefined);
+        const hasDied = code === KILLED || (code === PANICKED && lacksMemory(group, limitBytes));
+        const outOfMemory = isOverLimit || (killing === undefined && hasDied);
         const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
         const end = (): void => resolve(exit);
         Promise.resolve(killing).then(clear).then(end, end);
@@ -106,7 +130,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     };
     if (!cgroups) {
-      watchMemory(child, memoryLimitBytes(spec), () => {
+      watchMemory(child, limitBytes, () => {
         isOverLimit = true;
         kill();
       });
@@ -119,13 +143,25 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
 
   return {
     isolation: "gvisor",
-    images: {
-      kind: "supported",
-      probe: () => traitsOf(options),
-      save: (containerId, imageDir) => saveImage(call, containerId, imageDir),
-      restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
-    },
+    images: imagesOf(options, call, launch),
     start: (spec) => launch(spec, ["run"]),
+  };
+}
+
+type Launch = (
+  spec: SandboxSpec,
+  command: readonly [name: string, ...flags: readonly string[]],
+) => Promise<RunningSandbox>;
+
+function imagesOf(options: GvisorOptions, call: RunscCall, launch: Launch): MemoryImages {
+  return {
+    kind: "supported",
+    probe: () => traitsOf(options),
+    save: ({ containerId, cards }, imageDir) => {
+      const flags = cards === undefined ? [] : (options.gpus?.saveFlags ?? []);
+      return saveImage(call, { containerId, flags }, imageDir);
+    },
+    restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
   };
 }
 
@@ -134,12 +170,24 @@ async function traitsOf({
   runsc = "runsc",
   rootfs,
   runnerDir,
+  gpus,
 }: GvisorOptions): Promise<ImageTraits> {
   const traits = await probeImages(runsc);
   const programs = [rootfs, runnerDir].map((folder) => basename(folder));
   const parts = [traits.fingerprint, process.version, ...programs];
   const fingerprint = createHash("sha256").update(parts.join("\n")).digest("hex");
-  return { ...traits, fingerprint };
+  return { ...traits, fingerprint, ...(gpus && { gpus: gpus.images }) };
+}
+
+/** The cards of a container, where the node has real ones. */
+async function ociGpusOf(
+  { cards }: SandboxSpec,
+  { gpus, runnerDir }: GvisorOptions,
+): Promise<OciGpus | undefined> {
+  if (gpus === undefined || cards === undefined) return undefined;
+  // The folder that the driver's is mounted on, in one that every root file system has.
+  await mkdir(join(runnerDir, basename(DRIVER_MOUNT)), { recursive: true });
+  return { devices: gpus.devices(cards), driverDir: gpus.driverDir };
 }
 
 /** Whether runsc could kill a container. */
@@ -175,7 +223,7 @@ async function prepareBundle(
   program: OciPaths & { readonly args: readonly string[] },
 ): Promise<void> {
   await mkdir(bundle, { recursive: true });
-  const { spec, rootfs } = await withMountPoints(wanted, bundle, program.rootfs);
+  const { spec, rootfs } = await makeContainerRoot(wanted, bundle, program.rootfs);
   const config = ociSpecOf(spec, { ...program, rootfs }, program.args);
   await writeFile(join(bundle, "config.json"), JSON.stringify(config));
 }
@@ -185,11 +233,11 @@ async function clearAway(container: {
   readonly containerId: string;
   readonly dir: string;
   readonly bundle: string;
-  readonly cgroupsPath: string;
+  readonly group: string;
 }): Promise<void> {
-  const { containerId, dir, bundle, cgroupsPath } = container;
-  await removeCgroup(cgroupsPath);
-  await unmountPoints(bundle);
+  const { containerId, dir, bundle, group } = container;
+  await removeCgroup(group);
+  await unmountContainerRoot(bundle);
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];
   await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));

@@ -1,5 +1,7 @@
 /** The OCI configuration of a container: the least that a function needs. */
 import { totalmem } from "node:os";
+import { DRIVER_MOUNT } from "../gpu/driver-files.ts";
+import type { NvidiaDevice } from "../gpu/nvidia-machine.ts";
 import { cpuMaxMilli, memoryMaxMiB, oomScoreOf, type Sized } from "./limits.ts";
 import { EGRESS_MOUNT, type SandboxSpec } from "./runtime.ts";
 
@@ -29,8 +31,16 @@ export interface OciPaths {
   /** Folder of the runner, mounted at `/runner`. */
   readonly runnerDir: string;
   readonly cgroupsPath: string;
+  /** Its cards, if it has real ones. */
+  readonly gpus?: OciGpus;
   /** What starts the program and waits for orphans; empty makes the program the first process. */
   readonly init?: readonly string[];
+}
+
+export interface OciGpus {
+  readonly devices: readonly NvidiaDevice[];
+  /** Folder of the driver's files, mounted at `DRIVER_MOUNT`, which the runner's folder has. */
+  readonly driverDir: string;
 }
 
 /**
@@ -64,7 +74,7 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         { type: "RLIMIT_CORE", hard: 0, soft: 0 },
       ],
     },
-    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: true },
+    root: { path: spec.image?.rootfs ?? paths.rootfs, readonly: spec.diskMiB === undefined },
     hostname: spec.containerId.slice(0, 63).replaceAll("_", "-"),
     mounts: [
       { destination: "/proc", type: "proc", source: "proc" },
@@ -76,12 +86,14 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
         source: paths.runnerDir,
         options: ["ro", "rbind", "nosuid", "nodev"],
       },
+      ...driverMounts(paths.gpus),
       ...egressMounts(spec.egressDir),
       ...volumeMounts(spec.volumes),
     ],
     linux: {
       cgroupsPath: paths.cgroupsPath,
       namespaces: ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type })),
+      ...(paths.gpus === undefined ? {} : { devices: paths.gpus.devices.map(deviceOf) }),
       resources: {
         memory: { limit: memoryLimitBytes(spec) },
         pids: { limit: PIDS_MAX },
@@ -93,6 +105,18 @@ export function ociSpecOf(spec: SandboxSpec, paths: OciPaths, args: readonly str
       },
     },
   };
+}
+
+/** A device file; its mode is what the driver's own have. */
+function deviceOf({ path, major, minor }: NvidiaDevice): object {
+  return { path, type: "c", major, minor, fileMode: 0o666, uid: 0, gid: 0 };
+}
+
+/** The driver's libraries and programs. */
+function driverMounts(gpus: OciGpus | undefined): readonly object[] {
+  if (gpus === undefined) return [];
+  const options = ["ro", "rbind", "nosuid", "nodev"];
+  return [{ destination: DRIVER_MOUNT, type: "bind", source: gpus.driverDir, options }];
 }
 
 /** The folder with the socket of the container's proxy. */

@@ -11,6 +11,16 @@ export interface SandboxImage {
   readonly node: string;
   /** Folder to start in; absent means the temporary one. */
   readonly workdir?: string;
+  /** By what it can be had again, from the node's images; absent where it cannot. */
+  readonly source?: ImageSource;
+}
+
+/** An image as the server knows it, and the name of its files' index. */
+export interface ImageSource {
+  /** Two workspaces may have the same image, and share no sandbox that has run it. */
+  readonly workspaceId: string;
+  readonly imageId: string;
+  readonly contentId: string;
 }
 
 export interface SandboxSpec {
@@ -29,6 +39,10 @@ export interface SandboxSpec {
   readonly egressDir?: string;
   /** What it runs in; absent means the base image. */
   readonly image?: SandboxImage;
+  /** Most that it may write to its root, to the disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
+  /** Cards of this node that it is given, by their numbers here; absent means none. */
+  readonly cards?: readonly number[];
   /** Folders of this machine that it may write to, each at its path. */
   readonly volumes?: readonly { readonly source: string; readonly path: string }[];
 }
@@ -63,6 +77,11 @@ export interface RunningSandbox {
   /** What it has used; undefined when that is not known. Absent where nobody counts. */
   readonly use?: () => SandboxUse | undefined;
   /**
+   * It was started ahead, and is this container's from now on: what is written of it elsewhere
+   * names that one. Absent where nothing is written.
+   */
+  becomes?: (containerId: string) => void;
+  /**
    * Runs a program in a terminal beside what runs in it, with its rights, in the folder it starts in: by the native
    * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.
    */
@@ -89,6 +108,14 @@ export interface ImageTraits {
    * read.
    */
   readonly restoredAreDeaf: boolean;
+  /** Images of sandboxes with real cards; absent on a node without. */
+  readonly gpus?:
+    | {
+        readonly kind: "kept";
+        /** What such images depend on beside the rest: the kind of the cards, their driver. */
+        readonly fingerprint: string;
+      }
+    | { readonly kind: "lost"; readonly reason: string };
 }
 
 /** Whether a runtime can keep the memory of a sandbox in files, and start others from these. */
@@ -103,7 +130,7 @@ export type MemoryImages =
        *
        * @throws PlatformError `unavailable` when it cannot be written; the sandbox may live on.
        */
-      save(containerId: string, imageDir: string): Promise<void>;
+      save(sandbox: Pick<SandboxSpec, "containerId" | "cards">, imageDir: string): Promise<void>;
       /**
        * Starts a sandbox as it was when the image was made. It may fail later, as `exited` tells,
        * or never answer. @throws PlatformError `unavailable`

@@ -95,6 +95,12 @@ export interface FunctionSpec {
    * What holds more than it reserves is ended first when its machine runs short. Default 256.
    */
   readonly memoryMiB?: number | RequestAndLimit;
+  /**
+   * MiB that a container may write outside `/tmp`, anywhere in its root, on a disk of its own, 16
+   * to 1,048,576; what it wrote goes with it. Not with `enableMemorySnapshot`. Default: the root is
+   * read-only.
+   */
+  readonly diskMiB?: number;
   /** Longest run of one input, 1 s to 24 h. Default 300 s. */
   readonly timeoutMs?: number;
   /**

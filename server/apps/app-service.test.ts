@@ -243,6 +243,8 @@ describe("refused specs name the field", () => {
       },
       /spec\.batched: a Python function cannot be batched/,
     ],
+    [{ diskMiB: 15 }, /spec\.diskMiB/],
+    [{ diskMiB: 64, enableMemorySnapshot: true }, /spec\.diskMiB: .*memory snapshot/],
     [{ singleUse: true, maxConcurrentInputs: 2 }, /spec\.singleUse: .*runs one input/],
     [
       { singleUse: true, batched: { maxBatchSize: 2, waitMs: 1 } },

@@ -29,6 +29,8 @@ export interface NormalSpec {
   readonly memoryMiB: number;
   /** Absent: no other than what is reserved. */
   readonly limits?: ResourceLimits;
+  /** Most that a container writes to its root; absent: the root is read-only. */
+  readonly diskMiB?: number;
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
   readonly retries: Required<RetryPolicy>;
@@ -99,6 +101,7 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
   return {
     ...(spec.gpu === undefined ? {} : { gpu: gpuRequestOf(spec.gpu) }),
     ...amountsOf(spec),
+    ...(spec.diskMiB === undefined ? {} : { diskMiB: spec.diskMiB }),
     timeoutMs,
     startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
     retries: retriesOf(spec.retries),

@@ -113,6 +113,7 @@ export const functionSpecFields = z.strictObject({
   gpu: z.union([gpuChoice, gpuList], { error: ({ input }) => explainGpu(input) }).exactOptional(),
   cpu: amount(z.number().min(0.1).max(64), "0.1 to 64 cores").exactOptional(),
   memoryMiB: amount(z.int().min(64).max(524_288), "64 to 524,288 MiB").exactOptional(),
+  diskMiB: z.int().min(16).max(1_048_576).exactOptional(),
   timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
   retries: z.union([retryCount, retryPolicy]).exactOptional(),
   startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
@@ -169,6 +170,10 @@ export const functionSpecSchema = functionSpecFields
     path: ["singleUse"],
     error:
       "a container of single use runs one input: no batched, no maxConcurrentInputs, no web server",
+  })
+  .refine((spec) => spec.diskMiB === undefined || spec.enableMemorySnapshot !== true, {
+    path: ["diskMiB"],
+    error: "does not go with enableMemorySnapshot: a memory snapshot has no files of the root",
   })
   .refine((spec) => spec.batched === undefined || batchingObstacle(spec) === undefined, {
     path: ["batched"],

@@ -31,7 +31,7 @@ export function startMessageOf(
     appName: live.app,
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
-    ...(live.spec.limits === undefined ? {} : { limits: live.spec.limits }),
+    ...roomOf(live),
     cards,
     env: { ...live.image?.env, ...secrets, ...live.spec.env },
     ...(secretNames.length === 0 ? {} : { secretNames }),
@@ -52,22 +52,32 @@ export function startMessageOf(
 export function expectedStartOf(live: LiveFunction, count: number): ExpectedStart {
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
-  const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { limits, python, allowHosts, paramsBytes, loadEnv } = start;
+  const { functionName, appName, codeSha256, resources, snapshotId, maxInputs } = start;
+  const { python, allowHosts, paramsBytes, loadEnv } = start;
   return {
     functionName,
     appName,
     codeSha256,
     resources,
     count,
-    ...(limits === undefined ? {} : { limits }),
-    ...(imageId === undefined ? {} : { imageId }),
+    ...roomOf(live),
+    ...imageOf(live),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(loadEnv === undefined ? {} : { loadEnv }),
     ...(python === undefined ? {} : { python }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
     ...(paramsBytes === undefined ? {} : { paramsBytes }),
+  };
+}
+
+/** What it may use beyond what it reserves, and the disk of its own. */
+function roomOf({
+  spec: { limits, diskMiB },
+}: LiveFunction): Pick<StartContainer, "limits" | "diskMiB"> {
+  return {
+    ...(limits === undefined ? {} : { limits }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
   };
 }
 
@@ -80,8 +90,9 @@ function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartCon
 function imageOf({
   spec,
   image,
-}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workdir"> {
+  workspaceId,
+}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workspaceId" | "workdir"> {
   if (spec.image === undefined) return {};
   const content = image?.contentId === undefined ? {} : { contentId: image.contentId };
-  return { imageId: spec.image, workdir: image?.workdir ?? "/", ...content };
+  return { imageId: spec.image, workspaceId, workdir: image?.workdir ?? "/", ...content };
 }

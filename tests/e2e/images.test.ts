@@ -1,6 +1,10 @@
 /** Images in status, from a user's file to programs that run in gVisor. */
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocksOf } from "../../scripts/doc-blocks/read-blocks.ts";
+import { runPage } from "../../scripts/doc-blocks/run-page.ts";
+import { ROOT } from "../../scripts/steps.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const FIXTURE = join(import.meta.dirname, "../fixtures/images.ts");
@@ -24,7 +28,7 @@ test(
   async () => {
     const built = platform.tryCli("image", "build", FIXTURE, "--json");
     expect(built.stderr).toMatch(/\[1\/\d\] Debian bookworm/);
-    expect(built.stderr).toContain("Setting up jq");
+    expect(built.stderr).toContain("    a line of the build\n");
     expect(built.status).toBe(0);
     const { images } = JSON.parse(built.stdout) as { readonly images: readonly string[] };
     expect(images).toHaveLength(2);
@@ -55,6 +59,83 @@ test(
       "images/query",
     ]);
     expect(await query.remote("[]", "length")).toMatchObject({ answer: "0" });
+  },
+  BUILD_MS,
+);
+
+test(
+  "a Dockerfile of several stages becomes the image that it says",
+  () => {
+    mkdirSync(join(platform.scratchDir, "docker"));
+    platform.write("docker/.dockerignore", "*.env\n");
+    platform.write("docker/kept.txt", "kept");
+    platform.write("docker/secret.env", "secret");
+    platform.write(
+      "docker/Dockerfile",
+      `ARG NAME=nobody
+FROM scratch AS build
+ARG NAME
+SHELL ["/opt/flotilla/bin/node", "-e"]
+USER 1001
+RUN <<SCRIPT
+  const fs = require("fs");
+  fs.writeFileSync("/tmp/who", process.env.NAME + process.getuid());
+SCRIPT
+USER 0
+RUN require("fs").mkdirSync("/out")
+RUN require("fs").writeFileSync("/out/made", "by " + process.env.NAME)
+FROM scratch
+ENV NAME=outside
+COPY --from=build --chown=12:34 /out/made /srv/
+COPY . /srv/context/
+COPY <<NOTE /srv/note.txt
+for $NAME
+NOTE
+WORKDIR /srv
+`,
+    );
+    const file = platform.write(
+      "docker/app.ts",
+      `import { readdirSync, readFileSync, statSync } from "node:fs";
+       import { App, Image } from "flotilla";
+       const app = new App("docker");
+       const image = Image.fromDockerfile(${JSON.stringify(join(platform.scratchDir, "docker/Dockerfile"))}, {
+         args: { NAME: "ann" },
+       });
+       export const read = app.function({ image }, () => [
+         readFileSync("made", "utf8"), statSync("made").uid, readFileSync("/srv/note.txt", "utf8"),
+         readdirSync("/srv/context").join(), process.cwd(),
+       ]);
+       export const main = app.localEntrypoint(async () => console.log(JSON.stringify(await read.remote())));`,
+    );
+    const { stderr, stdout, status } = platform.tryCli("run", file);
+    expect({ status, stdout: stdout.trim() }, stderr).toEqual({
+      status: 0,
+      stdout: '["by ann",12,"for outside\\n",".dockerignore,Dockerfile,app.ts,kept.txt","/srv"]',
+    });
+    expect(stderr).toMatch(/Dockerfile:5: USER 1001 holds for the RUN after it/);
+  },
+  BUILD_MS,
+);
+
+test(
+  "examples/images.ts runs as it is written",
+  () => {
+    const { status, stdout, stderr } = platform.tryCli("run", join(ROOT, "examples/images.ts"));
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: '"Earth"\n' });
+  },
+  BUILD_MS,
+);
+
+test.each(["images.md", "python.md"])(
+  "the blocks of docs/%s that need an image run",
+  (page) => {
+    const blocks = blocksOf(join(ROOT, "docs", page), page);
+    const runBy = "tests/e2e/images.test.ts";
+    const mine = blocks.filter(
+      ({ notes }) => notes["run-by"] === runBy || notes.file !== undefined,
+    );
+    expect(runPage({ page, blocks: mine, platform, runBy })).toContain("run");
   },
   BUILD_MS,
 );
