@@ -435,17 +435,11 @@ export class NodeAgent {
         inputIds.map((inputId) => [inputId, containerId]),
       ),
     );
-    for (const inputId of this.#unstored.inputIds) {
+    for (const { inputId, values, payloads } of this.#unstored.batches) {
       const containerId = held.get(inputId) ?? this.#unacknowledged.get(inputId)?.containerId;
-      const all = this.#unstored.of(inputId);
-      if (containerId === undefined || all.length === 0) continue;
-      const values = all.map(({ sequence, payload }) => {
-        return { inputId, sequence, bytes: payload.byteLength };
-      });
-      this.#link.send(
-        { type: "values", containerId, values },
-        all.map(({ payload }) => payload),
-      );
+      if (containerId !== undefined) {
+        this.#link.send({ type: "values", containerId, values }, payloads);
+      }
     }
   }
 
