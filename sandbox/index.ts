@@ -9,6 +9,7 @@ export {
   type AgentMessage,
   type AgentResult,
   type ContainerExit,
+  type ContainerUse,
   type ExpectedStart,
   type HeldContainer,
   type ServerMessage,

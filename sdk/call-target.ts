@@ -2,7 +2,12 @@
 import { defaultClient, type Client, type ResultsPage } from "./client/client.ts";
 import { encodePayload } from "./client/large-values.ts";
 import { NotFoundError, UsageError } from "./errors.ts";
-import { VARIANT_PARAMS_BYTES_MAX, type CreateCallHeader } from "./protocol/api.ts";
+import {
+  VARIANT_PARAMS_BYTES_MAX,
+  type CreateCallHeader,
+  type FunctionScaling,
+  type ScalingUpdate,
+} from "./protocol/api.ts";
 import type { FunctionOptions } from "./protocol/spec.ts";
 import { encodeValue, SerializationError } from "./protocol/values.ts";
 import { namelessFunction, type FunctionBinding } from "./registry.ts";
@@ -104,9 +109,25 @@ export class CallTarget {
     payloads: readonly Uint8Array[],
     signal?: AbortSignal,
   ): Promise<ResultsPage> {
+    return this.#withFunction((functionId) =>
+      this.client.createCall(functionId, header, payloads, signal),
+    );
+  }
+
+  /** Changes how the function scales. @throws UsageError naming the field; NotFoundError */
+  async scale(update: ScalingUpdate, signal?: AbortSignal): Promise<FunctionScaling> {
+    validateSpec(update);
+    const { scaling } = await this.#withFunction((functionId) =>
+      this.client.scaleFunction(functionId, update, signal),
+    );
+    return scaling;
+  }
+
+  /** Asks something of the function; one that was deployed again is looked up again, once. */
+  async #withFunction<Answer>(ask: (functionId: string) => Promise<Answer>): Promise<Answer> {
     const functionId = await this.#finder.find();
     try {
-      return await this.client.createCall(functionId, header, payloads, signal);
+      return await ask(functionId);
     } catch (error) {
       if (!(error instanceof NotFoundError) || this.#options.binding.functionId !== undefined) {
         throw error;
@@ -114,7 +135,7 @@ export class CallTarget {
       this.#finder.forget();
       const functionIdNow = await this.#finder.find();
       if (functionIdNow === functionId) throw error;
-      return await this.client.createCall(functionIdNow, header, payloads, signal);
+      return await ask(functionIdNow);
     }
   }
 

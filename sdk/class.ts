@@ -5,9 +5,11 @@
  * containers. Each set of constructor parameters and options is a variant of it, with containers
  * of its own.
  */
+import { updateAutoscaler, type UpdateOptions } from "./autoscaler.ts";
 import type { CallTarget } from "./call-target.ts";
 import { UsageError } from "./errors.ts";
 import { RemoteFunction } from "./function.ts";
+import type { FunctionScaling, ScalingUpdate } from "./protocol/api.ts";
 import type { FunctionOptions } from "./protocol/spec.ts";
 import type { Handler, UserProgram } from "./registry.ts";
 import type { WrittenSpec } from "./written-spec.ts";
@@ -97,6 +99,20 @@ export class RemoteClass<
   /** The same class with other options, such as another GPU, in containers of its own. */
   withOptions(options: FunctionOptions): RemoteClass<Params, Instance, Hook> {
     return new RemoteClass(this.#target.withOptions(options));
+  }
+
+  /**
+   * Changes how the class scales, at once and without a new version, until its app is deployed
+   * again. What is left out stays as it is. Each instance has containers of its own, which follow
+   * the class in what they have in common; one alone is changed through any of its methods.
+   *
+   * @example
+   * await Model.updateAutoscaler({ minContainers: 2, scaledownWindowMs: 300_000 });
+   * @returns The scaling that is in force now, and what of it was updated.
+   * @throws UsageError naming the field; NotFoundError when it runs no more.
+   */
+  updateAutoscaler(update: ScalingUpdate, options: UpdateOptions = {}): Promise<FunctionScaling> {
+    return updateAutoscaler(this.#target, update, options);
   }
 }
 

@@ -1,10 +1,11 @@
+import { updateAutoscaler, type UpdateOptions } from "./autoscaler.ts";
 import { newCallId } from "./call-id.ts";
 import { callHeaderOf, checkCallOptions, signalOf, type CallOptions } from "./call-options.ts";
 import type { CallTarget } from "./call-target.ts";
 import { cancelInPassing, type ResultsPage } from "./client/client.ts";
 import { FunctionCall } from "./function-call.ts";
 import { mapInputs, type MapOptions, type MapRequest } from "./map.ts";
-import { WAIT_MS_MAX } from "./protocol/api.ts";
+import { WAIT_MS_MAX, type FunctionScaling, type ScalingUpdate } from "./protocol/api.ts";
 import { UsageError } from "./errors.ts";
 import type { FunctionOptions } from "./protocol/spec.ts";
 import { waitForValue } from "./results.ts";
@@ -74,6 +75,20 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
   with(options: CallOptions): RemoteFunction<Args, Result> {
     checkCallOptions(options);
     return new RemoteFunction(this.#target, { ...this.#call, ...options });
+  }
+
+  /**
+   * Changes how the function scales, at once and without a new version, until its app is deployed
+   * again. What is left out stays as it is. What `withOptions` gave has containers of its own, which follow
+   * the function in what they have in common; of a method it is the instance that is meant.
+   *
+   * @example
+   * await square.updateAutoscaler({ minContainers: 2, scaledownWindowMs: 300_000 });
+   * @returns The scaling that is in force now, and what of it was updated.
+   * @throws UsageError naming the field; NotFoundError when it runs no more.
+   */
+  updateAutoscaler(update: ScalingUpdate, options: UpdateOptions = {}): Promise<FunctionScaling> {
+    return updateAutoscaler(this.#target, update, options);
   }
 
   /**

@@ -36,6 +36,7 @@ export {
   TimeoutError,
   UsageError,
 } from "./errors.ts";
+export { type UpdateOptions } from "./autoscaler.ts";
 export { FunctionCall, type GetOptions, type LogLine } from "./function-call.ts";
 export { AppFunction, RemoteFunction, type MapItem, type WithExceptions } from "./function.ts";
 export { type MapOptions } from "./map.ts";
@@ -50,8 +51,10 @@ export {
   type NdArrayData,
   type NdArrayDtype,
   type NetworkPolicy,
+  type FunctionScaling,
   type RequestAndLimit,
   type RetryPolicy,
+  type ScalingUpdate,
   type Schedule,
   type CommitReport,
   type ContainerCommitReport,

@@ -3,6 +3,7 @@ import {
   App,
   type AppFunction,
   type FunctionCall,
+  type FunctionScaling,
   type MapItem,
   type RemoteClass,
   type RemoteFunction,
@@ -46,6 +47,18 @@ test("cores and memory are an amount, or a request and a limit, and nothing else
   expectTypeOf<{ cpu: { request: number } }>().not.toExtend<SandboxOptions>();
   expectTypeOf<{ cpu: readonly [number, number] }>().not.toExtend<SandboxOptions>();
   expectTypeOf<{ memoryMiB: { request: 1; limit: "2" } }>().not.toExtend<SandboxOptions>();
+});
+
+test("an autoscaler takes what scales and gives what is in force", () => {
+  type Update = Parameters<typeof square.updateAutoscaler>[0];
+  expectTypeOf<{ minContainers: number }>().toExtend<Update>();
+  expectTypeOf<{ minContainers: string }>().not.toExtend<Update>();
+  expectTypeOf<keyof Update>().toEqualTypeOf<
+    "minContainers" | "maxContainers" | "bufferContainers" | "scaledownWindowMs"
+  >();
+  expectTypeOf<
+    ReturnType<typeof square.updateAutoscaler>
+  >().resolves.toEqualTypeOf<FunctionScaling>();
 });
 
 test("map takes the items of a function with one required argument", () => {

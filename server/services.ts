@@ -283,13 +283,15 @@ export interface SnapshotService {
 export interface FunctionService {
   /** Of one app, or of all; by name. */
   list(who: Principal, app?: string): Promise<readonly FunctionInfo[]>;
-  /** Changes what `update` names, until the app is deployed again. */
+  /** Changes what `update` names, until the app is deployed again; its variants follow. */
   scale(
     who: Principal,
     app: string,
     functionName: string,
     update: ScalingUpdate,
   ): Promise<FunctionInfo>;
+  /** The same of a function that runs, deployed, ephemeral or a variant, by its id. */
+  scaleById(who: Principal, functionId: string, update: ScalingUpdate): Promise<FunctionInfo>;
   /** The same code with other options or parameters; asking again gives the same. */
   openVariant(who: Principal, functionId: string, wish: VariantWish): Promise<FunctionVariant>;
 }

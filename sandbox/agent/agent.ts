@@ -36,6 +36,7 @@ import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
 import { UnacknowledgedResults } from "./unacknowledged-results.ts";
 import { UnstoredLines } from "./unstored-lines.ts";
+import { UseReports } from "./use-reports.ts";
 import { UnstoredValues } from "./unstored-values.ts";
 import { onCards } from "./sandbox-spec.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
@@ -80,7 +81,7 @@ export interface NodeAgentOptions {
 
 const CHECK_MS = 100;
 const NO_VOLUMES = "volumes need gVisor, which this node is without";
-const TIDY_EVERY_CHECKS = 10;
+const CHECKS_PER_SECOND = 10;
 /** Things on the node's disk that the server is told of. */
 const ARTIFACTS_MAX = 64;
 
@@ -94,6 +95,7 @@ export class NodeAgent {
   readonly #lines = new UnstoredLines((message) => this.#link.send(message));
   readonly #code: CodeCache;
   readonly #ready: ReadySandboxes | undefined;
+  readonly #uses = new UseReports();
   #snapshots: MemorySnapshots | undefined;
   readonly #link: LinkClient;
   readonly #relay: Relay;
@@ -288,6 +290,7 @@ export class NodeAgent {
       case "welcome":
         this.#options.images.renewToken();
         this.#resend();
+        this.#uses.forget();
         this.#tellInterruption();
         this.#tellRisk();
         return;
@@ -429,17 +432,11 @@ export class NodeAgent {
         inputIds.map((inputId) => [inputId, containerId]),
       ),
     );
-    for (const inputId of this.#unstored.inputIds) {
+    for (const { inputId, values, payloads } of this.#unstored.batches) {
       const containerId = held.get(inputId) ?? this.#unacknowledged.containerOf(inputId);
-      const all = this.#unstored.of(inputId);
-      if (containerId === undefined || all.length === 0) continue;
-      const values = all.map(({ sequence, payload }) => {
-        return { inputId, sequence, bytes: payload.byteLength };
-      });
-      this.#link.send(
-        { type: "values", containerId, values },
-        all.map(({ payload }) => payload),
-      );
+      if (containerId !== undefined) {
+        this.#link.send({ type: "values", containerId, values }, payloads);
+      }
     }
   }
 
@@ -459,6 +456,9 @@ export class NodeAgent {
     const nowMs = this.#options.clock.nowMs();
     for (const container of this.#containers.values()) container.checkTimeouts(nowMs);
     this.#checks += 1;
-    if (this.#checks % TIDY_EVERY_CHECKS === 0) this.#ready?.pool.tidy();
+    if (this.#checks % CHECKS_PER_SECOND !== 0) return;
+    this.#ready?.pool.tidy();
+    const uses = this.#uses.read(this.#containers.values(), nowMs);
+    if (uses.length > 0) this.#link.send({ type: "used", uses });
   }
 }

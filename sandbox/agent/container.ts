@@ -37,6 +37,7 @@ import { ReadPace } from "./read-pace.ts";
 import { readRunner } from "./read-runner.ts";
 import { sendWhole } from "./send-whole.ts";
 import { stagesOf } from "./start-stages.ts";
+import { saidUse, UseMeter, type ExtraUse } from "./use-meter.ts";
 
 /** How much later than its limit an input is ended: results that are on their way arrive first. */
 const TIMEOUT_SLACK_MS = 100;
@@ -57,6 +58,7 @@ export class Container {
   readonly #inputs: HeldInputs;
   readonly #requests: ContainerRequests;
   readonly #image = new ContainerImage();
+  readonly #use: UseMeter;
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #restored = false;
@@ -83,6 +85,7 @@ export class Container {
     const { containerId, maxInputs = 1, env, secretNames = [] } = options.start;
     this.#inputs = new HeldInputs(maxInputs);
     this.#aborted = new AbortedInputs(maxInputs);
+    this.#use = new UseMeter(options.start);
     const toRunner = (message: ToRunner, body: Uint8Array): void => this.#send(message, body);
     const answer = (message: ToRunner, body: Uint8Array): Promise<void> =>
       sendWhole(this.#sandbox?.channel, message, body);
@@ -110,6 +113,11 @@ export class Container {
   /** Its code is loaded. */
   get isReady(): boolean {
     return this.#ready;
+  }
+
+  /** What it has used beyond what is reserved for it. */
+  get use(): ExtraUse {
+    return this.#use.extra;
   }
 
   get held(): HeldContainer {
@@ -223,6 +231,12 @@ export class Container {
       this.#kill("startup_timeout");
     const overdue = this.#inputs.longestRunMs(nowMs) > start.timeoutMs + TIMEOUT_SLACK_MS;
     if (this.#ready && overdue) this.#kill("timeout");
+  }
+
+  /** Looks at what it uses now. */
+  measure(nowMs: number): void {
+    const use = this.#sandbox?.use?.();
+    if (use !== undefined) this.#use.note(nowMs, use);
   }
 
   /** Somebody has ordered its end. */
@@ -448,6 +462,7 @@ export class Container {
       kind,
       message,
       inputIds: this.#inputs.ids,
+      ...saidUse(this.use),
       ...(exit.exitCode === undefined ? {} : { exitCode: exit.exitCode }),
       ...(this.#loadError === undefined ? {} : { error: this.#loadError }),
     });

@@ -16,6 +16,7 @@ import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.
 import type { VolumeStart } from "../volumes/volume-start.ts";
 import type { Piece } from "../streams/piece.ts";
 import type { StartStages } from "./start-stages.ts";
+import type { ExtraUse } from "./use-meter.ts";
 import type { ShellWish } from "./container-shells.ts";
 
 export const HEARTBEAT_MS = 2_000;
@@ -182,6 +183,11 @@ export interface AgentResult {
   readonly busyMs?: number;
 }
 
+/** What one container has used beyond what is reserved for it. */
+export interface ContainerUse extends ExtraUse {
+  readonly containerId: string;
+}
+
 /** Why a container ended. */
 export interface ContainerExit {
   readonly containerId: string;
@@ -193,6 +199,8 @@ export interface ContainerExit {
   readonly inputIds: readonly string[];
   /** Why the user's module could not be loaded, when that is what happened. */
   readonly error?: WireError;
+  /** What it had used beyond what was reserved for it; absent means nothing. */
+  readonly use?: ExtraUse;
 }
 
 /** Messages from the agent. `results` carries the payloads as its body, in order. */
@@ -246,6 +254,8 @@ export type AgentMessage =
     }
   /** A step of a byte stream of a container; the body is its data. */
   | StreamMessage
+  /** What containers have used beyond what is reserved, since their starts; may be said again. */
+  | { readonly type: "used"; readonly uses: readonly ContainerUse[] }
   | { readonly type: "exited"; readonly exit: ContainerExit }
   /** Its provider takes the machine back in so many ms from now; may be said again. */
   | { readonly type: "interruption"; readonly leftMs: number }

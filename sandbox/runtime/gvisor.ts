@@ -15,6 +15,7 @@ import { DRIVER_MOUNT } from "../gpu/driver-files.ts";
 import type { GpuAccess } from "../gpu/gpu-access.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
+import { cgroupUse } from "./cgroup-use.ts";
 import { lacksMemory, missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
@@ -98,10 +99,8 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       cannotStart(runsc, error, clear),
     );
     const { ours, theirs } = await createChannelPair();
-    const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
-      stdio: [theirs, "pipe", "pipe"],
-      env,
-    });
+    const words = [...runFlags, ...command, `--bundle=${bundle}`, containerId];
+    const child = spawn(runsc, words, { stdio: [theirs, "pipe", "pipe"], env });
     theirs.destroy();
     let killing: Promise<void> | undefined;
     let isOverLimit = false;
@@ -134,7 +133,9 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
         kill();
       });
     }
-    const sandbox = { channel: ours, stdout: child.stdout, stderr: child.stderr, exited, kill };
+    const { stdout, stderr } = child;
+    const use = useOf(cgroups, cgroupsPath);
+    const sandbox = { channel: ours, stdout, stderr, exited, kill, ...use };
     return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
   };
 
@@ -185,6 +186,11 @@ async function ociGpusOf(
   // The folder that the driver's is mounted on, in one that every root file system has.
   await mkdir(join(runnerDir, basename(DRIVER_MOUNT)), { recursive: true });
   return { devices: gpus.devices(cards), driverDir: gpus.driverDir };
+}
+
+/** How its use is read, where its limits are a control group. */
+function useOf(hasCgroup: boolean, path: string): Pick<RunningSandbox, "use"> {
+  return hasCgroup ? { use: () => cgroupUse(path) } : {};
 }
 
 /** Whether runsc could kill a container. */

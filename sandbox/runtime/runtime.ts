@@ -56,6 +56,14 @@ export interface SandboxExit {
   readonly outOfMemory: boolean;
 }
 
+/** What a sandbox has used, as its machine counts it. */
+export interface SandboxUse {
+  /** Core-milliseconds since its start. */
+  readonly cpuMs: number;
+  /** Held now. */
+  readonly memoryMiB: number;
+}
+
 /** A started sandbox. */
 export interface RunningSandbox {
   /** Full-duplex; the process has it as its standard input. */
@@ -66,6 +74,8 @@ export interface RunningSandbox {
   readonly exited: Promise<SandboxExit>;
   /** Ends it at once; `exited` tells when. */
   kill(): void;
+  /** What it has used; undefined when that is not known. Absent where nobody counts. */
+  readonly use?: () => SandboxUse | undefined;
   /**
    * It was started ahead, and is this container's from now on: what is written of it elsewhere
    * names that one. Absent where nothing is written.

@@ -8,6 +8,7 @@ import {
   type FunctionVariant,
   type ResultItem,
   type ResultsHeader,
+  type ScalingUpdate,
   type ValuesHeader,
   type VariantHeader,
 } from "../protocol/api.ts";
@@ -82,6 +83,21 @@ export class Client {
       path: `/v1/functions/${encodeURIComponent(functionId)}/variants`,
       body: encodeFrame(header, params === undefined ? [] : [params]),
       contentType: FRAME_MEDIA_TYPE,
+    });
+  }
+
+  /** Changes how a function scales, at once. @throws NotFoundError when it runs no more */
+  scaleFunction(
+    functionId: string,
+    update: ScalingUpdate,
+    signal?: AbortSignal,
+  ): Promise<FunctionInfo> {
+    return this.transport.json<FunctionInfo>({
+      method: "PATCH",
+      path: `/v1/functions/${encodeURIComponent(functionId)}/scaling`,
+      body: JSON.stringify(update),
+      contentType: "application/json",
+      signal,
     });
   }
 

@@ -17,6 +17,7 @@
  *     GET    /v1/functions?app                      -> FunctionList
  *     GET    /v1/apps/{app}/functions/{function}    -> FunctionInfo
  *     PATCH  /v1/apps/{app}/functions/{function}/scaling   ScalingUpdate   -> FunctionInfo
+ *     PATCH  /v1/functions/{functionId}/scaling     ScalingUpdate        -> FunctionInfo
  *     GET    /v1/schedules?app                      -> ScheduleList
  *     POST   /v1/apps/{app}/functions/{function}/schedule/pause · resume   -> ScheduleInfo
  *     POST   /v1/functions/{functionId}/variants    frame VariantHeader -> FunctionVariant

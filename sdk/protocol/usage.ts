@@ -20,9 +20,9 @@ export type QuotaUpdate = {
 /** What was used; each a whole number, and sums equal their parts exactly. */
 export interface UsageFigures {
   readonly containerMs: number;
-  /** Core-milliseconds that were reserved. */
+  /** Core-milliseconds that were reserved, or used where that is more. */
   readonly cpuMs: number;
-  /** MiB-seconds that were reserved. */
+  /** MiB-seconds that were reserved, or used where that is more. */
   readonly memoryMiBSeconds: number;
   /** GPU-milliseconds by type, shares counted as such. */
   readonly gpuMsByType: Readonly<Record<string, number>>;

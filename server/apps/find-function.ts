@@ -7,7 +7,8 @@ import { nearestWord } from "../../documents/index.ts";
 import { webPathOf } from "./web-paths.ts";
 import { normaliseSpec, type NormalSpec } from "./normalise-spec.ts";
 
-const SCALING_FIELDS = [
+/** What of a spec may be changed while it runs. */
+export const SCALING_FIELDS = [
   "minContainers",
   "maxContainers",
   "bufferContainers",
@@ -28,6 +29,25 @@ export async function findFunction(
   const found = await registry.findFunction(who.workspaceId, app, name);
   if (found !== undefined) return found;
   throw noFunction(await registry.list(who.workspaceId), app, name);
+}
+
+/**
+ * The function of a running version, deployed or ephemeral, by its id.
+ *
+ * @throws PlatformError `not_found`, also for what is another workspace's or runs no more
+ */
+export async function runningFunction(
+  registry: Registry,
+  who: Principal,
+  functionId: string,
+): Promise<StoredFunction> {
+  const found = await registry.getFunction(functionId);
+  const isOwn = found?.deployment.workspaceId === who.workspaceId;
+  if (isOwn && found.deployment.state === "running") return found;
+  throw new PlatformError(`no function ${functionId} runs; look it up by its name again`, {
+    code: "not_found",
+    retryable: false,
+  });
 }
 
 /** The spec that is in force: as deployed, with what was updated since. */

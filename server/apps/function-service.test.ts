@@ -1,9 +1,15 @@
 import { beforeEach, expect, test } from "vitest";
 import { countingIds } from "../../core/index.ts";
-import type { FunctionSpec, ScalingUpdate } from "../../sdk/protocol/index.ts";
+import type {
+  FunctionOptions,
+  FunctionScaling,
+  FunctionSpec,
+  ScalingUpdate,
+} from "../../sdk/protocol/index.ts";
 import type { FunctionService } from "../services.ts";
 import type { Registry, StoredFunction } from "../store/record-store.ts";
 import { createFakeRegistry } from "./fake-registry.ts";
+import { functionInfoOf } from "./find-function.ts";
 import { createFunctionService } from "./function-service.ts";
 
 const WHO = { workspaceId: "main", tokenId: "to_1" };
@@ -79,6 +85,53 @@ test("updates at the same time are all kept", async () => {
     bufferContainers: 2,
     maxContainers: 5,
   });
+});
+
+async function variantOf(name: string, options: FunctionOptions): Promise<string> {
+  const base = await registry.findFunction("main", "demo", name);
+  const wish = { options, params: new Uint8Array(0) };
+  return (await functions.openVariant(WHO, base?.functionId ?? "", wish)).functionId;
+}
+
+async function scalingOf(functionId: string): Promise<Partial<FunctionScaling>> {
+  const stored = await registry.getFunction(functionId);
+  if (stored === undefined) throw new Error(`${functionId} is missing`);
+  return functionInfoOf(stored, { backlog: 0, containers: 0 }).scaling;
+}
+
+test("variants follow their function in what they have in common with it, and in nothing else", async () => {
+  const roomy = await variantOf("square", { memoryMiB: 512 });
+  const small = await variantOf("square", { maxContainers: 1 });
+  const cubes = await variantOf("cube", { memoryMiB: 512 });
+  await functions.scale(WHO, "demo", "square", { minContainers: 2, maxContainers: 4 });
+  expect(await scalingOf(roomy)).toMatchObject({ minContainers: 2, maxContainers: 4 });
+  // The floor ends at a limit that is the variant's own.
+  expect(await scalingOf(small)).toMatchObject({ minContainers: 1, maxContainers: 1 });
+  expect(await scalingOf(cubes)).toMatchObject({ minContainers: 0, maxContainers: 8, updated: [] });
+  expect(scaled.map(({ functionId }) => functionId)).toHaveLength(3);
+  await functions.scale(WHO, "demo", "square", { maxContainers: 6 });
+  expect(await scalingOf(roomy)).toMatchObject({ minContainers: 2, maxContainers: 6 });
+});
+
+test("a variant that is opened later begins with what was updated, but for its own options", async () => {
+  await functions.scale(WHO, "demo", "square", { minContainers: 2, bufferContainers: 3 });
+  const late = await variantOf("square", { bufferContainers: 1 });
+  expect(await scalingOf(late)).toMatchObject({ minContainers: 2, bufferContainers: 1 });
+  await functions.scale(WHO, "demo", "square", { minContainers: 4, bufferContainers: 0 });
+  expect(await scalingOf(late)).toMatchObject({ minContainers: 4, bufferContainers: 1 });
+});
+
+test("by its id a variant is scaled alone, in its own workspace and while it runs", async () => {
+  const roomy = await variantOf("square", { memoryMiB: 512 });
+  const update = { minContainers: 1 };
+  expect((await functions.scaleById(WHO, roomy, update)).scaling).toMatchObject(update);
+  const base = await registry.findFunction("main", "demo", "square");
+  expect(await scalingOf(base?.functionId ?? "")).toMatchObject({ minContainers: 0, updated: [] });
+  const missing = { code: "not_found" };
+  await expect(functions.scaleById(STRANGER, roomy, update)).rejects.toMatchObject(missing);
+  await expect(functions.scaleById(WHO, "fn_none", update)).rejects.toMatchObject(missing);
+  await deploy({});
+  await expect(functions.scaleById(WHO, roomy, update)).rejects.toMatchObject(missing);
 });
 
 test("the functions of all deployed apps are listed by name, or those of one", async () => {

@@ -1,11 +1,10 @@
 /** Functions of deployed apps: listed, and scaled while they run. */
-import { PlatformError, type IdSource } from "../../core/index.ts";
-import type { FunctionInfo, ScalingUpdate } from "../../sdk/protocol/index.ts";
+import type { IdSource } from "../../core/index.ts";
+import type { FunctionInfo } from "../../sdk/protocol/index.ts";
 import type { FleetService, FunctionService, Principal } from "../services.ts";
 import type { RecordStore, StoredDeployment, StoredFunction } from "../store/record-store.ts";
-import { explainIssues } from "./explain-issues.ts";
-import { findFunction, functionInfoOf, noFunction } from "./find-function.ts";
-import { scalingUpdateSchema } from "./spec-schema.ts";
+import { findFunction, functionInfoOf, noFunction, runningFunction } from "./find-function.ts";
+import { updateScaling } from "./update-scaling.ts";
 import { createTurns } from "./turns.ts";
 import { openVariant } from "./variants.ts";
 
@@ -38,55 +37,25 @@ export function createFunctionService(options: FunctionServiceOptions): Function
       if (app !== undefined && shown.length === 0) throw noFunction(deployments, app);
       return shown.flatMap(functionsOf).map(infoOf).sort(byName);
     },
-    scale: (who, app, name, update) => {
-      const turn = `${who.workspaceId}/${app}/${name}`;
-      return inTurn(turn, async () =>
-        infoOf(await updateScaling(options, who, { app, name, update })),
-      );
+    scale: async (who, app, name, update) =>
+      inTurn(turnOf(who, app), async () => {
+        const find = async (): Promise<StoredFunction> => findFunction(registry, who, app, name);
+        return infoOf(await updateScaling(options, find, update));
+      }),
+    scaleById: async (who, functionId, update) => {
+      const { deployment } = await runningFunction(registry, who, functionId);
+      return inTurn(turnOf(who, deployment.app), async () => {
+        const find = async (): Promise<StoredFunction> =>
+          runningFunction(registry, who, functionId);
+        return infoOf(await updateScaling(options, find, update));
+      });
     },
   };
 }
 
-interface Wish {
-  readonly app: string;
-  readonly name: string;
-  readonly update: ScalingUpdate;
-}
-
-async function updateScaling(
-  options: FunctionServiceOptions,
-  who: Principal,
-  wish: Wish,
-): Promise<StoredFunction> {
-  const { app, name, update } = wish;
-  const { registry } = options.store;
-  const before = await findFunction(registry, who, app, name);
-  const scaling = { ...before.scaling, ...checkedUpdate(update, `${app}/${name}`) };
-  const { minContainers = 0, maxContainers = Infinity } = { ...before.spec, ...scaling };
-  if (minContainers > maxContainers) throw crossedBounds(minContainers, maxContainers);
-  const isSet = await registry.setScaling(before.functionId, scaling);
-  // It was replaced a moment ago: the same is asked of its successor.
-  if (!isSet) return updateScaling(options, who, wish);
-  const stored = { ...before, scaling };
-  await options.onScaled(stored);
-  return stored;
-}
-
-function checkedUpdate(update: ScalingUpdate, what: string): ScalingUpdate {
-  const checked = scalingUpdateSchema.safeParse(update);
-  if (checked.success) return checked.data;
-  throw invalid(explainIssues(`scaling ${what.slice(0, 160)}`, checked.error.issues));
-}
-
-function crossedBounds(minContainers: number, maxContainers: number): PlatformError {
-  return invalid(
-    `minContainers (${minContainers}) would be above maxContainers (${maxContainers}); ` +
-      "change both in one request",
-  );
-}
-
-function invalid(message: string): PlatformError {
-  return new PlatformError(message, { code: "invalid_request", retryable: false });
+/** Functions of one app are changed one after the other: some follow others. */
+function turnOf({ workspaceId }: Principal, app: string): string {
+  return `${workspaceId}/${app}`;
 }
 
 function isDeployed({ mode, state }: StoredDeployment): boolean {

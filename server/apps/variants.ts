@@ -34,7 +34,8 @@ export async function openVariant(
 ): Promise<FunctionVariant> {
   const base = await store.registry.getFunction(functionId);
   if (base?.deployment.workspaceId !== who.workspaceId) throw noFunction(functionId);
-  const wished: Record<string, unknown> = { ...base.spec, ...options };
+  // What was updated of the function since its deployment holds for its variants too.
+  const wished: Record<string, unknown> = { ...base.spec, ...base.scaling, ...options };
   // Only the function itself is called by schedule, and at its URL.
   delete wished["schedule"];
   delete wished["web"];

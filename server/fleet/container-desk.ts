@@ -85,6 +85,9 @@ export class ContainerDesk {
       case "stream":
         this.#options.streams.piece(message.containerId, message.streamId, message.piece, body);
         break;
+      case "used":
+        this.#options.usage?.used(message.uses);
+        break;
       case "exited":
         this.#exited(message.exit);
     }
@@ -282,7 +285,8 @@ export class ContainerDesk {
   #exited(exit: ContainerExit): void {
     const container = this.#options.containers.get(exit.containerId);
     if (container === undefined) return;
-    const { live } = container;
+    const { live, containerId } = container;
+    if (exit.use !== undefined) this.#options.usage?.used([{ containerId, ...exit.use }]);
     if (container.state !== "stopping") {
       this.#options.events.publish(subjectOf(container), {
         kind: "container.exited",

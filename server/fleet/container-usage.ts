@@ -1,5 +1,6 @@
 /** What the fleet tells whoever meters its containers, and asks of their workspaces' quotas. */
 import type { LiveFunction } from "../calls/function-table.ts";
+import type { ContainerUse } from "../../sandbox/index.ts";
 import type { ContainerRecord } from "./container-table.ts";
 
 export interface ContainerUsage {
@@ -14,6 +15,8 @@ export interface ContainerUsage {
   found(container: ContainerRecord): void;
   /** Its agent would not take it. */
   refused(container: ContainerRecord): void;
+  /** What containers have used beyond what is reserved, since their starts. */
+  used(uses: readonly ContainerUse[]): void;
   /** All that a node's agent holds was found or is known. */
   settleNode(nodeId: string): Promise<void>;
   /**

@@ -19,7 +19,7 @@ import { testSecrets } from "./conformance/secrets.ts";
 import { testSchedules } from "./conformance/schedules.ts";
 import { testVolumes } from "./conformance/volumes.ts";
 import { testTokens } from "./conformance/tokens.ts";
-import { testQuotas, testUsage } from "./conformance/usage.ts";
+import { testExtraUse, testQuotas, testUsage } from "./conformance/usage.ts";
 import { testBlobOwners, testWorkspaces } from "./conformance/workspaces.ts";
 import type { RecordStore } from "./record-store.ts";
 
@@ -55,6 +55,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("registry", () => testRegistry(open));
     describe("tokens", () => testTokens(open));
     describe("usage", () => testUsage(open));
+    describe("usage beyond what is reserved", () => testExtraUse(open));
     describe("quotas", () => testQuotas(open));
     describe("workspaces", () => testWorkspaces(open));
     describe("owners of blobs", () => testBlobOwners(open));

@@ -1,6 +1,6 @@
 /** The part of the record store that usage and quotas live in. */
 import type { WorkspaceQuotas } from "../../sdk/protocol/index.ts";
-import type { HeldResources, UsageAmounts } from "../usage/cost.ts";
+import type { ExtraUse, HeldResources, UsageAmounts } from "../usage/cost.ts";
 import type { WorkspaceUse } from "../usage/quotas.ts";
 
 /** The time of one container on a node, from its placement to its end. */
@@ -33,6 +33,11 @@ export interface UsageHour extends UsageAmounts {
   readonly gpuType?: string;
 }
 
+/** What one container has used beyond what is reserved for it, since its start. */
+export interface ContainerExtraUse extends ExtraUse {
+  readonly containerId: string;
+}
+
 export type SpanOutcome =
   | { readonly kind: "opened" }
   /** Its workspace may not have one more. */
@@ -52,6 +57,13 @@ export interface UsageStore {
   open(span: UsageSpan): Promise<SpanOutcome>;
   /** Opens a span whatever the quotas: its container runs. One that was lost goes on. */
   resume(span: UsageSpan): Promise<void>;
+  /**
+   * Counts what containers have used beyond what is reserved, in the hour of `nowMs`: by how much
+   * each sum is above the largest that was told before, so that none is lost and none counts
+   * twice. Of a container whose span was opened by `resume` the first sum only says where it
+   * begins; of one whose span is not open nothing is counted.
+   */
+  used(uses: readonly ContainerExtraUse[], nowMs: number): Promise<void>;
   /** Ends a span, and counts it; nothing when it is not open. */
   end(containerId: string, endedAtMs: number): Promise<void>;
   /** Forgets a span of a container that never ran; nothing when it is not open. */

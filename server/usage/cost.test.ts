@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { amountsOf, costOf, NO_USE, sumOf, type HeldResources } from "./cost.ts";
+import {
+  amountsOf,
+  costOf,
+  extraAmountsOf,
+  largerOf,
+  NO_EXTRA,
+  NO_USE,
+  sumOf,
+  type HeldResources,
+} from "./cost.ts";
 import { hoursOf, monthEndOf, monthStartOf } from "./periods.ts";
 
 const START = Date.UTC(2026, 0, 31, 22, 30);
@@ -43,6 +52,41 @@ const held = fc.record({
     memoryMicroUsdPerGiBHour: fc.integer({ min: 0, max: 1_000_000 }),
     gpuMicroUsdPerHour: fc.integer({ min: 0, max: 100_000_000 }),
   }),
+});
+
+test("use beyond what is reserved costs as what is reserved does", () => {
+  const { rates } = HELD;
+  const extra = { cpuMs: 7_200_000, memoryMiBSeconds: 4_096 * 3_600 };
+  const reserved = amountsOf(HELD, START, START + 3_600_000);
+  expect(extraAmountsOf(rates, NO_EXTRA, extra)).toEqual({
+    ...reserved,
+    containerMs: 0,
+    gpuMs: 0,
+    gpuMicroUsd: 0,
+  });
+  expect(extraAmountsOf(rates, extra, extra)).toEqual(NO_USE);
+});
+
+test("however sums of extra use are reported, their steps add up to the whole", () => {
+  const step = fc.record({
+    cpuMs: fc.integer({ min: 0, max: 10_000_000 }),
+    memoryMiBSeconds: fc.integer({ min: 0, max: 10_000_000 }),
+  });
+  fc.assert(
+    fc.property(held, fc.array(step, { maxLength: 30 }), ({ rates }, steps) => {
+      let [at, sum] = [NO_EXTRA, NO_USE];
+      for (const { cpuMs, memoryMiBSeconds } of steps) {
+        const next = {
+          cpuMs: at.cpuMs + cpuMs,
+          memoryMiBSeconds: at.memoryMiBSeconds + memoryMiBSeconds,
+        };
+        sum = sumOf(sum, extraAmountsOf(rates, at, next));
+        at = next;
+      }
+      expect(sum).toEqual(extraAmountsOf(rates, NO_EXTRA, at));
+      expect(largerOf(at, NO_EXTRA)).toEqual(at);
+    }),
+  );
 });
 
 test("however a time is cut, its parts add up to the whole, to the micro-dollar", () => {

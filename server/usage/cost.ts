@@ -32,9 +32,9 @@ export interface HeldResources {
 /** Amounts of use; whole numbers. */
 export interface UsageAmounts {
   readonly containerMs: number;
-  /** Core-milliseconds that were reserved. */
+  /** Core-milliseconds that were reserved, or used where that is more. */
   readonly cpuMs: number;
-  /** MiB-seconds that were reserved. */
+  /** MiB-seconds that were reserved, or used where that is more. */
   readonly memoryMiBSeconds: number;
   /** GPU-milliseconds, shares counted as such. */
   readonly gpuMs: number;
@@ -54,6 +54,8 @@ export const NO_USE: UsageAmounts = {
 };
 
 const MS_PER_HOUR = 3_600_000n;
+const SECONDS_PER_HOUR = 3_600n;
+const MIB_PER_GIB = 1_024n;
 
 /** What a container used in a time; nothing of it before its start. */
 export function amountsOf(held: HeldResources, fromMs: number, toMs: number): UsageAmounts {
@@ -73,6 +75,45 @@ export function amountsOf(held: HeldResources, fromMs: number, toMs: number): Us
     cpuMicroUsd: cost(cpu, rates.cpuMicroUsdPerCoreHour, 1_000n),
     memoryMicroUsd: cost(memory, rates.memoryMicroUsdPerGiBHour, 1_024n),
     gpuMicroUsd: cost(gpu, rates.gpuMicroUsdPerHour, 1_000n),
+  };
+}
+
+/** What was used beyond what is reserved, since a container's start; whole numbers. */
+export interface ExtraUse {
+  readonly cpuMs: number;
+  readonly memoryMiBSeconds: number;
+}
+
+export const NO_EXTRA: ExtraUse = { cpuMs: 0, memoryMiBSeconds: 0 };
+
+/** The larger of each of two sums. */
+export function largerOf(one: ExtraUse, other: ExtraUse): ExtraUse {
+  return {
+    cpuMs: Math.max(one.cpuMs, other.cpuMs),
+    memoryMiBSeconds: Math.max(one.memoryMiBSeconds, other.memoryMiBSeconds),
+  };
+}
+
+/**
+ * What use beyond what is reserved has grown by, from one sum to a larger one: again differences
+ * of sums that are rounded down, so that steps add up to the whole.
+ */
+export function extraAmountsOf(
+  { cpuMicroUsdPerCoreHour, memoryMicroUsdPerGiBHour }: UnitRates,
+  from: ExtraUse,
+  to: ExtraUse,
+): UsageAmounts {
+  const cost = (units: number, rate: MicroUsd, divisor: bigint): bigint =>
+    (BigInt(units) * BigInt(rate)) / divisor;
+  const cpu = ({ cpuMs }: ExtraUse): bigint => cost(cpuMs, cpuMicroUsdPerCoreHour, MS_PER_HOUR);
+  const memory = ({ memoryMiBSeconds }: ExtraUse): bigint =>
+    cost(memoryMiBSeconds, memoryMicroUsdPerGiBHour, SECONDS_PER_HOUR * MIB_PER_GIB);
+  return {
+    ...NO_USE,
+    cpuMs: to.cpuMs - from.cpuMs,
+    memoryMiBSeconds: to.memoryMiBSeconds - from.memoryMiBSeconds,
+    cpuMicroUsd: Number(cpu(to) - cpu(from)),
+    memoryMicroUsd: Number(memory(to) - memory(from)),
   };
 }
 

@@ -21,6 +21,7 @@ export function fleetUsage(
     },
     found: (container) => meter.resume(container, placeOf(container)),
     refused: ({ containerId }) => meter.cancelled(containerId),
+    used: (uses) => meter.used(uses),
     settleNode: (nodeId) => meter.settleNode(nodeId),
     refusalOf: (live, held) => meter.refusalOf(live, held),
     spendingRefusal: (workspaceId) => meter.spendingRefusal(workspaceId),

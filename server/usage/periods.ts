@@ -15,6 +15,11 @@ export function monthEndOf(atMs: number): number {
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1);
 }
 
+/** When the hour of a time began. */
+export function hourOfTime(atMs: number): number {
+  return Math.floor(atMs / HOUR_MS) * HOUR_MS;
+}
+
 /** A time cut at the full hours; empty when it has no length. */
 export function hoursOf(
   fromMs: number,
@@ -22,7 +27,7 @@ export function hoursOf(
 ): readonly { readonly hourMs: number; readonly fromMs: number; readonly toMs: number }[] {
   const hours = [];
   for (let at = fromMs; at < toMs;) {
-    const hourMs = Math.floor(at / HOUR_MS) * HOUR_MS;
+    const hourMs = hourOfTime(at);
     const end = Math.min(toMs, hourMs + HOUR_MS);
     hours.push({ hourMs, fromMs: at, toMs: end });
     at = end;

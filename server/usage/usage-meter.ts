@@ -10,7 +10,8 @@ import type { Clock, Node } from "../../core/index.ts";
 import type { UsageRates } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { RecordStore } from "../store/record-store.ts";
-import type { OpenSpan, SpanOutcome, UsageSpan } from "../store/usage-store.ts";
+import type { ContainerExtraUse, OpenSpan, SpanOutcome, UsageSpan } from "../store/usage-store.ts";
+import { largerOf, type ExtraUse } from "./cost.ts";
 import type { WorkspaceQuotas } from "../../sdk/protocol/index.ts";
 import { impossibility, quotaRefusal, spendingRefusal, type WorkspaceUse } from "./quotas.ts";
 import { unitRatesOf } from "./rates.ts";
@@ -44,6 +45,8 @@ const LOST_MS_MAX = 10 * 60_000;
 
 export class UsageMeter {
   readonly #options: UsageMeterOptions;
+  /** What was used beyond what is reserved and is not written yet; the largest that was told. */
+  readonly #uses = new Map<string, ExtraUse>();
   /** Ends that are not written yet. */
   readonly #ends = new Map<string, number>();
   #accounts: ReadonlyMap<string, Account> = new Map();
@@ -78,6 +81,16 @@ export class UsageMeter {
       );
   }
 
+  /** Containers have used so much beyond what is reserved since their starts; may be said again. */
+  used(uses: readonly ContainerExtraUse[]): void {
+    for (const { containerId, cpuMs, memoryMiBSeconds } of uses) {
+      const use = { cpuMs, memoryMiBSeconds };
+      if (!Object.values(use).every((sum) => Number.isSafeInteger(sum) && sum >= 0)) continue;
+      this.#uses.set(containerId, largerOf(use, this.#uses.get(containerId) ?? use));
+    }
+    void this.#writeUses();
+  }
+
   /** A container is gone. */
   ended(containerId: string): void {
     this.#ends.set(containerId, this.#options.clock.nowMs());
@@ -104,6 +117,7 @@ export class UsageMeter {
     const { store, clock, serverId } = this.#options;
     const nowMs = clock.nowMs();
     await store.usage.beat(serverId, nowMs);
+    await this.#writeUses();
     await Promise.all([...this.#ends.keys()].map((containerId) => this.#flush(containerId)));
     const spans = await store.usage.listOpen();
     for (const { isLost, nodeId, untilMs, containerId } of spans) {
@@ -145,11 +159,32 @@ export class UsageMeter {
   async #flush(containerId: string): Promise<void> {
     const endedAtMs = this.#ends.get(containerId);
     if (endedAtMs === undefined) return;
+    // What it used is counted while its span is open.
+    await this.#writeUses();
+    if (this.#uses.has(containerId)) return;
     try {
       await this.#options.store.usage.end(containerId, endedAtMs);
       this.#ends.delete(containerId);
     } catch (error) {
       this.#options.onError(error, `counting the use of container ${containerId}`);
+    }
+  }
+
+  async #writeUses(): Promise<void> {
+    const uses = [...this.#uses];
+    if (uses.length === 0) return;
+    const { store, clock, onError } = this.#options;
+    try {
+      await store.usage.used(
+        uses.map(([containerId, use]) => ({ containerId, ...use })),
+        clock.nowMs(),
+      );
+    } catch (error) {
+      onError(error, `counting the use of ${uses.length} containers`);
+      return;
+    }
+    for (const [containerId, use] of uses) {
+      if (this.#uses.get(containerId) === use) this.#uses.delete(containerId);
     }
   }
 

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ContainerSummary, FunctionInfo } from "../../sdk/protocol/index.ts";
+import type { ContainerSummary, FunctionInfo, FunctionList } from "../../sdk/protocol/index.ts";
+import { App } from "../../sdk/index.ts";
+import type { keeper } from "../fixtures/scaling.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const FILE = "tests/fixtures/scaling.ts";
@@ -16,15 +18,16 @@ describe("scaling", () => {
     expect(await platform.close()).toEqual({ processes: [], mounts: 0 });
   });
 
-  /** The functions of ready containers, each once per container; of `names` only. */
-  const ready = async (...names: readonly string[]): Promise<readonly string[]> => {
+  /** The functions of ready containers, each once per container. */
+  const readyNames = async (): Promise<readonly string[]> => {
     const path = "/v1/containers";
     const { containers } = await platform.get<{ containers: readonly ContainerSummary[] }>(path);
     return containers
       .filter(({ state }) => state === "idle" || state === "busy")
-      .map((container) => container.function)
-      .filter((name) => names.includes(name));
+      .map((container) => container.function);
   };
+  const ready = async (...names: readonly string[]): Promise<readonly string[]> =>
+    (await readyNames()).filter((name) => names.includes(name));
   const readyForGpu = async (): Promise<readonly string[]> => ready("first", "second");
   const readyKept = async (): Promise<readonly string[]> => ready("kept");
   const shown = (name: string): FunctionInfo =>
@@ -81,6 +84,60 @@ describe("scaling", () => {
       expect(result.stderr).toMatch(message);
     }
     expect(platform.cli("function", "list", "scaling")).toMatch(/scaling +kept +- +0 +100/);
+  });
+
+  it("takes updates from the SDK, of a function, what it has in common with variants, and a class", async () => {
+    const varied = await platform.lookup<[number], number>("scaling", "varied");
+    const roomy = varied.withOptions({ memoryMiB: 256 });
+    const busy = varied.withOptions({ minContainers: 1, scaledownWindowMs: 2_000 });
+    expect(await roomy.remote(1)).toBe(2);
+    expect(await busy.remote(1)).toBe(2);
+    const scaling = await varied.updateAutoscaler({ minContainers: 2, scaledownWindowMs: 3_000 });
+    expect(scaling).toMatchObject({ minContainers: 2, scaledownWindowMs: 3_000 });
+    expect(shown("varied")).toMatchObject({ scaling });
+    const scalings = async (): Promise<readonly (readonly number[])[]> => {
+      const { functions } = await platform.get<FunctionList>("/v1/functions?app=scaling");
+      return functions
+        .filter(({ name }) => name.startsWith("varied@"))
+        .map(({ scaling: { minContainers, scaledownWindowMs } }) => [
+          minContainers,
+          scaledownWindowMs,
+        ])
+        .sort();
+    };
+    // One has its own floor and window, the other has those of its function.
+    expect(await scalings()).toEqual([
+      [1, 2_000],
+      [2, 3_000],
+    ]);
+    const readyOf = async (name: RegExp): Promise<number> =>
+      (await readyNames()).filter((one) => name.test(one)).length;
+    await expect.poll(async () => readyOf(/^varied/), { timeout: 30_000 }).toBe(5);
+    await Promise.all([varied, busy].map((one) => one.updateAutoscaler({ minContainers: 0 })));
+    await expect.poll(async () => readyOf(/^varied/), { timeout: 30_000 }).toBe(0);
+
+    const keepers = await App.lookupClass<typeof keeper>("scaling", "Keeper");
+    const [ann, bob] = [keepers.instance("Ann"), keepers.instance("Bob")];
+    expect([await ann.tell.remote(), await bob.tell.remote()]).toEqual(["Ann", "Bob"]);
+    await keepers.updateAutoscaler({ scaledownWindowMs: 2_000 });
+    await bob.tell.updateAutoscaler({ minContainers: 1 });
+    await expect.poll(async () => readyOf(/^Keeper@/), { timeout: 30_000 }).toBe(1);
+    expect(await keepers.instance("Cid").tell.remote()).toBe("Cid");
+    await expect.poll(async () => readyOf(/^Keeper@/), { timeout: 30_000 }).toBe(1);
+    await bob.tell.updateAutoscaler({ minContainers: 0 });
+  });
+
+  it("refuses updates from the SDK that cannot be, and gives up with the signal", async () => {
+    const meet = await platform.lookup<[number], number>("scaling", "meet");
+    const wrong = (update: object) => meet.updateAutoscaler(update);
+    await expect(wrong({})).rejects.toThrow("at least one of minContainers");
+    await expect(wrong({ gpu: "H100" })).rejects.toThrow('not "gpu"');
+    await expect(wrong({ maxContainers: 0 })).rejects.toThrow("maxContainers must be");
+    await expect(wrong({ minContainers: 200, maxContainers: 100 })).rejects.toThrow("above max");
+    await expect(wrong({ minContainers: 2 })).rejects.toThrow("would be above maxContainers");
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(meet.updateAutoscaler({ minContainers: 1 }, { signal })).rejects.toThrow("enough");
+    expect(shown("meet").scaling.minContainers).toBe(0);
   });
 
   it("gives an idle container's slot to whoever waits for it, but no floor's", async () => {

@@ -27,6 +27,20 @@ test("a function is scaled while it runs, and shown so wherever it is looked up"
   ]);
 });
 
+test("a function is scaled by its id too", async () => {
+  const found = await client.send({ url: "/v1/apps/demo/functions/square" });
+  const { functionId } = functionInfoSchema.parse(found.json());
+  const answer = await update({ bufferContainers: 3 }, `/v1/functions/${functionId}/scaling`);
+  expect(functionInfoSchema.parse(answer.json()).scaling.updated).toEqual(["bufferContainers"]);
+  refused(
+    await update({ minContainers: 1 }, "/v1/functions/fn_none/scaling"),
+    400,
+    "invalid_request",
+  );
+  const other = `/v1/functions/fn_${"0".repeat(26)}/scaling`;
+  refused(await update({ minContainers: 1 }, other), 404, "not_found");
+});
+
 test("wrong updates are refused by the field, and what is not there is not found", async () => {
   const wrong = refused(await update({ minContainers: "2" }), 400, "invalid_request");
   expect(wrong.detail).toMatch(/^body: minContainers: /);
@@ -42,4 +56,6 @@ test("the routes are in the API's document", async () => {
   expect(paths["/v1/functions"]?.["get"]?.operationId).toBe("listFunctions");
   const scaling = paths["/v1/apps/{app}/functions/{function}/scaling"];
   expect(scaling?.["patch"]?.operationId).toBe("scaleFunction");
+  const byId = paths["/v1/functions/{functionId}/scaling"];
+  expect(byId?.["patch"]?.operationId).toBe("scaleFunctionById");
 });

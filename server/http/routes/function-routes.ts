@@ -49,31 +49,50 @@ export function functionRoutes(app: ApiServer, { services }: RouteDeps): void {
     },
   );
 
+  scalingRoutes(app, functions);
+}
+
+function scalingRoutes(app: ApiServer, functions: FunctionService): void {
   app.patch(
     "/v1/apps/:app/functions/:function/scaling",
     {
       schema: {
         operationId: "scaleFunction",
         summary: "Change how a function scales, at once and until its app is deployed again",
-        description: "Fields that are left out stay as they are. It survives restarts.",
-        tags,
-        params: z.object({ app: appNameSchema, function: functionNameSchema }),
-        body: scalingUpdateSchema,
-        response: answers(
-          { 200: json(functionInfoSchema, "The function as it is now.") },
-          404,
-          415,
-        ),
+        ...scalingRoute(z.object({ app: appNameSchema, function: functionNameSchema })),
+      },
+    },
+    async (request): Promise<FunctionInfo> => {
+      const { app: name, function: functionName } = request.params;
+      return functions.scale(principalOf(request), name, functionName, request.body);
+    },
+  );
+
+  app.patch(
+    "/v1/functions/:functionId/scaling",
+    {
+      schema: {
+        operationId: "scaleFunctionById",
+        summary: "Change how a function of a deployed or ephemeral app scales, or a variant of it",
+        ...scalingRoute(z.object({ functionId: idSchema("fn") })),
       },
     },
     async (request): Promise<FunctionInfo> =>
-      functions.scale(
-        principalOf(request),
-        request.params.app,
-        request.params.function,
-        request.body,
-      ),
+      functions.scaleById(principalOf(request), request.params.functionId, request.body),
   );
+}
+
+/** What both ways to change a function's scaling have in common. */
+function scalingRoute<Params extends z.ZodObject>(params: Params) {
+  return {
+    description:
+      "Fields that are left out stay as they are. It survives restarts. Variants of the function " +
+      "take what they had in common with it.",
+    tags,
+    params,
+    body: scalingUpdateSchema,
+    response: answers({ 200: json(functionInfoSchema, "The function as it is now.") }, 404, 415),
+  };
 }
 
 function variantRoute(app: ApiServer, functions: FunctionService): void {

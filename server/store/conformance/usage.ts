@@ -1,6 +1,6 @@
 /** Usage and quotas. */
 import { expect, it } from "vitest";
-import { amountsOf, costOf, NO_USE, sumOf } from "../../usage/cost.ts";
+import { amountsOf, costOf, extraAmountsOf, NO_EXTRA, NO_USE, sumOf } from "../../usage/cost.ts";
 import type { UsageSpan } from "../usage-store.ts";
 import type { OpenBench } from "./samples.ts";
 
@@ -104,6 +104,58 @@ export function testUsage({ store, reopen }: OpenBench): void {
     await usage.cancel("co_1");
     await usage.end("co_1", START + 1_000);
     expect(await hours()).toEqual([]);
+  });
+}
+
+/** Declares the suite of what is used beyond what is reserved. */
+export function testExtraUse({ store, reopen }: OpenBench): void {
+  const hours = async () => store().usage.hours("default", 0, START * 2);
+
+  it("counts use beyond what is reserved by the largest sum that was told, in the hour of the telling", async () => {
+    const { usage } = store();
+    const span = aSpan("co_1");
+    await usage.open(span);
+    const early = { cpuMs: 9_000, memoryMiBSeconds: 70 };
+    const late = { cpuMs: 40_000_001, memoryMiBSeconds: 9_999_999 };
+    const told = (sum: typeof early) => [{ containerId: "co_1", ...sum }] as const;
+    await usage.used([...told(early), ...told(early)], START);
+    // One that was lost is in the next; one that comes late, or twice, adds nothing.
+    await usage.used([{ containerId: "co_none", ...late }, ...told(late)], NEXT_MONTH);
+    await (await reopen()).usage.used(told(early), NEXT_MONTH);
+    await store().usage.used([...told(late), ...told(late)], NEXT_MONTH);
+    const [first, second] = await hours();
+    expect(first).toMatchObject(extraAmountsOf(span.rates, NO_EXTRA, early));
+    expect(second).toMatchObject(extraAmountsOf(span.rates, early, late));
+    const extra = extraAmountsOf(span.rates, NO_EXTRA, late);
+    expect((await hours()).reduce(sumOf, NO_USE)).toEqual(extra);
+    expect((await store().usage.useOf("default", NEXT_MONTH)).monthMicroUsd).toBe(
+      costOf(extraAmountsOf(span.rates, early, late)),
+    );
+    await store().usage.end("co_1", START + 5_000);
+    await store().usage.used([{ containerId: "co_1", cpuMs: 9e9, memoryMiBSeconds: 9e9 }], START);
+    const whole = sumOf(extra, amountsOf(span, START, START + 5_000));
+    expect((await hours()).reduce(sumOf, NO_USE)).toEqual(whole);
+  });
+
+  it("takes the first sum of a container that it had lost as where its sums begin", async () => {
+    const { usage } = store();
+    const told = (cpuMs: number) => [{ containerId: "co_1", cpuMs, memoryMiBSeconds: 0 }] as const;
+    await usage.open(aSpan("co_1"));
+    await usage.used(told(5_000), START);
+    // Its node was away for long; its span was ended, and it is found again.
+    await usage.end("co_1", START);
+    const counted = (await hours()).reduce(sumOf, NO_USE);
+    await usage.resume(aSpan("co_1"));
+    await usage.used(told(8_000), START);
+    expect((await hours()).reduce(sumOf, NO_USE)).toEqual(counted);
+    await usage.used(told(9_000), START);
+    const { cpuMs } = (await hours()).reduce(sumOf, NO_USE);
+    expect(cpuMs).toBe(6_000);
+    // One whose server started anew goes on where it was.
+    await usage.loseOf("one");
+    await usage.resume(aSpan("co_1"));
+    await usage.used(told(9_500), START);
+    expect((await hours()).reduce(sumOf, NO_USE).cpuMs).toBe(6_500);
   });
 }
 

@@ -355,4 +355,7 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (workspace_id, month_ms)
   ) WITHOUT ROWID;
   `,
+  // What a container has used beyond what is reserved; NULL until where it begins is known.
+  `ALTER TABLE usage_spans ADD COLUMN extra_cpu_ms INTEGER;
+  ALTER TABLE usage_spans ADD COLUMN extra_memory_mib_s INTEGER;`,
 ];

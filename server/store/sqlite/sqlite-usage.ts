@@ -1,9 +1,25 @@
 /** Usage and quotas in SQLite. */
 import type { WorkspaceQuotas } from "../../../sdk/protocol/index.ts";
-import { amountsOf, costOf, type UnitRates, type UsageAmounts } from "../../usage/cost.ts";
-import { hoursOf, monthEndOf, monthStartOf } from "../../usage/periods.ts";
+import {
+  amountsOf,
+  costOf,
+  extraAmountsOf,
+  largerOf,
+  NO_EXTRA,
+  type ExtraUse,
+  type UnitRates,
+  type UsageAmounts,
+} from "../../usage/cost.ts";
+import { hourOfTime, hoursOf, monthEndOf, monthStartOf } from "../../usage/periods.ts";
 import { quotaRefusal, type WorkspaceUse } from "../../usage/quotas.ts";
-import type { OpenSpan, SpanOutcome, UsageHour, UsageSpan, UsageStore } from "../usage-store.ts";
+import type {
+  ContainerExtraUse,
+  OpenSpan,
+  SpanOutcome,
+  UsageHour,
+  UsageSpan,
+  UsageStore,
+} from "../usage-store.ts";
 import type { Database } from "./database.ts";
 import { count, text, type Row } from "./row.ts";
 
@@ -25,7 +41,7 @@ export class SqliteUsage implements UsageStore {
       const use = this.#useOf(workspaceId, startedAtMs);
       const reason = quotaRefusal(this.#quotas(workspaceId), use, gpuMilli);
       if (reason !== undefined) return { kind: "refused", reason };
-      this.#insert(span);
+      this.#insert(span, NO_EXTRA);
       return { kind: "opened" };
     });
   }
@@ -38,21 +54,19 @@ export class SqliteUsage implements UsageStore {
     });
   }
 
+  async used(uses: readonly ContainerExtraUse[], nowMs: number): Promise<void> {
+    await this.#db.write(() => {
+      for (const use of uses) this.#countExtra(use, nowMs);
+    });
+  }
+
   async end(containerId: string, endedAtMs: number): Promise<void> {
     await this.#db.write(() => {
       const row = this.#find(containerId);
       if (row === undefined) return;
       const span = openSpanOf(row);
       for (const { hourMs, fromMs, toMs } of hoursOf(span.startedAtMs, endedAtMs)) {
-        const amounts = amountsOf(span, fromMs, toMs);
-        this.#addHour(span, hourMs, amounts);
-        this.#db.run(
-          `INSERT INTO usage_months VALUES (?1, ?2, ?3)
-           ON CONFLICT DO UPDATE SET micro_usd = micro_usd + ?3`,
-          span.workspaceId,
-          monthStartOf(hourMs),
-          costOf(amounts),
-        );
+        this.#count(span, hourMs, amountsOf(span, fromMs, toMs));
       }
       this.#delete(containerId);
     });
@@ -117,6 +131,33 @@ export class SqliteUsage implements UsageStore {
     });
   }
 
+  #countExtra({ containerId, ...use }: ContainerExtraUse, nowMs: number): void {
+    const row = this.#find(containerId);
+    if (row === undefined) return;
+    const [span, before] = [openSpanOf(row), extraOf(row)];
+    const after = before === undefined ? use : largerOf(before, use);
+    this.#db.run(
+      `UPDATE usage_spans SET extra_cpu_ms = ?, extra_memory_mib_s = ? WHERE container_id = ?`,
+      after.cpuMs,
+      after.memoryMiBSeconds,
+      containerId,
+    );
+    if (before === undefined) return;
+    const hourMs = hourOfTime(Math.max(nowMs, span.startedAtMs));
+    this.#count(span, hourMs, extraAmountsOf(span.rates, before, after));
+  }
+
+  #count(span: UsageSpan, hourMs: number, amounts: UsageAmounts): void {
+    this.#addHour(span, hourMs, amounts);
+    this.#db.run(
+      `INSERT INTO usage_months VALUES (?1, ?2, ?3)
+       ON CONFLICT DO UPDATE SET micro_usd = micro_usd + ?3`,
+      span.workspaceId,
+      monthStartOf(hourMs),
+      costOf(amounts),
+    );
+  }
+
   #find(containerId: string): Row | undefined {
     return this.#db.get(`${OPEN} WHERE container_id = ?`, containerId);
   }
@@ -150,10 +191,10 @@ export class SqliteUsage implements UsageStore {
     };
   }
 
-  #insert(span: UsageSpan): void {
+  #insert(span: UsageSpan, extra?: ExtraUse): void {
     const { rates } = span;
     this.#db.run(
-      `INSERT INTO usage_spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)`,
+      `INSERT INTO usage_spans VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?, ?)`,
       span.containerId,
       span.workspaceId,
       span.app,
@@ -169,6 +210,8 @@ export class SqliteUsage implements UsageStore {
       rates.cpuMicroUsdPerCoreHour,
       rates.memoryMicroUsdPerGiBHour,
       rates.gpuMicroUsdPerHour,
+      extra?.cpuMs ?? null,
+      extra?.memoryMiBSeconds ?? null,
     );
   }
 
@@ -225,6 +268,15 @@ function openSpanOf(row: Row): OpenSpan {
     rates: ratesOf(row),
     untilMs: count(row, "until_ms"),
     isLost: typeof row["lost_at_ms"] === "number",
+  };
+}
+
+/** Undefined until it is known where the sums of its container begin. */
+function extraOf(row: Row): ExtraUse | undefined {
+  if (row["extra_cpu_ms"] === null) return undefined;
+  return {
+    cpuMs: count(row, "extra_cpu_ms"),
+    memoryMiBSeconds: count(row, "extra_memory_mib_s"),
   };
 }
 
