@@ -31,6 +31,7 @@ import type {
   SecretSummary,
   SecretUpdate,
   ScheduleInfo,
+  TunnelList,
   ChunkAnswer,
   CommitReport,
   NewVolume,
@@ -388,6 +389,12 @@ export interface WebService {
   ): Promise<void>;
 }
 
+/** URLs of ports in sandboxes. */
+export interface TunnelService {
+  /** Throws PlatformError `not_found` when no sandbox of this name runs. */
+  open(who: Principal, app: string, ports: readonly number[]): Promise<TunnelList>;
+}
+
 /** Shells in containers. Answers everything itself, failures too; never rejects. */
 export interface ShellService {
   /** Takes over a connection that wants a shell; `rest` are the first bytes after its request. */
@@ -437,5 +444,6 @@ export interface Services {
   readonly events: EventBus;
   readonly agents: AgentGateway;
   readonly web: WebService;
+  readonly tunnels: TunnelService;
   readonly agentFiles: AgentFileService;
 }

@@ -69,6 +69,8 @@ export interface StartContainer {
   readonly imageId?: string;
   /** The image's files: name of their index among the server's chunks. */
   readonly contentId?: string;
+  /** Whose image that is; present with one. */
+  readonly workspaceId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
   /** Most MiB that it writes to its root, on a disk of its own; absent means a read-only root. */
@@ -101,6 +103,9 @@ export interface ExpectedStart extends Pick<
   | "resources"
   | "limits"
   | "imageId"
+  | "contentId"
+  | "workspaceId"
+  | "workdir"
   | "diskMiB"
   | "maxInputs"
   | "snapshotId"

@@ -1,6 +1,8 @@
 /** What one agent keeps ready for containers to come: which kinds, and what it was told to expect. */
 import type { Clock, Resources } from "../../core/index.ts";
-import { bootedKind, isPlain, withBooted } from "../pools/booted.ts";
+import { makeHeld } from "../images/held-sandbox.ts";
+import { imageAt, sourceOf, type NodeImages } from "../images/node-images.ts";
+import { bootedKind, canBeReady, withBooted } from "../pools/booted.ts";
 import { ReadyPool, type ExpectedKind, type ReadyKind } from "../pools/ready-pool.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import type { MemorySnapshots } from "../snapshots/snapshots.ts";
@@ -14,6 +16,8 @@ export interface ReadySandboxesOptions {
   readonly countMax: number;
   /** Whether this machine can run functions of Python without an image. */
   readonly hasPython: boolean;
+  /** The images of this node. */
+  readonly images: Pick<NodeImages, "hold" | "refusalOf">;
   /** The images of memory of this node, once they are open. */
   readonly snapshots: () => Pick<MemorySnapshots, "readyKindOf"> | undefined;
   /** Whether the node has room for these beside its containers. */
@@ -45,6 +49,7 @@ export class ReadySandboxes {
       countMax,
       usual: [this.#bootedAs({}), ...python],
       expected: () => this.#expected.flatMap((start) => this.#expectedKind(start)),
+      makeHeld: (spec, make) => makeHeld(options.images, spec, make),
       hasRoom,
       isBusy,
       ...(isMemoryShort === undefined ? {} : { isShort: isMemoryShort }),
@@ -69,9 +74,12 @@ export class ReadySandboxes {
   #expectedKind(start: ExpectedStart): readonly ExpectedKind[] {
     const { runtime, snapshots } = this.#options;
     const { count } = start;
-    if (start.imageId !== undefined) return [];
-    const spec = sandboxSpecOf({ ...start, containerId: "" }, runtime.isolation, {});
-    if (!isPlain(spec)) return [];
+    if (this.#options.images.refusalOf(start) !== undefined) return [];
+    const source = sourceOf(start);
+    // Where it is mounted is known when it is.
+    const files = source && { image: imageAt("", source, start.workdir) };
+    const spec = sandboxSpecOf({ ...start, containerId: "" }, runtime.isolation, files ?? {});
+    if (!canBeReady(spec)) return [];
     return [{ kind: snapshots()?.readyKindOf(start, spec) ?? bootedKind(runtime, spec), count }];
   }
 }

@@ -105,6 +105,14 @@ test("a tunnel carries both directions, and its audit says what passed", async (
   ]);
 });
 
+test("a proxy that was opened ahead writes down the container that has it", async () => {
+  await open({ allowed: patterns("other.example") });
+  proxy.becomes("co_2");
+  await say("CONNECT 127.0.0.1:1 HTTP/1.1\r\nhost: x\r\n\r\n");
+  await expect.poll(() => audit.length).toBe(1);
+  expect(audit).toMatchObject([{ containerId: "co_2", outcome: "refused" }]);
+});
+
 test("a request with a whole URL is passed on with its method, body and headers", async () => {
   const server = createHttpServer((incoming: IncomingMessage, response) => {
     let body = "";

@@ -61,11 +61,14 @@ export class EgressProxy {
   readonly #server: Server;
   readonly #http: HttpServer;
   readonly #sockets = new Set<Duplex>();
+  /** Whom its connections are written down for. */
+  #containerId: string;
   #clients = 0;
   #bytes = 0;
 
   private constructor(options: EgressProxyOptions) {
     this.#options = options;
+    this.#containerId = options.containerId;
     this.#http = createHttpServer({ headersTimeout: HEADERS_MS_MAX, requestTimeout: 0 });
     this.#http.on("connect", (request, socket, head) => void this.#tunnel(request, socket, head));
     this.#http.on("request", (request, response) => void this.#forward(request, response));
@@ -251,12 +254,18 @@ export class EgressProxy {
     socket.on("error", () => socket.destroy());
   }
 
+  /** It is this container's from now on: it was opened ahead of it. */
+  becomes(containerId: string): void {
+    this.#containerId = containerId;
+  }
+
   #audit(
     { host, port }: Target,
     startedAtMs: number,
     ended: Pick<AuditEntry, "outcome"> & Partial<AuditEntry>,
   ): void {
-    const { containerId, clock, onAudit } = this.#options;
+    const { clock, onAudit } = this.#options;
+    const containerId = this.#containerId;
     const durationMs = Math.max(0, clock.nowMs() - startedAtMs);
     onAudit({ containerId, host, port, bytesOut: 0, bytesIn: 0, durationMs, ...ended });
   }

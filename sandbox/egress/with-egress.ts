@@ -73,6 +73,7 @@ async function withProxy(
     const env = { ...spec.env, FLOTILLA_EGRESS: `${EGRESS_MOUNT}/${EGRESS_SOCKET}` };
     const sandbox = await launch({ ...spec, env, egressDir });
     void sandbox.exited.then(() => proxy.close());
+    sandbox.becomes = (containerId) => proxy.becomes(containerId);
     return sandbox;
   } catch (error) {
     await proxy.close();

@@ -4,7 +4,7 @@ import type { StartContainer } from "../agent/link.ts";
 import { canMount } from "../lazyfs/fuse-mount.ts";
 import { ImageMounts } from "../lazyfs/image-mounts.ts";
 import { USER_ID } from "../runtime/oci-spec.ts";
-import type { SandboxImage } from "../runtime/runtime.ts";
+import type { ImageSource, SandboxImage } from "../runtime/runtime.ts";
 import { NODE_PATH } from "./build/runtime-paths.ts";
 
 /** Folder of the cache that images are built in. */
@@ -19,7 +19,10 @@ export interface HeldContainerImage {
 }
 
 /** What a container says about the image that it is to run in. */
-export type WantedImage = Pick<StartContainer, "imageId" | "contentId" | "workdir" | "diskMiB">;
+export type WantedImage = Pick<
+  StartContainer,
+  "imageId" | "contentId" | "workspaceId" | "workdir" | "diskMiB"
+>;
 
 /** Images for the containers of one node. */
 export interface NodeImages {
@@ -79,17 +82,12 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
       }
       return `the server has no content of image ${imageId}: deploy its app again`;
     },
-    hold: async ({ contentId = "", workdir, diskMiB }, onLost) => {
+    hold: async (wanted, onLost) => {
       // What it may write to must be its own: no user but root may write to what is root's.
-      const held = await mounts.hold(
-        contentId,
-        onLost,
-        diskMiB === undefined ? undefined : USER_ID,
-      );
-      const image = { rootfs: held.root, node: NODE_PATH };
+      const owner = wanted.diskMiB === undefined ? undefined : USER_ID;
+      const held = await mounts.hold(wanted.contentId ?? "", onLost, owner);
       return {
-        // The root cannot be written to, and programs expect to write where they start.
-        image: workdir === undefined || workdir === "/" ? image : { ...image, workdir },
+        image: imageAt(held.root, sourceOf(wanted), wanted.workdir),
         started: () => void held.started(),
         release: () => held.release(),
       };
@@ -97,6 +95,27 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
     renewToken: () => mounts.renewToken(),
     close: () => mounts.close(),
   };
+}
+
+/** An image that is mounted at `rootfs`. */
+export function imageAt(
+  rootfs: string,
+  source: ImageSource | undefined,
+  workdir: string | undefined,
+): SandboxImage {
+  const image = { rootfs, node: NODE_PATH, ...(source && { source }) };
+  // The root cannot be written to, and programs expect to write where they start.
+  return workdir === undefined || workdir === "/" ? image : { ...image, workdir };
+}
+
+/** By what an image can be had again; undefined for one of nobody's. */
+export function sourceOf({
+  imageId,
+  contentId,
+  workspaceId,
+}: WantedImage): ImageSource | undefined {
+  const isWhole = imageId !== undefined && contentId !== undefined && workspaceId !== undefined;
+  return isWhole ? { imageId, contentId, workspaceId } : undefined;
 }
 
 /** For a runtime that gives its containers the host's own files. */

@@ -10,16 +10,16 @@ export function bootedKind(
   return { key: `booted/${textOf(spec)}`, spec, make: (named) => runtime.start(named) };
 }
 
-/** Whether one started ahead can be a container's: cards, a proxy, files are its own. */
-export function isPlain({
+/** Whether one started ahead can be a container's: cards, volumes and a disk are its own. */
+export function canBeReady({
   resources,
-  allowHosts,
   image,
   volumes,
   diskMiB,
 }: Omit<SandboxSpec, "containerId">): boolean {
-  const hasFiles = (image ?? volumes ?? diskMiB) !== undefined;
-  return resources.gpuCount === 0 && allowHosts === undefined && !hasFiles;
+  const isOfNobody = image !== undefined && image.source === undefined;
+  const hasFiles = isOfNobody || volumes !== undefined || diskMiB !== undefined;
+  return resources.gpuCount === 0 && !hasFiles;
 }
 
 /** A runtime that gives what has booted already where there is such a one. */
@@ -27,15 +27,18 @@ export function withBooted(runtime: Runtime, pool: Pick<ReadyPool, "take">): Run
   return {
     ...runtime,
     start: async (spec): Promise<RunningSandbox> => {
-      const ready = isPlain(spec) ? pool.take(bootedKind(runtime, spec)) : undefined;
+      const ready = canBeReady(spec)
+        ? pool.take(bootedKind(runtime, spec), spec.containerId)
+        : undefined;
       return ready ?? runtime.start(spec);
     },
   };
 }
 
-/** All of a specification but the name, whatever the order of its fields. */
+/** All of a specification but the name and where its image is, whatever the order of its fields. */
 function textOf(spec: Omit<SandboxSpec, "containerId">): string {
-  return JSON.stringify({ ...spec, containerId: "" }, sortedKeys);
+  const image = spec.image && { ...spec.image, rootfs: "" };
+  return JSON.stringify({ ...spec, containerId: "", ...(image && { image }) }, sortedKeys);
 }
 
 function sortedKeys(_: string, value: unknown): unknown {

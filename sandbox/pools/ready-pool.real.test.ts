@@ -49,7 +49,7 @@ async function poolOf(kind: ReadyKind, count: number): Promise<ReadyPool> {
 }
 
 function taken(from: ReadyPool, kind: ReadyKind): TestRunner {
-  const sandbox: RunningSandbox | undefined = from.take(kind);
+  const sandbox: RunningSandbox | undefined = from.take(kind, "co_1");
   if (sandbox === undefined) throw new Error("none is ready");
   return new TestRunner(sandbox);
 }

@@ -85,7 +85,7 @@ test.each([
   ["another environment", { env: { A: "2" } }],
   ["another runner", { runner: "python" as const }],
   ["a GPU", { resources: { ...COMMONEST.resources, gpuCount: 1 } }],
-  ["an image", { image: { rootfs: "/image", node: "/node" } }],
+  ["an image of nobody's", { image: { rootfs: "/image", node: "/node" } }],
   ["hosts that it may reach", { allowHosts: ["example.com"] }],
 ])("a container with %s gets a fresh one of its own", async (_, changes) => {
   await filled();

@@ -4,7 +4,8 @@
  *
  * A container gets one of its very kind, or starts as without a pool. Each is used once: nothing
  * that a container has had comes back. What has run a user's code while its memory was made is of
- * a kind that names the workspace, function and code, so nobody else is given it.
+ * a kind that names the workspace, function and code, so nobody else is given it. What has booted
+ * in an image, where even Python is the image's own, is of a kind that names image and workspace.
  *
  * What is kept follows, in this order, from the usual kinds, of which one each is kept, from what
  * the server expects next, and from the starts of the last minute. All share one limit, and the
@@ -13,6 +14,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../../core/index.ts";
+import type { Make } from "../images/held-sandbox.ts";
 import type { RunningSandbox, SandboxSpec } from "../runtime/runtime.ts";
 
 /** Sandboxes that can stand in for each other. */
@@ -22,7 +24,7 @@ export interface ReadyKind {
   /** What each is but for its name, and so what it takes of the node. */
   readonly spec: Omit<SandboxSpec, "containerId">;
   /** Makes one ready; undefined when that cannot be any more. @throws PlatformError */
-  readonly make: (spec: SandboxSpec) => Promise<RunningSandbox | undefined>;
+  readonly make: Make;
 }
 
 /** So many of a kind are likely to be asked for next. */
@@ -39,6 +41,8 @@ export interface ReadyPoolOptions {
   readonly usual: readonly ReadyKind[];
   /** What the server expects, the likeliest first. */
   readonly expected?: () => readonly ExpectedKind[];
+  /** Makes one that has its image as long as it is there. */
+  readonly makeHeld?: (spec: SandboxSpec, make: Make) => ReturnType<Make>;
   /** Whether the node has room for these beside its containers. */
   readonly hasRoom: (specs: readonly SandboxSpec[]) => boolean;
   /** Whether a container is starting, which then has the machine for itself. */
@@ -83,12 +87,13 @@ export class ReadyPool {
     return this.#ready.map(({ spec }) => spec);
   }
 
-  /** One of this kind, which is the caller's from then on; undefined when there is none. */
-  take(kind: ReadyKind): RunningSandbox | undefined {
+  /** One of this kind, which is that container's from then on; undefined when there is none. */
+  take(kind: ReadyKind, containerId: string): RunningSandbox | undefined {
     this.#starts.push({ kind, atMs: this.#options.clock.nowMs() });
     const position = this.#ready.findIndex((ready) => ready.kind.key === kind.key);
     const [ready] = position < 0 ? [] : this.#ready.splice(position, 1);
     this.fill();
+    ready?.sandbox.becomes?.(containerId);
     return ready?.sandbox;
   }
 
@@ -195,7 +200,9 @@ export class ReadyPool {
   async #add(kind: ReadyKind): Promise<void> {
     const spec = { ...kind.spec, containerId: `warm_${randomUUID()}` };
     try {
-      const sandbox = await kind.make(spec);
+      const { makeHeld } = this.#options;
+      const making = makeHeld === undefined ? kind.make(spec) : makeHeld(spec, kind.make);
+      const sandbox = await making;
       if (sandbox === undefined) this.#rest(kind);
       else this.#keep({ kind, spec, sandbox });
     } catch (error) {

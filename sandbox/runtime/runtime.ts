@@ -11,6 +11,16 @@ export interface SandboxImage {
   readonly node: string;
   /** Folder to start in; absent means the temporary one. */
   readonly workdir?: string;
+  /** By what it can be had again, from the node's images; absent where it cannot. */
+  readonly source?: ImageSource;
+}
+
+/** An image as the server knows it, and the name of its files' index. */
+export interface ImageSource {
+  /** Two workspaces may have the same image, and share no sandbox that has run it. */
+  readonly workspaceId: string;
+  readonly imageId: string;
+  readonly contentId: string;
 }
 
 export interface SandboxSpec {
@@ -56,6 +66,11 @@ export interface RunningSandbox {
   readonly exited: Promise<SandboxExit>;
   /** Ends it at once; `exited` tells when. */
   kill(): void;
+  /**
+   * It was started ahead, and is this container's from now on: what is written of it elsewhere
+   * names that one. Absent where nothing is written.
+   */
+  becomes?: (containerId: string) => void;
   /**
    * Runs a program in a terminal beside what runs in it, with its rights, in the folder it starts in: by the native
    * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.

@@ -68,8 +68,8 @@ describe("kept ready", () => {
 
   test.each([
     ["a GPU", { resources: { ...SPEC.resources, gpuCount: 1 } }],
-    ["hosts that it may reach", { allowHosts: ["example.com"] }],
-    ["an image", { image: { rootfs: "/image", node: "/node" } }],
+    ["volumes", { volumes: [{ source: "/volumes/1", path: "/data" }] }],
+    ["an image of nobody's", { image: { rootfs: "/image", node: "/node" } }],
   ])("nothing is kept ready with %s", async (_, changes) => {
     const snapshots = await openWithPool();
     await bench.make(snapshots);

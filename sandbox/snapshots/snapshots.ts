@@ -26,7 +26,7 @@ import type {
 } from "../runtime/runtime.ts";
 import { loadEnvironmentOf } from "../agent/sandbox-spec.ts";
 import type { ToRunner } from "../runners/protocol.ts";
-import { isPlain } from "../pools/booted.ts";
+import { canBeReady } from "../pools/booted.ts";
 import type { ReadyKind, ReadyPool } from "../pools/ready-pool.ts";
 import { shakeHands } from "./handshake.ts";
 import type { SnapshotRecord } from "./manifest.ts";
@@ -142,8 +142,8 @@ export class MemorySnapshots {
     const record = this.#store.find(key) ?? (await this.#sharing?.find(key, start.snapshotId));
     if (record === undefined || this.#closed) return undefined;
     try {
-      const ready = isPlain(spec)
-        ? this.#options.pool?.take(this.#kindOf(record, spec))
+      const ready = canBeReady(spec)
+        ? this.#options.pool?.take(this.#kindOf(record, spec), spec.containerId)
         : undefined;
       const restored = ready ?? (await this.#restored(record, spec));
       const withinMs = spec.cards === undefined ? ANSWER_MS_MAX : GPU_ANSWER_MS_MAX;
@@ -158,7 +158,7 @@ export class MemorySnapshots {
 
   /** What of a function's memory can be kept ready; undefined where there is no image of it. */
   readyKindOf(start: Kept, spec: SandboxSpec): ReadyKind | undefined {
-    if (start.snapshotId === undefined || !isPlain(spec)) return undefined;
+    if (start.snapshotId === undefined || !canBeReady(spec)) return undefined;
     const record = this.#store.find(this.#keyOf(start, spec));
     return record && this.#kindOf(record, spec);
   }
@@ -391,7 +391,9 @@ function sandboxPart(spec: SandboxSpec, contentId: string | undefined): object {
   const { image, cards, env } = spec;
   const counted = { cards: cards?.length, env: { ...env, NVIDIA_VISIBLE_DEVICES: "" } };
   const named = { ...spec, containerId: "", ...(cards && counted) };
-  return image === undefined ? named : { ...named, image: { ...image, rootfs: contentId } };
+  return image === undefined
+    ? named
+    : { ...named, image: { ...image, rootfs: contentId, source: undefined } };
 }
 
 /** What of a start an image of memory depends on, beside its sandbox. */

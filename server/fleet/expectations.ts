@@ -57,9 +57,8 @@ export function expectedOn(
   const countOn = ({ nodeId }: Node): number =>
     (expected.get(nodeId) ?? []).reduce((sum, { count }) => sum + count, 0);
   for (const [live, count] of soon) {
-    // Cards, images and volumes are a container's own: nothing is kept ready with them.
-    const { image, volumes } = live.spec;
-    if (live.gpuCount > 0 || image !== undefined || volumes.length > 0) continue;
+    // Cards and volumes are a container's own: nothing is kept ready with them.
+    if (live.gpuCount > 0 || live.spec.volumes.length > 0) continue;
     const start = expectedStartOf(live, 0);
     const rankOf = (node: Node): number => countOn(node) - COUNT_MAX * heldOf(start, node);
     for (let left = Math.min(count, COUNT_MAX); left > 0; left -= 1) {

@@ -30,7 +30,8 @@ export function startMessageOf(
     functionName: live.codeName,
     appName: live.app,
     codeSha256: live.codeSha256,
-    ...sizeOf(live),
+    resources: resourcesOf(live.needs),
+    ...roomOf(live),
     cards,
     env: { ...live.image?.env, ...secrets, ...live.spec.env },
     ...(secretNames.length === 0 ? {} : { secretNames }),
@@ -51,17 +52,16 @@ export function startMessageOf(
 export function expectedStartOf(live: LiveFunction, count: number): ExpectedStart {
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
-  const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { limits, python, allowHosts, paramsBytes, loadEnv, diskMiB } = start;
+  const { functionName, appName, codeSha256, resources, snapshotId, maxInputs } = start;
+  const { python, allowHosts, paramsBytes, loadEnv } = start;
   return {
     functionName,
     appName,
     codeSha256,
     resources,
     count,
-    ...(limits === undefined ? {} : { limits }),
-    ...(imageId === undefined ? {} : { imageId }),
-    ...(diskMiB === undefined ? {} : { diskMiB }),
+    ...roomOf(live),
+    ...imageOf(live),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(loadEnv === undefined ? {} : { loadEnv }),
@@ -71,13 +71,11 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   };
 }
 
-/** What a container is given of its machine, and the most that it may take. */
-function sizeOf({
+/** What it may use beyond what it reserves, and the disk of its own. */
+function roomOf({
   spec: { limits, diskMiB },
-  needs,
-}: LiveFunction): Pick<StartContainer, "resources" | "limits" | "diskMiB"> {
+}: LiveFunction): Pick<StartContainer, "limits" | "diskMiB"> {
   return {
-    resources: resourcesOf(needs),
     ...(limits === undefined ? {} : { limits }),
     ...(diskMiB === undefined ? {} : { diskMiB }),
   };
@@ -92,8 +90,9 @@ function entryOf({ module, handler, workers }: PythonCode): NonNullable<StartCon
 function imageOf({
   spec,
   image,
-}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workdir"> {
+  workspaceId,
+}: LiveFunction): Pick<StartContainer, "imageId" | "contentId" | "workspaceId" | "workdir"> {
   if (spec.image === undefined) return {};
   const content = image?.contentId === undefined ? {} : { contentId: image.contentId };
-  return { imageId: spec.image, workdir: image?.workdir ?? "/", ...content };
+  return { imageId: spec.image, workspaceId, workdir: image?.workdir ?? "/", ...content };
 }

@@ -35,7 +35,7 @@ import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
 import { createFakeShells } from "./fake-shells.ts";
-import { createFakeWeb } from "./fake-web.ts";
+import { createFakeGateway } from "./fake-web.ts";
 import type { HttpServerOptions } from "./server.ts";
 
 /** The one container of the fake fleet; its workspace is "main". */
@@ -154,7 +154,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     pool: createFakePool(),
     events: createFakeEvents(state),
     agents: FAKE_AGENTS,
-    web: createFakeWeb(),
+    ...createFakeGateway(),
     shells: createFakeShells(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
