@@ -25,8 +25,8 @@ export interface PageFolder {
 /** What became of a block. */
 export type BlockOutcome = "run" | "read" | "run elsewhere" | "not run" | "not called" | "text";
 
-/** Far above what any block takes. */
-const BLOCK_MS_MAX = 180_000;
+/** Far above what any block takes: some build an image. */
+const BLOCK_MS_MAX = 450_000;
 
 /** `flotilla`, and npm's way to it, in every shell of a page. */
 const SHELL_PRELUDE = `set -eo pipefail
