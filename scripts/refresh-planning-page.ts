@@ -12,11 +12,12 @@ import { ROOT } from "./steps.ts";
 
 const PAGE = join(ROOT, "docs/planning.md");
 const FOLDER = join(ROOT, "examples/plans");
-const BLOCK = /```console\n\$ ((?:.*\\\n)*.*)\n([^]*?)```/g;
+const BLOCK = /(```console[^\n]*)\n\$ ((?:.*\\\n)*.*)\n([^]*?)```/g;
 
 const page = readFileSync(PAGE, "utf8");
-const refreshed = page.replace(BLOCK, (_block, command: string) => {
-  return `\`\`\`console\n$ ${command}\n${outputOf(command)}\`\`\``;
+if (page.match(BLOCK) === null) throw new Error(`no command is shown in ${PAGE}`);
+const refreshed = page.replace(BLOCK, (_block, fence: string, command: string) => {
+  return `${fence}\n$ ${command}\n${outputOf(command)}\`\`\``;
 });
 if (!process.argv.includes("--check")) {
   writeFileSync(PAGE, refreshed);
