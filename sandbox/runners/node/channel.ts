@@ -12,6 +12,7 @@ import { readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { encodeFrame, FrameDecoder, type Frame } from "../../../sdk/protocol/index.ts";
 import type { FromRunner, ToRunner } from "../protocol.ts";
+import { replaceInput } from "./no-input.ts";
 
 const CHANNEL_FD = 0;
 const RETRY_MS = 1;
@@ -39,6 +40,7 @@ export class RunnerChannel {
     this.#onFrame = onFrame;
     this.#onEnd = onEnd;
     this.#socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: false });
+    replaceInput();
     this.#socket.on("data", (chunk) => this.#take(chunk));
     this.#socket.on("end", onEnd);
     this.#socket.on("error", onEnd);
