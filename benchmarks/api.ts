@@ -3,23 +3,15 @@
  * against a bare copy over the loopback, authenticated requests against a bare fastify, and how
  * late lines come to many readers at once. Measures alternate with their yardsticks.
  */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import {
-  flotilla,
-  startPlatformProcess,
-  type RunningPlatform,
-} from "../scripts/platform/platform-process.ts";
-import { sweep } from "../scripts/platform/sweep.ts";
+import { flotilla, type RunningPlatform } from "../scripts/platform/platform-process.ts";
 import { App, Client } from "../sdk/index.ts";
 import { startFastify } from "./api/bare-fastify.ts";
 import { copyOverLoopback } from "./api/loopback-copy.ts";
 import { lineLags } from "./api/line-lags.ts";
 import { requestsPerSecond } from "./api/request-load.ts";
-import { quantile, type Report } from "./harness.ts";
+import { quantile, type BenchmarkOptions, type OptionValues, type Report } from "./harness.ts";
+import { withPlatform } from "./platform/with-platform.ts";
 
-const FIXTURE = "tests/fixtures/bench-api-app.ts";
 const PAYLOAD_BYTES = 100_000_000;
 const PAYLOAD_ROUNDS = 5;
 /** Inputs of a round; as many are on their way at once as there are containers. */
@@ -31,31 +23,43 @@ const LINES_PER_SECOND = 50;
 const LINES_SECONDS = 10;
 const WHOLE_MS_MAX = 10 * 60_000;
 
-export async function run(report: Report): Promise<void> {
-  const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-bench-"));
-  let platform: RunningPlatform | undefined;
-  try {
-    platform = await startPlatformProcess({
-      scratchDir,
-      upArguments: ["--port", "0"],
-      // What is measured is the way of a request, not the limit on them.
-      environment: { FLOTILLA_REQUESTS_PER_SECOND: "1000000" },
-      signal: AbortSignal.timeout(WHOLE_MS_MAX),
-    });
-    process.env["FLOTILLA_SERVER_URL"] = platform.serverUrl;
-    process.env["FLOTILLA_TOKEN"] = platform.token;
-    flotilla(scratchDir, ["deploy", FIXTURE]);
-    await measureRequests(platform, report);
-    await measurePayloads(report);
-    await measureLines(platform, report);
-  } finally {
-    await platform?.stop();
-    await sweep(scratchDir);
-  }
+export const options = {
+  part: {
+    placeholder: "PART",
+    default: "all",
+    description: "what is measured: requests, lines, payloads or all",
+  },
+} as const satisfies BenchmarkOptions;
+
+type Part = (platform: RunningPlatform, scratchDir: string, report: Report) => Promise<void>;
+
+/** Lines before payloads: those whose containers stay hold all the processors of a small machine. */
+const PARTS: Readonly<Record<string, Part>> = {
+  requests: measureRequests,
+  lines: measureLines,
+  payloads: measurePayloads,
+};
+
+export async function run(report: Report, { part = "all" }: OptionValues): Promise<void> {
+  const parts = Object.entries(PARTS).filter(([name]) => part === "all" || part === name);
+  if (parts.length === 0) throw new TypeError(`--part ${part}: ${options.part.description}`);
+  const platformOptions = {
+    // What is measured is the way of a request, not the limit on them.
+    environment: { FLOTILLA_REQUESTS_PER_SECOND: "1000000" },
+    wholeMsMax: WHOLE_MS_MAX,
+  };
+  await withPlatform(platformOptions, async (platform, scratchDir) => {
+    for (const [, measure] of parts) await measure(platform, scratchDir, report);
+  });
 }
 
-async function measurePayloads(report: Report): Promise<void> {
-  const weigh = await App.lookup<[Uint8Array], number>("bench-api", "weigh");
+async function measurePayloads(
+  _platform: RunningPlatform,
+  scratchDir: string,
+  report: Report,
+): Promise<void> {
+  flotilla(scratchDir, ["deploy", "tests/fixtures/bench-payloads-app.ts"]);
+  const weigh = await App.lookup<[Uint8Array], number>("bench-payloads", "weigh");
   const payloads = Array.from({ length: PAYLOADS_PER_ROUND }, () => new Uint8Array(PAYLOAD_BYTES));
   let stamp = 0;
   const send = async (): Promise<void> => {
@@ -88,7 +92,11 @@ async function measurePayloads(report: Report): Promise<void> {
   report.figure({ metric: "payload_100mb", ...rates, unit: "MB/s" });
 }
 
-async function measureRequests(platform: RunningPlatform, report: Report): Promise<void> {
+async function measureRequests(
+  platform: RunningPlatform,
+  _scratchDir: string,
+  report: Report,
+): Promise<void> {
   report.note(`${LOAD_ROUNDS} rounds of requests that do nothing`);
   const bare = await startFastify();
   try {
@@ -109,13 +117,18 @@ async function measureRequests(platform: RunningPlatform, report: Report): Promi
   }
 }
 
-async function measureLines(platform: RunningPlatform, report: Report): Promise<void> {
+async function measureLines(
+  platform: RunningPlatform,
+  scratchDir: string,
+  report: Report,
+): Promise<void> {
+  flotilla(scratchDir, ["deploy", "tests/fixtures/bench-lines-app.ts"]);
   report.note(`${FOLLOWERS} followers of ${LINES_PER_SECOND} lines a second`);
-  const talk = await App.lookup<[number, number], number>("bench-api", "talk");
+  const talk = await App.lookup<[number, number], number>("bench-lines", "talk");
   const client = new Client({ serverUrl: platform.serverUrl, token: platform.token });
   const lags = await lineLags({
     client,
-    app: "bench-api",
+    app: "bench-lines",
     followers: FOLLOWERS,
     lineCount: LINES_PER_SECOND * LINES_SECONDS,
     talk: (lineCount) => talk.remote(lineCount, 1_000 / LINES_PER_SECOND),

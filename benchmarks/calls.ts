@@ -4,16 +4,9 @@
  * that a slow moment of the machine meets both.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  flotilla,
-  startPlatformProcess,
-  type RunningPlatform,
-} from "../scripts/platform/platform-process.ts";
-import { sweep } from "../scripts/platform/sweep.ts";
+import { flotilla, type RunningPlatform } from "../scripts/platform/platform-process.ts";
 import { ROOT, stepEnvironment } from "../scripts/steps.ts";
 import { App, Client, type RemoteFunction } from "../sdk/index.ts";
 import { streamEvents } from "../sdk/client/event-stream.ts";
@@ -23,6 +16,7 @@ import { BareSandbox } from "./calls/bare-sandbox.ts";
 import { treeRssMib } from "./calls/process-tree.ts";
 import { RawQueue } from "./calls/raw-queue.ts";
 import { quantile, type Report } from "./harness.ts";
+import { withPlatform } from "./platform/with-platform.ts";
 
 const FIXTURE = "tests/fixtures/bench-app.ts";
 const WARM_CONTAINERS = 4;
@@ -38,8 +32,8 @@ const REST_MS = 10_000;
 const WHOLE_MS_MAX = 10 * 60_000;
 
 export async function run(report: Report): Promise<void> {
-  await withPlatform((platform) => measureRest(platform, report));
-  await withPlatform(async (platform, scratchDir) => {
+  await withPlatform({ wholeMsMax: WHOLE_MS_MAX }, (platform) => measureRest(platform, report));
+  await withPlatform({ wholeMsMax: WHOLE_MS_MAX }, async (platform, scratchDir) => {
     flotilla(scratchDir, ["deploy", FIXTURE]);
     const raw = await openRawQueue(scratchDir);
     try {
@@ -52,26 +46,6 @@ export async function run(report: Report): Promise<void> {
   });
   measureHelp(report);
   measureQuickstart(report);
-}
-
-async function withPlatform(
-  measure: (platform: RunningPlatform, scratchDir: string) => Promise<void>,
-): Promise<void> {
-  const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-bench-"));
-  let platform: RunningPlatform | undefined;
-  try {
-    platform = await startPlatformProcess({
-      scratchDir,
-      upArguments: ["--port", "0"],
-      signal: AbortSignal.timeout(WHOLE_MS_MAX),
-    });
-    process.env["FLOTILLA_SERVER_URL"] = platform.serverUrl;
-    process.env["FLOTILLA_TOKEN"] = platform.token;
-    await measure(platform, scratchDir);
-  } finally {
-    await platform?.stop();
-    await sweep(scratchDir);
-  }
 }
 
 async function measureRest(platform: RunningPlatform, report: Report): Promise<void> {

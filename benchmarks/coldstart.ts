@@ -5,12 +5,9 @@
  * `…_cold_cache`, before each of which it was emptied, for the yardstick too. With `--runsc` all
  * is measured a second time with that one; its figures are called `current_…`.
  */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { flotilla, startPlatformProcess } from "../scripts/platform/platform-process.ts";
-import { sweep } from "../scripts/platform/sweep.ts";
+import { flotilla } from "../scripts/platform/platform-process.ts";
 import { App } from "../sdk/index.ts";
 import { awaitSnapshots, BareRestore } from "./coldstart/bare-restore.ts";
 import { BareRun } from "./coldstart/bare-run.ts";
@@ -19,6 +16,7 @@ import { prefixed, withRunsc } from "./coldstart/other-runsc.ts";
 import { dropPageCache } from "./coldstart/page-cache.ts";
 import { measurePythonSnapshots } from "./coldstart/python-snapshots.ts";
 import { quantile, type BenchmarkOptions, type OptionValues, type Report } from "./harness.ts";
+import { withPlatform } from "./platform/with-platform.ts";
 
 export const options: BenchmarkOptions = {
   runsc: {
@@ -49,18 +47,7 @@ export async function run(report: Report, { runsc = "" }: OptionValues): Promise
 }
 
 async function measureAll(report: Report): Promise<void> {
-  const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-bench-"));
-  const platform = await startPlatformProcess({
-    scratchDir,
-    upArguments: ["--port", "0"],
-    signal: AbortSignal.timeout(WHOLE_MS_MAX),
-  }).catch(async (error: unknown) => {
-    await sweep(scratchDir);
-    throw error;
-  });
-  try {
-    process.env["FLOTILLA_SERVER_URL"] = platform.serverUrl;
-    process.env["FLOTILLA_TOKEN"] = platform.token;
+  await withPlatform({ wholeMsMax: WHOLE_MS_MAX }, async (platform, scratchDir) => {
     for (const app of ["coldstart", "coldstart-heavy"]) {
       flotilla(scratchDir, ["deploy", `tests/fixtures/${app}-app.ts`]);
     }
@@ -75,10 +62,7 @@ async function measureAll(report: Report): Promise<void> {
     } finally {
       bare.close();
     }
-  } finally {
-    await platform.stop();
-    await sweep(scratchDir);
-  }
+  });
   await measurePythonSnapshots(report);
 }
 

@@ -26,6 +26,10 @@ export type RecipeBase =
       readonly context: string;
       /** Name of the secret with the login for what it begins with. */
       readonly secret?: string;
+      /** Values of its ARG. */
+      readonly args?: Readonly<Record<string, string>>;
+      /** The stage that is made; the last one unless given. */
+      readonly target?: string;
     };
 
 /** A step as it is written: local files are paths on this machine. */
@@ -105,19 +109,34 @@ export class Image {
   }
 
   /**
-   * What a Dockerfile says, without Docker: FROM, RUN, COPY, ADD of local files, ENV, WORKDIR
-   * and ARG. What it copies is taken from `context`, by default the folder it is in; `secret` is
-   * as of `fromRegistry`, for what it begins FROM.
+   * What a Dockerfile says, without Docker, in one stage or several; docs/images.md says which
+   * instructions. What it copies is taken from `context`, by default the folder it is in. `args`
+   * gives values to its ARG, `target` names the stage to make. `secret` is as of `fromRegistry`,
+   * for the one registry that its FROM names.
    */
   static fromDockerfile(
     path: string,
-    options: { readonly context?: string; readonly secret?: Secret } = {},
+    options: {
+      readonly context?: string;
+      readonly secret?: Secret;
+      readonly args?: Readonly<Record<string, string>>;
+      readonly target?: string;
+    } = {},
   ): Image {
     checkLocalPath("Image.fromDockerfile", path);
     const context = options.context ?? folderOf(path);
     checkLocalPath("the context of Image.fromDockerfile", context);
     const login = loginOf("fromDockerfile", options.secret);
-    return new Image({ base: { kind: "dockerfile", path, context, ...login }, steps: [] });
+    const { args, target } = options;
+    for (const [name, value] of Object.entries(args ?? {})) {
+      if (typeof value === "string" && VARIABLE_NAME.test(name)) continue;
+      throw new UsageError(`args of Image.fromDockerfile has ${shown(name)}, which is no text`);
+    }
+    const more = {
+      ...(args === undefined ? {} : { args: { ...args } }),
+      ...(target === undefined ? {} : { target }),
+    };
+    return new Image({ base: { kind: "dockerfile", path, context, ...login, ...more }, steps: [] });
   }
 
   /** Nothing but the platform's Node, which brings the C library. */

@@ -69,7 +69,7 @@ export { Secret, type NamedSecretOptions, type SecretSource } from "./secret.ts"
 export { type ProgramOptions } from "./sandbox/program.ts";
 export { type TerminalSize } from "./sandbox/terminal-size.ts";
 export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
-export { SandboxEndedError } from "./sandbox/sandbox-link.ts";
+export { SandboxEndedError, type SandboxTunnel } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
 export { type CronOptions, type PeriodOptions } from "./schedule.ts";
 export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";

@@ -43,6 +43,7 @@ import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
 import { createShellGateway } from "./gateway/shell-gateway.ts";
+import { createTunnelService } from "./gateway/tunnels.ts";
 import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
@@ -130,6 +131,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     events,
     agents: fleet.hub,
     web,
+    tunnels: createTunnelService(foundations.store.registry, foundations.key),
     shells: openShells(foundations, fleet, web),
     agentFiles: agentFilesOf(foundations, fleet, whole),
   };

@@ -22,7 +22,6 @@ import type {
   NewSecret,
   NodeSummary,
   PlanSummary,
-  PlatformEvent,
   PlatformStatus,
   PruneReport,
   ResultsHeader,
@@ -32,6 +31,7 @@ import type {
   SecretSummary,
   SecretUpdate,
   ScheduleInfo,
+  TunnelList,
   ChunkAnswer,
   CommitReport,
   NewVolume,
@@ -51,6 +51,7 @@ import type {
   WorkspaceSummary,
 } from "../sdk/protocol/index.ts";
 
+import type { SharedEvent } from "./events/shared-event.ts";
 import type {
   CloudCheck,
   CloudReport,
@@ -348,15 +349,17 @@ export interface EventFilter {
 export interface EventBus {
   /** Never throws and never waits: a lost event is better than a stopped loop. */
   publish(subject: Omit<EventBase, "eventId" | "atMs">, body: EventBody): void;
+  /** Resolves when what was published before is in the stream, or had to be dropped. */
+  written(): Promise<void>;
   /**
    * Events after `after` (an event id; absent means from now on, "0" from the oldest kept),
-   * in order, until `signal` aborts.
+   * in order, until `signal` aborts; as many at once as have come, at least one.
    */
   read(
     filter: EventFilter,
     after: string | undefined,
     signal: AbortSignal,
-  ): AsyncIterable<PlatformEvent>;
+  ): AsyncIterable<readonly SharedEvent[]>;
 }
 
 /** What goes with a request to a function's URL. */
@@ -384,6 +387,12 @@ export interface WebService {
     response: ServerResponse,
     context: WebContext,
   ): Promise<void>;
+}
+
+/** URLs of ports in sandboxes. */
+export interface TunnelService {
+  /** Throws PlatformError `not_found` when no sandbox of this name runs. */
+  open(who: Principal, app: string, ports: readonly number[]): Promise<TunnelList>;
 }
 
 /** Shells in containers. Answers everything itself, failures too; never rejects. */
@@ -435,5 +444,6 @@ export interface Services {
   readonly events: EventBus;
   readonly agents: AgentGateway;
   readonly web: WebService;
+  readonly tunnels: TunnelService;
   readonly agentFiles: AgentFileService;
 }

@@ -64,3 +64,18 @@ export function availabilityOf(
     return trace === undefined ? [] : [{ ...trace, offerIds: [offerId] }];
   });
 }
+
+/**
+ * What a planner may know of a zone beforehand: the share of its machines that goes in an hour,
+ *
+ *     1 - exp(- machines lost / machine-hours)
+ */
+export function lossPerHour({ nodeCounts, stepMs }: Omit<AvailabilityTrace, "offerIds">): number {
+  let lost = 0;
+  let held = 0;
+  for (const [step, count] of nodeCounts.entries()) {
+    held += count;
+    lost += Math.max(0, count - (nodeCounts[step + 1] ?? count));
+  }
+  return 1 - Math.exp(-(lost * MS_PER_HOUR) / (held * stepMs));
+}

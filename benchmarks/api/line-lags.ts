@@ -12,29 +12,39 @@ export interface LineLagOptions {
 }
 
 const STAMP = /^at ([\d.]+)$/;
-/** Long enough for every follower to be connected. */
-const SETTLE_MS = 3_000;
+/** Beyond the printing itself, for the slowest follower to have the last line. */
+const LAST_LINE_MS_MAX = 60_000;
 
 /** Milliseconds from the printing of each line to each follower's having it. */
 export async function lineLags(options: LineLagOptions): Promise<readonly number[]> {
   const { client, app, followers, lineCount, talk } = options;
   const lags: number[] = [];
   const ending = new AbortController();
-  const follow = async (): Promise<void> => {
+  const follow = async (onOpen: () => void): Promise<void> => {
     let seen = 0;
-    for await (const event of streamEvents(client, { app }, { signal: ending.signal })) {
+    const streaming = streamEvents(client, { app }, { signal: ending.signal, onOpen });
+    for await (const event of streaming) {
       const stamp = event.kind === "log" ? STAMP.exec(event.text)?.[1] : undefined;
       if (stamp === undefined) continue;
       lags.push(performance.timeOrigin + performance.now() - Number(stamp));
       seen += 1;
       if (seen === lineCount) return;
     }
+    throw new Error(`a follower has ${seen} of ${lineCount} lines`);
   };
-  const following = Array.from({ length: followers }, follow);
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+  const opened: Promise<void>[] = [];
+  const following = Array.from({ length: followers }, () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    opened.push(promise.then());
+    return follow(() => resolve(undefined));
+  });
+  const allHave = Promise.all(following);
   try {
-    await talk(lineCount);
-    await Promise.all(following);
+    // Whoever follows from now on has no line that came before.
+    await Promise.race([Promise.all(opened), allHave]);
+    await Promise.race([talk(lineCount), allHave]);
+    setTimeout(() => ending.abort(), LAST_LINE_MS_MAX).unref();
+    await allHave;
   } finally {
     ending.abort();
   }

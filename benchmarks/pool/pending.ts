@@ -1,16 +1,9 @@
 /** From a call that waits for a machine to that machine's agent, on the whole platform. */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import {
-  flotilla,
-  startPlatformProcess,
-  type RunningPlatform,
-} from "../../scripts/platform/platform-process.ts";
-import { sweep } from "../../scripts/platform/sweep.ts";
+import { flotilla, type RunningPlatform } from "../../scripts/platform/platform-process.ts";
 import { App, Client } from "../../sdk/index.ts";
 import { streamEvents } from "../../sdk/client/event-stream.ts";
 import type { Report } from "../harness.ts";
+import { withPlatform } from "../platform/with-platform.ts";
 
 const FIXTURE = "tests/fixtures/bench-gpu-app.ts";
 const BOOT_MS = 500;
@@ -20,22 +13,14 @@ const FUNCTIONS = ["first", "second", "third", "fourth", "fifth"] as const;
 
 /** Each wait in ms. */
 export async function measurePendingMs(report: Report): Promise<readonly number[]> {
-  const scratchDir = mkdtempSync(join(tmpdir(), "flotilla-bench-"));
-  let platform: RunningPlatform | undefined;
-  try {
-    platform = await startPlatformProcess({
-      scratchDir,
-      upArguments: ["--port", "0", "--emulated-boot-ms", String(BOOT_MS), "--unisolated"],
-      signal: AbortSignal.timeout(WHOLE_MS_MAX),
-    });
-    process.env["FLOTILLA_SERVER_URL"] = platform.serverUrl;
-    process.env["FLOTILLA_TOKEN"] = platform.token;
+  const options = {
+    upArguments: ["--emulated-boot-ms", String(BOOT_MS), "--unisolated"],
+    wholeMsMax: WHOLE_MS_MAX,
+  };
+  return await withPlatform(options, async (platform, scratchDir) => {
     flotilla(scratchDir, ["deploy", FIXTURE]);
     return await waitsOf(platform, report);
-  } finally {
-    await platform?.stop();
-    await sweep(scratchDir);
-  }
+  });
 }
 
 /** Every function wants a GPU type of its own, so each call needs a machine of its own. */

@@ -4,7 +4,7 @@
  *
  * Source of the setting: the definitions of docs/simulating.md. Traffic is ServeGen's
  * (docs/traces.md), its holes filled, along a bridge; spot is either drawn (calm) or the measured
- * availability of V100s of 2023 (hard).
+ * availability of V100s of 2023 (hard), of which the planner knows the loss an hour by zone.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ import {
   type Offer,
   type Policy,
 } from "../../core/index.ts";
-import { availabilityOf, spotOffers, zoneLosses } from "../../simulations/market.ts";
+import { availabilityOf, lossPerHour, spotOffers, zoneLosses } from "../../simulations/market.ts";
 import { alongPath } from "../../simulations/traces/path.ts";
 import { cut, scaledToPeak, shareOut } from "../../simulations/traces/reshape.ts";
 import { readServegen } from "../../simulations/traces/servegen.ts";
@@ -176,19 +176,24 @@ function marketOf(dataDir: string, { spot, peakGpus, days }: MarketChoice): Simu
     events: [],
   };
   if (spot === undefined) return plain;
-  const offers = spotOffers({
-    offer,
-    zones: ZONES,
-    priceFraction: 0.4,
-    reclaimFractionPerHour: spot === "calm" ? 0.02 : 0,
-    nodeCountMax: Math.round(0.3 * peakGpus),
-  });
-  const all = { ...plain, offers: [offer, ...offers] };
+  const most = { offer, priceFraction: 0.4, nodeCountMax: Math.round(0.3 * peakGpus) };
   if (spot === "calm") {
+    const offers = spotOffers({ ...most, zones: ZONES, reclaimFractionPerHour: 0.02 });
     const losses = { zones: ZONES, everyHours: 72, fraction: 0.8, hours: 24 * days };
-    return { ...all, events: zoneLosses(losses, createRng("zone losses")) };
+    const events = zoneLosses(losses, createRng("zone losses"));
+    return { ...plain, offers: [offer, ...offers], events };
   }
-  return { ...all, availability: availabilityOf(offers, measuredSpot(dataDir, peakGpus)) };
+  const measured = measuredSpot(dataDir, peakGpus);
+  const offers = ZONES.flatMap((zone, index) => {
+    const trace = measured[index];
+    if (trace === undefined) return [];
+    return spotOffers({ ...most, zones: [zone], reclaimFractionPerHour: lossPerHour(trace) });
+  });
+  return {
+    ...plain,
+    offers: [offer, ...offers],
+    availability: availabilityOf(offers, measured),
+  };
 }
 
 /** When each of six zones had spot V100s in 2023; all that a zone may hold, or none. */

@@ -1,113 +1,30 @@
-import { createHash } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Resources } from "../../core/index.ts";
-import { FakeClock, settled, until } from "../fake/clock.ts";
-import type { ToRunner } from "../runners/protocol.ts";
-import { FakeRuntime, type FakeSandbox } from "../fake/runtime.ts";
-import { FakeServer, type FakeLink } from "../fake/server.ts";
+import { describe, expect, test } from "vitest";
+import { settled, until } from "../fake/clock.ts";
+import type { FakeLink } from "../fake/server.ts";
 import type { SandboxSpec } from "../runtime/runtime.ts";
-import { NO_IMAGES } from "../images/node-images.ts";
-import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { START } from "./test-container.ts";
+import {
+  CODE,
+  RESOURCES,
+  SHA256,
+  dir,
+  server,
+  runtime,
+  agent,
+  running,
+  dismissals,
+  errors,
+  run,
+  welcome,
+  startOn,
+  serve,
+  toldOf,
+  useTestAgent,
+} from "./test-agent.ts";
 
-const CODE = Buffer.from("code");
-const SHA256 = createHash("sha256").update(CODE).digest("hex");
-const RESOURCES = { gpuCount: 2, cpuMilli: 4_000, memoryMiB: 8_192 };
-
-let dir: string;
-let server: FakeServer;
-let runtime: FakeRuntime;
-let clock: FakeClock;
-let agent: NodeAgent;
-let running: Promise<void>;
-let dismissals: string[];
-let errors: string[];
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "flotilla-agent-"));
-  await writeFile(join(dir, SHA256), CODE);
-  server = await FakeServer.open();
-  runtime = new FakeRuntime();
-  clock = new FakeClock();
-  dismissals = [];
-  errors = [];
-});
-
-afterEach(async () => {
-  await agent.close();
-  await running;
-  server.close();
-  await rm(dir, { recursive: true });
-});
-
-const run = (changes: Partial<NodeAgentOptions> = {}): void => {
-  agent = new NodeAgent({
-    serverUrl: server.url,
-    token: "join",
-    seed: "no_1",
-    codeDir: dir,
-    resources: RESOURCES,
-    emulatedGpus: false,
-    isolation: "gvisor",
-    images: NO_IMAGES,
-    runtime,
-    clock,
-    onError: (_, doing) => errors.push(doing),
-    onDismissed: (reason) => dismissals.push(reason),
-    ...changes,
-  });
-  running = agent.run();
-};
-
-/** The `position`-th link, welcomed. */
-const welcome = async (position = 0): Promise<FakeLink> => {
-  const link = await server.link(position);
-  link.say({ type: "welcome", nodeId: "no_1", sessionToken: `session-${position}` });
-  await link.hear("hello");
-  return link;
-};
-
-const startOn = (
-  link: FakeLink,
-  containerId: string,
-  resources: Partial<Resources> = {},
-  cards?: readonly number[],
-): void => {
-  const container = { ...START, containerId, codeSha256: SHA256, ...(cards && { cards }) };
-  const wanted = { gpuCount: 0, cpuMilli: 100, memoryMiB: 128, ...resources };
-  link.say({ type: "start", container: { ...container, resources: wanted } });
-};
-
-/** Starts a container, makes it ready and hands it inputs of no bytes. */
-const serve = async (link: FakeLink, ...inputIds: readonly string[]): Promise<FakeSandbox> => {
-  const before = runtime.started.length;
-  const containerId = `co_${before + 1}`;
-  startOn(link, containerId);
-  await until(() => runtime.started.length > before, "the sandbox starts");
-  const sandbox = runtime.last;
-  await toldOf(sandbox, "boot");
-  sandbox.say({ type: "ready" });
-  await link.hear("ready", before + 1);
-  const inputs = inputIds.map((inputId) => ({ inputId, bytes: 0 }));
-  link.say({ type: "inputs", containerId, inputs });
-  await toldOf(sandbox, "inputs");
-  return sandbox;
-};
-
-/** Resolves when the runner has been told a message of this type. */
-const toldOf = async (sandbox: FakeSandbox, type: ToRunner["type"]): Promise<void> =>
-  until(
-    () => sandbox.told.some(({ header }) => header.type === type),
-    `the runner is told ${type}`,
-  );
-
-const answer = (sandbox: FakeSandbox, inputId: string, payload: Uint8Array): void => {
-  const result = { inputId, outcome: "succeeded", bytes: payload.byteLength, runMs: 1 } as const;
-  sandbox.say({ type: "results", results: [result] }, [payload]);
-};
+useTestAgent();
 
 describe("sandboxes kept ready", () => {
   const EXPECTED = {
@@ -340,60 +257,6 @@ describe("what fits", () => {
     runtime.failure = undefined;
     startOn(link, "co_2", { gpuCount: 2 });
     await until(() => runtime.started.length === 1, "it fits");
-  });
-});
-
-describe("results", () => {
-  test("a result that was not acknowledged is told and sent again, until it is", async () => {
-    run();
-    const first = await welcome(0);
-    const sandbox = await serve(first, "a", "b");
-    answer(sandbox, "a", Uint8Array.of(7));
-    await first.hear("results");
-    first.cut();
-    const second = await welcome(1);
-    expect(second.all("hello")).toMatchObject([
-      { containers: [{ containerId: "co_1", state: "ready", inputIds: ["b", "a"] }] },
-    ]);
-    expect(await second.hear("results")).toMatchObject([
-      { containerId: "co_1", results: [{ inputId: "a", outcome: "succeeded", bytes: 1 }] },
-    ]);
-    const { body } = second.heard.find(({ message }) => message.type === "results") ?? {};
-    expect(body).toEqual(Buffer.from([7]));
-    second.say({ type: "ack", inputIds: ["a"] });
-    answer(sandbox, "b", Uint8Array.of(8));
-    await second.hear("results", 2);
-    second.cut();
-    const third = await welcome(2);
-    const sent = (await third.hear("results")).flatMap(({ results }) => results);
-    expect(sent.map(({ inputId }) => inputId)).toEqual(["b"]);
-  });
-
-  test("a result that came while the link was down is sent on the next one", async () => {
-    run();
-    const first = await welcome(0);
-    const sandbox = await serve(first, "a");
-    first.cut();
-    const second = await server.link(1);
-    answer(sandbox, "a", Uint8Array.of(7));
-    await settled();
-    await welcome(1);
-    expect(await second.hear("results")).toMatchObject([{ results: [{ inputId: "a" }] }]);
-  });
-
-  test("the result of a container that has ended meanwhile is sent too", async () => {
-    run();
-    const first = await welcome(0);
-    const sandbox = await serve(first, "a");
-    first.cut();
-    const second = await server.link(1);
-    answer(sandbox, "a", Uint8Array.of(7));
-    await settled();
-    sandbox.end({ exitCode: 0 });
-    await settled();
-    await welcome(1);
-    expect(second.all("hello")).toMatchObject([{ containers: [] }]);
-    expect(await second.hear("results")).toMatchObject([{ containerId: "co_1" }]);
   });
 });
 

@@ -34,6 +34,8 @@ import type {
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
+import { UnacknowledgedResults } from "./unacknowledged-results.ts";
+import { UnstoredLines } from "./unstored-lines.ts";
 import { UnstoredValues } from "./unstored-values.ts";
 import { onCards } from "./sandbox-spec.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
@@ -76,12 +78,6 @@ export interface NodeAgentOptions {
   readonly onDismissed: (reason: string) => void;
 }
 
-interface Unacknowledged {
-  readonly containerId: string;
-  readonly result: AgentResult;
-  readonly payload: Uint8Array;
-}
-
 const CHECK_MS = 100;
 const NO_VOLUMES = "volumes need gVisor, which this node is without";
 const TIDY_EVERY_CHECKS = 10;
@@ -94,7 +90,8 @@ export class NodeAgent {
   readonly #running = new Set<Promise<void>>();
   /** Values of the inputs that containers hold. */
   readonly #unstored = new UnstoredValues();
-  readonly #unacknowledged = new Map<string, Unacknowledged>();
+  readonly #unacknowledged = new UnacknowledgedResults();
+  readonly #lines = new UnstoredLines((message) => this.#link.send(message));
   readonly #code: CodeCache;
   readonly #ready: ReadySandboxes | undefined;
   #snapshots: MemorySnapshots | undefined;
@@ -148,7 +145,10 @@ export class NodeAgent {
       stream: (containerId, streamId, piece, body) => {
         this.#link.send({ type: "stream", containerId, streamId, piece }, [body]);
       },
-      logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
+      logs: (containerId, lines) => {
+        const functionId = this.#containers.get(containerId)?.held.functionId ?? "";
+        this.#lines.add(containerId, functionId, lines);
+      },
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
         this.#snapshots?.roomFreed();
@@ -274,9 +274,7 @@ export class NodeAgent {
     };
     const containers = [...this.#containers.values()].map((container) => {
       const { held } = container;
-      const unsaid = [...this.#unacknowledged.values()]
-        .filter((one) => one.containerId === held.containerId)
-        .map((one) => one.result.inputId);
+      const unsaid = this.#unacknowledged.inputIdsOf(held.containerId);
       return { ...held, inputIds: [...held.inputIds, ...unsaid] };
     });
     const faults = this.#faults.length === 0 ? {} : { faults: this.#faults };
@@ -302,6 +300,9 @@ export class NodeAgent {
       case "expect":
         this.#expect(message.starts);
         return;
+      case "logged":
+        this.#lines.stored(message.containerId, message.sequence);
+        return;
       case "credit":
       case "ack":
         this.#stored(message);
@@ -324,7 +325,7 @@ export class NodeAgent {
       return;
     }
     for (const inputId of message.inputIds) {
-      this.#unacknowledged.delete(inputId);
+      this.#unacknowledged.forget(inputId);
       this.#unstored.forget(inputId);
     }
   }
@@ -410,19 +411,15 @@ export class NodeAgent {
   ): void {
     const start = this.#containers.get(containerId)?.spec;
     const told = results.map((result) => (start ? explainDisk(result, start) : result));
-    for (const [position, result] of told.entries()) {
-      const payload = payloads[position] ?? new Uint8Array(0);
-      this.#unacknowledged.set(result.inputId, { containerId, result, payload });
-    }
+    this.#unacknowledged.add(containerId, told, payloads);
     this.#link.send({ type: "results", containerId, results: told }, payloads);
   }
 
   /** What was not acknowledged before the link broke is said again. */
   #resend(): void {
+    this.#lines.resend();
     this.#resendValues();
-    for (const { containerId, result, payload } of this.#unacknowledged.values()) {
-      this.#link.send({ type: "results", containerId, results: [result] }, [payload]);
-    }
+    this.#unacknowledged.resend((message, payloads) => this.#link.send(message, payloads));
   }
 
   /** Values go before the results that come after them. */
@@ -433,7 +430,7 @@ export class NodeAgent {
       ),
     );
     for (const inputId of this.#unstored.inputIds) {
-      const containerId = held.get(inputId) ?? this.#unacknowledged.get(inputId)?.containerId;
+      const containerId = held.get(inputId) ?? this.#unacknowledged.containerOf(inputId);
       const all = this.#unstored.of(inputId);
       if (containerId === undefined || all.length === 0) continue;
       const values = all.map(({ sequence, payload }) => {

@@ -62,7 +62,8 @@ describe("what happened", () => {
 
   test("one with a limit above what it reserves says both, since either may have been in its way", () => {
     const end = { exit: outOfMemory, memoryMiB: 512 };
-    const both = /its limit is 512 MiB, of which only 128 MiB are reserved$/;
+    const both =
+      /its limit is 512 MiB, of which only 128 MiB are reserved; give the function more \(memoryMiB\), or/;
     check(end, "out_of_memory", "a", both);
     check({ ...end, wasReady: false }, "startup_failed", undefined, /128 MiB are reserved while/);
   });

@@ -31,6 +31,9 @@ export interface EndOfContainer {
 /** How a program ends that aborts, as Node does without heap: by the signal, or 128 + 6. */
 const ABORTED = { signal: "SIGABRT", exitCode: 134 } as const;
 
+/** What to do about it. */
+const MORE_MEMORY = "give the function more (memoryMiB), or let it hold less at a time";
+
 export interface Verdict {
   readonly kind: ContainerExit["kind"];
   readonly message: string;
@@ -103,7 +106,7 @@ function messageFor(kind: ContainerExit["kind"], end: EndOfContainer): string {
     case "timed_out":
       return `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended`;
     case "out_of_memory":
-      return `the container ran out of its ${memoryOf(end)}`;
+      return `the container ran out of its ${memoryOf(end)}; ${MORE_MEMORY}`;
     case "startup_failed":
       return startupMessage(end);
     case "exited":
@@ -121,7 +124,7 @@ function startupMessage(end: EndOfContainer): string {
   }
   if (end.fault !== undefined) return `the container could not start: ${end.fault}`;
   if (ranOutOfMemory(end)) {
-    return `the container ran out of its ${memoryOf(end)} while starting`;
+    return `the container ran out of its ${memoryOf(end)} while starting; ${MORE_MEMORY}`;
   }
   const words = end.lastWords === "" ? "" : `: ${end.lastWords}`;
   return `the container ended with ${describeExit(end)} before its code was loaded${words}`;

@@ -5,6 +5,7 @@
 import http from "node:http";
 import https from "node:https";
 import { messageOf } from "../../core/index.ts";
+import { GatheredBytes, giveBack } from "../../sdk/protocol/index.ts";
 import { CONTAINER_HEADER } from "./link.ts";
 
 /** A request of the API as the user's code sends it; nothing of it is checked. */
@@ -94,14 +95,15 @@ function answerTo(
 }
 
 function bodyOf(message: http.IncomingMessage): Promise<Uint8Array> {
-  const parts: Buffer[] = [];
+  const gathered = new GatheredBytes(Number(message.headers["content-length"] ?? 0));
   return new Promise((resolve, reject) => {
-    message.on("data", (part: Buffer) => parts.push(part));
+    message.on("data", (part: Buffer) => {
+      gathered.add(part);
+      giveBack(part);
+    });
     message.once("error", reject);
     message.once("close", () => {
-      const whole = Buffer.concat(parts);
-      const { buffer, byteOffset, byteLength } = whole;
-      if (message.complete) resolve(new Uint8Array(buffer, byteOffset, byteLength));
+      if (message.complete) resolve(gathered.take());
       else reject(new Error("the answer was cut off"));
     });
   });

@@ -1,4 +1,5 @@
 /** The requests of one container that are on their way to the server. */
+import { giveBack } from "../../sdk/protocol/index.ts";
 import type { ToRunner } from "../runners/protocol.ts";
 import {
   isBlobRequest,
@@ -91,5 +92,6 @@ export class ContainerRequests {
     const { status, retryAfter, body } = answer;
     const message = { type: "response", requestId, status } as const;
     await this.#options.send(retryAfter === undefined ? message : { ...message, retryAfter }, body);
+    giveBack(body);
   }
 }

@@ -156,7 +156,9 @@ export type ServerMessage =
     }
   | { readonly type: "stop"; readonly containerId: string; readonly graceMs: number }
   /** The results of these inputs are recorded; forget them. */
-  | { readonly type: "ack"; readonly inputIds: readonly string[] };
+  | { readonly type: "ack"; readonly inputIds: readonly string[] }
+  /** The lines of this container up to this one are kept; forget them. */
+  | { readonly type: "logged"; readonly containerId: string; readonly sequence: number };
 
 /** A step of a byte stream of a container, either way. */
 export interface StreamMessage {
@@ -227,6 +229,8 @@ export type AgentMessage =
   | {
       readonly type: "logs";
       readonly containerId: string;
+      /** Its function: the container may have ended while the link was broken. */
+      readonly functionId: string;
       readonly lines: readonly {
         readonly stream: "stdout" | "stderr";
         readonly text: string;

@@ -27,7 +27,7 @@ export function readRunner(
   const onData = (chunk: Uint8Array): void => {
     const before = decoder.headerBytes;
     try {
-      for (const { header, body } of decoder.push(chunk)) {
+      for (const { header, body } of decoder.pushBorrowed(chunk)) {
         onFrame({ header: checkMessage(header), body });
       }
       pace.count(decoder.headerBytes - before);

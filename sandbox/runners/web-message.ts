@@ -13,6 +13,8 @@ export interface WebRequest {
   readonly streamsBody?: boolean;
   /** It goes to an HTTP server on this port of the container, and not to the function. */
   readonly port?: number;
+  /** The port is one of a sandbox, where nothing need listen. */
+  readonly isTunnel?: boolean;
   /** It asks for another protocol, such as WebSocket. */
   readonly upgrades?: boolean;
 }

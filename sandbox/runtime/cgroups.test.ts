@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { missingControllers } from "./cgroups.ts";
+import { lacksMemory, missingControllers } from "./cgroups.ts";
 
 let root: string;
 
@@ -31,4 +31,23 @@ test("in version 2 the root names its controllers", () => {
   expect(missingControllers(root)).toEqual(["pids"]);
   writeFileSync(join(root, "cgroup.controllers"), "cpuset cpu io memory pids\n");
   expect(missingControllers(root)).toEqual([]);
+});
+
+test("a group lacked memory whose limit was reached, or in which the kernel ended something for it", () => {
+  const lacks = (): boolean => lacksMemory("/flotilla/co_1", 1_000, root);
+  const write = (folder: string, name: string, text: string): void => {
+    mkdirSync(join(root, folder), { recursive: true });
+    writeFileSync(join(root, folder, name), text);
+  };
+  expect(lacks()).toBe(false);
+  write("memory/flotilla/co_1", "memory.max_usage_in_bytes", "999\n");
+  write("cpu/flotilla/co_1", "cpu.shares", "2\n");
+  expect(lacks()).toBe(false);
+  write("memory/flotilla/co_1", "memory.max_usage_in_bytes", "1000\n");
+  expect(lacks()).toBe(true);
+  rmSync(join(root, "memory"), { recursive: true });
+  write("flotilla/co_1", "memory.events", "low 0\nmax 12\noom 0\noom_kill 0\n");
+  expect(lacks()).toBe(false);
+  write("flotilla/co_1", "memory.events", "low 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n");
+  expect(lacks()).toBe(true);
 });

@@ -44,12 +44,36 @@ export async function removeCgroup(path: string): Promise<void> {
   }
 }
 
+/**
+ * Whether what ran in a control group, or below it, had no memory left.
+ *
+ * Version 2 counts what the kernel has ended for it. Version 1 counts so in the group with the
+ * limit alone, which may be gone: there the most that was ever used says it. That may be the
+ * cache of files, so it is no proof without an end that looks like one. Source: the kernel's
+ * documents cgroup-v1/memory and cgroup-v2 (6.12).
+ */
+export function lacksMemory(path: string, limitBytes: number, root = CGROUP_ROOT): boolean {
+  return foldersOf(path, root).some((folder) => {
+    const killed = /^oom_kill (\d+)/m.exec(readIn(folder, "memory.events"))?.[1] ?? "0";
+    return Number(killed) > 0 || Number(readIn(folder, "memory.max_usage_in_bytes")) >= limitBytes;
+  });
+}
+
+function readIn(folder: string, name: string): string {
+  try {
+    return readFileSync(join(folder, name), "utf8");
+  } catch {
+    // The other version's name, or a folder of other controllers.
+    return "";
+  }
+}
+
 /** The folders of a control group that exist, one for each hierarchy. */
-export function foldersOf(path: string): readonly string[] {
-  if (!existsSync(CGROUP_ROOT)) return [];
-  const hierarchies = ["", ...readdirSync(CGROUP_ROOT)];
+export function foldersOf(path: string, root = CGROUP_ROOT): readonly string[] {
+  if (!existsSync(root)) return [];
+  const hierarchies = ["", ...readdirSync(root)];
   return hierarchies
-    .map((hierarchy) => join(CGROUP_ROOT, hierarchy, path))
+    .map((hierarchy) => join(root, hierarchy, path))
     .filter((folder) => existsSync(folder));
 }
 

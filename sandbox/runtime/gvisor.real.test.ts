@@ -124,7 +124,7 @@ function testEarlyKill({ bench, begin }: OpenRuntime): void {
 
 function testLimits({ bench, start }: OpenRuntime): void {
   const limitOf = async (containerId: string, file: string): Promise<string | undefined> => {
-    const folders = foldersOf(`${CGROUP_PARENT}/${containerId}`);
+    const folders = foldersOf(`${CGROUP_PARENT}/${containerId}/inner`);
     const folder = folders.find((one) => existsSync(join(one, file)));
     return folder === undefined ? undefined : (await readFile(join(folder, file), "utf8")).trim();
   };

@@ -15,7 +15,7 @@ import { DRIVER_MOUNT } from "../gpu/driver-files.ts";
 import type { GpuAccess } from "../gpu/gpu-access.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
-import { missingControllers, removeCgroup } from "./cgroups.ts";
+import { lacksMemory, missingControllers, removeCgroup } from "./cgroups.ts";
 import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
@@ -59,6 +59,8 @@ export interface GvisorOptions {
 
 /** Exit code of `runsc run` when its container was killed (128 + SIGKILL). */
 const KILLED = 137;
+/** How gVisor ends when the kernel has killed one of its processes: as a Go program that panics. */
+const PANICKED = 2;
 
 /** How every sandbox is run: no network, and the platform that needs no device. */
 export const GVISOR_FLAGS = ["--platform=ptrace", "--network=none"] as const;
@@ -84,8 +86,11 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const gpuFlags = cards === undefined ? [] : (options.gpus?.flags ?? []);
     const runFlags = [...globalFlags, ...udsFlags, ...gpuFlags];
     const bundle = join(dir, "bundles", containerId);
-    const cgroupsPath = `${cgroupParent}/${containerId}`;
-    const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
+    // The inner group goes with runsc; what happened in it is read from the outer one.
+    const group = `${cgroupParent}/${containerId}`;
+    const cgroupsPath = `${group}/inner`;
+    const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, group });
+    const limitBytes = memoryLimitBytes(spec);
     const program = await programOf(spec, options);
     const gpus = await ociGpusOf(spec, options);
     const paths = { ...program, runnerDir, cgroupsPath, init, ...(gpus && { gpus }) };
@@ -103,7 +108,8 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const exited = new Promise<SandboxExit>((resolve) => {
       child.once("close", (code, signal) => {
         ours.destroy();
-        const outOfMemory = isOverLimit || (code === KILLED && killing === undefined);
+        const hasDied = code === KILLED || (code === PANICKED && lacksMemory(group, limitBytes));
+        const outOfMemory = isOverLimit || (killing === undefined && hasDied);
         const exit = { exitCode: code ?? undefined, signal: signal ?? undefined, outOfMemory };
         const end = (): void => resolve(exit);
         Promise.resolve(killing).then(clear).then(end, end);
@@ -123,7 +129,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     };
     if (!cgroups) {
-      watchMemory(child, memoryLimitBytes(spec), () => {
+      watchMemory(child, limitBytes, () => {
         isOverLimit = true;
         kill();
       });
@@ -224,10 +230,10 @@ async function clearAway(container: {
   readonly containerId: string;
   readonly dir: string;
   readonly bundle: string;
-  readonly cgroupsPath: string;
+  readonly group: string;
 }): Promise<void> {
-  const { containerId, dir, bundle, cgroupsPath } = container;
-  await removeCgroup(cgroupsPath);
+  const { containerId, dir, bundle, group } = container;
+  await removeCgroup(group);
   await unmountContainerRoot(bundle);
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];

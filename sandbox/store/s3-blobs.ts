@@ -5,8 +5,8 @@ import type { S3Objects } from "./s3-objects.ts";
 
 /** Whole blobs by their hash; what the server keeps code and payloads in. */
 export interface S3Blobs {
-  /** Stores bytes and gives their hash; storing again changes nothing. */
-  put(bytes: Uint8Array): Promise<string>;
+  /** Stores bytes and gives their hash, `sha256` if reckoned already; again changes nothing. */
+  put(bytes: Uint8Array, sha256?: string): Promise<string>;
   /** The bytes, verified; undefined when absent or damaged. @throws unavailable */
   get(sha256: string): Promise<Uint8Array | undefined>;
   has(sha256: string): Promise<boolean>;
@@ -18,8 +18,8 @@ export function createS3Blobs(
   onDamage: (sha256: string) => void = () => undefined,
 ): S3Blobs {
   return {
-    put: async (bytes) => {
-      const sha256 = hash("sha256", bytes, "hex");
+    put: async (bytes, known) => {
+      const sha256 = known ?? hash("sha256", bytes, "hex");
       if (!(await objects.has(keyOf(sha256)))) await objects.put(keyOf(sha256), bytes);
       return sha256;
     },

@@ -7,6 +7,8 @@
  */
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 
+import { GatheredBytes, giveBack } from "../protocol/gathered-bytes.ts";
+
 /** What to send. */
 export interface HttpRequest {
   readonly method: string;
@@ -78,29 +80,16 @@ function answerOf(message: IncomingMessage): HttpAnswer {
 }
 
 function bytesOf(message: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let byteCount = 0;
+  const gathered = new GatheredBytes(Number(message.headers["content-length"] ?? 0));
   return new Promise((resolve, reject) => {
     message.on("data", (chunk: Uint8Array) => {
-      chunks.push(chunk);
-      byteCount += chunk.byteLength;
+      gathered.add(chunk);
+      giveBack(chunk);
     });
     message.once("error", reject);
     message.once("close", () => {
-      if (!message.complete) reject(new Error("the answer was cut off"));
-      else resolve(joined(chunks, byteCount));
+      if (message.complete) resolve(gathered.take());
+      else reject(new Error("the answer was cut off"));
     });
   });
-}
-
-function joined(chunks: readonly Uint8Array[], byteCount: number): Uint8Array {
-  const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(byteCount);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return whole;
 }

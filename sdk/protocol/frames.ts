@@ -11,6 +11,8 @@
  * buffering it, so a broken or hostile peer costs a bounded amount of memory.
  */
 
+import { GatheredBytes } from "./gathered-bytes.ts";
+
 /** One message: what it is, and the bytes it carries. */
 export interface Frame<Header = unknown> {
   readonly header: Header;
@@ -23,6 +25,8 @@ export const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 const PREFIX_BYTES = 8;
 /** Pieces of a frame below this are joined as they come. */
 const SMALL_BYTES = 4_096;
+/** Bodies from here on are put together in memory of their own as they come. */
+const LARGE_BODY_BYTES = 256 * 1024;
 const EMPTY = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -89,13 +93,24 @@ export function splitBody(body: Uint8Array, sizes: readonly number[]): Uint8Arra
   return pieces;
 }
 
-/** Turns a stream of bytes, cut anywhere, into frames. */
+/** A frame whose header is there and of whose body the rest is to come. */
+interface LargeFrame<Header> {
+  readonly header: Header;
+  readonly bodyBytes: number;
+  readonly body: GatheredBytes;
+}
+
+/**
+ * Turns a stream of bytes, cut anywhere, into frames. A large body has memory of its own, which
+ * whoever gets it may give back.
+ */
 export class FrameDecoder<Header = unknown> {
   readonly #frameBytesMax: number;
   readonly #headerBytesMax: number;
   #chunks: Uint8Array[] = [];
   #bufferedBytes = 0;
   #headerBytes = 0;
+  #large: LargeFrame<Header> | undefined;
 
   /** @param headerBytesMax Largest header: what it costs to read one as JSON. */
   constructor(frameBytesMax: number = FRAME_BYTES_MAX, headerBytesMax: number = frameBytesMax) {
@@ -110,7 +125,7 @@ export class FrameDecoder<Header = unknown> {
 
   /** Bytes of an unfinished frame held so far. */
   get pendingBytes(): number {
-    return this.#bufferedBytes;
+    return this.#bufferedBytes + (this.#large?.body.byteCount ?? 0);
   }
 
   /** The frames that `chunk` completes, in order. @throws FrameError on bytes that are no frame. */
@@ -118,6 +133,12 @@ export class FrameDecoder<Header = unknown> {
     if (chunk.byteLength > 0) this.#keep(chunk);
     const frames: Frame<Header>[] = [];
     for (;;) {
+      const large = this.#large;
+      if (large !== undefined) {
+        if (!this.#fill(large)) return frames;
+        frames.push({ header: large.header, body: large.body.take() });
+        this.#large = undefined;
+      }
       if (this.#bufferedBytes < PREFIX_BYTES) return frames;
       const first = this.#joinedUpTo(PREFIX_BYTES);
       const view = new DataView(first.buffer, first.byteOffset, first.byteLength);
@@ -129,10 +150,38 @@ export class FrameDecoder<Header = unknown> {
           `a frame of ${total} bytes with a header of ${headerBytes} is refused`,
         );
       }
-      if (this.#bufferedBytes < total + 4) return frames;
+      const bodyBytes = total - 4 - headerBytes;
+      const isLarge = bodyBytes >= LARGE_BODY_BYTES;
+      const wantedBytes = isLarge ? PREFIX_BYTES + headerBytes : total + 4;
+      if (this.#bufferedBytes < wantedBytes) return frames;
       this.#headerBytes += headerBytes;
-      frames.push(parseFrame<Header>(this.#take(total + 4), headerBytes));
+      const { header, body } = parseFrame<Header>(this.#take(wantedBytes), headerBytes);
+      if (isLarge) this.#large = { header, bodyBytes, body: new GatheredBytes(bodyBytes) };
+      else frames.push({ header, body });
     }
+  }
+
+  /** As `push`, of memory that is its owner's again afterwards: nothing of it is kept. */
+  pushBorrowed(chunk: Uint8Array): Frame<Header>[] {
+    const large = this.#large;
+    const missing = large === undefined ? 0 : large.bodyBytes - large.body.byteCount;
+    const frames = this.push(chunk.subarray(0, missing));
+    const rest = chunk.subarray(missing);
+    return rest.byteLength === 0 ? frames : [...frames, ...this.push(rest.slice())];
+  }
+
+  /** Moves what has come of a large body to its place; whether that is all of it. */
+  #fill({ body, bodyBytes }: LargeFrame<Header>): boolean {
+    while (body.byteCount < bodyBytes) {
+      const [first] = this.#chunks;
+      if (first === undefined) return false;
+      const part = first.subarray(0, bodyBytes - body.byteCount);
+      body.add(part);
+      this.#bufferedBytes -= part.byteLength;
+      if (part.byteLength === first.byteLength) this.#chunks.shift();
+      else this.#chunks[0] = first.subarray(part.byteLength);
+    }
+    return true;
   }
 
   /** Small pieces are joined with others like them, so that a frame in drops costs its bytes. */

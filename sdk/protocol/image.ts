@@ -13,6 +13,8 @@ export const DEBIAN_RELEASES = ["bookworm", "trixie"] as const;
 export type DebianRelease = (typeof DEBIAN_RELEASES)[number];
 
 export const IMAGE_STEPS_MAX = 64;
+/** Most stages and other images that an image is copied from. */
+export const IMAGE_STAGES_MAX = 16;
 /** Most packages, commands or variables of one step. */
 export const STEP_ENTRIES_MAX = 256;
 /** Longest command, function source or value, in characters. */
@@ -30,24 +32,61 @@ export type ImageBase =
   | { readonly kind: "registry"; readonly ref: string; readonly secret?: string }
   | { readonly kind: "scratch" };
 
+/** Whose added files are, and what may be done with them; absent: as they come. */
+export interface FileRights {
+  /** `user` or `user:group`, by names of the image or numbers. */
+  readonly owner?: string;
+  /** Permission bits. */
+  readonly mode?: number;
+}
+
 export type ImageStep =
   | { readonly kind: "apt"; readonly packages: readonly string[] }
   | { readonly kind: "pip"; readonly packages: readonly string[] }
   | { readonly kind: "npm"; readonly packages: readonly string[] }
   /** Commands of a shell, one after the other, as one layer. */
-  | { readonly kind: "run"; readonly commands: readonly string[] }
+  | {
+      readonly kind: "run";
+      readonly commands: readonly string[];
+      /** What each command is the last argument of; `/bin/sh -e -c` unless given. */
+      readonly shell?: readonly string[];
+      /** Variables of these commands alone. */
+      readonly env?: Readonly<Record<string, string>>;
+      /** `user` or `user:group`, by names of the image or numbers; root unless given. */
+      readonly user?: string;
+    }
   /** Tar archives unpacked at `target`, an absolute path. */
-  | { readonly kind: "files"; readonly target: string; readonly archives: readonly string[] }
+  | ({
+      readonly kind: "files";
+      readonly target: string;
+      readonly archives: readonly string[];
+    } & FileRights)
+  /** Files of a stage; `*`, `?` and `[…]` stand for parts of names. */
+  | ({
+      readonly kind: "copy";
+      /** Its place in `stages`. */
+      readonly stage: number;
+      /** Absolute, or from the root. A folder stands for what is in it. */
+      readonly sources: readonly string[];
+      /** Absolute; what ends with `/` is a folder that the sources go into. */
+      readonly target: string;
+    } & FileRights)
   | { readonly kind: "env"; readonly variables: Readonly<Record<string, string>> }
   | { readonly kind: "workdir"; readonly path: string }
   /** The source of a JavaScript function, called without arguments under Node. */
   | { readonly kind: "function"; readonly source: string };
 
-/** What `POST /v1/images/builds` takes. */
-export interface ImageDefinition {
-  readonly version: typeof IMAGE_VERSION;
+/** What is built. */
+export interface ImageStage {
   readonly base: ImageBase;
   readonly steps: readonly ImageStep[];
+}
+
+/** What `POST /v1/images/builds` takes. */
+export interface ImageDefinition extends ImageStage {
+  readonly version: typeof IMAGE_VERSION;
+  /** What it copies from and is not part of it; each copies only from those before it. */
+  readonly stages?: readonly ImageStage[];
 }
 
 /** A built image. */

@@ -59,6 +59,7 @@ export {
   BUILD_MEDIA_TYPE,
   DEBIAN_RELEASES,
   IMAGE_STEPS_MAX,
+  IMAGE_STAGES_MAX,
   IMAGE_VERSION,
   STEP_ARCHIVES_MAX,
   STEP_ENTRIES_MAX,
@@ -67,12 +68,15 @@ export {
   type BuiltImage,
   type DebianRelease,
   type ImageBase,
+  type FileRights,
   type ImageDefinition,
+  type ImageStage,
   type ImageList,
   type ImageStep,
   type ImageSummary,
   type PruneReport,
 } from "./image.ts";
+export { GatheredBytes, giveBack } from "./gathered-bytes.ts";
 export { isReference, loadReference, storeSegments, type ChunkStore } from "./large-payload.ts";
 export {
   SECRET_BYTES_MAX,
@@ -104,7 +108,14 @@ export {
   type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";
-export { ANSWER_WITHIN_MS, type HttpMethod, type WebSpec } from "./web.ts";
+export {
+  ANSWER_WITHIN_MS,
+  TUNNELS_MAX,
+  type HttpMethod,
+  type TunnelList,
+  type TunnelRequest,
+  type WebSpec,
+} from "./web.ts";
 export {
   decodeSegments,
   decodeValue,

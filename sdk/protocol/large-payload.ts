@@ -17,6 +17,7 @@
 import { LARGE_PAYLOAD_BYTES_MAX } from "./api.ts";
 import { ByteReader } from "./values/byte-reader.ts";
 import { ByteWriter } from "./values/byte-writer.ts";
+import { giveBack } from "./gathered-bytes.ts";
 import { joinSegments } from "./values.ts";
 import { SerializationError } from "./values/serialization-error.ts";
 import { ENCODING } from "./values/tags.ts";
@@ -25,7 +26,7 @@ import { ENCODING } from "./values/tags.ts";
 export interface ChunkStore {
   /** Keeps bytes, and gives the SHA-256 (hexadecimal) that names them; again changes nothing. */
   put(bytes: Uint8Array, signal?: AbortSignal): Promise<string>;
-  /** The bytes of a hash. Rejects when they are not there. */
+  /** The bytes of a hash, in memory that is the caller's own. Rejects when they are not there. */
   get(sha256: string, signal?: AbortSignal): Promise<Uint8Array>;
 }
 
@@ -96,6 +97,7 @@ export async function loadReference(
     for (const { bytes, at } of partsOf(segments, from, to)) {
       bytes.set(chunk.subarray(at - from, at - from + bytes.byteLength));
     }
+    giveBack(chunk);
   });
   return segments;
 }

@@ -21,7 +21,27 @@ export interface WebSpec {
   readonly answerWithinMs?: number;
   /** It is an HTTP server that listens on this port in its containers, 1 to 65,535. */
   readonly port?: number;
+  /**
+   * It has no URL of its own: each port of its container has one, which `POST
+   * /v1/apps/{app}/tunnels` gives. For sandboxes.
+   */
+  readonly tunnels?: boolean;
 }
 
 /** How long a client waits unless the spec says otherwise. */
 export const ANSWER_WITHIN_MS = 150_000;
+
+/** Most ports that are asked for at once. */
+export const TUNNELS_MAX = 32;
+
+/** The body of `POST /v1/apps/{app}/tunnels`. */
+export interface TunnelRequest {
+  /** 1 to 65,535 each; at most `TUNNELS_MAX`. */
+  readonly ports: readonly number[];
+}
+
+/** Where ports of a sandbox are asked over HTTP. */
+export interface TunnelList {
+  /** In the order of the request; paths below the server's URL, which nobody can guess. */
+  readonly tunnels: readonly { readonly port: number; readonly webPath: string }[];
+}

@@ -35,6 +35,7 @@ const handler = (instance, operation, ...args) => {
 globalThis[Symbol.for("flotilla.runtime")] = {
   resolveProgram: () => ({
     construct: () => undefined, enter: () => Promise.resolve(), handler, exits: [],
+    admitTunnel: () => state.checkOpen(),
   }),
 };
 `;
@@ -47,6 +48,7 @@ interface State {
   readonly instance: string;
   isOpen: boolean;
   check(instance: string, operation: string): void;
+  checkOpen(): void;
 }
 
 /** One stream of a program: what is not taken yet, from a position on. */
@@ -62,12 +64,16 @@ interface Output {
 
 function newState(): State {
   const { randomUUID } = process.getBuiltinModule("node:crypto");
+  const ended = (): Error =>
+    Object.assign(new Error("the sandbox has ended"), { name: "SandboxEnded" });
   const state: State = {
     instance: randomUUID(),
     isOpen: false,
     check: (instance, operation) => {
-      if (operation === "open" || instance === state.instance) return;
-      throw Object.assign(new Error("the sandbox has ended"), { name: "SandboxEnded" });
+      if (operation !== "open" && instance !== state.instance) throw ended();
+    },
+    checkOpen: () => {
+      if (!state.isOpen) throw ended();
     },
   };
   return state;
@@ -202,9 +208,7 @@ function programOperations(state: State, open: StartInTerminal) {
   };
   return {
     open: (isNew: boolean, lifetimeMs: number) => {
-      if (!isNew && !state.isOpen) {
-        throw Object.assign(new Error("the sandbox has ended"), { name: "SandboxEnded" });
-      }
+      if (!isNew) state.checkOpen();
       if (!state.isOpen) setTimeout(() => process.exit(0), lifetimeMs);
       state.isOpen = true;
       return state.instance;

@@ -4,6 +4,7 @@ import { CallTarget } from "../call-target.ts";
 import { FlotillaError, NotFoundError } from "../errors.ts";
 import { RemoteFunction } from "../function.ts";
 import type { AppList, AppSummary, Deployment, DeployRequest } from "../protocol/api.ts";
+import type { TunnelList, TunnelRequest } from "../protocol/web.ts";
 import { RemoteError } from "../remote-error.ts";
 import { ENDED } from "./program.ts";
 
@@ -13,6 +14,15 @@ export const SANDBOX_FUNCTION = "sandbox";
 const SANDBOX_ID = /^sandbox-([0-9a-z]{8,9})-[0-9a-f]{12}$/;
 const ID_BYTES = 6;
 const STOP_RETRY_FOR_MS = 5_000;
+/** Longest single operation; programs run as long as they like. */
+const OPERATION_MS = 120_000;
+
+/** A port of a sandbox that can be asked from outside. */
+export interface SandboxTunnel {
+  readonly port: number;
+  /** Whoever knows it may ask the port; it ends with the sandbox. */
+  readonly url: string;
+}
 
 /** The sandbox has ended: it was terminated, was idle or lived for too long, or its node died. */
 export class SandboxEndedError extends FlotillaError {
@@ -72,15 +82,40 @@ export class SandboxLink {
     });
   }
 
-  /** Finds the sandbox's container. @throws SandboxEndedError */
+  /** Finds the sandbox's container, or waits for its start. @throws SandboxEndedError */
   async open(isNew: boolean, lifetimeMs: number): Promise<void> {
-    this.#instance = (await this.ask("open", isNew, lifetimeMs)) as string;
+    this.#instance = (await this.#ask(this.#function, "open", isNew, lifetimeMs)) as string;
   }
 
   /** One operation of its program. @throws what it throws, SandboxEndedError */
   async ask(operation: string, ...args: readonly unknown[]): Promise<unknown> {
+    return this.#ask(this.#function.with({ deadlineMs: OPERATION_MS }), operation, ...args);
+  }
+
+  /** Where ports of it are asked. @throws SandboxEndedError */
+  async tunnels(ports: readonly number[]): Promise<readonly SandboxTunnel[]> {
+    const { transport } = this.#client;
+    const { serverUrl } = await transport.connection();
     try {
-      return await this.#function.remote(this.#instance, operation, ...args);
+      const { tunnels } = await transport.json<TunnelList>({
+        method: "POST",
+        path: `/v1/apps/${this.sandboxId}/tunnels`,
+        body: JSON.stringify({ ports } satisfies TunnelRequest),
+        contentType: "application/json",
+      });
+      return tunnels.map(({ port, webPath }) => ({ port, url: serverUrl + webPath }));
+    } catch (error) {
+      throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
+    }
+  }
+
+  async #ask(
+    target: RemoteFunction,
+    operation: string,
+    ...args: readonly unknown[]
+  ): Promise<unknown> {
+    try {
+      return await target.remote(this.#instance, operation, ...args);
     } catch (error) {
       const hasEnded = error instanceof RemoteError && error.name === ENDED;
       throw hasEnded || error instanceof NotFoundError

@@ -3,10 +3,18 @@ import { defaultClient, type Client } from "../client/client.ts";
 import { NotFoundError, UsageError } from "../errors.ts";
 import type { Image } from "../image.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
+import { TUNNELS_MAX } from "../protocol/web.ts";
+import { checkPort } from "../web.ts";
 import { sandboxProgramSource, type ProgramOptions } from "./program.ts";
 import { checkTerminalSize } from "./terminal-size.ts";
 import { SandboxFiles } from "./sandbox-files.ts";
-import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandbox-link.ts";
+import {
+  newSandboxId,
+  sandboxApps,
+  sandboxEndsAtMs,
+  SandboxLink,
+  type SandboxTunnel,
+} from "./sandbox-link.ts";
 import { SandboxProcess } from "./sandbox-process.ts";
 
 /** What a sandbox is made with. Everything has a default. */
@@ -42,8 +50,8 @@ export interface SandboxSummary {
 const TIMEOUT_MS = 3_600_000;
 const TIMEOUT_MS_MAX = 24 * 3_600_000;
 const IDLE_TIMEOUT_MS = 300_000;
-/** Longest single operation; programs run as long as they like. */
-const OPERATION_MS = 120_000;
+/** Longest request or connection through a tunnel, however short the sandbox lives. */
+const INPUT_MS_MIN = 120_000;
 const OPERATIONS_AT_ONCE = 1_000;
 const STARTUP_MS_MAX = 600_000;
 
@@ -85,12 +93,13 @@ export class Sandbox {
     await link.deploy(new TextEncoder().encode(sandboxProgramSource()), {
       ...rest,
       ...built,
-      timeoutMs: OPERATION_MS,
+      timeoutMs: Math.max(INPUT_MS_MIN, timeoutMs),
       startupTimeoutMs: STARTUP_MS_MAX,
       scaledownWindowMs: idleTimeoutMs,
       maxContainers: 1,
       maxConcurrentInputs: OPERATIONS_AT_ONCE,
       preemptible: false,
+      web: { tunnels: true },
     });
     try {
       await link.open(true, timeoutMs);
@@ -136,6 +145,25 @@ export class Sandbox {
     const id = crypto.randomUUID();
     await this.#link.ask("start", id, command, options);
     return new SandboxProcess(this.#link, id);
+  }
+
+  /**
+   * URLs at which servers in it are asked from outside, by HTTP and WebSockets: what listens on
+   * these ports at 127.0.0.1, now or later. They cannot be guessed, and end with the sandbox.
+   *
+   * @example
+   * const [site] = await sandbox.tunnels(8080);
+   * const page = await fetch(`${site.url}/index.html`);
+   * @throws UsageError, SandboxEndedError
+   */
+  async tunnels<const Ports extends readonly number[]>(
+    ...ports: Ports
+  ): Promise<{ readonly [Index in keyof Ports]: SandboxTunnel }> {
+    for (const port of ports) checkPort(port);
+    const isRight = ports.length >= 1 && ports.length <= TUNNELS_MAX;
+    if (!isRight) throw new UsageError(`tunnels takes 1 to ${TUNNELS_MAX} ports`);
+    // In the order of the ports, one for each.
+    return (await this.#link.tunnels(ports)) as { [Index in keyof Ports]: SandboxTunnel };
   }
 
   /** Ends it with all its programs and files. */

@@ -22,7 +22,9 @@ type Owner = Pick<StoredDeployment, "workspaceId" | "app" | "mode">;
 
 /** The path of a function below the server's URL; undefined when it has none. */
 export function webPathOf(deployment: Owner, { name, spec, variant }: Named): string | undefined {
-  if (spec.web === undefined || variant !== undefined) return undefined;
+  if (spec.web === undefined || spec.web.tunnels === true || variant !== undefined) {
+    return undefined;
+  }
   const below = partOf(name, spec.web);
   return `${appPrefixOf(deployment)}/${below}`;
 }
@@ -57,6 +59,7 @@ export function findByPath<Function extends Named>(
   let best: { readonly found: Function; readonly part: string } | undefined;
   for (const found of functions) {
     if (found.spec.web === undefined || found.variant !== undefined) continue;
+    if (found.spec.web.tunnels === true) continue;
     const name = partOf(found.name, found.spec.web);
     const part = name === "" ? "" : `/${name}`;
     const isBelow = rest === part || rest.startsWith(`${part}/`) || part === "";

@@ -22,4 +22,5 @@ export const webSpecSchema = z.strictObject({
   requiresToken: z.boolean().exactOptional(),
   answerWithinMs: z.int().min(1_000).max(600_000).exactOptional(),
   port: z.int().min(1).max(65_535).exactOptional(),
+  tunnels: z.boolean().exactOptional(),
 }) satisfies z.ZodType<WebSpec>;

@@ -30,6 +30,10 @@ export class EventWriter {
   #pendingCharacters = 0;
   #droppedCount = 0;
   #writing: Promise<void> | undefined;
+  /** Events taken so far, and those of them that wait no more. */
+  #takenCount = 0;
+  #settledCount = 0;
+  #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
 
   constructor(options: EventWriterOptions) {
     this.#options = options;
@@ -43,10 +47,17 @@ export class EventWriter {
   /** Takes an event; it is written with the others of the next `GATHER_MS`. */
   add(text: string): void {
     if (this.#closing.signal.aborted) return;
+    this.#takenCount += 1;
     this.#pending.push(text);
     this.#pendingCharacters += text.length;
     this.#dropOldest();
     this.#writing ??= this.#writeAll();
+  }
+
+  /** Resolves when every event taken before is in the stream or dropped; never after `close`. */
+  written(): Promise<void> {
+    if (this.#settledCount === this.#takenCount) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ count: this.#takenCount, resolve }));
   }
 
   /** Writes what is left if Redis is there, and takes nothing more. */
@@ -60,6 +71,7 @@ export class EventWriter {
     while (this.#pending.length > 0) {
       const batch = this.#pending.splice(0, BATCH_ENTRIES_MAX);
       const written = await this.#write(batch);
+      this.#settle(written);
       if (written === batch.length) {
         this.#pendingCharacters -= charactersIn(batch);
         continue;
@@ -86,6 +98,15 @@ export class EventWriter {
     return failedAt === -1 ? batch.length : failedAt;
   }
 
+  #settle(count: number): void {
+    this.#settledCount += count;
+    const isDone = (one: { readonly count: number }): boolean => one.count <= this.#settledCount;
+    // In the order in which they began to wait, so in that of their counts.
+    while (this.#waiting[0] !== undefined && isDone(this.#waiting[0])) {
+      this.#waiting.shift()?.resolve();
+    }
+  }
+
   #dropOldest(): void {
     let count = Math.max(0, this.#pending.length - PENDING_ENTRIES_MAX);
     let characters = this.#pendingCharacters - charactersIn(this.#pending.slice(0, count));
@@ -97,6 +118,7 @@ export class EventWriter {
     this.#pending.splice(0, count);
     this.#pendingCharacters = characters;
     this.#droppedCount += count;
+    this.#settle(count);
   }
 }
 

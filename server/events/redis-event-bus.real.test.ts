@@ -7,6 +7,7 @@ import type { Clock } from "../../core/index.ts";
 import type { PlatformEvent } from "../../sdk/protocol/index.ts";
 import { connectRedis } from "../redis/endpoint.ts";
 import { startRedisChild, type RedisChild } from "../redis/redis-child.ts";
+import type { EventFilter } from "../services.ts";
 import { createRedisEventBus, type RedisEventBus } from "./redis-event-bus.ts";
 
 const clock: Clock = {
@@ -56,6 +57,18 @@ afterEach(async () => {
 const log = (to: RedisEventBus, sequence: number, callId = "ca_1"): void =>
   to.publish({ callId, appId: "ap_1" }, { kind: "log", stream: "stdout", text: "x", sequence });
 
+/** The events of a filter, one by one. */
+async function* eventsOf(
+  from: RedisEventBus,
+  filter: EventFilter,
+  after: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<PlatformEvent> {
+  for await (const batch of from.read(filter, after, signal)) {
+    for (const { event } of batch) yield event;
+  }
+}
+
 /** Reads until `count` events have come. */
 const take = async (events: AsyncIterable<PlatformEvent>, count: number) => {
   const taken: PlatformEvent[] = [];
@@ -73,7 +86,7 @@ const upTo = (count: number): readonly number[] => Array.from({ length: count },
 
 /** A read that surely sees what is published after this resolves. */
 const follow = async (from = bus): Promise<AsyncIterator<PlatformEvent>> => {
-  const events = from.read({}, undefined, stop.signal)[Symbol.asyncIterator]();
+  const events = eventsOf(from, {}, undefined, stop.signal);
   const first = events.next();
   // "From now on" begins when Redis has said where the stream ends: publish until one arrives.
   const knock = async (): Promise<void> => {
@@ -102,7 +115,7 @@ const takeLogs = async (events: AsyncIterator<PlatformEvent>, count: number) => 
 
 test("events come in order, stamped, from the oldest kept", async () => {
   for (const sequence of upTo(3_000)) log(bus, sequence);
-  const events = await take(bus.read({}, "0", stop.signal), 3_000);
+  const events = await take(eventsOf(bus, {}, "0", stop.signal), 3_000);
   expect(sequences(events)).toEqual(upTo(3_000));
   expect(events[0]).toMatchObject({ kind: "log", appId: "ap_1", callId: "ca_1", text: "x" });
   expect(events[0]?.atMs).toBeGreaterThan(0);
@@ -110,8 +123,8 @@ test("events come in order, stamped, from the oldest kept", async () => {
 
 test("a reader resumes after the id it saw last, without a gap or a repeat", async () => {
   for (const sequence of upTo(100)) log(bus, sequence);
-  const first = await take(bus.read({}, "0", stop.signal), 40);
-  const rest = await take(bus.read({}, first.at(-1)?.eventId, stop.signal), 60);
+  const first = await take(eventsOf(bus, {}, "0", stop.signal), 40);
+  const rest = await take(eventsOf(bus, {}, first.at(-1)?.eventId, stop.signal), 60);
   expect(sequences([...first, ...rest])).toEqual(upTo(100));
 });
 
@@ -133,7 +146,10 @@ test("catching up and following join without a gap while events pour in", async 
       if (sequence % 200 === 0) await sleep(1);
     }
   };
-  const [events] = await Promise.all([take(bus.read({}, "0", stop.signal), total), publishAll()]);
+  const [events] = await Promise.all([
+    take(eventsOf(bus, {}, "0", stop.signal), total),
+    publishAll(),
+  ]);
   expect(sequences(events)).toEqual(upTo(total));
 });
 
@@ -143,13 +159,13 @@ test("a reader too slow for its buffer reads the stream again and misses nothing
     log(bus, sequence);
     if (sequence % 500 === 0) await sleep(2);
   }
-  await take(bus.read({}, "0", stop.signal), 9_000);
+  await take(eventsOf(bus, {}, "0", stop.signal), 9_000);
   expect(sequences(await takeLogs(events, 9_000))).toEqual(upTo(9_000));
 });
 
 test("a filter lets through what is about its subject only", async () => {
   for (const sequence of upTo(10)) log(bus, sequence, sequence % 2 === 0 ? "ca_even" : "ca_odd");
-  const events = await take(bus.read({ callId: "ca_even" }, "0", stop.signal), 5);
+  const events = await take(eventsOf(bus, { callId: "ca_even" }, "0", stop.signal), 5);
   expect(sequences(events)).toEqual([2, 4, 6, 8, 10]);
 });
 
@@ -176,7 +192,7 @@ test("while Redis is away publishing costs bounded memory and counts what it dro
 
 test("the stream stays near its bound", async () => {
   log(bus, 0);
-  await take(bus.read({}, "0", stop.signal), 1);
+  await take(eventsOf(bus, {}, "0", stop.signal), 1);
   const redis = connectRedis(child.endpoint, "test", () => undefined);
   const lengthOf = async (): Promise<number> => redis.xlen(`events-${streamCount}`);
   for (const sequence of upTo(30_000)) {
@@ -190,13 +206,28 @@ test("the stream stays near its bound", async () => {
   redis.disconnect();
 });
 
+test("what is said to be written is in the stream", async () => {
+  const redis = connectRedis(child.endpoint, "test", () => undefined);
+  for (const sequence of upTo(700)) log(bus, sequence);
+  await bus.written();
+  expect(await redis.xlen(`events-${streamCount}`)).toBe(700);
+  await bus.written();
+  log(bus, 701);
+  const pid = child.pid();
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  await bus.written();
+  expect(sequences(await take(eventsOf(bus, {}, "0", stop.signal), 1))).toEqual([1]);
+  expect(await redis.xlen(`events-${streamCount}`)).toBeGreaterThanOrEqual(1);
+  redis.disconnect();
+});
+
 test("foreign entries in the stream are passed over", async () => {
   const redis = connectRedis(child.endpoint, "test", () => undefined);
   for (const text of ["not json", "null", "[]", '{"kind":1}']) {
     await redis.xadd(`events-${streamCount}`, "*", "e", text);
   }
   log(bus, 1);
-  expect(sequences(await take(bus.read({}, "0", stop.signal), 1))).toEqual([1]);
+  expect(sequences(await take(eventsOf(bus, {}, "0", stop.signal), 1))).toEqual([1]);
   redis.disconnect();
 });
 
@@ -204,7 +235,7 @@ test("an aborted reader ends, and a closed bus ends its readers", async () => {
   const aborted = await follow();
   const closed = await follow(bus);
   const own = new AbortController();
-  const ended = take(bus.read({}, undefined, own.signal), 1);
+  const ended = take(eventsOf(bus, {}, undefined, own.signal), 1);
   own.abort();
   expect(await ended).toEqual([]);
   stop.abort();

@@ -5,11 +5,12 @@
  * one that blocks on the end of the stream. Readers filter in process.
  */
 import { PlatformError, type Clock } from "../../core/index.ts";
-import type { EventBase, EventBody, PlatformEvent } from "../../sdk/protocol/index.ts";
+import type { EventBase, EventBody } from "../../sdk/protocol/index.ts";
 import { connectRedis, type RedisEndpoint } from "../redis/endpoint.ts";
 import type { EventBus, EventFilter } from "../services.ts";
-import { decodeEvent, encodeEvent } from "./event-codec.ts";
+import { encodeEvent } from "./event-codec.ts";
 import { EventWriter } from "./event-writer.ts";
+import type { SharedEvent } from "./shared-event.ts";
 import { parseStreamId } from "./stream-id.ts";
 import { readStream, type StreamReaderOptions } from "./stream-reader.ts";
 import { BLOCKED_READ_TIMEOUT_MS, StreamTail } from "./stream-tail.ts";
@@ -56,6 +57,7 @@ export function createRedisEventBus(options: RedisEventBusOptions): RedisEventBu
   const closing = new AbortController();
   return {
     publish: (subject, body) => writer.add(encodeEvent(subject, body, clock.nowMs())),
+    written: () => writer.written(),
     read: (filter, after, signal) =>
       readEvents(
         { tail, redis, streamKey, clock },
@@ -80,13 +82,14 @@ async function* readEvents(
   filter: EventFilter,
   after: string | undefined,
   signal: AbortSignal,
-): AsyncGenerator<PlatformEvent, void, void> {
+): AsyncGenerator<readonly SharedEvent[], void, void> {
   for await (const entries of readStream(options, after, signal)) {
-    for (const { id, text } of entries) {
-      const event = decodeEvent(id, text);
-      if (event !== undefined && matches(event, filter)) yield event;
-      if (signal.aborted) return;
-    }
+    const wanted = entries
+      .map(({ shared }) => shared)
+      .filter((shared) => shared !== undefined)
+      .filter(({ event }) => matches(event, filter));
+    if (wanted.length > 0) yield wanted;
+    if (signal.aborted) return;
   }
 }
 

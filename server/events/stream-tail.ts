@@ -7,12 +7,15 @@
  */
 import type { Redis } from "ioredis";
 import type { Clock } from "../../core/index.ts";
+import { decodeEvent } from "./event-codec.ts";
+import { SharedEvent } from "./shared-event.ts";
 import { OLDEST_ID } from "./stream-id.ts";
 
-/** One entry: its id, and the text of its one field. */
+/** One entry, the same object for every listener. */
 export interface StreamEntry {
   readonly id: string;
-  readonly text: string;
+  /** What it says; undefined when it is no event. Read when first asked for. */
+  readonly shared: SharedEvent | undefined;
 }
 
 const BLOCK_MS = 5_000;
@@ -20,6 +23,12 @@ const BLOCK_MS = 5_000;
 export const BLOCKED_READ_TIMEOUT_MS = 2 * BLOCK_MS;
 const BATCH_ENTRIES_MAX = 1_000;
 const RETRY_MS = 250;
+/**
+ * After each batch the tail lets entries gather, longer the more listen, so that what comes line
+ * by line costs many readers few writes. One reader waits for nothing.
+ */
+const GATHER_MS_PER_LISTENER = 0.2;
+const GATHER_MS_MAX = 40;
 
 export interface StreamTailOptions {
   /** Used for nothing else: it blocks. */
@@ -71,9 +80,17 @@ export class StreamTail {
       if (entries === undefined) break;
       position = entries.at(-1)?.id ?? from;
       this.#position = Promise.resolve(position);
-      if (entries.length > 0) for (const listener of [...this.#listeners]) listener(entries);
+      if (entries.length === 0) continue;
+      for (const listener of [...this.#listeners]) listener(entries);
+      await this.#gather();
     }
     this.#running = undefined;
+  }
+
+  async #gather(): Promise<void> {
+    const durationMs = Math.floor(this.#listeners.size * GATHER_MS_PER_LISTENER);
+    if (durationMs === 0) return;
+    await this.#options.clock.sleep(Math.min(GATHER_MS_MAX, durationMs), this.#closing.signal);
   }
 
   /** Tries until Redis answers; undefined when the tail closes first. */
@@ -118,5 +135,26 @@ export class StreamTail {
 export function entriesOf(
   reply: readonly (readonly [string, readonly string[]])[],
 ): readonly StreamEntry[] {
-  return reply.map(([id, [, text = ""]]) => ({ id, text }));
+  return reply.map(([id, [, text = ""]]) => new LazyEntry(id, text));
+}
+
+class LazyEntry implements StreamEntry {
+  readonly id: string;
+  readonly #text: string;
+  #read: { readonly shared: SharedEvent | undefined } | undefined;
+
+  constructor(id: string, text: string) {
+    this.id = id;
+    this.#text = text;
+  }
+
+  get shared(): SharedEvent | undefined {
+    this.#read ??= { shared: sharedEventOf(this.id, this.#text) };
+    return this.#read.shared;
+  }
+}
+
+function sharedEventOf(id: string, text: string): SharedEvent | undefined {
+  const event = decodeEvent(id, text);
+  return event === undefined ? undefined : new SharedEvent(event);
 }

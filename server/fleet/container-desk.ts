@@ -19,7 +19,8 @@ import type { FunctionTable } from "../calls/function-table.ts";
 import type { LocalInput } from "../calls/input.ts";
 import type { StreamNews } from "../gateway/container-streams.ts";
 import type { EventBus } from "../services.ts";
-import type { ContainerRecord, ContainerTable } from "./container-table.ts";
+import { ContainerLines } from "./container-lines.ts";
+import { subjectOf, type ContainerRecord, type ContainerTable } from "./container-table.ts";
 import type { ContainerUsage } from "./container-usage.ts";
 import type { Placement } from "./placement.ts";
 
@@ -57,9 +58,11 @@ const STOP_GRACE_MS = 30_000;
 
 export class ContainerDesk {
   readonly #options: ContainerDeskOptions;
+  readonly #lines: ContainerLines;
 
   constructor(options: ContainerDeskOptions) {
     this.#options = options;
+    this.#lines = new ContainerLines(options);
   }
 
   handle(link: NodeLink, message: Message, body: Uint8Array): void {
@@ -74,7 +77,7 @@ export class ContainerDesk {
         this.#results(link, message.containerId, message.results, body);
         break;
       case "logs":
-        this.#logs(message);
+        this.#lines.take(link, message);
         break;
       case "values":
         this.#values(message, body);
@@ -276,18 +279,6 @@ export class ContainerDesk {
     }
   }
 
-  #logs(message: Extract<Message, { type: "logs" }>): void {
-    const container = this.#options.containers.get(message.containerId);
-    if (container === undefined) return;
-    for (const { stream, text, sequence, inputId } of message.lines) {
-      const callId = inputId?.slice(0, inputId.lastIndexOf("."));
-      this.#options.events.publish(
-        { ...subjectOf(container), ...(callId === undefined ? {} : { callId }) },
-        { kind: "log", stream, text, sequence },
-      );
-    }
-  }
-
   #exited(exit: ContainerExit): void {
     const container = this.#options.containers.get(exit.containerId);
     if (container === undefined) return;
@@ -335,19 +326,4 @@ export function noteIdle(container: ContainerRecord, nowMs: number): void {
   const busy = container.live.dispatcher.inflightCount(container.containerId) > 0;
   const idle = container.state === "ready" && !busy;
   container.idleSinceMs = idle ? (container.idleSinceMs ?? nowMs) : undefined;
-}
-
-function subjectOf(container: ContainerRecord): {
-  appId: string;
-  functionId: string;
-  containerId: string;
-  nodeId?: string;
-} {
-  const { live, containerId, nodeId } = container;
-  return {
-    appId: live.appId,
-    functionId: live.functionId,
-    containerId,
-    ...(nodeId === undefined ? {} : { nodeId }),
-  };
 }

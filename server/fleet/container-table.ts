@@ -140,3 +140,19 @@ export function placedOf(
     ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
   };
 }
+
+/** What an event about a container is about. */
+export function subjectOf(container: ContainerRecord): {
+  appId: string;
+  functionId: string;
+  containerId: string;
+  nodeId?: string;
+} {
+  const { live, containerId, nodeId } = container;
+  return {
+    appId: live.appId,
+    functionId: live.functionId,
+    containerId,
+    ...(nodeId === undefined ? {} : { nodeId }),
+  };
+}

@@ -104,7 +104,11 @@ function server(holder: string) {
       leaseMs: 10 * MS_PER_MINUTE,
       onChange: () => undefined,
     }),
-    events: { publish: () => undefined, read: () => expect.fail("no test reads events") },
+    events: {
+      publish: () => undefined,
+      written: () => Promise.resolve(),
+      read: () => expect.fail("no test reads events"),
+    },
     containers: new TestFleet().placing.desk,
     onUsable: () => undefined,
     onDraining: () => undefined,

@@ -214,6 +214,7 @@ export class TestFleet {
       publish: (subject: { readonly containerId?: string }, body: EventBody): void => {
         this.events.push({ ...subject, ...body });
       },
+      written: () => Promise.resolve(),
       read: () => {
         throw new Error("no test reads events");
       },

@@ -29,7 +29,7 @@ import {
   writeResult,
 } from "./reply.ts";
 import { recordedResult, stopping, waitForOpening, type Started } from "./waiting.ts";
-import { addressOf, admit, findPlace, webRequestOf, type WebPlace } from "./web-request.ts";
+import { addressOf, admit, findPlace, portOf, webRequestOf, type WebPlace } from "./web-request.ts";
 
 export interface WebGatewayOptions {
   readonly calls: Pick<CallService, "create" | "results" | "cancel">;
@@ -38,6 +38,8 @@ export interface WebGatewayOptions {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly ids: IdSource;
+  /** Known to this platform alone: URLs of tunnels are made with it. */
+  readonly key: Uint8Array;
   /** Sends a piece to a container; it is lost when its node is not connected. */
   readonly sendPiece: (
     containerId: string,
@@ -100,7 +102,7 @@ export class WebGateway implements WebService {
     await this.#serve(
       request,
       async (place, hidden) => {
-        if (place.stored.spec.web?.port === undefined) throw noUpgradeError();
+        if (portOf(place) === undefined) throw noUpgradeError();
         const upgrade = request.headers.upgrade ?? "websocket";
         const sent = await webRequestOf(request, place, { hidden, upgrade });
         const started = this.#start(place, sent, request);
@@ -146,7 +148,7 @@ export class WebGateway implements WebService {
     try {
       const address = addressOf(request.url ?? "");
       if (address === undefined) throw nothingHere();
-      const place = await findPlace(this.#options.registry, address);
+      const place = await findPlace(this.#options, address);
       await answer(place, await admit(request, place, this.#options.authenticator));
     } catch (error) {
       refuse(error);

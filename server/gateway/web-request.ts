@@ -9,6 +9,7 @@ import type { Authenticator } from "../auth/tokens.ts";
 import { RefusedError } from "../http/problem.ts";
 import type { Registry, StoredFunction } from "../store/record-store.ts";
 import { nothingHere } from "./failures.ts";
+import { tunnelIn } from "./tunnels.ts";
 import { requestHeaders, TOKEN_HEADER, urlBehind } from "./headers.ts";
 
 /** Largest body of a request. */
@@ -32,6 +33,8 @@ export interface WebPlace {
   readonly prefix: string;
   /** Path and query as the function sees them. */
   readonly path: string;
+  /** The port of its container that is asked; absent: the one of its spec, if any. */
+  readonly tunnel?: number;
 }
 
 /** The address in a URL below `/web`; undefined when it is none. */
@@ -41,24 +44,25 @@ export function addressOf(url: string): WebAddress | undefined {
   return { workspaceId, app, rest: rest ?? "" };
 }
 
-/** @throws PlatformError `not_found` */
+/** @param key Of the platform: what tunnels are known by. @throws PlatformError `not_found` */
 export async function findPlace(
-  registry: Pick<Registry, "list">,
+  { registry, key }: { readonly registry: Pick<Registry, "list">; readonly key: Uint8Array },
   { workspaceId, app, rest }: WebAddress,
 ): Promise<WebPlace> {
   const deployment = findWebApp(await registry.list(workspaceId), app);
   const pathEnd = rest.search(/[?#]/);
   const path = pathEnd < 0 ? rest : rest.slice(0, pathEnd);
-  const match = deployment === undefined ? undefined : findByPath(deployment.functions, path);
-  if (deployment === undefined || match === undefined) {
-    throw nothingHere();
-  }
+  if (deployment === undefined) throw nothingHere();
+  const tunnel = tunnelIn(deployment, path, key);
+  const match = tunnel ?? findByPath(deployment.functions, path);
+  if (match === undefined) throw nothingHere();
   const below = rest.slice(match.part.length);
   return {
     stored: { ...match.found, deployment },
     workspaceId,
     prefix: appPrefixOf(deployment) + match.part,
     path: below.startsWith("/") ? below : `/${below}`,
+    ...(tunnel === undefined ? {} : { tunnel: tunnel.port }),
   };
 }
 
@@ -93,13 +97,18 @@ export class MethodRefusedError extends RefusedError {
   }
 }
 
+/** The port in the container that answers; undefined when the function itself does. */
+export function portOf({ tunnel, stored }: WebPlace): number | undefined {
+  return tunnel ?? stored.spec.web?.port;
+}
+
 /** What of a request becomes its input; a body that is not small is left to be streamed. */
 export async function webRequestOf(
   request: IncomingMessage,
   place: WebPlace,
   { hidden, upgrade }: { readonly hidden: readonly string[]; readonly upgrade?: string },
 ): Promise<WebRequest> {
-  const { port } = place.stored.spec.web ?? {};
+  const port = portOf(place);
   const facts = {
     rawHeaders: request.rawHeaders,
     remoteAddress: request.socket.remoteAddress ?? "unknown",
@@ -112,6 +121,7 @@ export async function webRequestOf(
     url: urlBehind(request, place.path),
     headers: requestHeaders(facts),
     ...(port === undefined ? {} : { port }),
+    ...(place.tunnel === undefined ? {} : { isTunnel: true }),
     ...(upgrade === undefined ? await bodyOf(request) : { upgrades: true }),
   };
 }

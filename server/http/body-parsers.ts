@@ -6,6 +6,8 @@ import {
   decodeFrame,
   FRAME_BYTES_MAX,
   FRAME_MEDIA_TYPE,
+  GatheredBytes,
+  giveBack,
   type Frame,
 } from "../../sdk/protocol/index.ts";
 
@@ -59,15 +61,14 @@ async function receiveBytes(
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > BLOB_BYTES_MAX) throw tooLarge();
   const hash = createHash("sha256");
-  const chunks: Buffer[] = [];
-  let byteCount = 0;
+  const gathered = new GatheredBytes(announced);
   for await (const chunk of payload) {
-    byteCount += chunk.byteLength;
-    if (byteCount > BLOB_BYTES_MAX) throw tooLarge();
+    if (gathered.byteCount + chunk.byteLength > BLOB_BYTES_MAX) throw tooLarge();
     hash.update(chunk);
-    chunks.push(chunk);
+    gathered.add(chunk);
+    giveBack(chunk);
   }
-  return new ReceivedBytes(Buffer.concat(chunks, byteCount), hash.digest("hex"));
+  return new ReceivedBytes(gathered.take(), hash.digest("hex"));
 }
 
 function tooLarge(): PlatformError {

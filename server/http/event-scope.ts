@@ -41,19 +41,20 @@ export async function filterFor(
 export function createEventScope(
   who: Principal,
   store: Pick<RecordStore, "registry">,
-): (event: PlatformEvent) => Promise<boolean> {
+): (event: PlatformEvent) => boolean | Promise<boolean> {
   const own = new Map<string, boolean>();
-  return async ({ appId, callId, containerId }) => {
-    if (appId === undefined) {
-      const isPlatforms = callId === undefined && containerId === undefined;
-      return isPlatforms && allows(who.scopes ?? [], "operator");
-    }
-    const known = own.get(appId);
-    if (known !== undefined) return known;
+  const lookUp = async (appId: string): Promise<boolean> => {
     for (const app of await store.registry.list(who.workspaceId)) own.set(app.appId, true);
     const isOwn = own.get(appId) ?? false;
     own.set(appId, isOwn);
     return isOwn;
+  };
+  return ({ appId, callId, containerId }) => {
+    if (appId === undefined) {
+      const isPlatforms = callId === undefined && containerId === undefined;
+      return isPlatforms && allows(who.scopes ?? [], "operator");
+    }
+    return own.get(appId) ?? lookUp(appId);
   };
 }
 

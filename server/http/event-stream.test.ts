@@ -2,6 +2,7 @@ import { createServer, get, type IncomingMessage, type Server } from "node:http"
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { PlatformEvent } from "../../sdk/protocol/index.ts";
+import { SharedEvent } from "../events/shared-event.ts";
 import { writeEvents } from "./event-stream.ts";
 
 /** A clock on which every wait is over at once. */
@@ -26,7 +27,7 @@ const stream = async (count: number, onResponse: (response: IncomingMessage) => 
   server = createServer((_request, response) => {
     const events = async function* () {
       for (; seen.pulled < count; seen.pulled += 1) {
-        yield big;
+        yield [new SharedEvent(big)];
         seen.bufferedMax = Math.max(seen.bufferedMax, response.writableLength);
         // Lets the sockets of this process take their turns.
         await new Promise((resume) => setImmediate(resume));

@@ -7,9 +7,11 @@
  */
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../core/index.ts";
-import type { PlatformEvent } from "../../sdk/protocol/index.ts";
+import type { SharedEvent } from "../events/shared-event.ts";
 
 const BUFFERED_BYTES_MAX = 1024 * 1024;
+/** What is written at once, about: more would cost no less, and pass the bound by as much. */
+const WRITE_BYTES = 64 * 1024;
 const STALL_MS = 5_000;
 const HEARTBEAT_MS = 15_000;
 /** What clients wait before they reconnect. */
@@ -21,7 +23,7 @@ const RETRY_MS = 1_000;
  */
 export async function writeEvents(
   response: ServerResponse,
-  events: AsyncIterable<PlatformEvent>,
+  batches: AsyncIterable<readonly SharedEvent[]>,
   options: { readonly clock: Pick<Clock, "sleep">; readonly signal: AbortSignal },
 ): Promise<void> {
   const { clock, signal } = options;
@@ -34,14 +36,12 @@ export async function writeEvents(
   response.write(`retry: ${RETRY_MS}\n\n`);
   const heartbeat = setInterval(() => response.write(":\n\n"), HEARTBEAT_MS);
   try {
-    for await (const event of events) {
-      if (signal.aborted || response.destroyed) break;
-      response.write(eventText(event));
-      if (
-        response.writableLength > BUFFERED_BYTES_MAX &&
-        !(await drains(response, clock, signal))
-      ) {
-        response.destroy();
+    for await (const batch of batches) {
+      for (const bytes of piecesOf(batch)) {
+        if (signal.aborted || response.destroyed) return;
+        response.write(bytes);
+        if (response.writableLength <= BUFFERED_BYTES_MAX) continue;
+        if (!(await drains(response, clock, signal))) response.destroy();
       }
     }
   } finally {
@@ -50,9 +50,20 @@ export async function writeEvents(
   }
 }
 
-/** One event in the form of the standard; JSON never holds a line break. */
-function eventText(event: PlatformEvent): string {
-  return `id: ${event.eventId}\ndata: ${JSON.stringify(event)}\n\n`;
+/** The frames of a batch, joined to pieces of about `WRITE_BYTES`. */
+function* piecesOf(batch: readonly SharedEvent[]): Generator<Uint8Array, void, void> {
+  let waiting: Uint8Array[] = [];
+  let byteCount = 0;
+  for (const { frame } of batch) {
+    waiting.push(frame);
+    byteCount += frame.byteLength;
+    if (byteCount < WRITE_BYTES) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    byteCount = 0;
+  }
+  const [only, ...more] = waiting;
+  if (only !== undefined) yield more.length === 0 ? only : Buffer.concat(waiting);
 }
 
 /** Waits until the client has read everything; false when it has not after `STALL_MS`. */

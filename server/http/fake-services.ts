@@ -13,6 +13,7 @@ import { createFunctionService } from "../apps/function-service.ts";
 import { createFakeRegistry } from "../apps/fake-registry.ts";
 import { createToken } from "../auth/tokens.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
+import { SharedEvent } from "../events/shared-event.ts";
 import { operatorKeyOf } from "../secrets/envelope.ts";
 import { SecretVault } from "../secrets/secret-vault.ts";
 import { openFakeVolumes } from "../volumes/fake-volumes.ts";
@@ -34,7 +35,7 @@ import { createWorkspaceService } from "../workspaces/workspace-service.ts";
 import { createFakeSchedules } from "./fake-schedules.ts";
 import { createFakePool } from "./fake-pool.ts";
 import { createFakeShells } from "./fake-shells.ts";
-import { createFakeWeb } from "./fake-web.ts";
+import { createFakeGateway } from "./fake-web.ts";
 import type { HttpServerOptions } from "./server.ts";
 
 /** The one container of the fake fleet; its workspace is "main". */
@@ -153,7 +154,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     pool: createFakePool(),
     events: createFakeEvents(state),
     agents: FAKE_AGENTS,
-    web: createFakeWeb(),
+    ...createFakeGateway(),
     shells: createFakeShells(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
@@ -240,10 +241,10 @@ function createFakeBlobs(blobs: Map<string, Uint8Array>): BlobStore {
   return {
     put: (bytes) => {
       const sha256 = createHash("sha256").update(bytes).digest("hex");
-      blobs.set(sha256, bytes);
+      blobs.set(sha256, bytes.slice());
       return Promise.resolve(sha256);
     },
-    get: (sha256) => Promise.resolve(blobs.get(sha256)),
+    get: (sha256) => Promise.resolve(blobs.get(sha256)?.slice()),
     has: (sha256) => Promise.resolve(blobs.has(sha256)),
   };
 }
@@ -386,9 +387,10 @@ function createFakeFleet(state: State): FleetService {
 function createFakeEvents(state: State): Services["events"] {
   return {
     publish: () => undefined,
+    written: () => Promise.resolve(),
     async *read(filter, after, signal) {
       state.reads.push({ filter, after });
-      yield* state.events;
+      if (state.events.length > 0) yield state.events.map((event) => new SharedEvent(event));
       if (!state.holdEvents || signal.aborted) return;
       state.waiting += 1;
       await new Promise((resume) => signal.addEventListener("abort", resume, { once: true }));

@@ -1,7 +1,12 @@
-/** Functions with a URL, for tests of the HTTP server: each answers with what it was asked. */
-import type { WebService } from "../services.ts";
+/** Functions with a URL, and tunnels, for tests of the HTTP server. */
+import type { Services, TunnelService, WebService } from "../services.ts";
 
-export function createFakeWeb(): WebService {
+/** Each URL answers with what it was asked; tunnels' URLs say what was asked for. */
+export function createFakeGateway(): Pick<Services, "web" | "tunnels"> {
+  return { web: createFakeWeb(), tunnels: createFakeTunnels() };
+}
+
+function createFakeWeb(): WebService {
   return {
     answer: async (request, response) => {
       const parts: Buffer[] = [];
@@ -17,6 +22,15 @@ export function createFakeWeb(): WebService {
     result: async (callId, _request, response) => {
       response.end(callId);
       await Promise.resolve();
+    },
+  };
+}
+
+function createFakeTunnels(): TunnelService {
+  return {
+    open: async (_who, app, ports) => {
+      const tunnels = ports.map((port) => ({ port, webPath: `/web/main/${app}/${port}` }));
+      return Promise.resolve({ tunnels });
     },
   };
 }

@@ -71,6 +71,7 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "GET /v1/apps/:app/functions/:function": READ_OR_CALL,
   "GET /v1/functions": READ,
   "PATCH /v1/apps/:app/functions/:function/scaling": DEPLOY,
+  "POST /v1/apps/:app/tunnels": { scopes: ["call"] },
   "GET /v1/schedules": READ,
   "POST /v1/apps/:app/functions/:function/schedule/pause": DEPLOY,
   "POST /v1/apps/:app/functions/:function/schedule/resume": DEPLOY,

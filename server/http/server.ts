@@ -43,6 +43,7 @@ import { functionRoutes } from "./routes/function-routes.ts";
 import { secretRoutes } from "./routes/secret-routes.ts";
 import { volumeRoutes } from "./routes/volume-routes.ts";
 import { systemRoutes } from "./routes/system-routes.ts";
+import { tunnelRoutes } from "./routes/tunnel-routes.ts";
 import { webRoutes } from "./routes/web-routes.ts";
 import { tokenRoutes } from "./routes/token-routes.ts";
 import { usageRoutes } from "./routes/usage-routes.ts";
@@ -195,6 +196,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     poolRoutes,
     systemRoutes,
     agentFileRoutes,
+    tunnelRoutes,
     webRoutes,
     workspaceRoutes,
     tokenRoutes,

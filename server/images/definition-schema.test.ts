@@ -18,8 +18,13 @@ const definition: ImageDefinition = {
     { kind: "env", variables: { A: "" } },
     { kind: "workdir", path: "/srv" },
     { kind: "function", source: "() => 1" },
+    { kind: "run", commands: ["x"], shell: ["/bin/bash", "-c"], env: { A: "1" }, user: "a:0" },
+    { kind: "files", target: "/", archives: ["a".repeat(64)], owner: "1:2", mode: 0o755 },
+    { kind: "copy", stage: 0, sources: ["/a/*", "b"], target: "/c/", owner: "ann" },
   ],
+  stages: [{ base: { kind: "scratch" }, steps: [] }],
 };
+const copy = { kind: "copy", stage: 0, sources: ["a"], target: "/" };
 
 test("what the SDK writes is taken as it is", () => {
   expect(imageDefinitionSchema.parse(definition)).toEqual(definition);
@@ -48,6 +53,17 @@ describe("all else is refused by the name of its field", () => {
     ["a variable with a space", step({ kind: "env", variables: { "A B": "c" } }), /variables/],
     ["NUL in a command", step({ kind: "run", commands: ["a\0b"] }), /NUL/],
     ["a long command", step({ kind: "run", commands: ["x".repeat(70_000)] }), /commands/],
+    ["a copy of itself", { ...definition, stages: undefined }, /stages|not before it/],
+    ["a copy of no stage", step({ ...copy, stage: 1 }), /copies from a stage that is not before/],
+    [
+      "a stage that copies of itself",
+      { ...definition, stages: [{ base: definition.base, steps: [copy] }] },
+      /copies from a stage that is not before/,
+    ],
+    ["a source above", step({ ...copy, sources: ["a/../../b"] }), /\.\./],
+    ["an owner that is an option", step({ ...copy, owner: "--help" }), /user/],
+    ["a mode that is none", step({ ...copy, mode: 0o10000 }), /mode/],
+    ["a user that is a command", step({ kind: "run", commands: ["x"], user: "a;b" }), /user/],
     ["no object", [], /object/],
   ])("%s", (_, value, message) => {
     const { error } = imageDefinitionSchema.safeParse(value);

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import {
   DEBIAN_RELEASES,
+  IMAGE_STAGES_MAX,
   IMAGE_STEPS_MAX,
   IMAGE_VERSION,
   STEP_ARCHIVES_MAX,
@@ -32,6 +33,24 @@ const path = z
   // eslint-disable-next-line no-control-regex -- that there are none is what is checked
   .refine((value) => !/[\0-\x1f]/.test(value), { error: "holds a control character" })
   .refine((value) => !value.split("/").includes(".."), { error: 'a path must not have ".."' });
+
+/** Of a stage: from its root, whether or not it says so. */
+const sourcePath = z
+  .string()
+  .min(1)
+  .max(PATH_CHARACTERS_MAX)
+  // eslint-disable-next-line no-control-regex -- that there are none is what is checked
+  .refine((value) => !/[\0-\x1f]/.test(value), { error: "holds a control character" })
+  .refine((value) => !value.split("/").includes(".."), { error: 'a path must not have ".."' });
+
+const userName = z.string().regex(/^[A-Za-z0-9_][\w.-]{0,63}(:[A-Za-z0-9_][\w.-]{0,63})?$/, {
+  error: "must be a user, or user:group",
+});
+
+const fileRights = {
+  owner: userName.exactOptional(),
+  mode: z.int().min(0).max(0o7777).exactOptional(),
+};
 
 const packages = (pattern: RegExp, what: string) =>
   z
@@ -76,6 +95,9 @@ const stepSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("run"),
     commands: z.array(text).min(1).max(STEP_ENTRIES_MAX),
+    shell: z.array(text).min(1).max(STEP_ENTRIES_MAX).exactOptional(),
+    env: variables.exactOptional(),
+    user: userName.exactOptional(),
   }),
   z.strictObject({
     kind: z.literal("files"),
@@ -84,17 +106,40 @@ const stepSchema = z.discriminatedUnion("kind", [
       .array(z.string().regex(/^[0-9a-f]{64}$/))
       .min(1)
       .max(STEP_ARCHIVES_MAX),
+    ...fileRights,
+  }),
+  z.strictObject({
+    kind: z.literal("copy"),
+    stage: z
+      .int()
+      .min(0)
+      .max(IMAGE_STAGES_MAX - 1),
+    sources: z.array(sourcePath).min(1).max(STEP_ENTRIES_MAX),
+    target: path,
+    ...fileRights,
   }),
   z.strictObject({ kind: z.literal("env"), variables }),
   z.strictObject({ kind: z.literal("workdir"), path }),
   z.strictObject({ kind: z.literal("function"), source: text }),
 ]) satisfies z.ZodType<ImageStep>;
 
+const stage = { base: baseSchema, steps: z.array(stepSchema).max(IMAGE_STEPS_MAX) };
+
 /** Checks an `ImageDefinition`; a step it does not know is an error that names it. */
-export const imageDefinitionSchema = z.strictObject({
-  version: z.literal(IMAGE_VERSION, {
-    error: `this server builds images of version ${IMAGE_VERSION}; update it, or the command line`,
-  }),
-  base: baseSchema,
-  steps: z.array(stepSchema).max(IMAGE_STEPS_MAX),
-}) satisfies z.ZodType<ImageDefinition>;
+export const imageDefinitionSchema = z
+  .strictObject({
+    version: z.literal(IMAGE_VERSION, {
+      error: `this server builds images of version ${IMAGE_VERSION}; update it, or the command line`,
+    }),
+    ...stage,
+    stages: z.array(z.strictObject(stage)).max(IMAGE_STAGES_MAX).exactOptional(),
+  })
+  .refine(copiesFromBefore, {
+    error: "a step copies from a stage that is not before it",
+  }) satisfies z.ZodType<ImageDefinition>;
+
+function copiesFromBefore({ steps, stages = [] }: ImageDefinition): boolean {
+  return [...stages.map((one) => one.steps), steps].every((all, index) =>
+    all.every((step) => step.kind !== "copy" || step.stage < index),
+  );
+}

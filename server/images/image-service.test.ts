@@ -141,6 +141,24 @@ test("the secrets that a definition names are those of its workspace", async () 
   expect(values).toEqual({ ghcr: "main" });
 });
 
+test("files that only another workspace has sent are refused, in stages too", async () => {
+  const files = (sha256: string) => ({ kind: "files", target: "/", archives: [sha256] }) as const;
+  await stored.blobOwners.add("main", ID);
+  await stored.blobOwners.add("other", OTHER_ID);
+  const asked = async (own: string, ofStage: string) => {
+    const stages = [{ base: { kind: "scratch" } as const, steps: [files(ofStage)] }];
+    return (await build({ ...DEFINITION, steps: [files(own)], stages })).at(-1);
+  };
+  expect(await asked(ID, ID)).toMatchObject({ kind: "built" });
+  for (const [own, ofStage] of [
+    [OTHER_ID, ID],
+    [ID, OTHER_ID],
+  ] as const) {
+    const message = expect.stringContaining(`${OTHER_ID} were never uploaded`) as string;
+    expect(await asked(own, ofStage)).toMatchObject({ kind: "failed", message });
+  }
+});
+
 test("a step that fails is told with what it said last, and nothing is remembered", async () => {
   act = () => Promise.reject(new StepFailedError("ended with 7", ["one", "two"]));
   expect(await build()).toEqual([

@@ -132,8 +132,9 @@ class Images implements ImageService {
   }
 
   /** Files that only another workspace has sent count as never sent. */
-  async #checkArchives({ workspaceId }: Principal, { steps }: ImageDefinition): Promise<void> {
-    for (const step of steps) {
+  async #checkArchives({ workspaceId }: Principal, definition: ImageDefinition): Promise<void> {
+    const { stages = [] } = definition;
+    for (const step of [...stages, definition].flatMap(({ steps }) => steps)) {
       for (const sha256 of step.kind === "files" ? step.archives : []) {
         if (await this.#options.store.blobOwners.has(workspaceId, sha256)) continue;
         const message = `the files ${sha256} were never uploaded; PUT them to /v1/blobs/${sha256}`;

@@ -1,10 +1,10 @@
 /** What can be rented in a run that no scenario says it of. */
 import { createRng, MS_PER_HOUR, offerIdOf, type GpuType, type Offer } from "../../core/index.ts";
 import { catalogOffers } from "../../providers/index.ts";
-import { availabilityOf, spotOffers, zoneLosses } from "../market.ts";
+import { availabilityOf, lossPerHour, spotOffers, zoneLosses } from "../market.ts";
 import { readSpotTrace } from "../traces/spot.ts";
 import { durationMsOf } from "../traces/trace.ts";
-import type { AvailabilityTrace, SimulatedMarket, World } from "../world.ts";
+import type { SimulatedMarket, World } from "../world.ts";
 import { peakGpusOf } from "./peak.ts";
 import { refusal, TRACE_DEFAULTS, type RunSpec, type TextOf } from "./run-spec.ts";
 
@@ -114,19 +114,4 @@ function zoneOf(file: string, index: number): { readonly zone: string; readonly 
   const found = /[a-z]{2}-[a-z]+-\d[a-z]/.exec(file.slice(file.lastIndexOf("/") + 1))?.[0];
   if (found === undefined) return { zone: `spot-${index + 1}` };
   return { zone: found, region: found.slice(0, -1) };
-}
-
-/**
- * What a planner may know of a zone beforehand: the share of its machines that goes in an hour,
- *
- *     1 - exp(- machines lost / machine-hours)
- */
-function lossPerHour({ nodeCounts, stepMs }: Omit<AvailabilityTrace, "offerIds">): number {
-  let lost = 0;
-  let held = 0;
-  for (const [step, count] of nodeCounts.entries()) {
-    held += count;
-    lost += Math.max(0, count - (nodeCounts[step + 1] ?? count));
-  }
-  return 1 - Math.exp(-(lost * MS_PER_HOUR) / (held * stepMs));
 }

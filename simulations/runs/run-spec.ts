@@ -151,7 +151,7 @@ export function checkSpec(spec: RunSpec): void {
   for (const [field, [least, most, name]] of Object.entries(RANGES)) {
     const value = numberOf(spec, field);
     if (value === undefined || (value >= least && value <= most)) continue;
-    throw refusal(`${name} must be from ${least} to ${most}, not ${value}`);
+    throw refusal(`${name} must be from ${Number(least.toPrecision(2))} to ${most}, not ${value}`);
   }
   for (const problem of problemsOf(spec)) throw refusal(problem);
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { createRng } from "../../core/index.ts";
-import { availabilityOf, spotOffers, zoneLosses } from "../market.ts";
+import { availabilityOf, lossPerHour, spotOffers, zoneLosses } from "../market.ts";
 import { testOffer } from "../test-market.ts";
 import { readSpotTrace } from "./spot.ts";
 
@@ -77,4 +77,11 @@ test.skipIf(!hasFile)(`a public trace is as measured (skipped without ${FILE})`,
     nodeCounts.filter((count) => count === of).length / nodeCounts.length;
   expect(share(160)).toBeCloseTo(0.4564, 4);
   expect(share(0)).toBeCloseTo(0.372, 3);
+});
+
+test("a zone's loss an hour is what goes of the machines that are there", () => {
+  // Four machine-hours, of which three machines go: two at once and one at the end.
+  const trace = { stepMs: 3_600_000, nodeCounts: [3, 1, 0] };
+  expect(lossPerHour(trace)).toBeCloseTo(1 - Math.exp(-3 / 4), 12);
+  expect(lossPerHour({ ...trace, nodeCounts: [2, 2, 4] })).toBe(0);
 });

@@ -1,4 +1,5 @@
 /** Images in status, from a user's file to programs that run in gVisor. */
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { blocksOf } from "../../scripts/doc-blocks/read-blocks.ts";
@@ -58,6 +59,61 @@ test(
       "images/query",
     ]);
     expect(await query.remote("[]", "length")).toMatchObject({ answer: "0" });
+  },
+  BUILD_MS,
+);
+
+test(
+  "a Dockerfile of several stages becomes the image that it says",
+  () => {
+    mkdirSync(join(platform.scratchDir, "docker"));
+    platform.write("docker/.dockerignore", "*.env\n");
+    platform.write("docker/kept.txt", "kept");
+    platform.write("docker/secret.env", "secret");
+    platform.write(
+      "docker/Dockerfile",
+      `ARG NAME=nobody
+FROM scratch AS build
+ARG NAME
+SHELL ["/opt/flotilla/bin/node", "-e"]
+USER 1001
+RUN <<SCRIPT
+  const fs = require("fs");
+  fs.writeFileSync("/tmp/who", process.env.NAME + process.getuid());
+SCRIPT
+USER 0
+RUN require("fs").mkdirSync("/out")
+RUN require("fs").writeFileSync("/out/made", "by " + process.env.NAME)
+FROM scratch
+ENV NAME=outside
+COPY --from=build --chown=12:34 /out/made /srv/
+COPY . /srv/context/
+COPY <<NOTE /srv/note.txt
+for $NAME
+NOTE
+WORKDIR /srv
+`,
+    );
+    const file = platform.write(
+      "docker/app.ts",
+      `import { readdirSync, readFileSync, statSync } from "node:fs";
+       import { App, Image } from "flotilla";
+       const app = new App("docker");
+       const image = Image.fromDockerfile(${JSON.stringify(join(platform.scratchDir, "docker/Dockerfile"))}, {
+         args: { NAME: "ann" },
+       });
+       export const read = app.function({ image }, () => [
+         readFileSync("made", "utf8"), statSync("made").uid, readFileSync("/srv/note.txt", "utf8"),
+         readdirSync("/srv/context").join(), process.cwd(),
+       ]);
+       export const main = app.localEntrypoint(async () => console.log(JSON.stringify(await read.remote())));`,
+    );
+    const { stderr, stdout, status } = platform.tryCli("run", file);
+    expect({ status, stdout: stdout.trim() }, stderr).toEqual({
+      status: 0,
+      stdout: '["by ann",12,"for outside\\n",".dockerignore,Dockerfile,app.ts,kept.txt","/srv"]',
+    });
+    expect(stderr).toMatch(/Dockerfile:5: USER 1001 holds for the RUN after it/);
   },
   BUILD_MS,
 );

@@ -63,9 +63,12 @@ describe("values of any size", () => {
 
   it("end a container that has not the memory for them, and fail", async () => {
     const weigh = await lookUp<[Uint8Array], unknown>("weigh");
-    await expect(weigh.remote(new Uint8Array(600 * MIB))).rejects.toThrow(
-      /memory|the container ended/,
-    );
+    await expect(weigh.remote(new Uint8Array(600 * MIB))).rejects.toMatchObject({
+      code: "out_of_memory",
+      message: expect.stringMatching(
+        /ran out of its 512 MiB of memory; give the function more/,
+      ) as string,
+    });
   });
 
   /** Largest resident memory so far, in MiB, of the platform's own processes by their ids. */

@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRng } from "../../core/index.ts";
+import { HEARTBEAT_MS } from "../../sandbox/index.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const CLI = join(import.meta.dirname, "../../sdk/bin/flotilla.mjs");
@@ -84,6 +85,36 @@ describe("flotilla logs", () => {
     following.kill("SIGINT");
     await ended;
     server.close();
+  });
+
+  it("follows through a server that its nodes have given up: none is lost", async () => {
+    const following = spawn(process.execPath, [CLI, "logs", "prints", "--follow"]);
+    let printed = "";
+    let said = "";
+    following.stdout.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+    following.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    const lines = (): string[] => printed.split("\n").filter((line) => line.startsWith("kept "));
+    const print = await platform.lookup<[number, string], undefined>("prints", "print");
+    const call = await print.spawn(LINE_COUNT, "kept");
+    await expect.poll(() => lines().length, { timeout: 30_000 }).toBeGreaterThan(100);
+    const { pid } = platform.running;
+    process.kill(pid, "SIGSTOP");
+    try {
+      // Longer than the silence after which an agent cuts its link.
+      await new Promise((resolve) => setTimeout(resolve, 6 * HEARTBEAT_MS));
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await call.get({ timeoutMs: 60_000 });
+    await expect
+      .poll(() => lines().length, { timeout: 60_000, interval: 200 })
+      .toBeGreaterThanOrEqual(LINE_COUNT);
+    const wanted = Array.from({ length: LINE_COUNT }, (_, index) => `kept ${index + 1}`);
+    expect(lines()).toEqual(wanted);
+    expect(said).not.toContain("missing");
+    const ended = once(following, "exit");
+    following.kill("SIGINT");
+    await ended;
   });
 
   it("gives what was printed since, and nothing older", async () => {

@@ -174,7 +174,8 @@ describe("sandboxes", () => {
       terminal.type("stty size; tty\r");
       await terminal.shows(/24 80\r+\n\/dev\/pts/);
       terminal.resize(40, 100);
-      terminal.type("\u0003stty size\r");
+      // Keys do not wait for a size that is on its way.
+      terminal.type("\u0003until stty size | grep '40 100'; do sleep 0.1; done\r");
       await terminal.shows(/40 100\r+\n/);
       terminal.type("exit 5\r");
       await terminal.shows(/code=5\r\n icanon\r\n/);

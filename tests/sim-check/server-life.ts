@@ -85,6 +85,7 @@ export interface ServerLifeOptions {
 const RENEW_MS = 4_000;
 const NO_EVENTS: EventBus = {
   publish: () => undefined,
+  written: () => Promise.resolve(),
   read: () => {
     throw new Error("nobody reads events here");
   },

@@ -1,11 +1,20 @@
 /** The builder in gVisor, on an empty base and on one of a registry: what a step does and leaves. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { ImageBase, ImageStep } from "../../../sdk/protocol/index.ts";
+import type { ImageBase, ImageStage, ImageStep } from "../../../sdk/protocol/index.ts";
 import { systemClock } from "../../system-clock.ts";
 import { FakeRegistry } from "../oci/fake-registry.ts";
 import { tarOf, type TarSample } from "../oci/test-tar.ts";
@@ -57,10 +66,11 @@ interface Built {
 async function build(
   steps: readonly ImageStep[],
   base = SCRATCH,
-  signal = new AbortController().signal,
+  stages: readonly ImageStage[] = [],
 ): Promise<Built> {
   const events: BuildProgress[] = [];
-  const definition = { version: 1, base, steps } as const;
+  const definition = { version: 1, base, steps, stages } as const;
+  const { signal } = new AbortController();
   const onEvent = (event: BuildProgress): void => void events.push(event);
   const { imageId } = await builder.build({ definition, signal, onEvent });
   return { root: builder.store.rootOf(imageId), events };
@@ -186,6 +196,130 @@ describe("a step that fails", () => {
     );
     expect(error).toBeInstanceOf(StepFailedError);
     expect((error as StepFailedError).lastLines.join("\n")).toMatch(/\/bin\/sh/);
+  });
+});
+
+describe("files of stages", () => {
+  const PASSWD = "root:x:0:0::/root:/bin/sh\nann:x:1001:100::/home/ann:/bin/sh\n";
+  const users = (): ImageStep =>
+    files("/etc", [
+      { name: "passwd", content: PASSWD },
+      { name: "group", content: "users:x:100:\nwheel:x:10:ann\n" },
+    ]);
+  const contentOf = (root: string, path: string): string => readFileSync(join(root, path), "utf8");
+
+  test("are copied as they are, without the stage they come from", async () => {
+    const stage: ImageStage = {
+      base: SCRATCH,
+      steps: [
+        code(`${FS} fs.mkdirSync("/out/deep/below", { recursive: true });
+          fs.writeFileSync("/out/program", "run", { mode: 0o751 });
+          fs.linkSync("/out/program", "/out/deep/same"); fs.symlinkSync("../none", "/out/deep/link");
+          fs.writeFileSync("/out/deep/one.txt", "1"); fs.writeFileSync("/out/deep/two.txt", "2");
+          fs.writeFileSync("/out/deep/not.md", "3"); fs.chownSync("/out/deep/one.txt", 7, 8);
+          fs.symlinkSync("/out/deep", "/way"); fs.symlinkSync("../../../../etc/passwd", "/host");`),
+      ],
+    };
+    const copy = { kind: "copy", stage: 0 } as const;
+    const steps: readonly ImageStep[] = [
+      users(),
+      { ...copy, sources: ["/out"], target: "/srv/all" },
+      { ...copy, sources: ["/way/*.txt"], target: "/srv/texts/", owner: "ann" },
+      { ...copy, sources: ["out/program"], target: "/srv/renamed", mode: 0o600, owner: "5:users" },
+      { ...copy, sources: ["/way"], target: "/srv/all" },
+    ];
+    const { root } = await build(steps, SCRATCH, [stage]);
+    const of = (path: string) => {
+      const { uid, gid, mode, ino, nlink } = lstatSync(join(root, path));
+      return { uid, gid, mode: mode & 0o7777, ino, nlink };
+    };
+    expect(contentOf(root, "srv/all/program")).toBe("run");
+    expect(of("srv/all/program")).toMatchObject({ mode: 0o751, uid: 0 });
+    expect(of("srv/all/program").ino).toBe(of("srv/all/deep/same").ino);
+    expect(readlinkSync(join(root, "srv/all/deep/link"))).toBe("../none");
+    expect(lstatSync(join(root, "srv/all/deep/below")).isDirectory()).toBe(true);
+    expect(of("srv/all/deep/one.txt")).toMatchObject({ uid: 7, gid: 8 });
+    expect(readdirSync(join(root, "srv/texts")).toSorted()).toEqual(["one.txt", "two.txt"]);
+    expect(of("srv/texts")).toMatchObject({ uid: 1001, gid: 100 });
+    expect(of("srv/texts/one.txt")).toMatchObject({ uid: 1001, gid: 100 });
+    expect(of("srv/renamed")).toMatchObject({ uid: 5, gid: 100, mode: 0o600 });
+    expect(contentOf(root, "srv/all/not.md")).toBe("3");
+    expect(existsSync(join(root, "out"))).toBe(false);
+
+    const again = await build(steps, SCRATCH, [stage]);
+    expect(again.events.every(({ kind }) => kind === "step" || kind === "cached")).toBe(true);
+  });
+
+  test("come of images of a registry too, whatever runs in these, and never of this machine", async () => {
+    writeFileSync(join(dir, "own"), "of this machine");
+    registry.add("v1", {
+      layers: [
+        tarOf([
+          { name: "bin/tool", content: "tool", mode: 0o755 },
+          { name: "out", flag: "2", linkName: `../../../../../../..${dir}` },
+          { name: "own", flag: "2", linkName: `${dir}/own` },
+        ]),
+      ],
+    });
+    const base: ImageBase = { kind: "registry", ref: `${registry.host}/org/name:v1` };
+    const from = (source: string) =>
+      build([{ kind: "copy", stage: 0, sources: [source], target: "/x/" }], SCRATCH, [
+        { base, steps: [] },
+      ]);
+    const built = await from("bin/tool");
+    expect(contentOf(built.root, "x/tool")).toBe("tool");
+    expect(built.events.filter(({ kind }) => kind === "step")).toHaveLength(4);
+    for (const way of ["/out/own", "own", "bin/none", "none*"]) {
+      await expect(from(way)).rejects.toThrow(/there is no \S+ in what is copied from/);
+    }
+  });
+
+  test("are added for whom they are said to be", async () => {
+    const added = files("/srv/app", [{ name: "a/b", content: "x" }]);
+    const { root } = await build([
+      users(),
+      { ...added, owner: "ann:wheel", mode: 0o640 } as ImageStep,
+    ]);
+    for (const path of ["srv", "srv/app", "srv/app/a/b"]) {
+      expect(lstatSync(join(root, path))).toMatchObject({ uid: 1001, gid: 10 });
+    }
+    expect(lstatSync(join(root, "srv/app/a/b")).mode & 0o7777).toBe(0o640);
+    const unknown = build([users(), { ...added, owner: "bob" } as ImageStep]);
+    await expect(unknown).rejects.toThrow(/there is no user bob in the image's \/etc\/passwd/);
+  });
+
+  test("and commands have a user, a shell and variables of their own", async () => {
+    const script = `const fs = require("fs"); fs.writeFileSync("/tmp/x", ""); console.log([
+      process.getuid(), process.getgid(), process.getgroups(), process.env.HOME, process.env.ARG,
+    ].join(" "))`;
+    const run = {
+      kind: "run",
+      commands: [script],
+      shell: ["/opt/flotilla/bin/node", "-e"],
+      env: { ARG: "of the step" },
+    } as const;
+    const built = await build([users(), { ...run, user: "ann" }]);
+    expect(logOf(built)).toContain("1001 100 100,10 /home/ann of the step");
+    const plain = await build([
+      users(),
+      { ...run, user: "1234:10" },
+      run,
+      code("console.log(process.env.ARG)"),
+    ]);
+    expect(logOf(plain)).toContain("1234 10 10 / of the step");
+    expect(logOf(plain).some((line) => line.startsWith("0 0 ") && line.includes("/root"))).toBe(
+      true,
+    );
+    expect(logOf(plain).at(-1)).toBe("undefined");
+    for (const [user, said] of [
+      ["bob", /no user bob/],
+      ["ann:none", /no group none/],
+    ] as const) {
+      const error: unknown = await build([users(), { ...run, user }]).catch(
+        (thrown: unknown) => thrown,
+      );
+      expect((error as StepFailedError).lastLines.join("\n")).toMatch(said);
+    }
   });
 });
 

@@ -10,7 +10,7 @@ import { mkdir, readdir, lstat, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { messageOf, PlatformError, type Clock } from "../../../core/index.ts";
+import { assert, messageOf, PlatformError, type Clock } from "../../../core/index.ts";
 import type { BuildEvent, ImageDefinition } from "../../../sdk/protocol/index.ts";
 import { awayError, wrongImage } from "../oci/image-error.ts";
 import { openBase, type OpenedBase, type SecretValuesOf } from "./bases.ts";
@@ -115,24 +115,16 @@ export class ImageBuilder {
    *   the signal's reason when it was cancelled.
    */
   async build(request: BuildRequest): Promise<BuiltRoot> {
-    const { definition, signal, onEvent, onPlanned, secretValues } = request;
+    const { signal, onEvent, onPlanned } = request;
     const indexes = this.#options.indexes();
-    const around = { ...this.#options, indexes, signal };
-    const base = await openBase(
-      definition.base,
-      secretValues === undefined ? around : { ...around, secretValues },
+    const stages = await this.#plan(request, indexes);
+    const all = stages.flatMap(({ plan, base }) =>
+      plan.layers.map((layer, position) => ({ layer, position, plan, base })),
     );
-    const plan = planLayers(definition, {
-      base,
-      runtime: [process.versions.node, process.arch],
-      npm: NPM_IDENTITY,
-      indexVariables: indexes.variables,
-    });
-    onPlanned?.(plan.layers.map(({ key }) => key));
-    const making = { plan, base, indexes, signal };
+    onPlanned?.(all.map(({ layer }) => layer.key));
     let wasCached = true;
-    for (const [index, layer] of plan.layers.entries()) {
-      onEvent({ kind: "step", index, count: plan.layers.length, step: layer.words });
+    for (const [index, { layer, position, plan, base }] of all.entries()) {
+      onEvent({ kind: "step", index, count: all.length, step: layer.words });
       const startedAtMs = this.#options.clock.nowMs();
       if ((await this.#store.find(layer.key)) !== undefined) {
         onEvent({ kind: "cached", index });
@@ -140,15 +132,41 @@ export class ImageBuilder {
       }
       wasCached = false;
       const onLine = (text: string): void => onEvent({ kind: "log", index, text });
-      await this.#shared.do(layer.key, { onLine, signal }, (all) =>
-        this.#make(index, { ...making, follower: all }),
+      await this.#shared.do(layer.key, { onLine, signal }, (follower) =>
+        this.#make(position, { plan, base, indexes, follower }),
       );
       onEvent({ kind: "done", index, durationMs: this.#options.clock.nowMs() - startedAtMs });
     }
+    const plan = stages.at(-1)?.plan;
+    assert(plan !== undefined, "an image has a plan");
     const byteCount = await this.#join(plan, signal);
     const layerKeys = plan.layers.map(({ key }) => key);
     const words = plan.layers.map((layer) => layer.words);
     return { ...plan.config, imageId: plan.imageId, byteCount, layerKeys, words, wasCached };
+  }
+
+  /** The layers of what it copies from, and its own last. */
+  async #plan(
+    { definition, signal, secretValues }: BuildRequest,
+    indexes: HostIndexes,
+  ): Promise<readonly PlannedStage[]> {
+    const around = { ...this.#options, indexes, signal };
+    const withLogins = secretValues === undefined ? around : { ...around, secretValues };
+    const planned: PlannedStage[] = [];
+    const { stages = [] } = definition;
+    for (const stage of [...stages, definition]) {
+      const base = await openBase(stage.base, withLogins);
+      const plan = planLayers(stage, {
+        base,
+        runtime: [process.versions.node, process.arch],
+        npm: NPM_IDENTITY,
+        indexVariables: indexes.variables,
+        stages: planned.map((before) => before.plan.layers.map(({ key }) => key)),
+        isBare: stage !== definition && stage.steps.length === 0,
+      });
+      planned.push({ plan, base });
+    }
+    return planned;
   }
 
   /** Makes one layer and keeps it. */
@@ -194,6 +212,17 @@ export class ImageBuilder {
       case "files": {
         const archives = await this.#archives(task.archives, work);
         return this.#laid(lower, work, { ...task, archives }, follower);
+      }
+      case "copy": {
+        const { layersDir } = this.#store;
+        const from = {
+          layersDir,
+          lower: task.lower.map((key) => `${key}/tree`),
+          target: join(work, "source"),
+        };
+        await mkdir(from.target);
+        await this.#laid(lower, work, { ...task, from }, follower);
+        return rm(from.target, { recursive: true, force: true });
       }
       case "folder":
         return this.#laid(lower, work, task, follower);
@@ -304,6 +333,12 @@ export class ImageBuilder {
       await rm(work, { recursive: true, force: true });
     }
   }
+}
+
+/** An image, or a stage that it copies from. */
+interface PlannedStage {
+  readonly plan: LayerPlan;
+  readonly base: OpenedBase;
 }
 
 interface Making {

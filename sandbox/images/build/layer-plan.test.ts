@@ -13,7 +13,7 @@ const INPUTS: PlanInputs = {
   indexVariables: { PIP_INDEX_URL: "https://a.example" },
 };
 const plan = (steps: readonly ImageStep[], inputs: Partial<PlanInputs> = {}) =>
-  planLayers({ version: 1, base: { kind: "scratch" }, steps }, { ...INPUTS, ...inputs });
+  planLayers({ base: { kind: "scratch" }, steps }, { ...INPUTS, ...inputs });
 const keys = (steps: readonly ImageStep[], inputs: Partial<PlanInputs> = {}) =>
   plan(steps, inputs).layers.map(({ key }) => key);
 

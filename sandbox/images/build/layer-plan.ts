@@ -6,7 +6,7 @@
  * layer of the same key may serve any image, and whatever changes makes new layers from there on.
  */
 import { createHash } from "node:crypto";
-import type { ImageDefinition, ImageStep } from "../../../sdk/protocol/index.ts";
+import type { FileRights, ImageStage, ImageStep } from "../../../sdk/protocol/index.ts";
 import { RUNTIME_DIR } from "./runtime-paths.ts";
 import { wordsOf, type RunningStep } from "./step-scripts.ts";
 
@@ -28,7 +28,11 @@ export type LayerTask =
   | { readonly kind: "base" }
   | { readonly kind: "runtime" }
   | { readonly kind: "npm" }
-  | { readonly kind: "files"; readonly target: string; readonly archives: readonly string[] }
+  | Extract<ImageStep, { readonly kind: "files" }>
+  /** `lower`: the layers that it copies from, the topmost first, as keys. */
+  | (Omit<Extract<ImageStep, { readonly kind: "copy" }>, "stage"> & {
+      readonly lower: readonly string[];
+    })
   | { readonly kind: "folder"; readonly path: string }
   | { readonly kind: "run"; readonly step: RunningStep };
 
@@ -39,7 +43,7 @@ export interface PlannedLayer extends StepSurroundings {
 }
 
 export interface LayerPlan {
-  /** In order, the base first; at least two. */
+  /** In order, the base first; at least one. */
   readonly layers: readonly PlannedLayer[];
   /** What functions get. */
   readonly config: StepSurroundings;
@@ -54,6 +58,10 @@ export interface PlanInputs {
   readonly npm: readonly string[];
   /** Variables by which steps find package indexes. */
   readonly indexVariables: Readonly<Record<string, string>>;
+  /** Keys of the layers of each stage that it may copy from, the base first. */
+  readonly stages?: readonly (readonly string[])[];
+  /** It is only copied from, and nothing runs in it: it needs no Node. */
+  readonly isBare?: boolean;
 }
 
 /** Counts up when layers of equal keys would be made in another way. */
@@ -61,14 +69,14 @@ const KEY_VERSION = 1;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Equal definitions and inputs give equal plans. */
-export function planLayers({ steps }: ImageDefinition, inputs: PlanInputs): LayerPlan {
+export function planLayers({ steps }: ImageStage, inputs: PlanInputs): LayerPlan {
   const { base } = inputs;
   const { PATH = DEFAULT_PATH, ...others } = base.config.env;
   const env = { ...others, PATH: `${PATH}:${RUNTIME_DIR}/bin:/node_modules/.bin` };
   const start: StepSurroundings = { env, workdir: base.config.workdir };
   const draft = new PlanDraft(start, inputs);
   draft.add(base.words, { kind: "base" }, base.identity);
-  draft.add("the platform's Node", { kind: "runtime" }, inputs.runtime);
+  if (inputs.isBare !== true) draft.add("the platform's Node", { kind: "runtime" }, inputs.runtime);
   for (const step of steps) draft.step(step);
   return draft.plan();
 }
@@ -99,7 +107,15 @@ class PlanDraft {
         return;
       case "files": {
         const { target, archives } = step;
-        this.add(words, { kind: "files", target, archives }, [target, ...archives]);
+        this.add(words, step, [target, ...archives, ...rightsOf(step)]);
+        return;
+      }
+      case "copy": {
+        const { stage, ...rest } = step;
+        const keys = this.#inputs.stages?.[stage] ?? [];
+        const lower = keys.toReversed();
+        const content = [lower[0], rest.sources, rest.target, ...rightsOf(step)];
+        this.add(words, { ...rest, lower }, content);
         return;
       }
       case "npm":
@@ -131,6 +147,11 @@ class PlanDraft {
     const indexes = step.kind === "apt" ? [] : sorted(this.#inputs.indexVariables);
     this.add(words, { kind: "run", step }, [step, sorted(env), workdir, indexes]);
   }
+}
+
+/** Nothing where nothing is said, so that keys stay as they are. */
+function rightsOf({ owner, mode }: FileRights): readonly unknown[] {
+  return owner === undefined && mode === undefined ? [] : [{ owner, mode }];
 }
 
 function sorted(record: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {

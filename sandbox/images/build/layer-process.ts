@@ -5,15 +5,27 @@
  * they would in the container; its names are resolved within the image (`apply-tar.ts`).
  */
 import { createReadStream } from "node:fs";
+import { join } from "node:path";
 import { applyTar, makeFolder } from "../oci/apply-tar.ts";
 import { PlatformError } from "../../../core/index.ts";
+import type { FileRights } from "../../../sdk/protocol/index.ts";
+import { copyFiles, type CopyWish } from "./copy-files.ts";
 import { mountLayers, type LayerMount } from "./mount-layers.ts";
 import { addRuntime } from "./runtime-layer.ts";
 
 export type LayerWork =
   | { readonly kind: "runtime" }
   /** Tar archives on this machine, unpacked at `target`, a path of the image. */
-  | { readonly kind: "files"; readonly target: string; readonly archives: readonly string[] }
+  | ({
+      readonly kind: "files";
+      readonly target: string;
+      readonly archives: readonly string[];
+    } & FileRights)
+  /** Files of other layers, which are mounted at a folder of their own for it. */
+  | ({
+      readonly kind: "copy";
+      readonly from: Pick<LayerMount, "layersDir" | "lower" | "target">;
+    } & CopyWish)
   | { readonly kind: "folder"; readonly path: string };
 
 export interface LayerProcessSettings {
@@ -41,11 +53,31 @@ async function main({ mount, work }: LayerProcessSettings): Promise<void> {
     case "runtime":
       return addRuntime(root);
     case "files":
-      for (const archive of work.archives) {
-        await applyTar(createReadStream(archive), root, { prefix: work.target });
-      }
-      return;
+      return addFiles(root, work);
+    case "copy":
+      return copyFiles(mounted(work.from), root, work);
     case "folder":
       return makeFolder(work.path, root);
   }
+}
+
+async function addFiles(
+  root: string,
+  { archives, target, owner, mode }: Extract<LayerWork, { readonly kind: "files" }>,
+): Promise<void> {
+  const rights = {
+    ...(owner === undefined ? {} : { owner }),
+    ...(mode === undefined ? {} : { mode }),
+  };
+  for (const archive of archives) {
+    await applyTar(createReadStream(archive), root, { prefix: target, ...rights });
+  }
+}
+
+/** The folder where layers are seen as one; overlayfs wants two of them. */
+function mounted({ layersDir, lower, target }: Pick<LayerMount, "layersDir" | "lower" | "target">) {
+  const [only, ...more] = lower;
+  if (only !== undefined && more.length === 0) return join(layersDir, only);
+  mountLayers({ layersDir, lower, target });
+  return target;
 }

@@ -57,6 +57,47 @@ for command in "$@"; do
 done
 `;
 
+/**
+ * Runs commands in a shell of their own, and as a user of the image. By Node, which is in every
+ * image: programs that change the user are not.
+ */
+const RUN_AS = `
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+const { commands, shell, user } = JSON.parse(process.argv[2]);
+const fail = (message, code) => { console.error(message); process.exit(code); };
+const lines = (file) => {
+  try { return readFileSync(file, "utf8").split("\\n").map((line) => line.split(":")); }
+  catch { return []; }
+};
+if (user !== undefined) {
+  const [name, group] = user.split(":");
+  const isNumber = (text) => /^[0-9]+$/.test(text);
+  const users = lines("/etc/passwd");
+  const groups = lines("/etc/group");
+  const found = users.find((one) => one[isNumber(name) ? 2 : 0] === name);
+  if (found === undefined && !isNumber(name)) fail("there is no user " + name + " in /etc/passwd", 1);
+  const ofGroup = groups.find((one) => one[isNumber(group ?? "") ? 2 : 0] === group);
+  if (group !== undefined && ofGroup === undefined && !isNumber(group)) {
+    fail("there is no group " + group + " in /etc/group", 1);
+  }
+  const gid = Number(group === undefined ? (found?.[3] ?? 0) : (ofGroup?.[2] ?? group));
+  const isOf = (one) => found !== undefined && (one[3] ?? "").split(",").includes(found[0]);
+  const others = groups.filter(isOf);
+  process.setgroups(group === undefined ? [gid, ...others.map((one) => Number(one[2]))] : [gid]);
+  process.setgid(gid);
+  process.setuid(Number(found?.[2] ?? name));
+  process.env.HOME = found?.[5] || "/";
+}
+for (const command of commands) {
+  console.log("$ " + command);
+  const { status, signal, error } = spawnSync(shell[0], [...shell.slice(1), command], { stdio: "inherit" });
+  if (error !== undefined) fail("cannot run " + shell[0] + ": " + error.message, 127);
+  if (status !== 0) process.exit(status ?? 1);
+}
+`;
+
 /** Gives the exit code 1 and the error to a function that fails, and hints at the usual mistake. */
 const RUN_FUNCTION = `
 const hint = "a function of runFunction sees nothing of the file around it; " +
@@ -81,7 +122,7 @@ export function scriptOf(step: RunningStep): StepScript {
     case "npm":
       return shell(NPM_INSTALL, ["--", ...step.packages]);
     case "run":
-      return shell(RUN_COMMANDS, step.commands);
+      return commandsOf(step);
     case "function":
       return {
         args: [NODE_PATH, `${INPUTS_DIR}/main.mjs`],
@@ -92,6 +133,19 @@ export function scriptOf(step: RunningStep): StepScript {
         },
       };
   }
+}
+
+const PLAIN_SHELL: readonly string[] = ["/bin/sh", "-e", "-c"];
+
+function commandsOf(step: Extract<RunningStep, { readonly kind: "run" }>): StepScript {
+  const { commands, shell: asked, user, env = {} } = step;
+  if (asked === undefined && user === undefined) return shell(RUN_COMMANDS, commands, env);
+  const wish = JSON.stringify({ commands, shell: asked ?? PLAIN_SHELL, user });
+  return {
+    args: [NODE_PATH, `${INPUTS_DIR}/run-as.mjs`, wish],
+    env,
+    inputs: { "run-as.mjs": new TextEncoder().encode(RUN_AS) },
+  };
 }
 
 const PIP_VARIABLES = {
@@ -124,6 +178,8 @@ export function wordsOf(step: ImageStep): string {
       return `runCommands ${step.commands.join("; ")}`;
     case "files":
       return `add files to ${step.target}`;
+    case "copy":
+      return `copy ${step.sources.join(" ")} of stage ${step.stage + 1} to ${step.target}`;
     case "env":
       return `env ${Object.keys(step.variables).join(" ")}`;
     case "workdir":

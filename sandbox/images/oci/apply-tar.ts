@@ -10,8 +10,9 @@
  */
 import { systemCodeOf } from "../../../core/index.ts";
 import { ArchiveBudget, type ArchiveLimits } from "../../archive/archive-budget.ts";
-import { ConfinedTree } from "../../archive/confined-tree.ts";
+import { ConfinedTree, type Owner } from "../../archive/confined-tree.ts";
 import { entryPathOf } from "../../archive/entry-path.ts";
+import { makeFolders, ownerIn } from "../build/image-owner.ts";
 import { wrongImage } from "./image-error.ts";
 import { readTar, type TarEntry } from "./tar-reader.ts";
 
@@ -19,6 +20,10 @@ export interface ApplyOptions {
   readonly limits?: Partial<ArchiveLimits>;
   /** Folder of the root that the archive's names are below. */
   readonly prefix?: string;
+  /** Whose all of it is, as `user` or `user:group` of the image; absent: as the archive says. */
+  readonly owner?: string;
+  /** Permission bits of all of it; absent: as the archive says. */
+  readonly mode?: number;
 }
 
 export interface AppliedTar {
@@ -46,10 +51,13 @@ type Names = readonly string[];
 export async function applyTar(
   chunks: AsyncIterable<Uint8Array>,
   root: string,
-  { limits = IMAGE_LIMITS, prefix = "." }: ApplyOptions = {},
+  { limits = IMAGE_LIMITS, prefix = ".", owner: name, mode }: ApplyOptions = {},
 ): Promise<AppliedTar> {
   return inTree(root, async (tree) => {
-    const layer = new LayerWriter(tree, new ArchiveBudget(limits), namesOf(prefix));
+    const owner = name === undefined ? undefined : await ownerIn(tree, name);
+    const below = namesOf(prefix);
+    if (owner !== undefined) await makeFolders(tree, below, owner);
+    const layer = new LayerWriter(tree, new ArchiveBudget(limits), { below, owner, mode });
     for await (const entry of readTar(chunks)) await layer.add(entry);
     await layer.end();
     return layer.applied;
@@ -73,10 +81,18 @@ async function inTree<Result>(
   }
 }
 
+/** Where an archive goes, and what is not taken from it. */
+interface LayerPlace {
+  readonly below: Names;
+  readonly owner: Owner | undefined;
+  readonly mode: number | undefined;
+}
+
 class LayerWriter {
   readonly #tree: ConfinedTree;
   readonly #budget: ArchiveBudget;
   readonly #prefix: Names;
+  readonly #rights: Pick<LayerPlace, "owner" | "mode">;
   /** What this archive made, so that its opaque marks spare it. */
   readonly #made = new Set<string>();
   /** Times of folders by path, set when nothing changes them any more. */
@@ -85,10 +101,11 @@ class LayerWriter {
   #entryCount = 0;
   #skippedCount = 0;
 
-  constructor(tree: ConfinedTree, budget: ArchiveBudget, prefix: Names) {
+  constructor(tree: ConfinedTree, budget: ArchiveBudget, { below, ...rights }: LayerPlace) {
     this.#tree = tree;
     this.#budget = budget;
-    this.#prefix = prefix;
+    this.#prefix = below;
+    this.#rights = rights;
   }
 
   get applied(): AppliedTar {
@@ -128,8 +145,8 @@ class LayerWriter {
   }
 
   async #write(entry: TarEntry, names: Names): Promise<void> {
-    const { linkName, mode, uid, gid, modifiedAtS } = entry;
-    const owner = { uid, gid };
+    const { linkName, modifiedAtS } = entry;
+    const { owner, mode } = this.#rightsOf(entry);
     switch (entry.type) {
       case "directory":
         return this.#folder(entry, names);
@@ -144,9 +161,15 @@ class LayerWriter {
     }
   }
 
-  async #folder({ mode, uid, gid, modifiedAtS }: TarEntry, names: Names): Promise<void> {
-    await this.#tree.makeFolder(names, mode, { uid, gid });
-    this.#folderTimes.set(names.join("/"), { names, atS: modifiedAtS });
+  async #folder(entry: TarEntry, names: Names): Promise<void> {
+    const { owner, mode } = this.#rightsOf(entry);
+    await this.#tree.makeFolder(names, mode, owner);
+    this.#folderTimes.set(names.join("/"), { names, atS: entry.modifiedAtS });
+  }
+
+  #rightsOf({ uid, gid, mode }: TarEntry): { readonly owner: Owner; readonly mode: number } {
+    const { owner = { uid, gid }, mode: asked = mode } = this.#rights;
+    return { owner, mode: asked };
   }
 
   async #link(entry: TarEntry, names: Names): Promise<void> {

@@ -18,7 +18,8 @@ const CHANNEL_FD = 0;
 const RETRY_MS = 1;
 /** Longest wait for a full socket when the process is about to end. */
 const LAST_WRITE_MS_MAX = 2_000;
-const POLLED_BYTES_MAX = 64 * 1024;
+/** Read at once at most, into memory that is used again: a read costs much within gVisor. */
+const READ_BYTES = 256 * 1024;
 /** How often the channel is looked at, by how long nothing has come. */
 const POLL_PAUSES = [
   { quietMs: 50, pauseMs: 1 },
@@ -35,13 +36,25 @@ export class RunnerChannel {
   #retry: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
   #cameAtMs = 0;
+  #polled: Uint8Array | undefined;
 
   constructor(onFrame: (frame: Frame<ToRunner>) => void, onEnd: () => void) {
     this.#onFrame = onFrame;
     this.#onEnd = onEnd;
-    this.#socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: false });
     replaceInput();
-    this.#socket.on("data", (chunk) => this.#take(chunk));
+    this.#socket = new Socket({
+      fd: CHANNEL_FD,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: new Uint8Array(READ_BYTES),
+        callback: (byteCount, bytes) => {
+          this.#take(bytes.subarray(0, byteCount));
+          return true;
+        },
+      },
+    });
+    this.#socket.resume();
     this.#socket.on("end", onEnd);
     this.#socket.on("error", onEnd);
   }
@@ -79,12 +92,13 @@ export class RunnerChannel {
   }
 
   #take(chunk: Uint8Array): void {
-    for (const frame of this.#decoder.push(chunk)) this.#onFrame(frame);
+    for (const frame of this.#decoder.pushBorrowed(chunk)) this.#onFrame(frame);
   }
 
   #pollOnce(): void {
     const nowMs = performance.now();
-    for (let chunk = readSome(); chunk !== undefined; chunk = readSome()) {
+    const buffer = (this.#polled ??= new Uint8Array(READ_BYTES));
+    for (let chunk = readSome(buffer); chunk !== undefined; chunk = readSome(buffer)) {
       if (chunk.byteLength === 0) {
         this.#onEnd();
         return;
@@ -112,8 +126,7 @@ export class RunnerChannel {
 }
 
 /** What there is to read: undefined when there is nothing, no bytes at the end. */
-function readSome(): Uint8Array | undefined {
-  const bytes = Buffer.allocUnsafe(POLLED_BYTES_MAX);
+function readSome(bytes: Uint8Array): Uint8Array | undefined {
   try {
     return bytes.subarray(0, readSync(CHANNEL_FD, bytes));
   } catch (error) {

@@ -29,7 +29,7 @@ import { ServerRequests, type ServerRequest } from "./server-requests.ts";
 import { loadProgram, type UserProgram } from "./user-program.ts";
 import { iteratorOf, ValueStream } from "./value-stream.ts";
 import { startServer } from "./web/server-start.ts";
-import { WebInputs } from "./web/web-inputs.ts";
+import { isWebInput, WebInputs } from "./web/web-inputs.ts";
 import { openWayOut } from "./way-out.ts";
 import { wireErrorOf } from "./wire-error.ts";
 
@@ -384,7 +384,7 @@ function invoke(
   running: RunningInput,
 ): unknown {
   const args = decodeSegments(segments);
-  if (program?.isWeb === true) {
+  if (program !== undefined && isWebInput(program, args)) {
     const { web: wish = "unwanted", cameAtMs } = queued;
     return webInputs.answer({ running, request: args, wish, cameAtMs }, run);
   }

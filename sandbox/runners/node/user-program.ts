@@ -18,6 +18,11 @@ export interface UserProgram {
   readonly exits: readonly (() => Promise<void>)[];
   /** Its inputs are HTTP requests, and the handler takes a `Request`. */
   readonly isWeb?: boolean;
+  /**
+   * Present in sandboxes: requests to ports of the container are passed on to them, beside the
+   * handler's inputs, unless this throws.
+   */
+  readonly admitTunnel?: () => void;
   /** It is an HTTP server that listens on this port, started by `enter` unless by a program. */
   readonly server?: { readonly port: number; readonly command?: readonly string[] };
 }

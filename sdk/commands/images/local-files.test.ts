@@ -7,6 +7,7 @@ import { entriesOfDir, entryOfFile, placeOf } from "./local-files.ts";
 import { resolveImage } from "./resolve-image.ts";
 import { writeArchives, type Archive, type ArchiveEntry } from "./write-tar.ts";
 import { Image } from "../../image.ts";
+import { Secret } from "../../secret.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -139,4 +140,64 @@ test("a Dockerfile copies nothing from outside its context", async () => {
     progress: () => undefined,
   });
   await expect(resolving).rejects.toThrow(/Dockerfile:2: \.\.\/x is outside the context/);
+});
+
+test("stages that are copied from travel once, and those that nothing needs do not", async () => {
+  write("a.txt");
+  write("b.env");
+  write(".dockerignore", "*.env");
+  write(
+    "Dockerfile",
+    `FROM one AS one
+RUN first
+FROM two AS unused
+RUN never
+FROM one AS three
+COPY --from=ghcr.io/org/tools:1 /bin/x /bin/
+FROM four
+COPY --from=three --chown=me /a /b
+COPY --from=one /c /d
+COPY --from=three /e /f
+COPY --chmod=600 a.txt /g/
+`,
+  );
+  const recipe = Image.fromDockerfile(join(dir, "Dockerfile"), {
+    secret: Secret.fromName("login"),
+  }).recipe;
+  const uploaded: Archive[] = [];
+  const options = {
+    upload: (archive: Archive) => Promise.resolve(void uploaded.push(archive)),
+    progress: () => undefined,
+  };
+  const run = { kind: "run", commands: ["first"], shell: ["/bin/sh", "-c"] };
+  const copy = { kind: "copy" };
+  expect(await resolveImage(recipe, options)).toEqual({
+    version: 1,
+    base: { kind: "registry", ref: "four" },
+    steps: [
+      { ...copy, stage: 1, sources: ["/a"], target: "/b", owner: "me" },
+      { ...copy, stage: 2, sources: ["/c"], target: "/d" },
+      { ...copy, stage: 1, sources: ["/e"], target: "/f" },
+      { kind: "files", target: "/g/", archives: [uploaded[0]?.sha256], mode: 0o600 },
+    ],
+    stages: [
+      // The login goes to the registry that is named, and not to Docker Hub.
+      { base: { kind: "registry", ref: "ghcr.io/org/tools:1", secret: "login" }, steps: [] },
+      {
+        base: { kind: "registry", ref: "one" },
+        steps: [run, { ...copy, stage: 0, sources: ["/bin/x"], target: "/bin/" }],
+      },
+      { base: { kind: "registry", ref: "one" }, steps: [run] },
+    ],
+  });
+  const resolved = async (text: string) => {
+    write("Dockerfile", text);
+    return resolveImage(recipe, options);
+  };
+  await expect(resolved("FROM a.b/c\nCOPY --from=d.e/f /x /y")).rejects.toThrow(
+    /images of a\.b and d\.e, and its secret is for one registry/,
+  );
+  await expect(resolved("FROM a\nCOPY b.env /")).rejects.toThrow(
+    /Dockerfile:2: there is no b\.env in .*; \.dockerignore leaves it out/,
+  );
 });

@@ -66,6 +66,12 @@ export function knownSpot(
   dataDir: string | undefined,
 ): NonNullable<RunSpec["spot"]> {
   if (given.length === 1 && given[0] === "calm") return { kind: "calm" };
+  const absent = given.find((one) => one !== SPOT_NAME && !existsSync(one));
+  if (absent !== undefined) {
+    throw new CommandError("usage", `--spot ${absent} is neither a file nor a known market`, {
+      nextStep: `take calm alone, ${SPOT_NAME}, or files of measured availability, one zone each`,
+    });
+  }
   const files = given.flatMap((one) =>
     one === SPOT_NAME
       ? SPOT_ZONES.map((zone) =>

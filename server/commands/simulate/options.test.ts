@@ -85,6 +85,7 @@ test.each<[string, SimulateOptions]>([
   ["say where the data is", { trace: "servegen/m-mid" }],
   ["is laid out as servegen, not as csv", { trace: "servegen/m-mid", format: "csv" }],
   ["say where the data is", { ...SCENARIO, spot: ["v100-2023"] }],
+  ["--spot clam is neither a file nor a known market", { ...SCENARIO, spot: ["clam"] }],
   ["did you mean reactive?", { ...SCENARIO, baseline: ["reactiv"] }],
   ["--seeds takes a whole number from 1", { ...SCENARIO, seeds: "0" }],
   ["--seeds takes a whole number from 1", { ...SCENARIO, seeds: "1.5" }],

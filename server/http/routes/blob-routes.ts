@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { PlatformError } from "../../../core/index.ts";
-import type { StoredBlob } from "../../../sdk/protocol/index.ts";
+import { giveBack, type StoredBlob } from "../../../sdk/protocol/index.ts";
 import { SHA256_HEX } from "../../apps/deploy-schema.ts";
 import { acceptBytes, BLOB_MEDIA_TYPE, ReceivedBytes } from "../body-parsers.ts";
 import { answers, binary, json, media, nothing } from "../documented.ts";
@@ -46,6 +46,7 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
       if (!(body instanceof ReceivedBytes)) throw noBytes();
       if (body.sha256 !== sha256) throw wrongHash(sha256, body.sha256);
       await blobs.put(body.bytes, sha256);
+      giveBack(body.bytes);
       await blobOwners.add(principalOf(request).workspaceId, sha256);
       return reply.code(204).send();
     },
@@ -87,6 +88,8 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
       const bytes = isThere ? await blobs.get(sha256) : undefined;
       if (bytes === undefined) throw noBlob(sha256);
       reply.type(BLOB_MEDIA_TYPE).header("cache-control", "private, immutable, max-age=31536000");
+      // Sent is what the system has taken.
+      reply.raw.once("finish", () => giveBack(bytes));
       return reply.send(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     },
   );
@@ -113,6 +116,7 @@ function storeRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
       const { body } = request;
       if (!(body instanceof ReceivedBytes)) throw noBytes();
       await blobs.put(body.bytes, body.sha256);
+      giveBack(body.bytes);
       await blobOwners.add(principalOf(request).workspaceId, body.sha256);
       return { sha256: body.sha256 };
     },

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { PlatformEvent } from "../../../sdk/protocol/index.ts";
 import { APP_ID, appNameSchema } from "../../apps/deploy-schema.ts";
+import type { SharedEvent } from "../../events/shared-event.ts";
 import { STREAM_ID } from "../../events/stream-id.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, media } from "../documented.ts";
@@ -55,8 +56,15 @@ export function eventRoutes(app: ApiServer, deps: RouteDeps): void {
 }
 
 async function* only(
-  events: AsyncIterable<PlatformEvent>,
-  isVisible: (event: PlatformEvent) => Promise<boolean>,
-): AsyncGenerator<PlatformEvent, void, void> {
-  for await (const event of events) if (await isVisible(event)) yield event;
+  batches: AsyncIterable<readonly SharedEvent[]>,
+  isVisible: (event: PlatformEvent) => boolean | Promise<boolean>,
+): AsyncGenerator<readonly SharedEvent[], void, void> {
+  for await (const batch of batches) {
+    const visible: SharedEvent[] = [];
+    for (const shared of batch) {
+      const verdict = isVisible(shared.event);
+      if (verdict === true || (verdict !== false && (await verdict))) visible.push(shared);
+    }
+    if (visible.length > 0) yield visible;
+  }
 }

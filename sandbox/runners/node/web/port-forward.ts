@@ -1,7 +1,6 @@
 /** Requests to an HTTP server inside the container, WebSockets included. */
 import { request, type ClientRequest, type IncomingMessage } from "node:http";
-
-import type { Duplex, Readable } from "node:stream";
+import { Readable, type Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { PieceStream } from "../../../streams/piece-stream.ts";
 import type { HeaderPairs } from "../../../streams/piece.ts";
@@ -20,6 +19,7 @@ export async function forward(
   answer: WebAnswer,
 ): Promise<WebResult> {
   const outgoing = requestTo(sent);
+  const { isTunnel = false, port } = sent;
   const leave = (): void => void outgoing.destroy();
   stream.once("close", leave);
   try {
@@ -34,9 +34,23 @@ export async function forward(
       return await answer.send(head, bodyOf(response, sent.method));
     }
     return await tunnel({ stream, socket, rest, head, answer });
+  } catch (error) {
+    if (!isTunnel || !isRefused(error)) throw error;
+    stream.resume();
+    return await answer.send(BAD_GATEWAY, Readable.from([`nothing listens on port ${port}\n`]));
   } finally {
     stream.off("close", leave);
   }
+}
+
+/** What is told of a port where nothing listens. */
+const BAD_GATEWAY: Head = {
+  status: 502,
+  headers: [["content-type", "text/plain; charset=utf-8"]],
+};
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
 }
 
 interface Answered {

@@ -4,6 +4,7 @@ import { PieceStream, StreamResetError } from "../../../streams/piece-stream.ts"
 import type { Piece } from "../../../streams/piece.ts";
 import type { WebRequest, WebResult, WebWish } from "../../web-message.ts";
 import type { RunningInput } from "../running-inputs.ts";
+import type { UserProgram } from "../user-program.ts";
 import { forward } from "./port-forward.ts";
 import { requestOf, responseOf } from "./user-response.ts";
 import { WebAnswer } from "./web-answer.ts";
@@ -23,6 +24,18 @@ export interface WebInput {
 }
 
 type Handler = (request: Request) => unknown;
+
+/** Whether arguments are an HTTP request. @throws what a sandbox that has ended says */
+export function isWebInput(
+  { isWeb = false, admitTunnel }: Pick<UserProgram, "isWeb" | "admitTunnel">,
+  args: unknown,
+): boolean {
+  if (isWeb || admitTunnel === undefined || !Array.isArray(args)) return isWeb;
+  const [request] = args as readonly unknown[];
+  if (typeof request !== "object" || request === null || !("isTunnel" in request)) return false;
+  admitTunnel();
+  return true;
+}
 
 const NOTHING = new Uint8Array(0);
 
