@@ -1,7 +1,9 @@
 /**
  * What a container's start costs: from the moment that a call is accepted until the user's first
  * line runs, on the embedded platform, against bare runsc with the same image in the same run.
- * Page cache is warm throughout. Measures alternate with their yardsticks.
+ * Measures alternate with their yardsticks. The page cache is warm but for the figures called
+ * `…_cold_cache`, before each of which it was emptied, for the yardstick too. With `--runsc` all
+ * is measured a second time with that one; its figures are called `current_…`.
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,11 +12,23 @@ import { App } from "../sdk/index.ts";
 import { awaitSnapshots, BareRestore } from "./coldstart/bare-restore.ts";
 import { BareRun } from "./coldstart/bare-run.ts";
 import { ContainerEnds } from "./coldstart/container-ends.ts";
+import { prefixed, withRunsc } from "./coldstart/other-runsc.ts";
+import { dropPageCache } from "./coldstart/page-cache.ts";
 import { measurePythonSnapshots } from "./coldstart/python-snapshots.ts";
-import { quantile, type Report } from "./harness.ts";
+import { quantile, type BenchmarkOptions, type OptionValues, type Report } from "./harness.ts";
 import { withPlatform } from "./platform/with-platform.ts";
 
+export const options: BenchmarkOptions = {
+  runsc: {
+    placeholder: "FILE",
+    default: "",
+    description: "a second runsc, such as a current one, which is measured too",
+  },
+};
+
 const ROUNDS = 5;
+/** Functions of their own for starts with an emptied cache: none of their kind is kept ready. */
+const COLD_CACHE_ROUNDS = 3;
 const BURSTS = [1, 4, 16] as const;
 const HOLD_MS = 4_000;
 /** Until what is kept booted, or a snapshot, is there again. */
@@ -27,7 +41,12 @@ interface Begun {
   readonly containerId: string;
 }
 
-export async function run(report: Report): Promise<void> {
+export async function run(report: Report, { runsc = "" }: OptionValues): Promise<void> {
+  await measureAll(report);
+  if (runsc !== "") await withRunsc(runsc, () => measureAll(prefixed(report, "current_")));
+}
+
+async function measureAll(report: Report): Promise<void> {
   await withPlatform({ wholeMsMax: WHOLE_MS_MAX }, async (platform, scratchDir) => {
     for (const app of ["coldstart", "coldstart-heavy"]) {
       flotilla(scratchDir, ["deploy", `tests/fixtures/${app}-app.ts`]);
@@ -37,6 +56,7 @@ export async function run(report: Report): Promise<void> {
     try {
       await bare.run();
       await measureFirst({ bare, ends }, report);
+      await measureColdCache({ bare, ends }, report);
       await measureBursts(bare, report);
       await measureSnapshots({ scratchDir, ends }, report);
     } finally {
@@ -68,6 +88,28 @@ async function measureFirst(
   report.figure({ metric: "pooled_start", value: quantile(pooled, 0.5), baseline, unit: "ms" });
 }
 
+/** Starts without anything kept, on a machine that has not read any of the files. */
+async function measureColdCache(
+  { bare, ends }: { readonly bare: BareRun; readonly ends: ContainerEnds },
+  report: Report,
+): Promise<void> {
+  report.note(`${COLD_CACHE_ROUNDS} cold starts with an emptied page cache`);
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < COLD_CACHE_ROUNDS; round += 1) {
+    if (!dropPageCache()) {
+      report.note("the page cache cannot be emptied here: no figures with a cold one");
+      return;
+    }
+    theirs.push(await bare.run());
+    dropPageCache();
+    ours.push(await startOf("coldstart", `rare${ROUNDS + round}`, ends));
+    await sleep(REFILL_MS);
+  }
+  const [value, baseline] = [quantile(ours, 0.5), quantile(theirs, 0.5)];
+  report.figure({ metric: "cold_overhead_cold_cache", value, baseline, unit: "ms" });
+}
+
 /** A module that takes long to load: cold, restored, restored ahead, and by runsc alone. */
 async function measureSnapshots(
   { scratchDir, ends }: { readonly scratchDir: string; readonly ends: ContainerEnds },
@@ -76,7 +118,7 @@ async function measureSnapshots(
   report.note("heavy modules, until their snapshots are made");
   const app = "coldstart-heavy";
   const dataDir = join(scratchDir, "data");
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < ROUNDS + COLD_CACHE_ROUNDS; round += 1) {
     await startOf(app, `restored${round}`, ends);
     await awaitSnapshots(dataDir, round + 1, SNAPSHOT_MS_MAX);
   }
@@ -96,6 +138,7 @@ async function measureSnapshots(
       ready.push(await startOf(app, `restored${round}`, ends));
       await sleep(REFILL_MS);
     }
+    await measureColdRestores({ app, bare, ends }, report);
   } finally {
     bare.close();
   }
@@ -104,6 +147,28 @@ async function measureSnapshots(
   const baseline = quantile(theirs, 0.5);
   report.figure({ metric: "restore_overhead", value, baseline, unit: "ms" });
   report.figure({ metric: "restored_ready", value: quantile(ready, 0.5), baseline, unit: "ms" });
+}
+
+/** Restored starts on a machine that has read neither the snapshot nor any other file. */
+async function measureColdRestores(
+  {
+    app,
+    bare,
+    ends,
+  }: { readonly app: string; readonly bare: BareRestore; readonly ends: ContainerEnds },
+  report: Report,
+): Promise<void> {
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < COLD_CACHE_ROUNDS; round += 1) {
+    if (!dropPageCache()) return;
+    theirs.push(await bare.run());
+    dropPageCache();
+    ours.push(await startOf(app, `restored${ROUNDS + round}`, ends));
+    await sleep(REFILL_MS);
+  }
+  const [value, baseline] = [quantile(ours, 0.5), quantile(theirs, 0.5)];
+  report.figure({ metric: "restore_overhead_cold_cache", value, baseline, unit: "ms" });
 }
 
 /** Several containers at once, against as many bare ones at once. */

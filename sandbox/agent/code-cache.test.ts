@@ -10,6 +10,7 @@ import { CodeCache } from "./code-cache.ts";
 const CODE = Buffer.from("export const answer = 42;");
 const SHA256 = hashOf(CODE);
 
+let parent: string;
 let dir: string;
 let server: Server;
 let serverUrl: string;
@@ -20,7 +21,8 @@ let answer: { readonly status: number; readonly body: Uint8Array };
 let gate: Promise<void>;
 
 beforeEach(async () => {
-  dir = join(await mkdtemp(join(tmpdir(), "flotilla-code-")), "code");
+  parent = await mkdtemp(join(tmpdir(), "flotilla-code-"));
+  dir = join(parent, "code");
   asked = [];
   answer = { status: 200, body: CODE };
   gate = Promise.resolve();
@@ -35,7 +37,7 @@ beforeEach(async () => {
 afterEach(async () => {
   server.closeAllConnections();
   server.close();
-  await rm(join(dir, ".."), { recursive: true });
+  await rm(parent, { recursive: true });
 });
 
 const cache = (): CodeCache => new CodeCache({ dir, serverUrl, token: () => "session" });

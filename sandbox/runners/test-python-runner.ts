@@ -45,13 +45,16 @@ export class TestPython {
 /** Starts a runner before each test of a file and ends it after. */
 export function useTestPython(): TestPython {
   const current = new TestPython();
+  let runnersDir: string | undefined;
   let runnerDir = "";
   let started = 0;
   beforeAll(async () => {
-    runnerDir = await bundleRunner(await mkdtemp(join(tmpdir(), "flotilla-runners-")));
+    runnersDir = await mkdtemp(join(tmpdir(), "flotilla-runners-"));
+    runnerDir = await bundleRunner(runnersDir);
   });
   afterAll(async () => {
-    await rm(join(runnerDir, ".."), { recursive: true });
+    // The folder that was made here and no other: where nothing was made nothing is removed.
+    if (runnersDir !== undefined) await rm(runnersDir, { recursive: true });
   });
   beforeEach(async () => {
     current.dir = await mkdtemp(join(tmpdir(), "flotilla-python-"));

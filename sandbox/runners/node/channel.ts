@@ -12,6 +12,7 @@ import { readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { encodeFrame, FrameDecoder, type Frame } from "../../../sdk/protocol/index.ts";
 import type { FromRunner, ToRunner } from "../protocol.ts";
+import { replaceInput } from "./no-input.ts";
 
 const CHANNEL_FD = 0;
 const RETRY_MS = 1;
@@ -40,6 +41,7 @@ export class RunnerChannel {
   constructor(onFrame: (frame: Frame<ToRunner>) => void, onEnd: () => void) {
     this.#onFrame = onFrame;
     this.#onEnd = onEnd;
+    replaceInput();
     this.#socket = new Socket({
       fd: CHANNEL_FD,
       readable: true,

@@ -44,6 +44,18 @@ describe("loading", () => {
     expect(current.runner.lines).toEqual([{ stream: "stdout", text: "before" }]);
   });
 
+  test("a module may import node:process, and its input has ended", async () => {
+    const source = `
+      import { stdin } from "node:process";
+      let text = "";
+      for await (const chunk of stdin) text += chunk;
+      export const f = () => [text, process.stdin === stdin, stdin.readableEnded];
+    `;
+    expect(await current.runner.boot("f", source)).toMatchObject({ type: "ready" });
+    current.runner.give({ a: 0 });
+    expect(await valueOf("a")).toEqual(["", true, true]);
+  });
+
   test("a function that the module does not have is named", async () => {
     expect(await current.runner.boot("f", "export const g = 1;")).toMatchObject({
       error: { message: "there is no function f" },

@@ -166,16 +166,19 @@ export interface RunnerUnderTest {
 export function useTestRunner(): RunnerUnderTest {
   let runner: TestRunner;
   let bundleDir = "";
+  let runnersDir: string | undefined;
   let runnerDir = "";
   let dir = "";
   let started = 0;
 
   beforeAll(async () => {
-    runnerDir = await bundleRunner(await mkdtemp(join(tmpdir(), "flotilla-runners-")));
+    runnersDir = await mkdtemp(join(tmpdir(), "flotilla-runners-"));
+    runnerDir = await bundleRunner(runnersDir);
   });
 
   afterAll(async () => {
-    await rm(join(runnerDir, ".."), { recursive: true });
+    // The folder that was made here and no other: where nothing was made nothing is removed.
+    if (runnersDir !== undefined) await rm(runnersDir, { recursive: true });
   });
 
   beforeEach(async () => {
