@@ -75,5 +75,6 @@ export {
   type DemandClass,
   type GangRule,
   type GpuRequest,
+  type ResourceLimits,
   type SpreadRule,
 } from "./workload.ts";

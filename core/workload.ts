@@ -34,6 +34,9 @@ export interface ContainerNeeds {
   readonly interconnect?: GpuInterconnect;
 }
 
+/** Most that a container may use where that is said apart from what it reserves. */
+export type ResourceLimits = Partial<Pick<Resources, "cpuMilli" | "memoryMiB">>;
+
 /** Containers that keep apart. */
 export interface SpreadRule {
   /** Containers with one key keep apart from each other. */

@@ -20,6 +20,7 @@ export type { HeaderPairs, Piece } from "./streams/piece.ts";
 export type { WebRequest, WebResult, WebWish } from "./runners/web-message.ts";
 export type { InputHeader, ValueHeader } from "./runners/protocol.ts";
 export { detectGpus, parseEmulatedGpus, machineResources } from "./agent/machine.ts";
+export { examineGpus, type GpuExamination } from "./gpu/gpu-access.ts";
 export { roomFor } from "./agent/room.ts";
 export { parseAllowedHost } from "./egress/allowed-host.ts";
 export { parseRanges } from "./egress/egress-gate.ts";

@@ -45,7 +45,7 @@ export type StageCounts = Readonly<Record<Stage, number>>;
 
 /** The first stage that every node of the profile fails whatever it holds. */
 export function failedProfileStage(
-  profile: NodeProfile,
+  profile: Pick<NodeProfile, "node">,
   request: RequestClass,
 ): ProfileStage | undefined {
   return PROFILE_STAGES.find((stage) => !PASSES[stage](profile.node, request.needs));
@@ -58,7 +58,7 @@ export function hasRoom(state: NodeState, request: RequestClass): boolean {
 
 /** The first stage at which a state that passes by its profile fails by its free amounts. */
 export function failedRoomStage(
-  state: NodeState,
+  state: Pick<NodeState, "cpuMilli" | "memoryMiB" | "diskMiB" | "cards" | "wholeFree">,
   request: RequestClass,
 ): "gpuCount" | "cpu" | "memory" | "disk" | undefined {
   if (

@@ -9,6 +9,7 @@ export {
 export { expectNext } from "./autoscale/expect.ts";
 export { foresee } from "./autoscale/foresee.ts";
 export { type FunctionState } from "./autoscale/function-state.ts";
+export { fitsOnNode } from "./fits-on.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";
 export { type PlacementPlan } from "./plan.ts";

@@ -50,6 +50,7 @@ export {
   type NdArrayData,
   type NdArrayDtype,
   type NetworkPolicy,
+  type RequestAndLimit,
   type RetryPolicy,
   type Schedule,
   type CommitReport,

@@ -6,6 +6,7 @@ import {
   type MapItem,
   type RemoteClass,
   type RemoteFunction,
+  type SandboxOptions,
 } from "./index.ts";
 
 const app = new App("types");
@@ -33,6 +34,18 @@ test("arguments and results are those of the user's function", () => {
   >();
   expectTypeOf<ReturnType<Greet["local"]>>().toEqualTypeOf<Promise<string>>();
   expectTypeOf<ReturnType<typeof square.local>>().toEqualTypeOf<number>();
+});
+
+test("cores and memory are an amount, or a request and a limit, and nothing else", () => {
+  const sized = { cpu: { request: 0.5, limit: 2 }, memoryMiB: { request: 256, limit: 1_024 } };
+  expectTypeOf(app.function({ name: "sized", ...sized }, () => 1)).toEqualTypeOf<
+    AppFunction<[], number>
+  >();
+  expectTypeOf(square.withOptions(sized)).toEqualTypeOf(square.withOptions({ cpu: 1 }));
+  expectTypeOf(sized).toExtend<SandboxOptions>();
+  expectTypeOf<{ cpu: { request: number } }>().not.toExtend<SandboxOptions>();
+  expectTypeOf<{ cpu: readonly [number, number] }>().not.toExtend<SandboxOptions>();
+  expectTypeOf<{ memoryMiB: { request: 1; limit: "2" } }>().not.toExtend<SandboxOptions>();
 });
 
 test("map takes the items of a function with one required argument", () => {

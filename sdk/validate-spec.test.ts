@@ -38,6 +38,11 @@ describe("a spec", () => {
     });
   });
 
+  test("may say what is reserved and what may be used apart from each other", () => {
+    validateSpec({ cpu: { request: 0.1, limit: 64 }, memoryMiB: { request: 64, limit: 64 } });
+    validateSpec({ cpu: 1, memoryMiB: { request: 64, limit: 524_288 } });
+  });
+
   const wrong: readonly [unknown, string | RegExp][] = [
     [{ gpu: "H10O" }, 'gpu is wrong: no GPU type "H10O": did you mean "H100"?'],
     [{ gpu: "h100" }, 'no GPU type "h100": did you mean "H100"?'],
@@ -55,6 +60,15 @@ describe("a spec", () => {
     [{ cpu: NaN }, "cpu must be 0.1 to 64 cores, got NaN"],
     [{ memoryMiB: 63 }, "memoryMiB must be a whole number from 64 to 524288 MiB, got 63"],
     [{ memoryMiB: 64.5 }, /memoryMiB must be a whole number/],
+    [{ memoryMiB: { request: 64 } }, "memoryMiB needs request and limit, and has no limit"],
+    [{ memoryMiB: { limit: 64 } }, "memoryMiB needs request and limit, and has no request"],
+    [{ memoryMiB: { request: 128, limit: 64 } }, ".limit (64) must not be below .request (128)"],
+    [{ memoryMiB: { request: 64, limit: 64.5 } }, /memoryMiB \.limit must be a whole number/],
+    [{ cpu: { request: 0, limit: 1 } }, "cpu .request must be 0.1 to 64 cores, got 0"],
+    [{ cpu: { request: 1, limit: NaN } }, "cpu .limit must be 0.1 to 64 cores, got NaN"],
+    [{ cpu: { request: 1, limit: 2, max: 3 } }, 'cpu has no "max"; there are request and limit'],
+    [{ cpu: [1, 2] }, 'cpu has no "0"'],
+    [{ cpu: null }, "cpu must be 0.1 to 64 cores, got null"],
     [{ timeoutMs: 999 }, /timeoutMs must be a whole number from 1000 to 86400000 ms/],
     [{ scaledownWindowMs: 1 }, /scaledownWindowMs .* 2000 to 1200000/],
     [{ retries: 11 }, "retries must be a whole number from 0 to 10 tries, got 11"],
@@ -85,6 +99,8 @@ describe("a spec", () => {
       { batched: { maxBatchSize: 8, waitMs: 1 }, schedule: { kind: "period", periodMs: 1_000 } },
       /a batched function has no schedule/,
     ],
+    [{ diskMiB: 8 }, /diskMiB must be .*16/],
+    [{ diskMiB: 64, enableMemorySnapshot: true }, /diskMiB does not go with enableMemorySnapshot/],
     [{ singleUse: "yes" }, "singleUse must be true or false"],
     [{ singleUse: true, maxConcurrentInputs: 2 }, /singleUse does not go with maxConcurrentInputs/],
     [

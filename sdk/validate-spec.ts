@@ -1,5 +1,6 @@
 /** Checks a function's options where they are written, before anything is sent. */
 import { checkBatched } from "./batched.ts";
+import { checkAmount } from "./check-amount.ts";
 import { didYouMean, hintFor } from "./did-you-mean.ts";
 import { UsageError } from "./errors.ts";
 import { isImage } from "./image.ts";
@@ -40,8 +41,9 @@ type Check = (value: unknown) => string | undefined;
 const FIELD_CHECKS: Readonly<Record<keyof WrittenSpec, Check>> = {
   name: checkFunctionName,
   gpu: checkGpu,
-  cpu: range({ min: 0.1, max: 64, unit: "cores" }),
-  memoryMiB: wholeRange({ min: 64, max: 524_288, unit: "MiB" }),
+  cpu: checkAmount(range({ min: 0.1, max: 64, unit: "cores" })),
+  memoryMiB: checkAmount(wholeRange({ min: 64, max: 524_288, unit: "MiB" })),
+  diskMiB: wholeRange({ min: 16, max: 1_048_576, unit: "MiB" }),
   timeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
   retries: checkRetries,
   startupTimeoutMs: wholeRange({ min: 1_000, max: DAY_MS, unit: "ms (1 s to 24 h)" }),
@@ -112,6 +114,7 @@ export function validateSpec(spec: WrittenSpec): void {
   checkConcurrency(spec);
   checkBatched(spec);
   checkSingleUse(spec);
+  checkDisk(spec);
 }
 
 /** @throws UsageError unless `name` can be an app's. */
@@ -153,6 +156,13 @@ function checkSingleUse({ singleUse, ...spec }: WrittenSpec): void {
   if (other === undefined) return;
   throw new UsageError(
     `singleUse does not go with ${other}: a container of single use runs one input and ends`,
+  );
+}
+
+function checkDisk({ diskMiB, enableMemorySnapshot }: WrittenSpec): void {
+  if (diskMiB === undefined || enableMemorySnapshot !== true) return;
+  throw new UsageError(
+    "diskMiB does not go with enableMemorySnapshot: a memory snapshot has no files of the root",
   );
 }
 

@@ -209,7 +209,7 @@ test("S17: an hour without the API ends no node and rents none", async () => {
   expect(open().every(({ node }) => node.state === "healthy")).toBe(true);
   await ticks(8, line(h100, 6));
   expectMatched(6);
-}, 120_000);
+});
 
 test("S18: machines of ours that no record owns are given back, a stranger's never", async () => {
   const rent = (clientToken: string, tags: Record<string, string>) =>
@@ -258,4 +258,4 @@ test("waves of API errors, one after the other, lead to the fleet that was plann
     expect(live()).toEqual([]);
     expect(open()).toEqual([]);
   }
-}, 120_000);
+});

@@ -31,7 +31,8 @@ export async function measurePythonSnapshots(report: Report): Promise<void> {
     if (rootfs === undefined) return;
     const env = { PYTHONPATH: PACKAGES_DIR };
     const nothing = (): void => undefined;
-    const image = { image: { rootfs, node: "/bin/node" }, started: nothing, release: nothing };
+    const files = { image: { rootfs, node: "/bin/node" } };
+    const held = { files, started: nothing, release: () => Promise.resolve() };
     const options = {
       code: encodeArchive([{ path: "model.py", data: Buffer.from(SOURCE) }]),
       start: {
@@ -40,7 +41,7 @@ export async function measurePythonSnapshots(report: Report): Promise<void> {
         contentId: "of-this-run",
         loadEnv: env,
       },
-      openImage: () => Promise.resolve(image),
+      openFiles: () => Promise.resolve(held),
     };
     const kept = await TestContainers.open(bench, options);
     // The first one reads what the page cache has not, and its snapshot is made.

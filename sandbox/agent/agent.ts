@@ -13,6 +13,7 @@ import {
   type Resources,
 } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
+import { limitsOn } from "../runtime/limits.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { createHttpSnapshots } from "../snapshots/shared-snapshots.ts";
 import { MemorySnapshots } from "../snapshots/snapshots.ts";
@@ -21,10 +22,12 @@ import { CodeCache } from "./code-cache.ts";
 import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
+import { explainDisk } from "./full-disk.ts";
 import { LinkClient } from "./link-client.ts";
 import type {
   AgentMessage,
   AgentResult,
+  ExpectedStart,
   NodeFacts,
   ServerMessage,
   StartContainer,
@@ -32,6 +35,7 @@ import type {
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
 import { UnstoredValues } from "./unstored-values.ts";
+import { onCards } from "./sandbox-spec.ts";
 import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
@@ -147,6 +151,7 @@ export class NodeAgent {
       logs: (containerId, lines) => this.#link.send({ type: "logs", containerId, lines }),
       exited: (exit) => {
         this.#containers.delete(exit.containerId);
+        this.#snapshots?.roomFreed();
         // Whoever runs them again is told how many values there are.
         for (const inputId of exit.inputIds) this.#unstored.forget(inputId);
         this.#link.send({ type: "exited", exit });
@@ -217,19 +222,26 @@ export class NodeAgent {
       countMax,
       hasPython,
       snapshots: () => this.#snapshots,
-      hasRoom: (specs) => this.#hasRoomFor(specs),
+      hasRoom: (specs) => this.#roomBeside(specs).kind === "fits",
       isBusy: () => [...this.#containers.values()].some((container) => !container.isReady),
     });
   }
 
   /** Whether sandboxes fit that are no containers, beside these. */
-  #hasRoomFor(specs: readonly SandboxSpec[]): boolean {
+  #roomBeside(specs: readonly SandboxSpec[]): RoomAnswer {
     const sum = (amount: (resources: Resources) => number): number =>
       specs.reduce((total, { resources }) => total + amount(resources), 0);
     const gpuCount = sum((resources) => resources.gpuCount);
     const cpuMilli = sum((resources) => resources.cpuMilli);
     const memoryMiB = sum((resources) => resources.memoryMiB);
-    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } }).kind === "fits";
+    return this.#spaceFor({ resources: { gpuCount, cpuMilli, memoryMiB } });
+  }
+
+  /** A sandbox on cards that are free, where there is room for it. */
+  #placed(spec: SandboxSpec): SandboxSpec | undefined {
+    const room = this.#roomBeside([spec]);
+    const { isolation } = this.#options.runtime;
+    return room.kind === "fits" ? onCards(spec, room.cards, isolation) : undefined;
   }
 
   async #openSnapshots(): Promise<void> {
@@ -243,7 +255,7 @@ export class NodeAgent {
       loadCode: (sha256) => this.#code.load(sha256),
       ...(this.#ready === undefined ? {} : { pool: this.#ready.pool }),
       shared: createHttpSnapshots({ serverUrl, token: () => this.#link.token }),
-      hasRoom: (spec) => this.#hasRoomFor([spec]),
+      findRoom: (spec) => this.#placed(spec),
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
   }
@@ -288,7 +300,7 @@ export class NodeAgent {
         this.#start(message.container, body);
         return;
       case "expect":
-        this.#ready?.expect(message.starts);
+        this.#expect(message.starts);
         return;
       case "credit":
       case "ack":
@@ -297,6 +309,11 @@ export class NodeAgent {
       default:
         this.#tell(message, body);
     }
+  }
+
+  #expect(starts: readonly ExpectedStart[]): void {
+    const { resources } = this.#options;
+    this.#ready?.expect(starts.map((one) => ({ ...one, ...limitsOn(resources, one.limits) })));
   }
 
   /** The server has something, and this agent need not keep it. */
@@ -346,11 +363,11 @@ export class NodeAgent {
       this.#link.send({ type: "refused", containerId: start.containerId, reason });
       return;
     }
-    const { runtime, clock, onError, images, volumes } = this.#options;
+    const { runtime, clock, onError, images, volumes, resources } = this.#options;
     const shared = start.volumes && volumes?.of(start.containerId, start.volumes);
     const container = new Container({
       openFiles: filesOf(start, images, shared),
-      start: { ...start, cards: room.cards },
+      start: { ...start, cards: room.cards, ...limitsOn(resources, start.limits) },
       params,
       relay: shared?.relay(this.#relay) ?? this.#relay,
       runtime: this.#ready?.runtime ?? runtime,
@@ -361,6 +378,7 @@ export class NodeAgent {
     });
     this.#containers.set(start.containerId, container);
     this.#ready?.pool.makeRoom();
+    this.#snapshots?.giveWay(room.cards);
     const run = container.run().catch((error: unknown) => {
       onError(error, `running container ${start.containerId}: ${messageOf(error)}`);
       this.#containers.delete(start.containerId);
@@ -390,11 +408,13 @@ export class NodeAgent {
     results: readonly AgentResult[],
     payloads: readonly Uint8Array[],
   ): void {
-    for (const [position, result] of results.entries()) {
+    const start = this.#containers.get(containerId)?.spec;
+    const told = results.map((result) => (start ? explainDisk(result, start) : result));
+    for (const [position, result] of told.entries()) {
       const payload = payloads[position] ?? new Uint8Array(0);
       this.#unacknowledged.set(result.inputId, { containerId, result, payload });
     }
-    this.#link.send({ type: "results", containerId, results }, payloads);
+    this.#link.send({ type: "results", containerId, results: told }, payloads);
   }
 
   /** What was not acknowledged before the link broke is said again. */

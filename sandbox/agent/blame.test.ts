@@ -12,6 +12,7 @@ const END: EndOfContainer = {
   timeoutMs: 1_500,
   startupTimeoutMs: 9_000,
   memoryMiB: 128,
+  reservedMiB: 128,
   lastWords: "",
   heapExhausted: false,
   fault: undefined,
@@ -57,6 +58,13 @@ describe("what happened", () => {
 
   test("one that the kernel ended for its memory was out of memory", () => {
     check({ exit: outOfMemory }, "out_of_memory", "a", /its 128 MiB/);
+  });
+
+  test("one with a limit above what it reserves says both, since either may have been in its way", () => {
+    const end = { exit: outOfMemory, memoryMiB: 512 };
+    const both = /its limit is 512 MiB, of which only 128 MiB are reserved$/;
+    check(end, "out_of_memory", "a", both);
+    check({ ...end, wasReady: false }, "startup_failed", undefined, /128 MiB are reserved while/);
   });
 
   test("one that aborted without heap was out of memory, one that only spoke of it was not", () => {

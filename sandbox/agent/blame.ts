@@ -17,7 +17,9 @@ export interface EndOfContainer {
   readonly inputIds: readonly string[];
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
+  /** Most that it might hold, and what of that was reserved for it. */
   readonly memoryMiB: number;
+  readonly reservedMiB: number;
   /** The last that it wrote to its standard error. */
   readonly lastWords: string;
   /** It wrote there that its heap was exhausted. */
@@ -101,7 +103,7 @@ function messageFor(kind: ContainerExit["kind"], end: EndOfContainer): string {
     case "timed_out":
       return `the input ran longer than its limit of ${end.timeoutMs} ms and its container was ended`;
     case "out_of_memory":
-      return `the container ran out of its ${end.memoryMiB} MiB of memory`;
+      return `the container ran out of its ${memoryOf(end)}`;
     case "startup_failed":
       return startupMessage(end);
     case "exited":
@@ -119,10 +121,16 @@ function startupMessage(end: EndOfContainer): string {
   }
   if (end.fault !== undefined) return `the container could not start: ${end.fault}`;
   if (ranOutOfMemory(end)) {
-    return `the container ran out of its ${end.memoryMiB} MiB of memory while starting`;
+    return `the container ran out of its ${memoryOf(end)} while starting`;
   }
   const words = end.lastWords === "" ? "" : `: ${end.lastWords}`;
   return `the container ended with ${describeExit(end)} before its code was loaded${words}`;
+}
+
+/** One that holds more than it reserves may have been ended because its machine ran short. */
+function memoryOf({ memoryMiB, reservedMiB }: EndOfContainer): string {
+  if (memoryMiB <= reservedMiB) return `${memoryMiB} MiB of memory`;
+  return `memory: its limit is ${memoryMiB} MiB, of which only ${reservedMiB} MiB are reserved`;
 }
 
 function describeExit({ exit, announced }: EndOfContainer): string {

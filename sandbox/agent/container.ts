@@ -6,14 +6,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { messageOf } from "../../core/index.ts";
-import {
-  encodeFrame,
-  FRAME_BYTES_MAX,
-  FrameDecoder,
-  type Frame,
-  type WireError,
-} from "../../sdk/protocol/index.ts";
-import { checkMessage } from "../runners/check-message.ts";
+import { encodeFrame, type Frame, type WireError } from "../../sdk/protocol/index.ts";
 import type {
   FromRunner,
   InputHeader,
@@ -22,6 +15,7 @@ import type {
   ToRunner,
   ValueHeader,
 } from "../runners/protocol.ts";
+import { memoryMaxMiB } from "../runtime/limits.ts";
 import type { RunningSandbox, SandboxExit, SandboxSpec } from "../runtime/runtime.ts";
 import { ENTROPY_BYTES, loadMessageOf, type EnteredSandbox } from "../snapshots/snapshots.ts";
 import { ContainerImage } from "./container-image.ts";
@@ -40,6 +34,7 @@ import { LastWords } from "./last-words.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { maskOf } from "./mask.ts";
 import { ReadPace } from "./read-pace.ts";
+import { readRunner } from "./read-runner.ts";
 import { sendWhole } from "./send-whole.ts";
 import { stagesOf } from "./start-stages.ts";
 
@@ -50,9 +45,6 @@ const LEAVE_MS = 30_000;
 const NOTHING = new Uint8Array(0);
 /** What is read of a container: its printing waits beyond, whatever becomes of the lines. */
 const OUTPUT_BYTES_PER_SECOND_MAX = 16 * 1024 * 1024;
-/** A runner's headers are JSON that the agent reads for all its containers; payloads are not. */
-const HEADER_BYTES_MAX = 16 * 1024 * 1024;
-const HEADER_BYTES_PER_SECOND_MAX = 64 * 1024 * 1024;
 const NEVER_STARTED: SandboxExit = { exitCode: undefined, signal: undefined, outOfMemory: false };
 
 export class Container {
@@ -273,27 +265,10 @@ export class Container {
   }
 
   #connect(sandbox: RunningSandbox, heard: readonly Uint8Array[] = []): void {
-    const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
-    const { channel } = sandbox;
-    const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
-    const onData = (chunk: Uint8Array): void => {
-      const before = decoder.headerBytes;
-      try {
-        for (const { header, body } of decoder.push(chunk)) {
-          this.#receive({ header: checkMessage(header), body });
-        }
-        pace.count(decoder.headerBytes - before);
-      } catch (error) {
-        // A broken runner harms nobody but itself, and is not listened to any more.
-        channel.off("data", onData);
-        channel.resume();
-        this.#giveUp(sandbox, `its runner broke the protocol: ${messageOf(error)}`);
-      }
-    };
-    for (const chunk of heard) onData(chunk);
-    channel.on("data", onData).resume();
-    // The end of the channel is the end of the container, which `exited` tells.
-    channel.on("error", () => undefined);
+    readRunner(sandbox, heard, {
+      onFrame: (frame) => this.#receive(frame),
+      onBroken: (why) => this.#giveUp(sandbox, why),
+    });
     this.#follow(sandbox, "stdout");
     this.#follow(sandbox, "stderr");
   }
@@ -458,7 +433,8 @@ export class Container {
       inputIds: this.#inputs.ids,
       timeoutMs: start.timeoutMs,
       startupTimeoutMs: start.startupTimeoutMs,
-      memoryMiB: start.resources.memoryMiB,
+      memoryMiB: memoryMaxMiB(start),
+      reservedMiB: start.resources.memoryMiB,
       ...this.#lastWords.heard,
       fault: this.#fault,
     });

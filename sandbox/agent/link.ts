@@ -10,7 +10,7 @@
  * A dropped link loses nothing: the agent keeps its containers and unsent results, reconnects
  * with backoff and says in `hello` what it still holds. Results are kept until `ack`.
  */
-import type { Isolation, Resources } from "../../core/index.ts";
+import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
 import type { VolumeStart } from "../volumes/volume-start.ts";
@@ -51,7 +51,10 @@ export interface StartContainer {
   readonly appName: string;
   /** SHA-256 of the bundle; the agent fetches it from `/v1/blobs` once and caches it. */
   readonly codeSha256: string;
+  /** What is reserved for it. */
   readonly resources: Resources;
+  /** Most that it may use; absent means no other than what is usual for what it reserves. */
+  readonly limits?: ResourceLimits;
   /** Cards of the node for it, numbered from 0; absent leaves them to the agent. */
   readonly cards?: readonly number[];
   readonly env: Readonly<Record<string, string>>;
@@ -68,6 +71,8 @@ export interface StartContainer {
   readonly contentId?: string;
   /** Folder in the image that it starts in. */
   readonly workdir?: string;
+  /** Most MiB that it writes to its root, on a disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
   /** Inputs that it runs at once; one unless given. */
   readonly maxInputs?: number;
   /** It ends after its first input. */
@@ -94,7 +99,9 @@ export interface ExpectedStart extends Pick<
   | "appName"
   | "codeSha256"
   | "resources"
+  | "limits"
   | "imageId"
+  | "diskMiB"
   | "maxInputs"
   | "snapshotId"
   | "loadEnv"

@@ -58,7 +58,8 @@ export function parseEmulatedGpus(declared: string): MachineGpus | undefined {
 /** Longest name first, so that an L40S is not taken for an L4. */
 const BY_LENGTH = [...GPU_TYPES].sort((a, b) => b.length - a.length);
 
-function gpuTypeOf(name: string): GpuType | undefined {
+/** The kind of GPU that the driver names so; undefined for one that the platform does not know. */
+export function gpuTypeOf(name: string): GpuType | undefined {
   const words = name.toUpperCase().replaceAll(/[\s-]+/g, "-");
   if (/(^|-)A100X?(-|$)/.test(words)) return words.includes("80GB") ? "A100-80GB" : "A100-40GB";
   return BY_LENGTH.find((type) => new RegExp(`(^|-)${type}(G)?(-|$)`).test(words));

@@ -3,11 +3,15 @@ import type { ToRunner } from "../runners/protocol.ts";
 import type { Isolation } from "../../core/index.ts";
 import { PYTHON_PATH } from "../runtime/python-launch.ts";
 import type { SandboxSpec } from "../runtime/runtime.ts";
-import { gpuEnvironmentOf, sandboxEnvironment } from "./gpu-environment.ts";
+import { DRIVER_PROGRAMS } from "../gpu/driver-files.ts";
+import { gpuEnvironmentOf, librariesOf, sandboxEnvironment } from "./gpu-environment.ts";
 import type { StartContainer } from "./link.ts";
 
 /** What of a container's start says what its sandbox is. */
-export type SandboxWish = Pick<StartContainer, "resources" | "python" | "allowHosts" | "cards">;
+export type SandboxWish = Pick<
+  StartContainer,
+  "resources" | "limits" | "python" | "allowHosts" | "cards" | "diskMiB"
+>;
 
 /** The sandbox of a container, with these files over the base image. */
 export function sandboxSpecOf(
@@ -15,15 +19,28 @@ export function sandboxSpecOf(
   isolation: Isolation,
   files: Pick<SandboxSpec, "image" | "volumes">,
 ): SandboxSpec {
-  const { containerId, resources, python, allowHosts, cards = [] } = start;
+  const { containerId, resources, limits, python, allowHosts, diskMiB, cards = [] } = start;
   return {
     containerId,
     resources,
+    ...(limits === undefined ? {} : { limits }),
     env: { ...sandboxEnvironment(cards, isolation), PATH: pathOf(start) },
+    ...(cards.length === 0 ? {} : { cards }),
     ...(python === undefined ? {} : { runner: "python" as const }),
     ...(allowHosts === undefined ? {} : { allowHosts }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...files,
   };
+}
+
+/** The same sandbox on other cards of the node; on none if it has none. */
+export function onCards(
+  spec: SandboxSpec,
+  cards: readonly number[],
+  isolation: Isolation,
+): SandboxSpec {
+  if (spec.cards === undefined) return spec;
+  return { ...spec, cards, env: { ...spec.env, ...gpuEnvironmentOf(cards, isolation) } };
 }
 
 /**
@@ -31,7 +48,7 @@ export function sandboxSpecOf(
  * all containers of its function have, and nothing that is secret.
  */
 export function loadEnvironmentOf(
-  start: Pick<StartContainer, "python" | "loadEnv">,
+  start: Pick<StartContainer, "python" | "loadEnv" | "cards">,
 ): Readonly<Record<string, string>> {
   return { PATH: pathOf(start), HOME: "/tmp", ...start.loadEnv };
 }
@@ -44,12 +61,14 @@ export function environmentOf(
   const { containerId, env, cards = [] } = start;
   const own = { FLOTILLA_CONTAINER_ID: containerId, PATH: pathOf(start), HOME: "/tmp" };
   // A user's variable may replace ours, but not name other cards.
-  return { ...own, ...env, ...gpuEnvironmentOf(cards, isolation) };
+  const gpus = gpuEnvironmentOf(cards, isolation);
+  return { ...own, ...env, ...gpus, ...librariesOf(gpus, env["LD_LIBRARY_PATH"]) };
 }
 
 /** Where its programs are. */
-function pathOf({ python }: Pick<StartContainer, "python">): string {
-  return python === undefined ? "/bin" : PYTHON_PATH;
+function pathOf({ python, cards = [] }: Pick<StartContainer, "python" | "cards">): string {
+  const path = python === undefined ? "/bin" : PYTHON_PATH;
+  return cards.length === 0 ? path : `${path}:${DRIVER_PROGRAMS}`;
 }
 
 /** What a runner is told with its code, when no image is to be made of it. */

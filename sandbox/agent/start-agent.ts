@@ -7,6 +7,7 @@ import { egressOptionsOf, withEgress } from "../egress/with-egress.ts";
 import { prepareBaseImage } from "../images/base-image.ts";
 import { createMountedImages, NO_IMAGES, type NodeImages } from "../images/node-images.ts";
 import { preparePythonImage } from "../images/python-image.ts";
+import { openGpus, type GpuAccess } from "../gpu/gpu-access.ts";
 import { isMemoryShort } from "../pools/memory-pressure.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
@@ -61,8 +62,11 @@ export async function createAgent(
   await reap(dataDir);
   const { onError, onDismissed, clock } = surroundings;
   const cacheDir = surroundings.cacheDir ?? join(dataDir, "cache");
-  const runtime = await createRuntime(config, cacheDir, clock);
-  const { resources, gpuType } = await machineOf(config);
+  const { gpuType, ...machine } = await machineOf(config);
+  const gpus = await gpusOf(config, { ...machine, gpuType }, cacheDir);
+  const { resources } = gpus;
+  if (gpus.lack !== undefined) onError(new Error(gpus.lack), "giving GPUs to containers");
+  const runtime = await createRuntime(config, cacheDir, clock, gpus.access);
   const metadata = rented && metadataOf(rented, clock);
   const images = await createImages(config, surroundings, () => agent.token);
   const volumes = await createVolumes(config, surroundings, images, () => agent.token);
@@ -91,11 +95,11 @@ export async function createAgent(
     run: runCommand,
     readDisk: () => readDisk(dataDir),
     gpuCount: realGpuCount(config, resources),
-    onChecked: (faults) => agent.checked(faults),
+    onChecked: (faults) => agent.checked([...gpus.faults, ...faults]),
     onError,
   });
   // Before it joins, so that nothing is placed on a machine that is broken from the start.
-  agent.checked(await health.check());
+  agent.checked([...gpus.faults, ...(await health.check())]);
   const onNotice = (deadlineMs: number): void => agent.interrupted(deadlineMs);
   const onRisk = (sinceMs: number): void => agent.atRisk(sinceMs);
   const watches: readonly Watch[] = [
@@ -115,6 +119,35 @@ async function machineOf(
     resources: config.resources ?? machine,
     gpuType: config.gpuType ?? detected?.gpuType,
   };
+}
+
+interface NodeGpus {
+  readonly access?: GpuAccess;
+  /** What the node offers. */
+  readonly resources: Resources;
+  /** What makes the machine useless. */
+  readonly faults: readonly string[];
+  /** Why containers cannot have the cards. */
+  readonly lack?: string;
+}
+
+/**
+ * How containers get the real cards, or why they cannot. A machine that was rented for its cards
+ * is broken then; one that is here anyway does without them.
+ */
+async function gpusOf(
+  config: AgentConfig,
+  { resources, gpuType = "" }: Awaited<ReturnType<typeof machineOf>>,
+  cacheDir: string,
+): Promise<NodeGpus> {
+  const gpuCount = realGpuCount(config, resources);
+  // Plain processes have the cards of the machine as they are.
+  if (gpuCount === 0 || config.isolation === "process") return { resources, faults: [] };
+  const opened = await openGpus({ gpuType, gpuCount, dir: join(cacheDir, "gpus") });
+  if (opened.kind === "usable") return { access: opened.access, resources, faults: [] };
+  const lack = `containers cannot have the ${gpuCount} ${gpuType}: ${opened.reason}`;
+  if (config.rented !== undefined) return { resources, faults: [lack], lack };
+  return { resources: { ...resources, gpuCount: 0 }, faults: [], lack };
 }
 
 /** GPUs that can be asked how they are. */
@@ -228,6 +261,7 @@ async function createRuntime(
   config: AgentConfig,
   cacheDir: string,
   clock: Clock,
+  gpus: GpuAccess | undefined,
 ): Promise<Runtime> {
   const { dataDir, isolation } = config;
   const runnerDir = await bundleRunner(join(cacheDir, "runners"));
@@ -242,6 +276,7 @@ async function createRuntime(
     pythonRootfs,
     runnerDir,
     cgroupParent,
+    ...(gpus && { gpus }),
   });
   return withEgress(gvisor, egressOptionsOf(config, clock));
 }

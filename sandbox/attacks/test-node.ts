@@ -150,7 +150,8 @@ export class TestNode {
       resources: { gpuCount: 0, cpuMilli: 16_000, memoryMiB: 16_384 },
       emulatedGpus: false,
       isolation: "gvisor",
-      images: NO_IMAGES,
+      // gVisor can do without images what needs no image.
+      images: { ...NO_IMAGES, refusalOf: () => undefined },
       runtime,
       clock,
       onError: (_, doing) => errors.push(doing),

@@ -1,7 +1,9 @@
 /** The images of a node, as its containers get them: mounted from chunks, and read on demand. */
 import type { Clock } from "../../core/index.ts";
 import type { StartContainer } from "../agent/link.ts";
+import { canMount } from "../lazyfs/fuse-mount.ts";
 import { ImageMounts } from "../lazyfs/image-mounts.ts";
+import { USER_ID } from "../runtime/oci-spec.ts";
 import type { SandboxImage } from "../runtime/runtime.ts";
 import { NODE_PATH } from "./build/runtime-paths.ts";
 
@@ -17,7 +19,7 @@ export interface HeldContainerImage {
 }
 
 /** What a container says about the image that it is to run in. */
-export type WantedImage = Pick<StartContainer, "imageId" | "contentId" | "workdir">;
+export type WantedImage = Pick<StartContainer, "imageId" | "contentId" | "workdir" | "diskMiB">;
 
 /** Images for the containers of one node. */
 export interface NodeImages {
@@ -53,6 +55,7 @@ export interface MountedImagesOptions {
 
 /** Longest that a container waits for a chunk before its read fails. */
 const DEADLINE_MS = 10_000;
+const NO_DISK = "a disk of its own needs an agent that runs as root, with /dev/fuse";
 const CONTENT_ID = /^[0-9a-f]{64}$/;
 
 /** Images that are mounted; the process that serves them starts with the first. */
@@ -69,14 +72,20 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
     },
   });
   return {
-    refusalOf: ({ imageId, contentId }) => {
+    refusalOf: ({ imageId, contentId, diskMiB }) => {
+      if (diskMiB !== undefined && !canMount()) return NO_DISK;
       if (imageId === undefined || (contentId !== undefined && CONTENT_ID.test(contentId))) {
         return undefined;
       }
       return `the server has no content of image ${imageId}: deploy its app again`;
     },
-    hold: async ({ contentId = "", workdir }, onLost) => {
-      const held = await mounts.hold(contentId, onLost);
+    hold: async ({ contentId = "", workdir, diskMiB }, onLost) => {
+      // What it may write to must be its own: no user but root may write to what is root's.
+      const held = await mounts.hold(
+        contentId,
+        onLost,
+        diskMiB === undefined ? undefined : USER_ID,
+      );
       const image = { rootfs: held.root, node: NODE_PATH };
       return {
         // The root cannot be written to, and programs expect to write where they start.
@@ -92,8 +101,12 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
 
 /** For a runtime that gives its containers the host's own files. */
 export const NO_IMAGES: NodeImages = {
-  refusalOf: ({ imageId }) =>
-    imageId === undefined ? undefined : `image ${imageId} needs gVisor, which this node is without`,
+  refusalOf: ({ imageId, diskMiB }) => {
+    if (diskMiB !== undefined) return "a disk of its own needs gVisor, which this node is without";
+    return imageId === undefined
+      ? undefined
+      : `image ${imageId} needs gVisor, which this node is without`;
+  },
   hold: () => Promise.reject(new Error("a container with an image was not refused")),
   renewToken: () => undefined,
   close: () => Promise.resolve(),

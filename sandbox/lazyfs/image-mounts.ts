@@ -40,6 +40,7 @@ export interface HeldImage {
 }
 
 interface Mount {
+  readonly mountId: string;
   readonly imageId: ChunkId;
   readonly root: string;
   readonly ready: Promise<void>;
@@ -66,7 +67,7 @@ export class ImageMounts {
   readonly #lists: AccessLists;
   readonly #canMount: boolean;
   /** The one released longest ago first. */
-  readonly #mounts = new Map<ChunkId, Mount>();
+  readonly #mounts = new Map<string, Mount>();
   #process: ServingProcess | undefined;
   #token = "";
 
@@ -94,14 +95,17 @@ export class ImageMounts {
   /**
    * An image for one container; `onLost` is called when nothing of it can be read any more.
    *
+   * @param ownerId Who owns everything in it; as in the image unless given, or where images
+   *   cannot be mounted.
    * @throws PlatformError when it cannot be read or mounted
    */
-  async hold(imageId: ChunkId, onLost: () => void = ignored): Promise<HeldImage> {
-    const mount = this.#mounts.get(imageId) ?? this.#add(imageId);
+  async hold(imageId: ChunkId, onLost: () => void = ignored, ownerId?: number): Promise<HeldImage> {
+    const mountId = ownerId === undefined ? imageId : `${imageId} of user ${ownerId}`;
+    const mount = this.#mounts.get(mountId) ?? this.#add(mountId, imageId, ownerId);
     mount.holders += 1;
     // The last in the order of release: it is in use.
-    this.#mounts.delete(imageId);
-    this.#mounts.set(imageId, mount);
+    this.#mounts.delete(mountId);
+    this.#mounts.set(mountId, mount);
     try {
       await mount.ready;
     } catch (error) {
@@ -133,22 +137,26 @@ export class ImageMounts {
     await reapImageMounts(this.#options.dir);
   }
 
-  #add(imageId: ChunkId): Mount {
+  #add(mountId: string, imageId: ChunkId, ownerId: number | undefined): Mount {
     const { dir } = this.#options;
     // A name of its own each time: a dead mount may still be at the last one.
     const root = this.#canMount
       ? join(dir, "mounts", `${imageId.slice(0, 16)}-${randomUUID().slice(0, 8)}`)
       : join(dir, "plain", imageId);
-    const ready = this.#canMount ? this.#mount(imageId, root) : this.#restore(imageId, root);
-    const mount: Mount = { imageId, root, ready, holders: 0, isLearnt: false, onLost: new Set() };
-    this.#mounts.set(imageId, mount);
+    const owner = ownerId === undefined ? {} : { ownerId };
+    const ready = this.#canMount
+      ? this.#mount({ mountId, imageId, mountPoint: root, ...owner })
+      : this.#restore(imageId, root);
+    const onLost = new Set<() => void>();
+    const mount: Mount = { mountId, imageId, root, ready, holders: 0, isLearnt: false, onLost };
+    this.#mounts.set(mountId, mount);
     ready.catch(() => this.#forget(mount));
     return mount;
   }
 
-  async #mount(imageId: ChunkId, root: string): Promise<void> {
+  async #mount(wanted: Omit<Parameters<ServingProcess["mount"]>[0], "prefetch">): Promise<void> {
     const serving = this.#serving();
-    await serving.mount(imageId, root, await this.#lists.of(imageId));
+    await serving.mount({ ...wanted, prefetch: await this.#lists.of(wanted.imageId) });
   }
 
   /** The process of now; a new token is told to it first. */
@@ -197,7 +205,7 @@ export class ImageMounts {
   async #learn(mount: Mount): Promise<void> {
     if (mount.isLearnt || !this.#canMount) return;
     mount.isLearnt = true;
-    const chunks = await this.#process?.trace(mount.imageId).catch(() => undefined);
+    const chunks = await this.#process?.trace(mount.mountId).catch(() => undefined);
     if (chunks !== undefined) await this.#lists.learn(mount.imageId, chunks);
   }
 
@@ -209,16 +217,16 @@ export class ImageMounts {
 
   async #unmount(mount: Mount): Promise<void> {
     this.#forget(mount);
-    const { imageId, root } = mount;
+    const { mountId, root } = mount;
     if (!this.#canMount) {
       await rm(root, { recursive: true, force: true });
       return;
     }
-    await this.#process?.unmount(imageId).then(() => removeEmpty(root), ignored);
+    await this.#process?.unmount(mountId).then(() => removeEmpty(root), ignored);
   }
 
   #forget(mount: Mount): void {
-    if (this.#mounts.get(mount.imageId) === mount) this.#mounts.delete(mount.imageId);
+    if (this.#mounts.get(mount.mountId) === mount) this.#mounts.delete(mount.mountId);
   }
 }
 

@@ -2,6 +2,7 @@
 import { execFile, spawnSync } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   mkdtempSync,
   mkdirSync,
   readdirSync,
@@ -126,6 +127,24 @@ async function readBytes(path: string, timeoutMs = 20_000): Promise<Buffer> {
   });
   return stdout;
 }
+
+test.runIf(canMount())(
+  "an image for one user is theirs, and as it was for all others",
+  async () => {
+    const mounts = mountsOf();
+    const theirs = await mounts.hold(imageId, undefined, 65_534);
+    const plain = await mounts.hold(imageId);
+    const again = await mounts.hold(imageId, undefined, 65_534);
+    expect(again.root).toBe(theirs.root);
+    expect(plain.root).not.toBe(theirs.root);
+    for (const name of ["many", "large", "link"]) {
+      const { uid, gid } = lstatSync(join(theirs.root, name));
+      expect([uid, gid]).toEqual([65_534, 65_534]);
+      expect(lstatSync(join(plain.root, name)).uid).toBe(process.getuid?.());
+    }
+    expect(readFileSync(join(theirs.root, "link"), "utf8")).toBe("content of 7 ".repeat(7));
+  },
+);
 
 test("where images cannot be mounted they are restored to a folder, once", async () => {
   const mounts = mountsOf({ mounts: false });

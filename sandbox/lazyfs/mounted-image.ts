@@ -17,6 +17,8 @@ import { LateReplies, replySender } from "./late-replies.ts";
 
 export interface MountOptions {
   readonly imageId: ChunkId;
+  /** Who owns everything in it; as in the image unless given. */
+  readonly ownerId?: number;
   /** An empty folder. */
   readonly mountPoint: string;
   /** Chunks to fetch ahead, by number, in order. */
@@ -48,11 +50,12 @@ export interface MountedImage {
 
 /** Mounts an image. @throws PlatformError when it cannot be read or mounted */
 export async function mountImage(
-  { imageId, mountPoint, prefetch }: MountOptions,
+  { imageId, mountPoint, prefetch, ownerId }: MountOptions,
   surroundings: MountSurroundings,
 ): Promise<MountedImage> {
   const { source, clock, deadlineMs, onError, chunkDirs, workerUrl } = surroundings;
   const index = await readImageIndex(source, imageId);
+  if (ownerId !== undefined) index.giveTo(ownerId);
   const trace = AccessTrace.of(index.chunkCount);
   const fetcher = new ChunkFetcher({ ...surroundings, index });
   void fetcher.prefetch(prefetch).catch((error: unknown) => onError(error, "prefetching"));

@@ -5,7 +5,6 @@ import {
   createChunkSource,
   createHttpChunks,
   openDiskTier,
-  type ChunkId,
   type ChunkStore,
   type RemoteChunks,
 } from "../store/index.ts";
@@ -19,11 +18,11 @@ export interface ServeOptions {
   readonly say: (message: FromServing) => void;
 }
 
-/** Mounted images, by name. One message after the other is done for each image. */
+/** Mounted images, by the name of the mount. One message after the other is done for each. */
 export class ImageServer {
   readonly #options: ServeOptions;
-  readonly #images = new Map<ChunkId, MountedImage>();
-  readonly #turns = new Map<ChunkId, Promise<void>>();
+  readonly #images = new Map<string, MountedImage>();
+  readonly #turns = new Map<string, Promise<void>>();
   #surroundings: Promise<MountSurroundings> | undefined;
   #token = "";
 
@@ -44,15 +43,15 @@ export class ImageServer {
         this.#token = message.token;
         return;
       case "trace": {
-        const chunks = this.#images.get(message.imageId)?.trace() ?? [];
-        this.#options.say({ type: "traced", imageId: message.imageId, chunks });
+        const chunks = this.#images.get(message.mountId)?.trace() ?? [];
+        this.#options.say({ type: "traced", mountId: message.mountId, chunks });
         return;
       }
       case "mount":
-        this.#inTurn(message.imageId, () => this.#mount(message));
+        this.#inTurn(message.mountId, () => this.#mount(message));
         return;
       case "unmount":
-        this.#inTurn(message.imageId, () => this.#unmount(message.imageId));
+        this.#inTurn(message.mountId, () => this.#unmount(message.mountId));
     }
   }
 
@@ -63,33 +62,33 @@ export class ImageServer {
     await Promise.allSettled(images.map((image) => image.close()));
   }
 
-  #inTurn(imageId: ChunkId, work: () => Promise<void>): void {
-    const before = this.#turns.get(imageId) ?? Promise.resolve();
+  #inTurn(mountId: string, work: () => Promise<void>): void {
+    const before = this.#turns.get(mountId) ?? Promise.resolve();
     const turn = before.then(work).catch((error: unknown) => {
       const isOurs = error instanceof PlatformError;
       const { code, retryable } = isOurs
         ? error
         : { code: "unavailable" as const, retryable: true };
-      this.#options.say({ type: "failed", imageId, message: messageOf(error), code, retryable });
+      this.#options.say({ type: "failed", mountId, message: messageOf(error), code, retryable });
     });
-    this.#turns.set(imageId, turn);
+    this.#turns.set(mountId, turn);
   }
 
   async #mount(message: ToServing & { readonly type: "mount" }): Promise<void> {
-    const { imageId } = message;
-    if (!this.#images.has(imageId)) {
+    const { mountId } = message;
+    if (!this.#images.has(mountId)) {
       if (this.#surroundings === undefined) throw new Error("it was not opened");
       mkdirSync(message.mountPoint, { recursive: true });
-      this.#images.set(imageId, await mountImage(message, await this.#surroundings));
+      this.#images.set(mountId, await mountImage(message, await this.#surroundings));
     }
-    this.#options.say({ type: "mounted", imageId });
+    this.#options.say({ type: "mounted", mountId });
   }
 
-  async #unmount(imageId: ChunkId): Promise<void> {
-    const image = this.#images.get(imageId);
-    this.#images.delete(imageId);
+  async #unmount(mountId: string): Promise<void> {
+    const image = this.#images.get(mountId);
+    this.#images.delete(mountId);
     await image?.close();
-    this.#options.say({ type: "unmounted", imageId });
+    this.#options.say({ type: "unmounted", mountId });
   }
 
   async #open(config: ServingConfig): Promise<MountSurroundings> {

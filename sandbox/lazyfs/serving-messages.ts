@@ -22,24 +22,27 @@ export type ToServing =
   | { readonly type: "token"; readonly token: string }
   | {
       readonly type: "mount";
+      readonly mountId: string;
       readonly imageId: ChunkId;
+      /** Who owns everything in it; as in the image unless given. */
+      readonly ownerId?: number;
       readonly mountPoint: string;
       readonly prefetch: readonly number[];
     }
-  | { readonly type: "unmount"; readonly imageId: ChunkId }
+  | { readonly type: "unmount"; readonly mountId: string }
   /** Which chunks of it were used so far? */
-  | { readonly type: "trace"; readonly imageId: ChunkId };
+  | { readonly type: "trace"; readonly mountId: string };
 
 /** Messages from it. */
 export type FromServing =
-  | { readonly type: "mounted" | "unmounted"; readonly imageId: ChunkId }
+  | { readonly type: "mounted" | "unmounted"; readonly mountId: string }
   | {
       readonly type: "failed";
-      readonly imageId: ChunkId;
+      readonly mountId: string;
       readonly message: string;
       readonly code: ErrorCode;
       readonly retryable: boolean;
     }
-  | { readonly type: "traced"; readonly imageId: ChunkId; readonly chunks: readonly number[] }
+  | { readonly type: "traced"; readonly mountId: string; readonly chunks: readonly number[] }
   /** Something went wrong that a reader has seen as EIO. */
   | { readonly type: "trouble"; readonly message: string };

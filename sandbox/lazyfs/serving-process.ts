@@ -3,7 +3,6 @@ import { fork, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { PlatformError, type Clock } from "../../core/index.ts";
-import type { ChunkId } from "../store/index.ts";
 import type { FromServing, ServingConfig, ToServing } from "./serving-messages.ts";
 
 /** Its module, beside a bundled agent. */
@@ -27,7 +26,7 @@ type Question = ToServing & { readonly type: "mount" | "unmount" | "trace" };
 type Answer = FromServing & { readonly type: "mounted" | "unmounted" | "traced" };
 
 interface Waiting {
-  readonly imageId: ChunkId;
+  readonly mountId: string;
   readonly type: Answer["type"];
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
@@ -55,7 +54,7 @@ export class ServingProcess {
       const end = (): void => {
         if (this.#hasEnded) return;
         this.#hasEnded = true;
-        for (const { reject, imageId } of this.#waiting) reject(ended(imageId));
+        for (const { reject, mountId } of this.#waiting) reject(ended(mountId));
         this.#waiting.clear();
         options.onExit();
         resolve();
@@ -72,17 +71,17 @@ export class ServingProcess {
   }
 
   /** Mounts an image. @throws PlatformError as reading or mounting it does */
-  async mount(imageId: ChunkId, mountPoint: string, prefetch: readonly number[]): Promise<void> {
-    await this.#ask({ type: "mount", imageId, mountPoint, prefetch });
+  async mount(wanted: Omit<ToServing & { readonly type: "mount" }, "type">): Promise<void> {
+    await this.#ask({ type: "mount", ...wanted });
   }
 
-  async unmount(imageId: ChunkId): Promise<void> {
-    await this.#ask({ type: "unmount", imageId });
+  async unmount(mountId: string): Promise<void> {
+    await this.#ask({ type: "unmount", mountId });
   }
 
   /** The chunks of an image that were used since it was mounted, in order. */
-  async trace(imageId: ChunkId): Promise<readonly number[]> {
-    const answer = await this.#ask({ type: "trace", imageId });
+  async trace(mountId: string): Promise<readonly number[]> {
+    const answer = await this.#ask({ type: "trace", mountId });
     return answer.type === "traced" ? answer.chunks : [];
   }
 
@@ -98,18 +97,18 @@ export class ServingProcess {
   }
 
   async #ask(question: Question): Promise<Answer> {
-    const { imageId } = question;
-    if (this.#hasEnded) throw ended(imageId);
+    const { mountId } = question;
+    if (this.#hasEnded) throw ended(mountId);
     const over = new AbortController();
     const late = this.#options.clock.sleep(ANSWER_MS_MAX, over.signal).then(() => {
-      throw new PlatformError(`image ${imageId} was not ${ANSWERS[question.type]} in time`, {
+      throw new PlatformError(`image ${mountId} was not ${ANSWERS[question.type]} in time`, {
         code: "timed_out",
         retryable: true,
-        details: { imageId },
+        details: { mountId },
       });
     });
     const answer = new Promise<Answer>((resolve, reject) => {
-      this.#waiting.add({ imageId, type: ANSWERS[question.type], resolve, reject });
+      this.#waiting.add({ mountId, type: ANSWERS[question.type], resolve, reject });
     });
     this.#send(question);
     try {
@@ -126,7 +125,7 @@ export class ServingProcess {
       return;
     }
     for (const waiting of this.#waiting) {
-      if (waiting.imageId !== message.imageId) continue;
+      if (waiting.mountId !== message.mountId) continue;
       if (message.type === "failed") {
         const { code, retryable } = message;
         waiting.reject(new PlatformError(message.message, { code, retryable }));
@@ -143,10 +142,10 @@ export class ServingProcess {
   }
 }
 
-function ended(imageId: ChunkId): PlatformError {
-  return new PlatformError(`the process that serves image ${imageId} has ended`, {
+function ended(mountId: string): PlatformError {
+  return new PlatformError(`the process that serves image ${mountId} has ended`, {
     code: "unavailable",
     retryable: true,
-    details: { imageId },
+    details: { mountId },
   });
 }

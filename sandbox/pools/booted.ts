@@ -16,8 +16,9 @@ export function isPlain({
   allowHosts,
   image,
   volumes,
+  diskMiB,
 }: Omit<SandboxSpec, "containerId">): boolean {
-  const hasFiles = image !== undefined || volumes !== undefined;
+  const hasFiles = (image ?? volumes ?? diskMiB) !== undefined;
   return resources.gpuCount === 0 && allowHosts === undefined && !hasFiles;
 }
 

@@ -8,7 +8,7 @@ const current = useTestPython();
 let packages: string | undefined;
 beforeAll(async () => {
   packages = await pythonPackages("numpy==2.2.6");
-}, 200_000);
+});
 
 async function boot({ skip }: TestContext, handler: string, source: string): Promise<void> {
   if (packages === undefined) skip("numpy cannot be installed here");

@@ -29,11 +29,11 @@ export interface RunscCall {
  */
 export async function saveImage(
   { runsc, globalFlags, env }: RunscCall,
-  containerId: string,
+  { containerId, flags = [] }: { readonly containerId: string; readonly flags?: readonly string[] },
   imageDir: string,
 ): Promise<void> {
   await mkdir(imageDir, { recursive: true, mode: 0o700 });
-  const args = [...globalFlags, "checkpoint", `--image-path=${imageDir}`, containerId];
+  const args = [...globalFlags, "checkpoint", `--image-path=${imageDir}`, ...flags, containerId];
   try {
     await run(runsc, args, { env, timeout: SAVE_MS_MAX });
   } catch (error) {

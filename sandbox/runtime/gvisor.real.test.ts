@@ -166,6 +166,28 @@ function testLimits({ bench, start }: OpenRuntime): void {
       (await limitOf(containerId, "cpu.cfs_quota_us")) ?? (await limitOf(containerId, "cpu.max"));
     expect(Number(quota?.split(" ")[0])).toBe(200_000);
   });
+
+  it("may be told to let it use more than it reserves, and to end it before those that do not", async () => {
+    const limits = { memoryMiB: 512, cpuMilli: 750 };
+    const [small, large] = await Promise.all([
+      start({ limits }),
+      start({ resources: { ...SPEC.resources, memoryMiB: 2_048 } }),
+    ]);
+    const memory =
+      (await limitOf(small.containerId, "memory.limit_in_bytes")) ??
+      (await limitOf(small.containerId, "memory.max"));
+    expect(Number(memory) / MIB).toBeGreaterThanOrEqual(512);
+    const quota =
+      (await limitOf(small.containerId, "cpu.cfs_quota_us")) ??
+      (await limitOf(small.containerId, "cpu.max"));
+    expect(Number(quota?.split(" ")[0])).toBe(75_000);
+    const scoreOf = async (containerId: string): Promise<number> => {
+      const pid = (await limitOf(containerId, "cgroup.procs"))?.split("\n")[0] ?? "";
+      return Number(await readFile(`/proc/${pid}/oom_score_adj`, "utf8"));
+    };
+    expect(await scoreOf(small.containerId)).toBeGreaterThan(await scoreOf(large.containerId));
+    expect(await scoreOf(large.containerId)).toBeGreaterThan(0);
+  });
 }
 
 describe("gVisor without control groups", () => {

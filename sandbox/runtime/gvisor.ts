@@ -11,6 +11,8 @@ import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { assert } from "../../core/index.ts";
+import { DRIVER_MOUNT } from "../gpu/driver-files.ts";
+import type { GpuAccess } from "../gpu/gpu-access.ts";
 import { RUNNER_FILE } from "../runners/bundle-runner.ts";
 import { GUEST_FILE } from "../runners/guest-program.ts";
 import { missingControllers, removeCgroup } from "./cgroups.ts";
@@ -18,10 +20,23 @@ import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { unmountPoints, withMountPoints } from "./mount-points.ts";
-import { memoryLimitBytes, ociSpecOf, runnerArguments, type OciPaths } from "./oci-spec.ts";
+import { makeContainerRoot, unmountContainerRoot } from "./container-root.ts";
+import {
+  memoryLimitBytes,
+  ociSpecOf,
+  runnerArguments,
+  type OciGpus,
+  type OciPaths,
+} from "./oci-spec.ts";
 import { pythonArguments } from "./python-launch.ts";
-import type { ImageTraits, RunningSandbox, Runtime, SandboxExit, SandboxSpec } from "./runtime.ts";
+import type {
+  ImageTraits,
+  MemoryImages,
+  RunningSandbox,
+  Runtime,
+  SandboxExit,
+  SandboxSpec,
+} from "./runtime.ts";
 import { cannotStart, spawned } from "./spawned.ts";
 
 export interface GvisorOptions {
@@ -32,6 +47,8 @@ export interface GvisorOptions {
   /** That of containers of Python, made when first needed. */
   readonly pythonRootfs?: () => Promise<string>;
   readonly runnerDir: string;
+  /** How containers get cards; absent where there are none, or only pretended ones. */
+  readonly gpus?: GpuAccess;
   /** Parent of the containers' control groups. */
   readonly cgroupParent: string;
   /** The runsc program; from the PATH by default. */
@@ -60,19 +77,20 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const call = { runsc, globalFlags, env };
   const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
 
-  const launch = async (
-    spec: SandboxSpec,
-    command: readonly [name: string, ...flags: readonly string[]],
-  ): Promise<RunningSandbox> => {
-    const { containerId, resources, egressDir } = spec;
+  const launch: Launch = async (spec, command) => {
+    const { containerId, egressDir, cards } = spec;
     // The only sockets of this machine that a container can open are those of its own proxy.
-    const runFlags = [...globalFlags, ...(egressDir === undefined ? [] : ["--host-uds=open"])];
+    const udsFlags = egressDir === undefined ? [] : ["--host-uds=open"];
+    const gpuFlags = cards === undefined ? [] : (options.gpus?.flags ?? []);
+    const runFlags = [...globalFlags, ...udsFlags, ...gpuFlags];
     const bundle = join(dir, "bundles", containerId);
     const cgroupsPath = `${cgroupParent}/${containerId}`;
     const clear = (): Promise<void> => clearAway({ containerId, dir, bundle, cgroupsPath });
     const program = await programOf(spec, options);
-    await prepareBundle(bundle, spec, { ...program, runnerDir, cgroupsPath, init }).catch(
-      (error: unknown) => cannotStart(runsc, error, clear),
+    const gpus = await ociGpusOf(spec, options);
+    const paths = { ...program, runnerDir, cgroupsPath, init, ...(gpus && { gpus }) };
+    await prepareBundle(bundle, spec, paths).catch((error: unknown) =>
+      cannotStart(runsc, error, clear),
     );
     const { ours, theirs } = await createChannelPair();
     const child = spawn(runsc, [...runFlags, ...command, `--bundle=${bundle}`, containerId], {
@@ -105,7 +123,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     };
     if (!cgroups) {
-      watchMemory(child, memoryLimitBytes(resources.memoryMiB), () => {
+      watchMemory(child, memoryLimitBytes(spec), () => {
         isOverLimit = true;
         kill();
       });
@@ -116,13 +134,25 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
 
   return {
     isolation: "gvisor",
-    images: {
-      kind: "supported",
-      probe: () => traitsOf(options),
-      save: (containerId, imageDir) => saveImage(call, containerId, imageDir),
-      restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
-    },
+    images: imagesOf(options, call, launch),
     start: (spec) => launch(spec, ["run"]),
+  };
+}
+
+type Launch = (
+  spec: SandboxSpec,
+  command: readonly [name: string, ...flags: readonly string[]],
+) => Promise<RunningSandbox>;
+
+function imagesOf(options: GvisorOptions, call: RunscCall, launch: Launch): MemoryImages {
+  return {
+    kind: "supported",
+    probe: () => traitsOf(options),
+    save: ({ containerId, cards }, imageDir) => {
+      const flags = cards === undefined ? [] : (options.gpus?.saveFlags ?? []);
+      return saveImage(call, { containerId, flags }, imageDir);
+    },
+    restore: (spec, imageDir) => launch(spec, ["restore", `--image-path=${imageDir}`]),
   };
 }
 
@@ -131,12 +161,24 @@ async function traitsOf({
   runsc = "runsc",
   rootfs,
   runnerDir,
+  gpus,
 }: GvisorOptions): Promise<ImageTraits> {
   const traits = await probeImages(runsc);
   const programs = [rootfs, runnerDir].map((folder) => basename(folder));
   const parts = [traits.fingerprint, process.version, ...programs];
   const fingerprint = createHash("sha256").update(parts.join("\n")).digest("hex");
-  return { ...traits, fingerprint };
+  return { ...traits, fingerprint, ...(gpus && { gpus: gpus.images }) };
+}
+
+/** The cards of a container, where the node has real ones. */
+async function ociGpusOf(
+  { cards }: SandboxSpec,
+  { gpus, runnerDir }: GvisorOptions,
+): Promise<OciGpus | undefined> {
+  if (gpus === undefined || cards === undefined) return undefined;
+  // The folder that the driver's is mounted on, in one that every root file system has.
+  await mkdir(join(runnerDir, basename(DRIVER_MOUNT)), { recursive: true });
+  return { devices: gpus.devices(cards), driverDir: gpus.driverDir };
 }
 
 /** Whether runsc could kill a container. */
@@ -153,15 +195,15 @@ async function killContainer(
 
 /** What runs in a container, and the root file system that it is found in. */
 async function programOf(
-  { runner, resources, image }: SandboxSpec,
+  spec: SandboxSpec,
   { rootfs, pythonRootfs }: GvisorOptions,
 ): Promise<{ readonly rootfs: string; readonly args: readonly string[] }> {
-  if (runner !== "python") {
+  if (spec.runner !== "python") {
     const file = `/runner/${RUNNER_FILE}`;
-    return { rootfs, args: runnerArguments("/bin/node", file, resources) };
+    return { rootfs, args: runnerArguments("/bin/node", file, spec) };
   }
   const args = pythonArguments("python3", "/runner");
-  if (image !== undefined) return { rootfs, args };
+  if (spec.image !== undefined) return { rootfs, args };
   assert(pythonRootfs !== undefined, "a container of Python needs a root file system with it");
   return { rootfs: await pythonRootfs(), args };
 }
@@ -172,7 +214,7 @@ async function prepareBundle(
   program: OciPaths & { readonly args: readonly string[] },
 ): Promise<void> {
   await mkdir(bundle, { recursive: true });
-  const { spec, rootfs } = await withMountPoints(wanted, bundle, program.rootfs);
+  const { spec, rootfs } = await makeContainerRoot(wanted, bundle, program.rootfs);
   const config = ociSpecOf(spec, { ...program, rootfs }, program.args);
   await writeFile(join(bundle, "config.json"), JSON.stringify(config));
 }
@@ -186,7 +228,7 @@ async function clearAway(container: {
 }): Promise<void> {
   const { containerId, dir, bundle, cgroupsPath } = container;
   await removeCgroup(cgroupsPath);
-  await unmountPoints(bundle);
+  await unmountContainerRoot(bundle);
   const state = join(runscRoot(dir), `${containerId}_sandbox:${containerId}`);
   const paths = [bundle, `${state}.state`, `${state}.lock`];
   await Promise.all(paths.map((path) => rm(path, { recursive: true, force: true })));

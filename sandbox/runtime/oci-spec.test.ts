@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  CPU_BURST_MILLI,
-  ociSpecOf,
-  runnerArguments,
-  SENTRY_MEMORY_MIB,
-  TMP_MIB,
-} from "./oci-spec.ts";
+import { CPU_BURST_MILLI } from "./limits.ts";
+import { ociSpecOf, runnerArguments, SENTRY_MEMORY_MIB, TMP_MIB } from "./oci-spec.ts";
 import type { SandboxSpec } from "./runtime.ts";
 
 const PATHS = { rootfs: "/images/base", runnerDir: "/runners/1", cgroupsPath: "/flotilla/x/co_1" };
@@ -55,6 +50,25 @@ test("memory is limited to what was asked and what gVisor itself needs", () => {
   expect(sized({ memoryMiB: 512 })).toMatchObject({
     linux: { resources: { memory: { limit: (512 + SENTRY_MEMORY_MIB) * 1024 * 1024 } } },
   });
+});
+
+test("with limits of its own it may use more than it reserves, or fewer idle cores", () => {
+  expect(specOf({ limits: { memoryMiB: 512, cpuMilli: 750 } })).toMatchObject({
+    linux: {
+      resources: {
+        memory: { limit: (512 + SENTRY_MEMORY_MIB) * 1024 * 1024 },
+        cpu: { shares: 512, quota: 75_000, period: 100_000 },
+      },
+    },
+  });
+});
+
+test("the more it reserves, the later it is ended when its machine runs short", () => {
+  const scoreOf = (memoryMiB: number): number =>
+    (sized({ memoryMiB }) as { readonly process: { readonly oomScoreAdj: number } }).process
+      .oomScoreAdj;
+  expect(scoreOf(64)).toBeGreaterThan(scoreOf(2_048));
+  expect(scoreOf(1 << 30)).toBeGreaterThan(0);
 });
 
 test("processes and open files are limited", () => {
@@ -107,11 +121,14 @@ test("the host name is one that a host may have", () => {
 
 test("the heap ends before the container's memory does, and is never too small to start", () => {
   const of = (memoryMiB: number, cpuMilli = 125): readonly string[] =>
-    runnerArguments("/bin/node", "/runner/r.mjs", { memoryMiB, cpuMilli });
+    runnerArguments("/bin/node", "/runner/r.mjs", { resources: { memoryMiB, cpuMilli } });
   const heapOf = (memoryMiB: number): number =>
     Number(/space-size=(\d+)/.exec(of(memoryMiB).join())?.[1]);
   expect(heapOf(1_000)).toBe(800);
   expect(heapOf(1)).toBe(32);
+  const resources = { memoryMiB: 128, cpuMilli: 125 };
+  const roomy = { resources, limits: { memoryMiB: 1_000 } };
+  expect(runnerArguments("/bin/node", "/r.mjs", roomy)).toContain("--max-old-space-size=800");
   expect(of(128).at(-1)).toBe("/runner/r.mjs");
 });
 
@@ -121,6 +138,8 @@ test.each([
   [1_001, 2],
   [64_000, 4],
 ])("with %d thousandths of a core Node starts %d helping threads", (cpuMilli, threads) => {
-  const args = runnerArguments("/bin/node", "/runner/r.mjs", { memoryMiB: 256, cpuMilli });
+  const args = runnerArguments("/bin/node", "/runner/r.mjs", {
+    resources: { memoryMiB: 256, cpuMilli },
+  });
   expect(args).toContain(`--v8-pool-size=${threads}`);
 });

@@ -69,12 +69,9 @@ export function createProcessRuntime({ dir, runnerDir }: ProcessOptions): Runtim
   };
 }
 
-async function commandOf(
-  { runner, resources }: SandboxSpec,
-  runnerDir: string,
-): Promise<readonly string[]> {
-  if (runner !== "python") {
-    return runnerArguments(process.execPath, join(runnerDir, RUNNER_FILE), resources);
+async function commandOf(spec: SandboxSpec, runnerDir: string): Promise<readonly string[]> {
+  if (spec.runner !== "python") {
+    return runnerArguments(process.execPath, join(runnerDir, RUNNER_FILE), spec);
   }
   return pythonArguments((await findPython()) ?? "python3", runnerDir);
 }

@@ -1,6 +1,6 @@
 /** The runtime port: starts one isolated process and gives its ends. */
 import type { Duplex, Readable, Writable } from "node:stream";
-import type { Isolation, Resources } from "../../core/index.ts";
+import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
@@ -17,7 +17,10 @@ export interface SandboxSpec {
   readonly containerId: string;
   /** Node unless given. */
   readonly runner?: RunnerKind;
+  /** What is reserved for it. */
   readonly resources: Resources;
+  /** Most that it may use, where that is not what follows from what it reserves. */
+  readonly limits?: ResourceLimits;
   /** Environment of the runner itself; the user's comes over the channel. */
   readonly env: Readonly<Record<string, string>>;
   /** Hosts that it may reach, as patterns; absent means no network. */
@@ -26,6 +29,10 @@ export interface SandboxSpec {
   readonly egressDir?: string;
   /** What it runs in; absent means the base image. */
   readonly image?: SandboxImage;
+  /** Most that it may write to its root, to the disk of its own; absent means a read-only root. */
+  readonly diskMiB?: number;
+  /** Cards of this node that it is given, by their numbers here; absent means none. */
+  readonly cards?: readonly number[];
   /** Folders of this machine that it may write to, each at its path. */
   readonly volumes?: readonly { readonly source: string; readonly path: string }[];
 }
@@ -76,6 +83,14 @@ export interface ImageTraits {
    * read.
    */
   readonly restoredAreDeaf: boolean;
+  /** Images of sandboxes with real cards; absent on a node without. */
+  readonly gpus?:
+    | {
+        readonly kind: "kept";
+        /** What such images depend on beside the rest: the kind of the cards, their driver. */
+        readonly fingerprint: string;
+      }
+    | { readonly kind: "lost"; readonly reason: string };
 }
 
 /** Whether a runtime can keep the memory of a sandbox in files, and start others from these. */
@@ -90,7 +105,7 @@ export type MemoryImages =
        *
        * @throws PlatformError `unavailable` when it cannot be written; the sandbox may live on.
        */
-      save(containerId: string, imageDir: string): Promise<void>;
+      save(sandbox: Pick<SandboxSpec, "containerId" | "cards">, imageDir: string): Promise<void>;
       /**
        * Starts a sandbox as it was when the image was made. It may fail later, as `exited` tells,
        * or never answer. @throws PlatformError `unavailable`

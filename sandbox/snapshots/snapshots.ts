@@ -5,7 +5,8 @@
  * doubt about the image ends in a cold start of the same container: it fails to be put together
  * or restored, it ends, it does not answer in time. Then it is out of use for good. Where there
  * is none, the container starts cold, and once it is ready a sandbox of its own, which takes no
- * inputs, is loaded with the same code and its memory kept. One is made at a time.
+ * inputs, is loaded with the same code and its memory kept. One is made at a time. One with GPUs
+ * needs cards of its own meanwhile: it waits until some are free, and gives way to containers.
  *
  * An image holds what loading the code left in memory. Environment, secrets, identity and
  * entropy come after the restore and are in none.
@@ -42,8 +43,11 @@ export interface MemorySnapshotsOptions {
   readonly shared?: SharedSnapshots;
   /** Where restored sandboxes are kept ready; none are without it. */
   readonly pool?: Pick<ReadyPool, "take" | "discard" | "fill">;
-  /** Whether the node has room for one more sandbox beside its containers. */
-  readonly hasRoom: (spec: SandboxSpec) => boolean;
+  /**
+   * The sandbox on cards that are free, when the node has room for one more beside its
+   * containers; undefined when it has none.
+   */
+  readonly findRoom: (spec: SandboxSpec) => SandboxSpec | undefined;
   /** A snapshot can be restored on this node from now on. */
   readonly onKept: (snapshotId: string) => void;
   readonly onError: (error: unknown, doing: string) => void;
@@ -62,6 +66,10 @@ type Supported = Extract<MemoryImages, { kind: "supported" }>;
 export const ENTROPY_BYTES = 64;
 /** How long a restored process may take until it answers. */
 const ANSWER_MS_MAX = 10_000;
+/** With GPUs, whose memory is copied back before: 80 GB at 2 GB/s, which slow buses do. */
+const GPU_ANSWER_MS_MAX = 60_000;
+/** Functions whose memory is to be kept once cards are free; more are forgotten. */
+const WAITING_MAX = 16;
 /** The container that came first has this long to itself. */
 const SETTLE_MS = 500;
 /** Changes with what the runner keeps in memory. */
@@ -73,7 +81,9 @@ export class MemorySnapshots {
   readonly #store: SnapshotStore;
   readonly #sharing: Sharing | undefined;
   readonly #traits: ImageTraits;
-  readonly #making = new Map<string, RunningSandbox | undefined>();
+  readonly #making = new Map<string, InMaking>();
+  /** What is to be made once there is room, the oldest first. */
+  readonly #waiting = new Map<string, { readonly loading: Start; readonly spec: SandboxSpec }>();
   /** Keys of code whose memory cannot be kept, with the reason. */
   readonly #obstacles = new Map<string, string>();
   #made: Promise<void> = Promise.resolve();
@@ -135,7 +145,9 @@ export class MemorySnapshots {
       const ready = isPlain(spec)
         ? this.#options.pool?.take(this.#kindOf(record, spec))
         : undefined;
-      const entered = await this.#enter(ready ?? (await this.#restored(record, spec)), env);
+      const restored = ready ?? (await this.#restored(record, spec));
+      const withinMs = spec.cards === undefined ? ANSWER_MS_MAX : GPU_ANSWER_MS_MAX;
+      const entered = await this.#enter(restored, env, withinMs);
       this.#sharing?.offer(record);
       return entered;
     } catch (error) {
@@ -157,20 +169,41 @@ export class MemorySnapshots {
     const key = this.#keyOf(start, spec);
     const isWanted = this.#store.wants(key) && !this.#obstacles.has(key);
     if (this.#closed || !isWanted || this.#making.has(key)) return;
-    this.#making.set(key, undefined);
+    const { gpus } = this.#traits;
+    if (spec.cards !== undefined && gpus?.kind === "lost") {
+      this.#obstructed(key, loading, new Error(gpus.reason));
+      return;
+    }
+    const making: InMaking = { isDisplaced: false };
+    this.#making.set(key, making);
     this.#made = this.#made.then(async () => {
       try {
         await this.#options.clock.sleep(SETTLE_MS, this.#closing.signal);
-        if (!this.#closed && this.#options.hasRoom(spec)) await this.#make(key, loading, spec);
+        if (!this.#closed) await this.#makeWhereRoom(key, loading, spec);
       } catch (error) {
         if (this.#closed) return;
-        // It would fail again, and cost a start each time.
-        this.#obstacles.set(key, messageOf(error));
-        this.#options.onError(error, `keeping the memory of ${start.functionName}`);
+        if (making.isDisplaced) this.#wait(key, loading, spec);
+        else this.#obstructed(key, loading, error);
       } finally {
         this.#making.delete(key);
       }
     });
+  }
+
+  /** A container has ended: what waited for its cards is tried again. */
+  roomFreed(): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { loading, spec } of waiting) this.consider(loading, spec);
+  }
+
+  /** Containers have these cards from now on: what is being made on them ends, and waits. */
+  giveWay(cards: readonly number[]): void {
+    for (const making of this.#making.values()) {
+      if (!cards.some((card) => making.cards?.includes(card) === true)) continue;
+      making.isDisplaced = true;
+      making.sandbox?.kill();
+    }
   }
 
   /** Resolves when no image is being made. */
@@ -181,7 +214,7 @@ export class MemorySnapshots {
   /** Ends what is being made. */
   async close(): Promise<void> {
     this.#closing.abort();
-    for (const sandbox of this.#making.values()) sandbox?.kill();
+    for (const { sandbox } of this.#making.values()) sandbox?.kill();
     await this.#made;
   }
 
@@ -214,6 +247,7 @@ export class MemorySnapshots {
   async #enter(
     sandbox: RunningSandbox,
     env: Readonly<Record<string, string>>,
+    withinMs: number,
   ): Promise<EnteredSandbox> {
     const isDeaf = this.#traits.restoredAreDeaf;
     try {
@@ -221,7 +255,7 @@ export class MemorySnapshots {
         say: { type: "enter", env, isDeaf },
         bodies: [randomBytes(ENTROPY_BYTES)],
         isAnswer: ({ type }) => type === "entered",
-        withinMs: ANSWER_MS_MAX,
+        withinMs,
         clock: this.#options.clock,
       });
       return { sandbox, heard };
@@ -242,35 +276,56 @@ export class MemorySnapshots {
       .catch((failure: unknown) => this.#options.onError(failure, "removing a bad snapshot"));
   }
 
+  /** It would fail again, and cost a start each time. */
+  #obstructed(key: string, { start }: Start, error: unknown): void {
+    this.#obstacles.set(key, messageOf(error));
+    this.#options.onError(error, `keeping the memory of ${start.functionName}`);
+  }
+
+  #wait(key: string, loading: Start, spec: SandboxSpec): void {
+    this.#waiting.set(key, { loading, spec });
+    const [oldest] = this.#waiting.keys();
+    if (this.#waiting.size > WAITING_MAX && oldest !== undefined) this.#waiting.delete(oldest);
+  }
+
+  async #makeWhereRoom(key: string, loading: Start, spec: SandboxSpec): Promise<void> {
+    const placed = this.#options.findRoom(spec);
+    const making = this.#making.get(key);
+    // Without cards the next container that starts cold asks again.
+    if (placed === undefined && spec.cards !== undefined) this.#wait(key, loading, spec);
+    if (placed === undefined || making === undefined) return;
+    making.cards = placed.cards;
+    await this.#make(key, loading, placed);
+  }
+
   async #make(key: string, loading: Start, spec: SandboxSpec): Promise<void> {
     const { start, openFiles } = loading;
     const code = await this.#options.loadCode(start.codeSha256);
     const containerId = `sn_${randomUUID()}`;
     // The container that came first may be gone by now, and its image with it.
     const held = await openFiles?.({
-      onLost: () => this.#making.get(key)?.kill(),
+      onLost: () => this.#making.get(key)?.sandbox?.kill(),
       note: () => undefined,
     });
     try {
-      const sandbox = await this.#options.runtime.start({ ...spec, ...held?.files, containerId });
-      await this.#makeIn(sandbox, { key, loading, code, containerId });
+      const named = { ...spec, ...held?.files, containerId };
+      const sandbox = await this.#options.runtime.start(named);
+      await this.#makeIn(sandbox, { key, loading, code, spec: named });
     } finally {
       await held?.release();
     }
   }
 
-  async #makeIn(
-    sandbox: RunningSandbox,
-    { key, loading, code, containerId }: Making,
-  ): Promise<void> {
-    this.#making.set(key, sandbox);
+  async #makeIn(sandbox: RunningSandbox, { key, loading, code, spec }: Making): Promise<void> {
+    const making = this.#making.get(key);
+    if (making !== undefined) making.sandbox = sandbox;
     // What loading prints was printed in the first container already.
     for (const output of [sandbox.stdout, sandbox.stderr]) output.resume();
     try {
-      if (this.#closed) return;
+      if (this.#closed || making?.isDisplaced === true) return;
       await this.#loadInto(sandbox, loading, code, key);
       if (this.#obstacles.has(key)) return;
-      await this.#keep(key, loading.start, containerId);
+      await this.#keep(key, loading.start, spec);
       await sandbox.exited;
     } finally {
       sandbox.kill();
@@ -295,12 +350,12 @@ export class MemorySnapshots {
     if (obstacle !== undefined) this.#obstacles.set(key, obstacle);
   }
 
-  async #keep(key: string, start: StartContainer, containerId: string): Promise<void> {
+  async #keep(key: string, start: StartContainer, spec: SandboxSpec): Promise<void> {
     const { dir, onKept } = this.#options;
-    const imageDir = join(dir, "making", containerId);
+    const imageDir = join(dir, "making", spec.containerId);
     try {
       await mkdir(join(dir, "making"), { recursive: true, mode: 0o700 });
-      await this.#images.save(containerId, imageDir);
+      await this.#images.save(spec, imageDir);
       const record = await this.#store.put(key, start.snapshotId ?? key, imageDir);
       onKept(record.snapshotId);
       this.#sharing?.offer(record);
@@ -322,15 +377,20 @@ export class MemorySnapshots {
       function_,
       loaded,
       sandboxPart(spec, contentId),
+      ...(spec.cards === undefined ? [] : [this.#traits.gpus ?? "pretended"]),
     ];
     return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
   }
 }
 
-/** A sandbox without what is different in each: its name, and where its image is mounted. */
+/**
+ * A sandbox without what is different in each: its name, where its image is mounted, and which of
+ * the cards it has. gVisor restores on others of the same kind.
+ */
 function sandboxPart(spec: SandboxSpec, contentId: string | undefined): object {
-  const { image } = spec;
-  const named = { ...spec, containerId: "" };
+  const { image, cards, env } = spec;
+  const counted = { cards: cards?.length, env: { ...env, NVIDIA_VISIBLE_DEVICES: "" } };
+  const named = { ...spec, containerId: "", ...(cards && counted) };
   return image === undefined ? named : { ...named, image: { ...image, rootfs: contentId } };
 }
 
@@ -375,11 +435,19 @@ export function loadMessageOf({ start, params }: Start): LoadMessage {
   };
 }
 
+/** An image that is being made. */
+interface InMaking {
+  sandbox?: RunningSandbox;
+  cards?: readonly number[] | undefined;
+  /** A container got its cards. */
+  isDisplaced: boolean;
+}
+
 interface Making {
   readonly key: string;
   readonly loading: Start;
   readonly code: Uint8Array;
-  readonly containerId: string;
+  readonly spec: SandboxSpec;
 }
 
 type LoadMessage = Extract<ToRunner, { type: "load" }>;

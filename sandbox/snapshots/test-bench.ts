@@ -28,7 +28,10 @@ export function loading(start: StartContainer): Start {
 /** Time in which nothing is ever late, until a test lets it be. */
 class PatientClock extends FakeClock {
   isLate = false;
+  /** How long was asked for, each time. */
+  readonly slept: number[] = [];
   override async sleep(durationMs = 0, signal?: AbortSignal): Promise<void> {
+    this.slept.push(durationMs);
     const isDeadline = durationMs > 1_000;
     while (isDeadline && !this.isLate && signal?.aborted !== true) await super.sleep();
   }
@@ -64,7 +67,7 @@ export class SnapshotBench {
       runtime: this.runtime,
       clock: this.clock,
       loadCode: () => Promise.resolve(CODE),
-      hasRoom: () => this.hasRoom,
+      findRoom: (spec) => (this.hasRoom ? spec : undefined),
       onKept: (snapshotId) => this.kept.push(snapshotId),
       onError: (error, doing) => this.errors.push(`${doing}: ${String(error)}`),
       ...changes,

@@ -66,7 +66,7 @@ export class TestContainers {
       runtime: bench.runtime,
       clock: systemClock,
       loadCode: () => Promise.resolve(options.code),
-      hasRoom: () => true,
+      findRoom: (spec) => spec,
       onKept: () => undefined,
       onError: (error) => errors.push(String(error)),
     });

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FakeSandbox } from "../fake/runtime.ts";
-import type { MemoryImages, SandboxSpec } from "../runtime/runtime.ts";
+import type { ImageTraits, MemoryImages, SandboxSpec } from "../runtime/runtime.ts";
 
 export const IMAGE_BYTES = 200_000;
 
@@ -18,13 +18,14 @@ export class TestImages {
   endOf: (containerId: string) => void = () => undefined;
   bytes: Uint8Array = Buffer.alloc(IMAGE_BYTES, "memory");
   fingerprint = "runsc 1";
+  traits: Omit<ImageTraits, "fingerprint"> = { restoredAreDeaf: true };
   failure: Error | undefined;
 
   get images(): MemoryImages {
     return {
       kind: "supported",
-      probe: () => Promise.resolve({ fingerprint: this.fingerprint, restoredAreDeaf: true }),
-      save: async (containerId, imageDir) => {
+      probe: () => Promise.resolve({ ...this.traits, fingerprint: this.fingerprint }),
+      save: async ({ containerId }, imageDir) => {
         if (this.failure !== undefined) throw this.failure;
         await mkdir(imageDir, { recursive: true });
         await writeFile(join(imageDir, "checkpoint.img"), this.bytes);

@@ -89,7 +89,7 @@ export class RealBench {
   async imageOf(code: string | PythonCode, changes: Partial<SandboxSpec> = {}): Promise<string> {
     const { runner, spec } = await this.load(code, changes);
     const imageDir = join(this.dir, `image-${spec.containerId}`);
-    await this.images.save(spec.containerId, imageDir);
+    await this.images.save(spec, imageDir);
     await runner.exited;
     return imageDir;
   }

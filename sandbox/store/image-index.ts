@@ -141,6 +141,13 @@ export class ImageIndex {
     return this.#word(inode, 2);
   }
 
+  /** Gives everything to one user and group, in this copy of the index. O(n) in its inodes. */
+  giveTo(ownerId: number): void {
+    for (let inode = 0; inode < this.inodeCount; inode += 1) {
+      this.#inodes.fill(ownerId, inode * INODE_WORDS + 1, inode * INODE_WORDS + 3);
+    }
+  }
+
   links(inode: number): number {
     return this.#word(inode, 3);
   }

@@ -25,6 +25,7 @@
 import {
   demandClassKey,
   resourcesOf,
+  type ContainerNeeds,
   type ContainerRequest,
   type Node,
   type PlacedContainer,
@@ -85,14 +86,34 @@ export function evict(input: EvictionInput, nowMs: number): readonly Eviction[] 
   const table = new EvictionTable(input, nowMs);
   const evictions: Eviction[] = [];
   const hopeless = new Set<string>();
+  const keyOf = classKeys();
   for (const waiting of [...input.waiting].sort(byAge)) {
-    const key = `${waiting.functionId}/${demandClassKey(waiting.needs)}`;
-    if (hopeless.has(key)) continue;
-    const eviction = table.evictFor(waiting, key);
-    if (eviction === undefined) hopeless.add(key);
+    const classKey = keyOf(waiting);
+    const kind = `${waiting.functionId}/${classKey}`;
+    if (hopeless.has(kind)) continue;
+    const eviction = table.evictFor(waiting, { classKey, kind });
+    if (eviction === undefined) hopeless.add(kind);
     else evictions.push(eviction);
   }
   return evictions;
+}
+
+/** Waiting containers of one class need the same; those of one kind are of one function as well. */
+interface Likeness {
+  readonly classKey: string;
+  readonly kind: string;
+}
+
+/** Keys of classes, each spelt out once for one object of needs; rules of its own set one apart. */
+function classKeys(): (waiting: WaitingContainer) => string {
+  const known = new Map<ContainerNeeds, string>();
+  return ({ needs, functionId, spread, excludedNodeIds, gang }) => {
+    const key = known.get(needs) ?? demandClassKey(needs);
+    known.set(needs, key);
+    return [spread, excludedNodeIds, gang].some((rule) => rule !== undefined)
+      ? `${functionId}/${key}`
+      : key;
+  };
 }
 
 interface Candidate extends EvictableContainer {
@@ -103,6 +124,12 @@ interface Candidate extends EvictableContainer {
 interface Way {
   readonly node: Node;
   readonly victims: readonly Candidate[];
+}
+
+/** The way on a node: for any function but those whose containers were looked at, or for one. */
+interface NodeWay {
+  readonly way: Way | undefined;
+  readonly lookedAt: ReadonlySet<string>;
 }
 
 const NODES_MAX = 100;
@@ -120,8 +147,11 @@ class EvictionTable {
   readonly #candidates: Map<string, readonly Candidate[]>;
   /** Containers that each function may still lose. */
   readonly #spare = new Map<string, number>();
-  /** The way on each node, by kind of waiting container, as far as it is known. */
-  readonly #ways = new Map<string, Map<string, Way | undefined>>();
+  /** The way on each node, by class and for single kinds, as far as it is known. */
+  readonly #commonWays = new Map<string, Map<string, NodeWay>>();
+  readonly #ways = new Map<string, Map<string, NodeWay>>();
+  /** Classes for which room was sought before anybody had to end. */
+  readonly #isSought = new Set<string>();
 
   constructor({ fitsOn, nodes, containers, kept }: EvictionInput, nowMs: number) {
     this.#fitsOn = fitsOn;
@@ -142,13 +172,12 @@ class EvictionTable {
     ]);
   }
 
-  /** @param kind Equal for containers that the same ways help. */
-  evictFor(waiting: WaitingContainer, kind: string): Eviction | undefined {
-    if (!this.#ways.has(kind) && this.#nodes.some((node) => this.#hasRoom(node, waiting))) {
-      return undefined;
+  evictFor(waiting: WaitingContainer, like: Likeness): Eviction | undefined {
+    if (!this.#isSought.has(like.classKey)) {
+      if (this.#nodes.some((node) => this.#hasRoom(node, waiting))) return undefined;
+      this.#isSought.add(like.classKey);
     }
-    const ways = this.#waysOf(waiting, kind);
-    const [best] = ways.sort(byCost);
+    const best = this.#bestWay(waiting, like);
     if (best === undefined) return undefined;
     this.#take(best, waiting);
     const stop = best.victims.map((victim) => {
@@ -171,54 +200,75 @@ class EvictionTable {
       .map((one, position) => ({ ...one, isBuffer: position >= idle.length - buffer }));
   }
 
-  #waysOf(waiting: WaitingContainer, kind: string): Way[] {
-    const known = this.#ways.get(kind) ?? new Map<string, Way | undefined>();
-    this.#ways.set(kind, known);
-    return this.#nodes.flatMap((node) => {
-      if (!known.has(node.nodeId)) known.set(node.nodeId, this.#wayOn(node, waiting));
-      return known.get(node.nodeId) ?? [];
-    });
+  /** The cheapest of all nodes, the first of equals. */
+  #bestWay(waiting: WaitingContainer, like: Likeness): Way | undefined {
+    let best: Way | undefined;
+    for (const node of this.#nodes) {
+      const way = this.#wayFor(waiting, node, like);
+      if (way !== undefined && (best === undefined || byCost(way, best) < 0)) best = way;
+    }
+    return best;
+  }
+
+  #wayFor(waiting: WaitingContainer, node: Node, { classKey, kind }: Likeness): Way | undefined {
+    const { nodeId } = node;
+    const { functionId } = waiting;
+    const common = keptIn(this.#commonWays, { key: classKey, nodeId }, () =>
+      this.#wayOn(node, waiting, undefined),
+    );
+    if (!common.lookedAt.has(functionId)) return common.way;
+    return keptIn(this.#ways, { key: kind, nodeId }, () => this.#wayOn(node, waiting, functionId))
+      .way;
   }
 
   /** Ways of this node, and those that would now take a function below its floor. */
   #forgetWays(nodeId: string): void {
-    for (const known of this.#ways.values()) {
-      for (const [there, way] of known) {
+    for (const known of [...this.#ways.values(), ...this.#commonWays.values()]) {
+      for (const [there, { way }] of known) {
         if (there === nodeId || (way !== undefined && !this.#isSpared(way))) known.delete(there);
       }
     }
   }
 
   #isSpared({ victims }: Way): boolean {
+    const [only] = victims;
+    if (only === undefined) return true;
+    if (victims.length === 1) return (this.#spare.get(only.functionId) ?? 0) >= 1;
     const losses = Map.groupBy(victims, ({ functionId }) => functionId);
     return [...losses].every(([functionId, lost]) => {
       return lost.length <= (this.#spare.get(functionId) ?? 0);
     });
   }
 
-  /** The containers of this node that must end for `waiting` to fit; undefined when none do. */
-  #wayOn(node: Node, waiting: WaitingContainer): Way | undefined {
+  /**
+   * The containers of this node that must end for `waiting` to fit; no way when none do.
+   *
+   * @param ownId The function that waits, whose own containers make no room for it.
+   */
+  #wayOn(node: Node, waiting: WaitingContainer, ownId: string | undefined): NodeWay {
     const held = this.#held.get(node.nodeId) ?? [];
     const gone = new Set<string>();
     const staying = (): readonly PlacedContainer[] =>
       held.filter(({ containerId }) => !gone.has(containerId));
     const fits = (): boolean => this.#fitsOn(waiting, node, staying());
     const chosen: Candidate[] = [];
+    const lookedAt = new Set<string>();
     const losses = new Map<string, number>();
     let isRoom = fits();
     for (const candidate of this.#candidates.get(node.nodeId) ?? []) {
       if (isRoom) break;
       const { functionId, containerId } = candidate;
+      lookedAt.add(functionId);
       const lost = losses.get(functionId) ?? 0;
       const isSpare = lost < (this.#spare.get(functionId) ?? 0);
-      if (functionId === waiting.functionId || !isSpare) continue;
+      if (functionId === ownId || !isSpare) continue;
       losses.set(functionId, lost + 1);
       chosen.push(candidate);
       gone.add(containerId);
       isRoom = fits();
     }
-    if (!isRoom) return undefined;
-    return { node, victims: spared(chosen, gone, fits) };
+    const way = isRoom ? { node, victims: spared(chosen, gone, fits) } : undefined;
+    return { way, lookedAt };
   }
 
   /** The room is given away: nobody else gets it in this round. */
@@ -236,6 +286,19 @@ class EvictionTable {
     }
     this.#forgetWays(nodeId);
   }
+}
+
+/** What is known of a node under a key, found now when it is not. */
+function keptIn(
+  all: Map<string, Map<string, NodeWay>>,
+  where: { readonly key: string; readonly nodeId: string },
+  find: () => NodeWay,
+): NodeWay {
+  const known = all.get(where.key) ?? new Map<string, NodeWay>();
+  all.set(where.key, known);
+  const found = known.get(where.nodeId) ?? find();
+  known.set(where.nodeId, found);
+  return found;
 }
 
 /** Nodes on which something ends or may end, first come first; by id. */

@@ -13,6 +13,19 @@ export interface NodeProfile {
   readonly diskMiB: number;
 }
 
+/** What a node has in whole units; what is not whole is rounded down. */
+export function amountsOf({
+  resources,
+}: Node): Pick<NodeProfile, "cardCount" | "cpuMilli" | "memoryMiB" | "diskMiB"> {
+  const { gpuCount, cpuMilli, memoryMiB, diskMiB } = resources;
+  return {
+    cardCount: Math.floor(gpuCount),
+    cpuMilli: Math.floor(cpuMilli),
+    memoryMiB: Math.floor(memoryMiB),
+    diskMiB: diskMiB === undefined ? Number.POSITIVE_INFINITY : Math.floor(diskMiB),
+  };
+}
+
 /** Gives equal nodes one profile. */
 export class ProfileTable {
   readonly #byKey = new Map<string, NodeProfile>();
@@ -22,15 +35,7 @@ export class ProfileTable {
     const key = profileKey(node);
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
-    const { gpuCount, cpuMilli, memoryMiB, diskMiB } = node.resources;
-    const profile: NodeProfile = {
-      id: this.#all.length,
-      node,
-      cardCount: Math.floor(gpuCount),
-      cpuMilli: Math.floor(cpuMilli),
-      memoryMiB: Math.floor(memoryMiB),
-      diskMiB: diskMiB === undefined ? Number.POSITIVE_INFINITY : Math.floor(diskMiB),
-    };
+    const profile: NodeProfile = { id: this.#all.length, node, ...amountsOf(node) };
     this.#byKey.set(key, profile);
     this.#all.push(profile);
     return profile;

@@ -1,6 +1,6 @@
 /** The scene that is played for real and simulated: demand, policy and times, stated once. */
 import { parsePolicy } from "../../server/policy/parse-policy.ts";
-import { exponentialDraws, lognormalDraws, normalDraws } from "../../simulations/engine/chance.ts";
+import { exponentialDraws, lognormalDraws, normalDraws } from "../../simulations/chance.ts";
 import { createRng, MS_PER_MINUTE, MS_PER_SECOND, type Policy } from "../../core/index.ts";
 
 /** Inputs a second, minute by minute. */

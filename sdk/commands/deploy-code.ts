@@ -6,6 +6,7 @@ import type { AdminClient } from "./admin-client.ts";
 import { bundlePython, type PythonBundle } from "./bundle-python.ts";
 import { bundleFile, type Bundle } from "./bundle.ts";
 import { buildAppImages, specWith, type BuiltImages } from "./images/build-app-images.ts";
+import type { Steps } from "./live/live-steps.ts";
 import { loadApps, type LoadedApp, type LoadedModule } from "./load-apps.ts";
 import { mountsOf } from "../volumes/check-volumes.ts";
 import { secretsOfApp, type AppSecrets } from "./secrets/app-secrets.ts";
@@ -48,20 +49,20 @@ export interface SendOptions {
   readonly mode: Deployment["mode"];
   /** Of deployed apps; the server's own choice when absent. */
   readonly strategy?: DeployStrategy;
-  readonly progress: Progress;
+  readonly steps: Steps;
 }
 
 /** Uploads the code if the server lacks it, and deploys each app that has functions. */
 export async function sendApps(options: SendOptions): Promise<Deployment[]> {
-  const { admin, bundle, python, mode, progress } = options;
+  const { admin, bundle, python, mode, steps } = options;
   const apps = options.apps.filter(({ functions }) => functions.size > 0);
   if (apps.length === 0) return [];
   const wasSent = await admin.uploadBlob(bundle.sha256, bundle.code);
   for (const { archive, code } of python.values()) {
     await admin.uploadBlob(code.codeSha256, archive);
   }
-  progress(wasSent ? "Uploaded the code" : "The server has this code already");
-  const built = await buildAppImages(apps, { admin, progress });
+  steps.line(wasSent ? "Uploaded the code" : "The server has this code already");
+  const built = await buildAppImages(apps, { admin, steps });
   const deployments: Deployment[] = [];
   for (const app of apps) {
     const { record, functions } = app;

@@ -4,7 +4,8 @@ import { UsageError } from "../errors.ts";
 import type { Deployment, DeployStrategy } from "../protocol/index.ts";
 import { AdminClient } from "./admin-client.ts";
 import { prepareFile, sendApps } from "./deploy-code.ts";
-import { printData, printJson, printProgress } from "./terminal.ts";
+import { stepsFor } from "./live/live-steps.ts";
+import { printData, printJson } from "./terminal.ts";
 
 export interface DeployOptions {
   readonly json?: boolean;
@@ -13,17 +14,19 @@ export interface DeployOptions {
 
 /** Deploys every app of the file. @throws UsageError when there is no function in it. */
 export async function deployFile(path: string, options: DeployOptions): Promise<void> {
-  const { bundle, module, python } = await prepareFile(path, printProgress);
+  const steps = stepsFor(options);
+  const { bundle, module, python } = await prepareFile(path, steps.line);
   const client = new Client();
-  const deployments = await sendApps({
+  const sending = sendApps({
     admin: new AdminClient(client),
     bundle,
     python,
     apps: module.apps,
     mode: "deployed",
     ...(options.strategy === undefined ? {} : { strategy: options.strategy }),
-    progress: printProgress,
+    steps,
   });
+  const deployments = await sending.finally(() => steps.close());
   if (deployments.length === 0) {
     throw new UsageError(`${path} defines no function to deploy`);
   }

@@ -5,6 +5,8 @@ import type { PlatformEvent } from "../protocol/index.ts";
 import { LineOrder } from "../line-order.ts";
 import { streamEvents } from "../client/event-stream.ts";
 import { StartExplainer } from "./explain-start.ts";
+import { showApp } from "./live/live-app.ts";
+import { isLive } from "./live/live-screen.ts";
 import { showEvent } from "./show-event.ts";
 import { printProgress, progressLine, withoutControls } from "./terminal.ts";
 
@@ -33,6 +35,7 @@ export function followApp(options: FollowOptions): Following {
   const ending = new AbortController();
   const openContainers = new Set<string>();
   const starts = new StartExplainer();
+  const live = isShownLive(options) ? showApp(client) : undefined;
   const lines = new LineOrder();
   let lastEventAtMs = performance.now();
   const read = async (): Promise<void> => {
@@ -40,8 +43,9 @@ export function followApp(options: FollowOptions): Following {
     for await (const event of streamEvents(client, query, { signal: ending.signal })) {
       lastEventAtMs = performance.now();
       noteContainer(openContainers, event);
+      live?.note(event);
       if (event.kind === "log" && !lines.place(event).isNew) continue;
-      show(event, options);
+      if (live === undefined || !IN_LIVE_LINES.has(event.kind)) show(event, options);
       const explained = starts.note(event);
       if (options.verbose === true && explained !== undefined) {
         printProgress(progressLine(explained));
@@ -63,10 +67,27 @@ export function followApp(options: FollowOptions): Following {
         );
       };
       while (!isDone()) await pause(QUIET_MS / 5);
+      live?.close();
       ending.abort();
       await reading;
     },
   };
+}
+
+/** What the lines about an app show in their own way. */
+const IN_LIVE_LINES: ReadonlySet<PlatformEvent["kind"]> = new Set([
+  "call.queued",
+  "call.pending",
+  "call.finished",
+  "container.placed",
+  "container.starting",
+  "container.ready",
+  "container.exited",
+  "node.booting",
+]);
+
+function isShownLive({ json, quiet, verbose }: FollowOptions): boolean {
+  return isLive() && json !== true && quiet !== true && verbose !== true;
 }
 
 /** Prints a log event of a container on the stream it was written to. */

@@ -13,10 +13,10 @@ import { prepareFile, sendApps } from "./deploy-code.ts";
 import { followApp } from "./follow-app.ts";
 import { interruption } from "./interruption.ts";
 import { lostLease } from "./lost-lease.ts";
+import { plainSteps, stepsFor } from "./live/live-steps.ts";
 import { chooseRunnable, type LoadedApp } from "./load-apps.ts";
 import { parseArgument } from "./parse-argument.ts";
 import { printResult } from "./print-result.ts";
-import { printProgress } from "./terminal.ts";
 
 export interface RunOptions {
   readonly json?: boolean;
@@ -35,14 +35,16 @@ export async function runFile(
   options: RunOptions,
 ): Promise<void> {
   const { path, name } = splitTarget(target);
-  const progress = options.quiet === true ? () => undefined : printProgress;
-  const { bundle, module, python } = await prepareFile(path, progress);
+  const isQuiet = options.quiet === true;
+  const steps = isQuiet ? plainSteps(() => undefined) : stepsFor(options);
+  const { bundle, module, python } = await prepareFile(path, steps.line);
   const runnable = chooseRunnable(module, name);
   const client = new Client();
   await exportConnection(client);
   const admin = new AdminClient(client);
   const { apps } = module;
-  const deployments = await sendApps({ admin, bundle, python, apps, mode: "ephemeral", progress });
+  const sending = sendApps({ admin, bundle, python, apps, mode: "ephemeral", steps });
+  const deployments = await sending.finally(() => steps.close());
   bindFunctions(apps, deployments);
   const ending = new AbortController();
   const shown = deployments.map(({ appId }) => followApp({ client, appId, ...options }));

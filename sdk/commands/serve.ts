@@ -12,6 +12,7 @@ import { UsageError } from "../errors.ts";
 import type { Deployment } from "../protocol/index.ts";
 import { AdminClient } from "./admin-client.ts";
 import { prepareFile, sendApps, type PreparedFile } from "./deploy-code.ts";
+import { plainSteps } from "./live/live-steps.ts";
 import { followApp, type Following } from "./follow-app.ts";
 import { interruption } from "./interruption.ts";
 import { lostLease } from "./lost-lease.ts";
@@ -132,7 +133,7 @@ class FileServer {
       python,
       apps,
       mode: "ephemeral",
-      progress: this.#progress,
+      steps: plainSteps(this.#progress),
     });
     if (deployments.length === 0) throw new UsageError(`${this.#path} has no function to serve`);
     const ending = new AbortController();

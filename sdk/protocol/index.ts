@@ -100,6 +100,7 @@ export {
   type GpuChoice,
   type GpuType,
   type NetworkPolicy,
+  type RequestAndLimit,
   type RetryPolicy,
   type PythonCode,
 } from "./spec.ts";

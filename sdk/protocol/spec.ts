@@ -69,6 +69,13 @@ export interface Batching {
   readonly waitMs: number;
 }
 
+/** What is reserved for a container, and what it may use while its machine has that free. */
+export interface RequestAndLimit {
+  readonly request: number;
+  /** Not below `request`. */
+  readonly limit: number;
+}
+
 /** The options of a function. Everything has a default. */
 export interface FunctionSpec {
   /** Name under which the function is deployed; by default the name of its export. */
@@ -78,10 +85,22 @@ export interface FunctionSpec {
    * is taken when the earlier ones are not to be had or cost more than a little more: 2 % a step.
    */
   readonly gpu?: GpuChoice | readonly GpuChoice[];
-  /** Virtual cores reserved, 0.1 to 64; idle ones may be used too, up to 2. Default 0.125. */
-  readonly cpu?: number;
-  /** MiB of memory, 64 to 524,288. Default 256. */
-  readonly memoryMiB?: number;
+  /**
+   * Virtual cores reserved, 0.1 to 64; idle ones of the machine may be used too, up to 2 or up to
+   * the limit that is given. Default 0.125.
+   */
+  readonly cpu?: number | RequestAndLimit;
+  /**
+   * MiB of memory, 64 to 524,288: reserved, and the most that may be used unless a limit is given.
+   * What holds more than it reserves is ended first when its machine runs short. Default 256.
+   */
+  readonly memoryMiB?: number | RequestAndLimit;
+  /**
+   * MiB that a container may write outside `/tmp`, anywhere in its root, on a disk of its own, 16
+   * to 1,048,576; what it wrote goes with it. Not with `enableMemorySnapshot`. Default: the root is
+   * read-only.
+   */
+  readonly diskMiB?: number;
   /** Longest run of one input, 1 s to 24 h. Default 300 s. */
   readonly timeoutMs?: number;
   /**

@@ -10,7 +10,10 @@ import { newSandboxId, sandboxApps, sandboxEndsAtMs, SandboxLink } from "./sandb
 import { SandboxProcess } from "./sandbox-process.ts";
 
 /** What a sandbox is made with. Everything has a default. */
-export interface SandboxOptions extends Pick<FunctionSpec, "cpu" | "memoryMiB" | "gpu"> {
+export interface SandboxOptions extends Pick<
+  FunctionSpec,
+  "cpu" | "memoryMiB" | "diskMiB" | "gpu"
+> {
   /** It ends after so long at the latest, 1 s to 24 h. Default 1 h. */
   readonly timeoutMs?: number;
   /** It ends when nobody has asked anything of it for so long, 2 s to 20 min. Default 5 min. */
@@ -147,9 +150,11 @@ async function build(
   client: Client,
   progress: (line: string) => void = () => undefined,
 ): Promise<string> {
-  const [{ AdminClient }, { buildImage }] = await Promise.all([
+  const [{ AdminClient }, { buildImage }, { plainSteps }] = await Promise.all([
     import("../commands/admin-client.ts"),
     import("../commands/images/build-image.ts"),
+    import("../commands/live/live-steps.ts"),
   ]);
-  return (await buildImage(recipe, { admin: new AdminClient(client), progress })).imageId;
+  const options = { admin: new AdminClient(client), steps: plainSteps(progress) };
+  return (await buildImage(recipe, options)).imageId;
 }

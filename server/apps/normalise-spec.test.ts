@@ -77,6 +77,19 @@ test("needs carry GPUs, sizes and places and nothing else", () => {
   });
 });
 
+test("what is reserved is what is needed of a node; limits are beside it, where they are said", () => {
+  const both = normaliseSpec({
+    cpu: { request: 0.25, limit: 1.5 },
+    memoryMiB: { request: 128, limit: 1_024 },
+  });
+  expect(both.limits).toEqual({ cpuMilli: 1_500, memoryMiB: 1_024 });
+  expect(needsOf(both)).toEqual({ cpuMilli: 250, memoryMiB: 128, preemptible: true });
+  const one = normaliseSpec({ cpu: 2, memoryMiB: { request: 128, limit: 256 } });
+  expect(one).toMatchObject({ cpuMilli: 2_000, memoryMiB: 128, limits: { memoryMiB: 256 } });
+  expect(one.limits).not.toHaveProperty("cpuMilli");
+  expect(normaliseSpec({ cpu: 2, memoryMiB: 128 })).not.toHaveProperty("limits");
+});
+
 const gpuType = fc.constantFrom(...GPU_TYPES);
 const anySpec: fc.Arbitrary<FunctionSpec> = fc.record(
   {

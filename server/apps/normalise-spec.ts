@@ -6,12 +6,14 @@ import {
   type ContainerNeeds,
   type GpuRequest,
   type GpuType,
+  type ResourceLimits,
 } from "../../core/index.ts";
 import type {
   Batching,
   FunctionSpec,
   NetworkPolicy,
   PythonCode,
+  RequestAndLimit,
   RetryPolicy,
   SecretRef,
   VolumeMount,
@@ -25,6 +27,10 @@ export interface NormalSpec {
   /** Thousandths of a virtual core. */
   readonly cpuMilli: number;
   readonly memoryMiB: number;
+  /** Absent: no other than what is reserved. */
+  readonly limits?: ResourceLimits;
+  /** Most that a container writes to its root; absent: the root is read-only. */
+  readonly diskMiB?: number;
   readonly timeoutMs: number;
   readonly startupTimeoutMs: number;
   readonly retries: Required<RetryPolicy>;
@@ -61,6 +67,8 @@ export interface NormalSpec {
   readonly python?: PythonCode;
 }
 
+const MILLI = 1_000;
+
 /** What a function gets when its spec does not say; the two left out follow another one. */
 export const DEFAULT_SPEC = {
   cpuMilli: 125,
@@ -92,8 +100,8 @@ export function normaliseSpec(spec: FunctionSpec): NormalSpec {
   const timeoutMs = spec.timeoutMs ?? DEFAULT_SPEC.timeoutMs;
   return {
     ...(spec.gpu === undefined ? {} : { gpu: gpuRequestOf(spec.gpu) }),
-    cpuMilli: cpuMilliOf(spec.cpu),
-    memoryMiB: spec.memoryMiB ?? DEFAULT_SPEC.memoryMiB,
+    ...amountsOf(spec),
+    ...(spec.diskMiB === undefined ? {} : { diskMiB: spec.diskMiB }),
     timeoutMs,
     startupTimeoutMs: spec.startupTimeoutMs ?? timeoutMs,
     retries: retriesOf(spec.retries),
@@ -215,6 +223,26 @@ function gpuRequestOf(gpu: string | readonly string[]): GpuRequest {
   return { types: choices.map(({ type }) => type), count: choices[0]?.count ?? 1 };
 }
 
-function cpuMilliOf(cores: number | undefined): number {
-  return cores === undefined ? DEFAULT_SPEC.cpuMilli : Math.round(cores * 1000);
+/** What is reserved, and the limits that are said. */
+function amountsOf({
+  cpu = DEFAULT_SPEC.cpuMilli / MILLI,
+  memoryMiB = DEFAULT_SPEC.memoryMiB,
+}: FunctionSpec): Pick<NormalSpec, "cpuMilli" | "memoryMiB" | "limits"> {
+  const limits = {
+    ...(isNumber(cpu) ? {} : { cpuMilli: Math.round(cpu.limit * MILLI) }),
+    ...(isNumber(memoryMiB) ? {} : { memoryMiB: memoryMiB.limit }),
+  };
+  return {
+    cpuMilli: Math.round(requestOf(cpu) * MILLI),
+    memoryMiB: requestOf(memoryMiB),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  };
+}
+
+function requestOf(amount: number | RequestAndLimit): number {
+  return isNumber(amount) ? amount : amount.request;
+}
+
+function isNumber(amount: number | RequestAndLimit): amount is number {
+  return typeof amount === "number";
 }

@@ -48,6 +48,18 @@ const containerCount = (min: number) => z.int().min(min).max(CONTAINERS_MAX);
 const concurrentInputs = z.int().min(1).max(CONCURRENT_INPUTS_MAX);
 const scaledownWindowMs = durationMs(2_000, 20 * MS_PER_MINUTE);
 
+/** One amount, or what is reserved and what may be used of it; `range` says what it may be. */
+const amount = (one: z.ZodNumber, range: string) =>
+  z.union(
+    [
+      one,
+      z
+        .strictObject({ request: one, limit: one })
+        .refine(({ request, limit }) => request <= limit, { error: "limit is below request" }),
+    ],
+    { error: `this is no amount: give ${range}, or { request, limit } of two such` },
+  );
+
 /** A character of a tag: no control, and none that orders text anew. */
 const TAG = /^[^\p{C}\p{Z}]([^\p{C}\p{Zl}\p{Zp}]{0,62}[^\p{C}\p{Z}])?$/u;
 const tag = z.string().regex(TAG, { error: "a tag has 1 to 64 characters, blanks inside only" });
@@ -99,8 +111,9 @@ const batching = z.strictObject({
 export const functionSpecFields = z.strictObject({
   name: z.string().regex(FUNCTION_NAME).exactOptional(),
   gpu: z.union([gpuChoice, gpuList], { error: ({ input }) => explainGpu(input) }).exactOptional(),
-  cpu: z.number().min(0.1).max(64).exactOptional(),
-  memoryMiB: z.int().min(64).max(524_288).exactOptional(),
+  cpu: amount(z.number().min(0.1).max(64), "0.1 to 64 cores").exactOptional(),
+  memoryMiB: amount(z.int().min(64).max(524_288), "64 to 524,288 MiB").exactOptional(),
+  diskMiB: z.int().min(16).max(1_048_576).exactOptional(),
   timeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
   retries: z.union([retryCount, retryPolicy]).exactOptional(),
   startupTimeoutMs: durationMs(1_000, MS_PER_DAY).exactOptional(),
@@ -157,6 +170,10 @@ export const functionSpecSchema = functionSpecFields
     path: ["singleUse"],
     error:
       "a container of single use runs one input: no batched, no maxConcurrentInputs, no web server",
+  })
+  .refine((spec) => spec.diskMiB === undefined || spec.enableMemorySnapshot !== true, {
+    path: ["diskMiB"],
+    error: "does not go with enableMemorySnapshot: a memory snapshot has no files of the root",
   })
   .refine((spec) => spec.batched === undefined || batchingObstacle(spec) === undefined, {
     path: ["batched"],

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { examine, type Finding } from "./doctor-checks.ts";
+import { examine } from "./doctor-checks.ts";
+import type { Finding } from "./finding.ts";
 
 let home = "";
 beforeEach(() => {

@@ -9,17 +9,10 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { messageOf } from "../../core/index.ts";
+import { examineGpus } from "../../sandbox/index.ts";
+import { gpuFindingOf } from "./doctor-gpus.ts";
+import type { Finding } from "./finding.ts";
 import { flotillaHome, readClientSettings } from "./client-file.ts";
-
-/** What one check found. */
-export interface Finding {
-  readonly name: string;
-  /** `bad` is a missing requirement; `absent` is something one can do without. */
-  readonly state: "good" | "bad" | "absent";
-  readonly detail: string;
-  /** What to do about it; set when there is something to do. */
-  readonly mend?: string;
-}
 
 const NODE_MAJOR_MIN = 24;
 /** BullMQ needs 6.2 (https://docs.bullmq.io, 2026-11). */
@@ -124,17 +117,10 @@ async function checkCgroups(): Promise<Finding> {
 }
 
 async function checkGpus(): Promise<Finding> {
-  const name = "GPUs";
   const query = ["--query-gpu=name,memory.total", "--format=csv,noheader"];
   const output = await outputOf("nvidia-smi", query);
   const gpus = (output ?? "").split("\n").filter((line) => line.trim() !== "");
-  if (gpus.length > 0) return { name, state: "good", detail: gpus.join("; ") };
-  return {
-    name,
-    state: "absent",
-    detail: "none (nvidia-smi lists none)",
-    mend: "to try things out, declare emulated ones: flotilla up --local-gpus H100:8",
-  };
+  return gpuFindingOf(gpus, await examineGpus());
 }
 
 interface CloudCredentials {

@@ -1,6 +1,7 @@
 /** `flotilla doctor`: what this machine has, and how to mend the rest. */
 import { styleText } from "node:util";
-import { examine, type Finding } from "./doctor-checks.ts";
+import { examine } from "./doctor-checks.ts";
+import type { Finding } from "./finding.ts";
 import { EXIT, settle } from "./outcome.ts";
 
 const MARKS: Readonly<Record<Finding["state"], string>> = {

@@ -1,8 +1,8 @@
 /** Stops idle containers whose slots others wait for, as the scheduler decides. */
-import { createRng, type Clock, type Node, type SchedulerPolicy } from "../../core/index.ts";
+import { type Clock, type Node, type SchedulerPolicy } from "../../core/index.ts";
 import {
   evict,
-  place,
+  fitsOnNode,
   type EvictableContainer,
   type FitsOn,
   type WaitingContainer,
@@ -26,9 +26,11 @@ const WAITING_MAX = 200;
 
 export class EvictionRound {
   readonly #options: EvictionOptions;
+  readonly #fitsOn: FitsOn;
 
   constructor(options: EvictionOptions) {
     this.#options = options;
+    this.#fitsOn = fitsOnNode(options.clock, options.policy);
   }
 
   /**
@@ -38,14 +40,14 @@ export class EvictionRound {
    * @returns those whose room is coming free.
    */
   tick(): ReadonlySet<string> {
-    const { containers, clock, nodes, stop, policy } = this.#options;
+    const { containers, clock, nodes, stop } = this.#options;
     const helpedIds = new Set<string>();
     const nowMs = clock.nowMs();
     const waiting = waitingIn(containers.all(), nowMs).slice(0, WAITING_MAX);
     if (waiting.length === 0) return helpedIds;
     const evictions = evict(
       {
-        fitsOn: fitsOnAt(nowMs, policy),
+        fitsOn: this.#fitsOn,
         waiting: waiting.map(waitingOf),
         nodes: nodes(),
         containers: containers.all().flatMap(evictableOf),
@@ -120,18 +122,4 @@ function keptOf({ spec, retired }: LiveFunction): {
 
 function nameOf({ app, name }: LiveFunction): string {
   return `${app}/${name}`;
-}
-
-/** Asks the scheduler about one node alone. */
-function fitsOnAt(nowMs: number, policy: SchedulerPolicy): FitsOn {
-  // What it may hold of the whole fleet was settled before; here one node is all there is.
-  const alone = { ...policy, quotas: {}, evictionCountMaxPerRound: 0 };
-  const options = { nowMs, rng: createRng("eviction"), policy: alone };
-  return (waiting, node, containers) => {
-    const { gpu } = waiting.needs;
-    if (gpu !== undefined && (node.gpuType === undefined || !gpu.types.includes(node.gpuType))) {
-      return false;
-    }
-    return place([waiting], { nodes: [node], containers }, options).placements.length > 0;
-  };
 }

@@ -53,6 +53,13 @@ describe("which node expects what", () => {
     expect(countsOf([node("no_1"), code, memory], [live, 2])).toEqual({ no_3: ["f=2"] });
   });
 
+  test("what is expected has the limits of its function, and reserves what it requests", async () => {
+    const live = await fleet.deploy("f", { memoryMiB: { request: 128, limit: 512 } });
+    const [start] = expectedOn(new Map([[live, 1]]), [node("no_1")]).get("no_1") ?? [];
+    expect(start?.limits).toEqual({ memoryMiB: 512 });
+    expect(start?.resources).toEqual({ gpuCount: 0, cpuMilli: 100, memoryMiB: 128 });
+  });
+
   test("a node that takes nothing new expects nothing", async () => {
     const live = await fleet.deploy("f");
     expect(countsOf([node("no_1", { state: "draining" })], [live, 3])).toEqual({});

@@ -34,6 +34,8 @@ test("another workspace, app, name, code, size or parameter is another snapshot"
     idOf({}, { codeSha256: "c0df" }),
     idOf({ memoryMiB: 512 }),
     idOf({ cpu: 2 }),
+    idOf({ cpu: { request: 2, limit: 4 } }),
+    idOf({ memoryMiB: { request: 512, limit: 1_024 } }),
     idOf({ maxConcurrentInputs: 2 }),
     idOf({}, {}, Uint8Array.of(1)),
     idOf({}, {}, Uint8Array.of(2)),
@@ -41,8 +43,10 @@ test("another workspace, app, name, code, size or parameter is another snapshot"
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-test("a function with a GPU has none: what is on the card is not in an image of memory", () => {
-  expect(idOf({ gpu: "T4" })).toBeUndefined();
+test("a function with GPUs has one, which is not that without or with another number", () => {
+  const ids = [idOf({}), idOf({ gpu: "T4" }), idOf({ gpu: "T4:2" })];
+  expect(new Set(ids).size).toBe(3);
+  expect(ids).not.toContain(undefined);
 });
 
 const PYTHON = { codeSha256: "c0de", module: "model", handler: "predict" };

@@ -19,7 +19,7 @@ export function snapshotIdOf(
 ): string | undefined {
   const { workspaceId, app, name, codeSha256, needs, spec, params } = live;
   // The memory of a process does not hold what it has open in a volume.
-  const isKept = spec.gpu === undefined && spec.volumes.length === 0;
+  const isKept = spec.volumes.length === 0;
   if (!spec.enableMemorySnapshot || !isKept) return undefined;
   const { maxConcurrentInputs, image, python } = spec;
   const parts = [
@@ -27,7 +27,8 @@ export function snapshotIdOf(
     app,
     name,
     codeSha256,
-    resourcesOf(needs),
+    // The heap is as large as the limit lets it be.
+    { ...resourcesOf(needs), ...(spec.limits && { limits: spec.limits }) },
     maxConcurrentInputs,
     image,
     python,

@@ -31,6 +31,7 @@ export function startMessageOf(
     appName: live.app,
     codeSha256: live.codeSha256,
     resources: resourcesOf(live.needs),
+    ...(live.spec.limits === undefined ? {} : { limits: live.spec.limits }),
     cards,
     env: { ...live.image?.env, ...secrets, ...live.spec.env },
     ...(secretNames.length === 0 ? {} : { secretNames }),
@@ -38,6 +39,7 @@ export function startMessageOf(
     timeoutMs: live.spec.timeoutMs,
     maxInputs: live.spec.maxConcurrentInputs,
     ...(live.spec.singleUse ? { singleUse: true } : {}),
+    ...(live.spec.diskMiB === undefined ? {} : { diskMiB: live.spec.diskMiB }),
     ...(snapshotId === undefined ? {} : { snapshotId, loadEnv: loadEnvOf(live) }),
     ...(python === undefined ? {} : { python: entryOf(python) }),
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
@@ -52,14 +54,16 @@ export function expectedStartOf(live: LiveFunction, count: number): ExpectedStar
   // Nothing that is one container's own goes ahead of it, least of all secrets.
   const start = startMessageOf(live, "", { cards: [] });
   const { functionName, appName, codeSha256, resources, snapshotId, imageId, maxInputs } = start;
-  const { python, allowHosts, paramsBytes, loadEnv } = start;
+  const { limits, python, allowHosts, paramsBytes, loadEnv, diskMiB } = start;
   return {
     functionName,
     appName,
     codeSha256,
     resources,
     count,
+    ...(limits === undefined ? {} : { limits }),
     ...(imageId === undefined ? {} : { imageId }),
+    ...(diskMiB === undefined ? {} : { diskMiB }),
     ...(maxInputs === undefined ? {} : { maxInputs }),
     ...(snapshotId === undefined ? {} : { snapshotId }),
     ...(loadEnv === undefined ? {} : { loadEnv }),

@@ -163,7 +163,7 @@ test("no malformed request is the server's fault", async () => {
     }),
     { numRuns: 600 },
   );
-}, 60_000);
+});
 
 /** What a path segment may hold as it is: no `?`, `#` or blank, which end the path. */
 function escapeRaw(text: string): string {

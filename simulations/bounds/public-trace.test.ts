@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { createRng } from "../../core/index.ts";
-import { normal } from "../traces/normal.ts";
+import { normal } from "../chance.ts";
 import { alongPath } from "../traces/path.ts";
 import { rateFor, scaledToPeak, totalOf } from "../traces/reshape.ts";
 import { readServegen } from "../traces/servegen.ts";

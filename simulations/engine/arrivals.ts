@@ -8,7 +8,7 @@
  */
 import type { Rng } from "../../core/index.ts";
 import type { DemandTrace } from "../traces/trace.ts";
-import { gapDraws } from "./chance.ts";
+import { gapDraws } from "../chance.ts";
 
 export class Arrivals {
   readonly #trace: DemandTrace;

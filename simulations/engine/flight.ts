@@ -25,7 +25,7 @@ import type { SimulationResult } from "../result.ts";
 import { durationMsOf } from "../traces/trace.ts";
 import type { World } from "../world.ts";
 import { Arrivals } from "./arrivals.ts";
-import { lognormalDraws, normalDraws } from "./chance.ts";
+import { lognormalDraws, normalDraws } from "../chance.ts";
 import type { Container } from "./function-state.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Fleet } from "./fleet.ts";
@@ -102,6 +102,7 @@ export class Flight {
       dispatch: this.#dispatch,
       ids,
       rng: rng.fork("placing"),
+      clock: this.#clock,
       policy: world.policy.scheduler,
       nodes: () => this.#fleet.schedulable,
       evictsIdle: world.evictsIdle,

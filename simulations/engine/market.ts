@@ -16,7 +16,7 @@ import {
 import { BATCH_TAG, type RentOutcome, type RentRequest } from "../../providers/index.ts";
 import { isMatch } from "../offer-match.ts";
 import type { MarketEvent, OfferMatch, SimulatedMarket } from "../world.ts";
-import { normalDraws } from "./chance.ts";
+import { normalDraws } from "../chance.ts";
 import type { Bill, Machine, MachineEvent } from "./machine.ts";
 import type { Timetable } from "./timetable.ts";
 

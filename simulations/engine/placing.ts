@@ -6,8 +6,8 @@
  * times `scale` would change nothing. A round is made when something waits and there may be room.
  */
 import {
-  createRng,
   resourcesOf,
+  type Clock,
   type ContainerRequest,
   type IdSource,
   type Node,
@@ -17,7 +17,7 @@ import {
 } from "../../core/index.ts";
 import {
   evict,
-  place,
+  fitsOnNode,
   scale,
   Scheduler,
   type EvictableContainer,
@@ -32,6 +32,7 @@ export interface PlacingOptions {
   readonly dispatch: Dispatch;
   readonly ids: IdSource;
   readonly rng: Rng;
+  readonly clock: Pick<Clock, "nowMs">;
   readonly policy: SchedulerPolicy;
   /** Nodes that take containers now; the same object for a node that has not changed. */
   readonly nodes: () => readonly Node[];
@@ -55,7 +56,7 @@ export class Placing {
   constructor(options: PlacingOptions) {
     this.#options = options;
     this.#scheduler = new Scheduler({ policy: options.policy });
-    this.#fitsOn = fitsOnAlone(options.policy);
+    this.#fitsOn = fitsOnNode(options.clock, options.policy);
   }
 
   /** There may be room where there was none: a node came, or a container went. */
@@ -263,18 +264,5 @@ function evictableOf(container: Container): EvictableContainer {
     functionName: container.owner.spec.functionId,
     ending: container.isLeaving,
     startupMs: container.owner.startupMs ?? STARTUP_MS_ASSUMED,
-  };
-}
-
-function fitsOnAlone(policy: SchedulerPolicy): FitsOn {
-  const alone = { ...policy, quotas: {}, evictionCountMaxPerRound: 0 };
-  const rng = createRng("eviction");
-  return (waiting, node, containers) => {
-    const { gpu } = waiting.needs;
-    if (gpu !== undefined && (node.gpuType === undefined || !gpu.types.includes(node.gpuType))) {
-      return false;
-    }
-    const options = { nowMs: 0, rng, policy: alone };
-    return place([waiting], { nodes: [node], containers }, options).placements.length > 0;
   };
 }

@@ -14,7 +14,7 @@
  * (`bridge`). Next to a window without any demand, whose log does not exist, a bridge is a line.
  */
 import { assert, type Rng } from "../../core/index.ts";
-import { normal } from "./normal.ts";
+import { normal } from "../chance.ts";
 import type { DemandTrace, PathKind } from "./trace.ts";
 
 /** Windows to each side over which local volatility is taken. */

@@ -15,7 +15,7 @@
  * Each part of each function draws from its own fork, so a change of one moves no other.
  */
 import { assert, MS_PER_HOUR, MS_PER_MINUTE, type Rng } from "../../core/index.ts";
-import { normal } from "./normal.ts";
+import { normal } from "../chance.ts";
 import type { DemandTrace } from "./trace.ts";
 
 /** Times of higher demand. */

@@ -8,7 +8,7 @@
  * even points are an additive recurrence with the generalised golden ratio (Roberts 2018).
  */
 import type { Rng } from "../../core/index.ts";
-import { normal } from "../traces/normal.ts";
+import { normal } from "../chance.ts";
 import { sizeOf, type Domain } from "./domain.ts";
 import { Surrogate, type Observation, type Point } from "./surrogate.ts";
 

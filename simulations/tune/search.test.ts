@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRng } from "../../core/index.ts";
-import { normal } from "../traces/normal.ts";
+import { normal } from "../chance.ts";
 import type { Domain, Setting } from "./domain.ts";
 import { REDUCTION, Search, type SearchOptions, type Trial } from "./search.ts";
 

@@ -28,6 +28,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "map.ts": /^2\n4\n4\n10 words\n2\n4\n8\n16\n32\n64\n2\nRangeError: there is nothing to count\n/,
   "nested.ts": /^2 3 5 7 11 13 17 19 23 29\n/,
   "network.ts": /^(?:http:\S+: refused\n){3}/,
+  "limits.ts": /^16 MiB, of what is reserved\n300 MiB, more than that\n/,
   "options.ts": /^as written: small\nwith options: large\non this machine: unset\n/,
   "python/next-word.ts": /ValueError: I have never read "dog"\n(?:.*\n)*DONE!/,
   "retries.ts": /try 3 did it\n/,
@@ -50,7 +51,7 @@ const PROGRAMS: Readonly<Record<string, RegExp>> = {
 };
 /** What examples of several files import. */
 const PARTS: readonly string[] = ["embeddings/embed.ts", "thumbnail/png.ts"];
-/** Run where what they need is built: by images.test.ts. */
+/** Run where what they need is built: by images.test.ts, on the platform that has built the base. */
 const ELSEWHERE: readonly string[] = ["images.ts"];
 
 const EXAMPLES = join(ROOT, "examples");

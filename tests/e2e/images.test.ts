@@ -1,6 +1,9 @@
 /** Images in status, from a user's file to programs that run in gVisor. */
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { blocksOf } from "../../scripts/doc-blocks/read-blocks.ts";
+import { runPage } from "../../scripts/doc-blocks/run-page.ts";
+import { ROOT } from "../../scripts/steps.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const FIXTURE = join(import.meta.dirname, "../fixtures/images.ts");
@@ -24,7 +27,7 @@ test(
   async () => {
     const built = platform.tryCli("image", "build", FIXTURE, "--json");
     expect(built.stderr).toMatch(/\[1\/\d\] Debian bookworm/);
-    expect(built.stderr).toContain("Setting up jq");
+    expect(built.stderr).toContain("    a line of the build\n");
     expect(built.status).toBe(0);
     const { images } = JSON.parse(built.stdout) as { readonly images: readonly string[] };
     expect(images).toHaveLength(2);
@@ -55,6 +58,28 @@ test(
       "images/query",
     ]);
     expect(await query.remote("[]", "length")).toMatchObject({ answer: "0" });
+  },
+  BUILD_MS,
+);
+
+test(
+  "examples/images.ts runs as it is written",
+  () => {
+    const { status, stdout, stderr } = platform.tryCli("run", join(ROOT, "examples/images.ts"));
+    expect({ status, stdout, stderr }).toMatchObject({ status: 0, stdout: '"Earth"\n' });
+  },
+  BUILD_MS,
+);
+
+test.each(["images.md", "python.md"])(
+  "the blocks of docs/%s that need an image run",
+  (page) => {
+    const blocks = blocksOf(join(ROOT, "docs", page), page);
+    const runBy = "tests/e2e/images.test.ts";
+    const mine = blocks.filter(
+      ({ notes }) => notes["run-by"] === runBy || notes.file !== undefined,
+    );
+    expect(runPage({ page, blocks: mine, platform, runBy })).toContain("run");
   },
   BUILD_MS,
 );

@@ -73,7 +73,7 @@ describe("functions in Python", () => {
     mkdirSync(join(platform.scratchDir, "service"));
     platform.write("service/sums.py", "def double(x): return x * 2\n");
     platform.cli("deploy", platform.write("models.ts", APP));
-  }, 120_000);
+  });
 
   afterAll(async () => {
     expect(await platform.close()).toEqual({ processes: [], mounts: 0 });
@@ -124,7 +124,7 @@ describe("functions in Python", () => {
     await expect(slow.remote()).rejects.toMatchObject({ code: "timed_out" });
     const greedy = await lookup<[], unknown>("greedy");
     await expect(greedy.remote()).rejects.toMatchObject({ code: "out_of_memory" });
-  }, 120_000);
+  });
 
   it("run several inputs at once in one container", async () => {
     const together = await lookup<[number], number>("together");

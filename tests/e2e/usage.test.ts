@@ -87,7 +87,7 @@ describe("usage and quotas", { shuffle: false }, () => {
       `\nsearch,${containerMs},`,
     );
     expect(platform.cli("usage")).toContain("in the built-in catalog");
-  }, 120_000);
+  });
 
   it("lose less than a second to the death of the platform, and double none", async () => {
     const before = (await usage("?by=function")).rows.find(({ key }) => key === "metered/plain");
@@ -115,7 +115,7 @@ describe("usage and quotas", { shuffle: false }, () => {
     expect(end).toBeGreaterThan(0);
     expect(end).toBeLessThan(30_000);
     expect(await spawned.get()).toBe(6_000);
-  }, 120_000);
+  });
 
   it("never have more containers than the quota, and all inputs are done with what there is", async () => {
     setQuota("--containers", "2");
@@ -137,7 +137,7 @@ describe("usage and quotas", { shuffle: false }, () => {
     expect(results).toHaveLength(12);
     expect(most).toBeGreaterThan(0);
     expect(most).toBeLessThanOrEqual(2);
-  }, 120_000);
+  });
 
   it("refuse what can never run, with exit code 5", async () => {
     setQuota("--containers", "none", "--gpus", "1");
@@ -145,7 +145,7 @@ describe("usage and quotas", { shuffle: false }, () => {
     expect(status).toBe(5);
     expect(stderr).toContain("0 of the 1 GPUs of its quota, and this needs 2");
     expect(call("onGpu", "1").status).toBe(0);
-  }, 120_000);
+  });
 
   it("stop a workspace at its month's limit: what runs finishes, nothing new starts", async () => {
     setQuota("--gpus", "none");
@@ -162,5 +162,5 @@ describe("usage and quotas", { shuffle: false }, () => {
     await expect.poll(async () => (await containers("plain")).length, { timeout: 10_000 }).toBe(0);
     setQuota("--usd-per-month", "none", "--free-usd-per-month", "none");
     expect(call("plain", "1").status).toBe(0);
-  }, 120_000);
+  });
 });

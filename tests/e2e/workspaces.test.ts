@@ -60,7 +60,7 @@ describe("workspaces", { shuffle: false }, () => {
     expect(call("reaches", "shared-name")).toBe('"team-a"');
     expect(call("reaches", "ours-alone")).toBe('"not_found"');
     expect(as(caller.secret, "call", "ours-alone", "who")).toMatchObject({ status: 4 });
-  }, 120_000);
+  });
 
   it("are what operators choose, and nobody else", () => {
     const listed = (environment: Readonly<Record<string, string>>): CommandResult =>
@@ -100,7 +100,7 @@ describe("workspaces", { shuffle: false }, () => {
     ]);
     expect(tokens.every(({ lastUsedAtMs }) => lastUsedAtMs !== undefined)).toBe(true);
     expect(as(caller.secret, "call", "shared-name", "who").status).toBe(0);
-  }, 120_000);
+  });
 
   it("are deleted with all that runs in them, and the others go on", () => {
     expect(platform.tryCli("workspace", "delete", "team-a").stderr).toContain("shared-name");

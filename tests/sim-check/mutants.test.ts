@@ -26,7 +26,7 @@ describe("the checkers of the simulated platform", () => {
       expect(new Set(own.map(({ digest }) => digest)).size).toBe(1);
     }
     expect(new Set(results.map(({ digest }) => digest)).size).toBe(2);
-  }, 120_000);
+  });
 });
 
 async function findingsOf(tasks: readonly Task[]): Promise<readonly RunResult[]> {

@@ -50,7 +50,7 @@ describe("bash", () => {
       const line = path === "" ? "flotilla " : `flotilla ${path} `;
       expect(offered(line)).toEqual(expect.arrayContaining(subcommands.map(({ text }) => text)));
     }
-  }, 60_000);
+  });
 
   test("it is what completes the command", () => {
     const out = execFileSync("bash", ["--norc", "-c", "source ./flotilla.bash; complete -p"], {

@@ -3,12 +3,13 @@ import { FlotillaError, RequestError } from "../../errors.ts";
 import type { ImageRecipe } from "../../image.ts";
 import { type BuildEvent, type BuiltImage } from "../../protocol/image.ts";
 import type { AdminClient } from "../admin-client.ts";
+import type { Steps } from "../live/live-steps.ts";
 import { withoutControls } from "../terminal.ts";
 import { resolveImage, titleOf } from "./resolve-image.ts";
 
 export interface BuildOptions {
   readonly admin: Pick<AdminClient, "uploadBlob" | "buildImage">;
-  readonly progress: (line: string) => void;
+  readonly steps: Steps;
   readonly signal?: AbortSignal;
 }
 
@@ -16,20 +17,19 @@ const MS_PER_SECOND = 1_000;
 
 /** Builds an image, or finds it built. @throws FlotillaError with what the step said last */
 export async function buildImage(recipe: ImageRecipe, options: BuildOptions): Promise<BuiltImage> {
-  const { admin, progress, signal } = options;
-  progress(`Building the image on ${titleOf(recipe)}`);
+  const { admin, steps, signal } = options;
+  steps.line(`Building the image on ${titleOf(recipe)}`);
   const definition = await resolveImage(recipe, {
     upload: async ({ sha256, bytes }) => {
       await admin.uploadBlob(sha256, bytes);
     },
-    progress,
+    progress: steps.line,
   });
   let outcome: BuiltImage | undefined;
   for await (const event of admin.buildImage(definition, signal)) {
     if (event.kind === "failed") throw failureOf(event);
     if (event.kind === "built") outcome = event.image;
-    const line = lineOf(event);
-    if (line !== undefined) progress(withoutControls(line));
+    show(event, steps);
   }
   if (outcome !== undefined) return outcome;
   throw new RequestError("the server ended the build without a word", {
@@ -38,23 +38,29 @@ export async function buildImage(recipe: ImageRecipe, options: BuildOptions): Pr
   });
 }
 
-function lineOf(event: BuildEvent): string | undefined {
+function show(event: BuildEvent, steps: Steps): void {
   switch (event.kind) {
-    case "step":
-      return `[${event.index + 1}/${event.count}] ${shortened(event.step)}`;
+    case "step": {
+      const title = shortened(withoutControls(event.step));
+      steps.begin(`[${event.index + 1}/${event.count}] ${title}`);
+      break;
+    }
     case "cached":
-      return "    cached";
+      steps.end("cached");
+      break;
     case "log":
-      return `    ${event.text}`;
+      steps.detail(withoutControls(event.text));
+      break;
     case "done":
-      return `    done in ${(event.durationMs / MS_PER_SECOND).toFixed(1)} s`;
+      steps.end(`done in ${(event.durationMs / MS_PER_SECOND).toFixed(1)} s`);
+      break;
+    case "failed":
+      break;
     case "built": {
       const { imageId, byteCount, wasCached } = event.image;
       const how = wasCached ? "The image was there already" : "Built the image";
-      return `${how}: ${imageId.slice(0, 12)} (${Math.ceil(byteCount / 1e6)} MB)`;
+      steps.line(`${how}: ${imageId.slice(0, 12)} (${Math.ceil(byteCount / 1e6)} MB)`);
     }
-    default:
-      return undefined;
   }
 }
 

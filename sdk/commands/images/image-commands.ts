@@ -3,6 +3,7 @@ import { Client } from "../../client/client.ts";
 import { UsageError } from "../../errors.ts";
 import { AdminClient } from "../admin-client.ts";
 import { prepareFile } from "../deploy-code.ts";
+import { stepsFor } from "../live/live-steps.ts";
 import { interruption } from "../interruption.ts";
 import { ageOf, tableOf } from "../table.ts";
 import { printData, printJson, printProgress, withoutControls } from "../terminal.ts";
@@ -32,7 +33,8 @@ export async function buildImages(
   path: string,
   { json }: { readonly json?: boolean },
 ): Promise<void> {
-  const { module } = await prepareFile(path, printProgress);
+  const steps = stepsFor({ json });
+  const { module } = await prepareFile(path, steps.line);
   const apps = module.apps;
   if (imagesOf(apps).length === 0) {
     throw new UsageError(
@@ -43,12 +45,12 @@ export async function buildImages(
   const cancelling = new AbortController();
   const building = buildAppImages(apps, {
     admin: new AdminClient(new Client()),
-    progress: printProgress,
+    steps,
     signal: cancelling.signal,
   });
   try {
     const built = await Promise.race([
-      building,
+      building.finally(() => steps.close()),
       interruption({ doing: "Cancelling the build", done: "finished steps are kept" }),
     ]);
     const images = [...new Set(built.values())];
@@ -59,6 +61,7 @@ export async function buildImages(
     for (const imageId of images) printData(imageId);
   } finally {
     cancelling.abort();
+    steps.close();
     building.catch(() => undefined);
   }
 }

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { basename } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { Volume } from "../../volume.ts";
-import type { CopyProgress } from "../../volumes/copy.ts";
 import { InterruptedError } from "../interrupted-error.ts";
 import { ageOf, tableOf } from "../table.ts";
-import { printData, printJson, printProgress, progressLine, withoutControls } from "../terminal.ts";
+import { printData, printJson, printProgress, withoutControls } from "../terminal.ts";
 import type { JsonOption } from "./volume-commands.ts";
+import { copyProgress } from "./copy-progress.ts";
 import { sizeOf } from "./size-of.ts";
 
 /** Of `ls` and `get`. */
@@ -28,8 +28,6 @@ export interface RemoveOptions extends JsonOption {
 }
 
 const STDOUT = "-";
-/** Progress is said when a copy takes so long, and then as often. */
-const PROGRESS_EVERY_MS = 1_000;
 
 /** What is in a folder of a volume. */
 export async function listEntries(
@@ -65,9 +63,10 @@ export async function putFiles(
 ): Promise<void> {
   const volume = Volume.fromName(name, { createIfMissing: create });
   const target = path ?? basename(source);
+  const progress = copyProgress("Copying", { json });
   const report = await interruptible((signal) =>
-    volume.copyIn(source, target, { signal, onProgress: progressOf("Copying") }),
-  );
+    volume.copyIn(source, target, { signal, onProgress: progress.note }),
+  ).finally(progress.close);
   if (json === true) {
     printJson(report);
     return;
@@ -95,9 +94,10 @@ export async function getFiles(
     return;
   }
   const place = target ?? (basename(path) || name);
+  const progress = copyProgress("Copying", { json });
   const report = await interruptible((signal) =>
-    volume.copyOut(path, place, { ...version, signal, onProgress: progressOf("Copying") }),
-  );
+    volume.copyOut(path, place, { ...version, signal, onProgress: progress.note }),
+  ).finally(progress.close);
   if (json === true) {
     printJson(report);
     return;
@@ -138,18 +138,6 @@ async function interruptible<Result>(
   } finally {
     process.off("SIGINT", interrupt);
   }
-}
-
-function progressOf(doing: string): (progress: CopyProgress) => void {
-  let saidAtMs = performance.now();
-  return ({ bytes, bytesTotal, sentBytes }) => {
-    const nowMs = performance.now();
-    if (nowMs - saidAtMs < PROGRESS_EVERY_MS) return;
-    saidAtMs = nowMs;
-    const share = bytesTotal === 0 ? 1 : bytes / bytesTotal;
-    const done = `${sizeOf(bytes)} of ${sizeOf(bytesTotal)} (${Math.floor(share * 100)} %)`;
-    printProgress(progressLine(`${doing}: ${done}, ${sizeOf(sentBytes)} over the network`));
-  };
 }
 
 function filesOf(count: number): string {

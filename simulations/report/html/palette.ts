@@ -45,6 +45,7 @@ h1 { font-size: 27px; line-height: 1.2; margin: 0 0 6px; overflow-wrap: anywhere
 h2 { font-size: 18px; margin: 0 0 2px; }
 h3 { font-size: 14px; margin: 18px 0 6px; }
 p { margin: 0 0 10px; max-width: 78ch; }
+header.top p { max-width: none; margin-bottom: 4px; }
 .soft, .note { color: var(--soft); font-size: 13px; }
 .note { margin: 8px 0 0; }
 section { background: var(--panel); border: 1px solid var(--line); border-radius: 10px;
@@ -90,7 +91,8 @@ figcaption { font-size: 13px; color: var(--soft); margin-bottom: 6px; }
 .plot .dot.base { border-radius: 1px; }
 .plot .winner { position: absolute; width: 22px; height: 22px; margin: 0 0 -11px -11px;
   border: 2.5px solid var(--series-5); border-radius: 50%; }
-.plot .name { position: absolute; font-size: 12px; white-space: nowrap; }
+.plot .name { position: absolute; font-size: 12px; white-space: nowrap; z-index: 1;
+  text-shadow: 0 0 3px var(--panel), 0 0 3px var(--panel), 0 0 3px var(--panel); }
 .grid { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
 .grid.rule { stroke: var(--text); stroke-dasharray: 2 4; }
 .stroke { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke;

@@ -46,11 +46,15 @@ export function htmlReport(comparison: Comparison): string {
           note: `Where the line of offered load rises above the ready bands, inputs wait; ${ofRun}.`,
         },
       ),
-      section("Waiting", [
-        quantileChart(comparison),
-        markup`<h3>Over time</h3>`,
-        markup`<div class="tight">${waitStrips(comparison.policies.slice(0, STRIP_COUNT_MAX))}</div>`,
-      ]),
+      section(
+        "Waiting",
+        [
+          quantileChart(comparison),
+          markup`<h3>Over time</h3>`,
+          markup`<div class="tight">${waitStrips(comparison.policies.slice(0, STRIP_COUNT_MAX))}</div>`,
+        ],
+        { flow: "long" },
+      ),
       section("Policies side by side", [comparisonTable(comparison)], {
         note: "Means over seeds, with the least and the greatest below where they differ.",
         flow: "page",

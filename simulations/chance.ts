@@ -1,5 +1,5 @@
 /** Draws from the distributions that a simulation needs, each from a stream of its own. */
-import type { Rng } from "../../core/index.ts";
+import type { Rng } from "../core/index.ts";
 
 /** Standard normal draws, two for each pair of uniforms (Box & Muller 1958). */
 export function normalDraws(rng: Rng): () => number {
@@ -15,6 +15,11 @@ export function normalDraws(rng: Rng): () => number {
     spare = radius * Math.sin(angle);
     return radius * Math.cos(angle);
   };
+}
+
+/** One draw of the standard normal distribution, where the next is drawn from another stream. */
+export function normal(rng: Rng): number {
+  return normalDraws(rng)();
 }
 
 /** Exponential with mean 1. */
