@@ -14,7 +14,7 @@ export interface PoolPolicy {
   readonly registrationTimeoutMs: number;
   /** A node whose agent is silent this long is lost. */
   readonly heartbeatTimeoutMs: number;
-  /** A rented node is released when it has been empty, and no plan wanted it, for so long. */
+  /** A rented node is released when it is empty and no plan has wanted it for so long. */
   readonly idleReleaseMs: number;
   readonly drainTimeoutMs: number;
   /** How long an offer is left out of plans after its first refusal; more in a row, longer. */

@@ -4,6 +4,7 @@ export { planBuffers, type PlannedBuffer } from "./buffer/plan-buffers.ts";
 export { mayServe } from "./eligibility.ts";
 export { nextGain } from "./forecast/feedback.ts";
 export { offeredLoad } from "./forecast/offered-load.ts";
+export { RunTimeMean } from "./forecast/run-time-mean.ts";
 export { createPlanMemory } from "./memory.ts";
 export { fitCount, placeFirstFit, roomOf, type NodeStack } from "./packing.ts";
 export { planFleet } from "./plan-fleet.ts";

@@ -59,11 +59,13 @@ export interface SeenWork {
   readonly history: DemandHistory;
   /** Multiplies the margin over forecasts. */
   readonly gain: number;
+  /** For how long the gain has been corrected. */
+  readonly learntMs: number;
   /** Inputs since the gain was last corrected: given a slot, and those that waited for it. */
   readonly since?: { readonly atMs: number; readonly started: number; readonly missed: number };
 }
 
-export const NO_WORK_SEEN: SeenWork = { history: NO_HISTORY, gain: 1 };
+export const NO_WORK_SEEN: SeenWork = { history: NO_HISTORY, gain: 1, learntMs: 0 };
 
 /** What is wanted: classes, and containers by class. */
 export interface Demand {
@@ -109,12 +111,14 @@ export function observeWork(
   const missed = before.missed + look.missed;
   const elapsedMs = atMs - before.atMs;
   if (elapsedMs < GAIN_EVERY_MS) {
-    return { history, gain: seen.gain, since: { atMs: before.atMs, started, missed } };
+    return { ...seen, history, since: { atMs: before.atMs, started, missed } };
   }
   const { missFractionTarget: targetFraction } = policy.buffers;
   const missFraction = started === 0 ? targetFraction : missed / started;
-  const gain = nextGain(seen.gain, { missFraction, elapsedMs, targetFraction });
-  return { history, gain, since: { atMs, started: 0, missed: 0 } };
+  const { learntMs } = seen;
+  const gain = nextGain(seen.gain, { missFraction, elapsedMs, learntMs, targetFraction });
+  const since = { atMs, started: 0, missed: 0 };
+  return { history, gain, learntMs: learntMs + elapsedMs, since };
 }
 
 /** What to plan with, and the buffers in it. */

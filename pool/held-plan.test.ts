@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { heldCount, holdPlan, NO_PLAN_HELD } from "./held-plan.ts";
+import { heldCount, holdPlan, isHeldFor, NO_PLAN_HELD } from "./held-plan.ts";
 
 const HOLD_MS = 100;
 
@@ -29,6 +29,19 @@ test("what is held is the most that was wanted within the hold", () => {
 test("offers that nothing wants any more are forgotten, also when the clock is set back", () => {
   const line = { offerId: "x", count: 3, reason: "demand" };
   const held = holdPlan(NO_PLAN_HELD, [line], { nowMs: 1_000, holdMs: HOLD_MS });
-  expect(holdPlan(held, [], { nowMs: 1_100, holdMs: HOLD_MS }).size).toBe(0);
-  expect(holdPlan(held, [], { nowMs: 500, holdMs: HOLD_MS }).size).toBe(0);
+  expect(holdPlan(held, [], { nowMs: 1_100, holdMs: HOLD_MS }).wanted.size).toBe(0);
+  expect(holdPlan(held, [], { nowMs: 500, holdMs: HOLD_MS }).wanted.size).toBe(0);
+});
+
+test("plans are remembered for a hold only when none was missing for as long, by any clock", () => {
+  const after = (...times: readonly number[]) =>
+    times.reduce((held, nowMs) => holdPlan(held, [], { nowMs, holdMs: HOLD_MS }), NO_PLAN_HELD);
+  const check = (times: readonly number[], nowMs: number, expected: boolean): void =>
+    expect(isHeldFor(after(...times), { nowMs, holdMs: HOLD_MS })).toBe(expected);
+  check([], 1_000, false);
+  check([1_000, 1_060], 1_099, false);
+  check([1_000, 1_060], 1_100, true);
+  check([1_000, 1_060, 1_160], 1_200, false);
+  check([1_000, 1_060, 500], 599, false);
+  check([1_000, 1_060, 500], 600, true);
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DEFAULT_POOL_POLICY, MS_PER_MINUTE, NODE_STATES, type PoolPolicy } from "../core/index.ts";
 import type { NodeAction } from "./actions.ts";
+import { holdPlan, NO_PLAN_HELD, type HeldPlan } from "./held-plan.ts";
 import { reconcile } from "./reconcile.ts";
 import type { PoolSnapshot } from "./snapshot.ts";
 import { remember } from "./refusals.ts";
@@ -137,6 +138,27 @@ test("surplus nodes are drained only when empty for long enough, the longest emp
   expect(actions({ ...over, desired: [line(3)] }, nowMs)[0]?.reason).toBe(
     "the plan wants 3 of 4; empty for 600 s",
   );
+});
+
+test("an empty node beyond all plans of the hold goes at once, one that a plan wanted does not", () => {
+  const nodes = ["a", "b", "c"].map((nodeId) => testNode(nodeId, "healthy"));
+  const nowMs = 10 * MS_PER_MINUTE;
+  const emptySinceMs = new Map([
+    ["a", nowMs - 20_000],
+    ["b", nowMs - 10_000],
+  ]);
+  const over = { nodes, agents: heard(["a", "b", "c"], nowMs), emptySinceMs };
+  const holdMs = DEFAULT_POOL_POLICY.idleReleaseMs;
+  const heldPlan = [holdMs + 60_000, holdMs - 1, 0].reduce(
+    (held, agoMs, index) =>
+      holdPlan(held, [line([9, 2, 1][index] ?? 0)], { nowMs: nowMs - agoMs, holdMs }),
+    NO_PLAN_HELD,
+  );
+  const check = (memory: HeldPlan, expected: readonly string[]): void =>
+    expect(brief({ ...over, heldPlan: memory, desired: [line(1)] }, nowMs)).toEqual(expected);
+  check(heldPlan, ["drain a"]);
+  check(holdPlan(NO_PLAN_HELD, [line(1)], { nowMs: nowMs - 1, holdMs }), []);
+  check(NO_PLAN_HELD, []);
 });
 
 test("a ready node is not given up for one that still boots", () => {

@@ -15,7 +15,7 @@
 import { assertNever, MS_PER_MINUTE, MS_PER_SECOND } from "../core/index.ts";
 import type { NodeAction } from "./actions.ts";
 import type { Fitness } from "./fitness.ts";
-import { heldCount, NO_PLAN_HELD } from "./held-plan.ts";
+import { heldCount, isHeldFor, NO_PLAN_HELD } from "./held-plan.ts";
 import { ABSENT_COUNT_MIN, isHeard, type PoolNode } from "./observe.ts";
 import { riskCordon, riskDrains } from "./risk.ts";
 import { reclaimedOffers, rents, staffingOf } from "./rents.ts";
@@ -228,16 +228,18 @@ function moveDrains(staying: readonly PoolNode[], view: View): readonly NodeActi
 }
 
 /**
- * Drains nodes beyond the plans of the last while that have been empty long enough, the longest empty first. Only
- * nodes that are ready count: none is given up for one that is still to come.
+ * Drains empty nodes beyond the plans of the last while, the longest empty first. Only nodes that
+ * are ready count: none is given up for one that is still to come.
  */
 function surplusDrains(ready: readonly PoolNode[], view: View): readonly NodeAction[] {
   const { desired, heldPlan = NO_PLAN_HELD, emptySinceMs, policy } = view.snapshot;
   if (desired === undefined) return [];
+  const hold = { nowMs: view.nowMs, holdMs: policy.idleReleaseMs };
+  const emptyForMs = isHeldFor(heldPlan, hold) ? 0 : hold.holdMs;
   const idle = ready.flatMap((one) => {
     const { nodeId } = one.record.node;
     const sinceMs = emptySinceMs.get(nodeId) ?? Infinity;
-    const isDue = view.nowMs - sinceMs >= policy.idleReleaseMs && !view.occupied.has(nodeId);
+    const isDue = view.nowMs - sinceMs >= emptyForMs && !view.occupied.has(nodeId);
     return isDue ? [{ nodeId, offerId: offerIdOfNode(one), sinceMs }] : [];
   });
   if (idle.length === 0) return [];

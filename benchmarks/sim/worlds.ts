@@ -73,7 +73,7 @@ export function worldOf(dataDir: string, choice: WorldChoice): World {
 
 /**
  * The policy that is judged: waiting is worth 19 idle GPUs, so forecasts are held at 95 %, and
- * corrected until eight inputs in a thousand wait. Nodes are given up after two minutes.
+ * corrected until eight inputs in a thousand wait. Nodes are given up after a minute.
  */
 export function servingPolicy(isSpotAllowed: boolean): Policy {
   return {
@@ -90,7 +90,7 @@ export function servingPolicy(isSpotAllowed: boolean): Policy {
     },
     pool: {
       ...DEFAULT_POLICY.pool,
-      idleReleaseMs: 2 * MS_PER_MINUTE,
+      idleReleaseMs: MS_PER_MINUTE,
       nodeCountMax: 20_000,
       launchBurstMax: 2_000,
       launchesPerSecondMax: 100,

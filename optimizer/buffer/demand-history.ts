@@ -144,7 +144,7 @@ function firstForecast(
   quantity: number,
 ): Forecast {
   const types = new Set(members.flatMap(({ needs }) => needs.gpu.types));
-  const levelOf = (pool: DemandPool): number => pool.forecast.samples?.level ?? 0;
+  const levelOf = (pool: DemandPool): number => pool.forecast.samples?.level.value ?? 0;
   const [nearest] = before
     .filter((pool) => pool.members.some(({ needs }) => needs.gpu.types.some((t) => types.has(t))))
     .sort((a, b) => levelOf(b) - levelOf(a) || compareText(a.poolKey, b.poolKey));

@@ -4,8 +4,8 @@
  * For each pool (demand that can share GPUs; `demand-history.ts`):
  *
  *     q      = wait / (wait + idle), within quantileMin..quantileMax of policy
- *     buffer = quantile q of the most that demand, smoothed over 20 s, reaches until a new machine
- *              works, less demand now
+ *     buffer = quantile q of the most that the level of demand reaches until a new machine works,
+ *              less demand now
  *
  * `wait` is what it is worth, per GPU and hour, that work does not wait; `idle` the price of the
  * cheapest GPU-hours that could serve the pool. One more idle GPU costs `idle` when it is not

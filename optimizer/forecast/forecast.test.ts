@@ -27,7 +27,7 @@ function levelsOf(samples: readonly DemandSample[]): readonly number[] {
   let forecast = newForecast();
   return samples.map((sample) => {
     forecast = observe(forecast, sample);
-    return forecast.samples?.level ?? 0;
+    return forecast.samples?.level.value ?? 0;
   });
 }
 
@@ -196,7 +196,7 @@ describe("holes", () => {
       quantity: index % 60 < 30 ? 100 : 0,
     }));
     const resting = observeAll(newForecast(), onOff);
-    expect(resting.samples!.level).toBeLessThan(1);
+    expect(resting.samples!.level.value).toBeLessThan(1);
     expect(demandQuantile(resting, at(0.99))).toBeGreaterThan(90);
   });
 

@@ -1,7 +1,8 @@
 /**
  * Forecast of one demand series: honest quantiles of demand at any lead time, learnt online.
  *
- * The level is an EWMA of the samples over 20 s. What is added to it for a quantile is learnt
+ * The level is a mean of the samples, over the longer the noisier they are (`level.ts`). What is
+ * added to it for a quantile is learnt
  * for each of a few lead times (`lead-errors.ts`); between two of them it is linear in the log
  * of the lead time.
  *
@@ -20,7 +21,7 @@
  * Source: volatility-scaled empirical quantiles had the least pinball loss among eight methods
  * on public ServeGen traffic (arXiv 2505.09999); `npm run bench -- forecast` measures it.
  */
-import { assert, MS_PER_HOUR, MS_PER_MINUTE, MS_PER_SECOND } from "../../core/index.ts";
+import { assert, MS_PER_HOUR, MS_PER_MINUTE } from "../../core/index.ts";
 import { keptAfter } from "./decayed-mean.ts";
 import {
   interruptErrors,
@@ -29,9 +30,11 @@ import {
   quantityQuantile,
   scaleErrors,
   seasonWeight,
+  volatilityNow,
   type ForecastTarget,
   type LeadErrors,
 } from "./lead-errors.ts";
+import { firstLevel, nextLevel, usualLevel, type Level } from "./level.ts";
 import { emptySeason, interruptSeason, observeSeason, type Season } from "./season.ts";
 
 /** One measurement of a demand series. */
@@ -52,8 +55,7 @@ interface Knowledge {
 export interface Forecast extends Knowledge {
   readonly samples?: {
     readonly lastAtMs: number;
-    /** EWMA of the quantities. */
-    readonly level: number;
+    readonly level: Level;
     /** EWMA of the time between samples; 0 while there is one only. */
     readonly spacingMs: number;
   };
@@ -88,7 +90,8 @@ const DEFAULT_LEADS_MS: readonly number[] = [1, 3, 10, 30].map(
   (minutes) => minutes * MS_PER_MINUTE,
 );
 
-const LEVEL_MEMORY_MS = 20 * MS_PER_SECOND;
+/** The level is smoothed by how demand moves within the first lead time that is as long. */
+const LEVEL_LEAD_MS_MIN = 2 * MS_PER_MINUTE;
 /** Share of the newest in the mean spacing of samples. */
 const SPACING_SHARE = 0.1;
 /** A silence this many times longer than usual is a hole. */
@@ -130,20 +133,16 @@ export function observe(forecast: Forecast, sample: DemandSample): Forecast {
   );
   const { samples } = forecast;
   if (samples === undefined) {
-    return learn(forecast, { lastAtMs: atMs, level: quantity, spacingMs: 0 }, quantity);
+    return learn(forecast, { lastAtMs: atMs, level: firstLevel(quantity), spacingMs: 0 }, quantity);
   }
   const { lastAtMs, level, spacingMs } = samples;
   const elapsedMs = atMs - lastAtMs;
   if (elapsedMs <= 0) return forecast;
   const silent = spacingMs > 0 && elapsedMs > SILENCE_FACTOR * spacingMs;
-  const settled = settleFall(silent ? interrupted(forecast) : forecast, sample, level);
-  const share = 1 - Math.exp(-elapsedMs / LEVEL_MEMORY_MS);
-  const next = {
-    lastAtMs: atMs,
-    level: level + share * (quantity - level),
-    spacingMs: spacingMs === 0 ? elapsedMs : spacingMs + SPACING_SHARE * (elapsedMs - spacingMs),
-  };
-  return learn(settled, next, quantity);
+  const settled = settleFall(silent ? interrupted(forecast) : forecast, sample, level.value);
+  const spacing = spacingMs === 0 ? elapsedMs : spacingMs + SPACING_SHARE * (elapsedMs - spacingMs);
+  const next = nextLevel(level, { quantity, elapsedMs, spacingMs: spacing, ...movesOf(forecast) });
+  return learn(settled, { lastAtMs: atMs, level: next, spacingMs: spacing }, quantity);
 }
 
 /**
@@ -155,10 +154,10 @@ export function demandQuantile(forecast: Forecast, query: DemandQuery): number {
   const { samples, leads, season } = forecast;
   if (samples === undefined) return 0;
   const { quantile, gain = 1 } = query;
-  const moment = { atMs: samples.lastAtMs, level: samples.level, season };
+  const moment = { atMs: samples.lastAtMs, ...levelsOf(samples.level), season };
   const above = leads.find(({ leadMs }) => leadMs >= query.leadMs) ?? leads.at(-1);
   const below = leads.findLast(({ leadMs }) => leadMs <= query.leadMs) ?? leads[0];
-  if (above === undefined || below === undefined) return samples.level;
+  if (above === undefined || below === undefined) return moment.level;
   const high = quantityQuantile(above, moment, { quantile, gain });
   if (above.leadMs <= below.leadMs) return Math.max(0, high);
   const low = quantityQuantile(below, moment, { quantile, gain });
@@ -188,12 +187,28 @@ function learn(
   samples: NonNullable<Forecast["samples"]>,
   quantity: number,
 ): Forecast {
-  const { lastAtMs: atMs, level } = samples;
-  const season = observeSeason(forecast.season, atMs, Math.log(level + 1));
+  const { lastAtMs: atMs } = samples;
+  const levels = levelsOf(samples.level);
+  const season = observeSeason(forecast.season, atMs, Math.log(levels.level + 1));
   const leads = forecast.leads.map((errors) =>
-    observeErrors(errors, { atMs, quantity, level, season }),
+    observeErrors(errors, { atMs, quantity, ...levels, season }),
   );
   return { ...forecast, samples, season, leads };
+}
+
+function levelsOf(level: Level): { readonly level: number; readonly usualLevel: number } {
+  return { level: level.value, usualLevel: usualLevel(level) };
+}
+
+/** How demand is believed to move, for its level. */
+function movesOf({ samples, leads }: Forecast): {
+  readonly volatility: number;
+  readonly leadMs: number;
+} {
+  const errors = leads.find(({ leadMs }) => leadMs >= LEVEL_LEAD_MS_MIN) ?? leads.at(-1);
+  if (samples === undefined || errors === undefined) return { volatility: 0, leadMs: 1 };
+  const volatility = volatilityNow(errors, levelsOf(samples.level));
+  return { volatility, leadMs: errors.leadMs };
 }
 
 function interrupted<K extends Knowledge>(knowledge: K): K {

@@ -87,7 +87,7 @@ export class FunctionDispatcher {
     return this.#runTimes.isTelling ? this.#runTimes.latelyMs : undefined;
   }
 
-  /** The same over the last thousand or so: steadier, and slower to follow a change. */
+  /** The same over many thousands: steadier, and slower to follow a change. */
   get meanServiceMs(): number | undefined {
     return this.#runTimes.isTelling ? this.#runTimes.meanMs : undefined;
   }

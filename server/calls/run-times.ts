@@ -1,22 +1,21 @@
 /** How long the inputs of a function run, as moving averages. */
+import { RunTimeMean } from "../../optimizer/index.ts";
 import { nextServiceMs } from "./window.ts";
 
-/** Inputs that the slow average looks back over. */
-const MEAN_OVER_RUNS = 1_000;
 /** Runs, or time in them, after which the averages tell something. */
 const RUNS_TELLING = 128;
 const RUN_MS_TELLING = 500;
 
 export class RunTimes {
   #latelyMs: number | undefined;
-  #meanMs = 0;
+  readonly #mean = new RunTimeMean();
   #count = 0;
   #sumMs = 0;
 
   note(runMs: number): void {
     this.#latelyMs = nextServiceMs(this.#latelyMs, runMs);
     this.#count += 1;
-    this.#meanMs += (runMs - this.#meanMs) / Math.min(this.#count, MEAN_OVER_RUNS);
+    this.#mean.note(runMs);
     this.#sumMs += runMs;
   }
 
@@ -30,8 +29,8 @@ export class RunTimes {
     return this.#count >= RUNS_TELLING || this.#sumMs >= RUN_MS_TELLING;
   }
 
-  /** Of the last thousand or so: steadier, and slower to follow a change. */
+  /** Of many thousands, unless it has changed since: steadier, and slower to follow. */
   get meanMs(): number {
-    return this.#meanMs;
+    return this.#mean.ms;
   }
 }

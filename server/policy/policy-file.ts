@@ -221,7 +221,7 @@ const poolSection = z
     ),
     idleReleaseSeconds: seconds(
       pool.idleReleaseMs,
-      "A node is released when empty, and beyond every plan, for so long; seconds.",
+      "A node is released when it is empty and has been beyond every plan for so long; seconds.",
     ),
     drainTimeoutSeconds: seconds(
       pool.drainTimeoutMs,

@@ -1,5 +1,6 @@
 /** One simulated function under way: its queue, its containers, and what has been measured. */
 import type { ContainerNeeds, PlacedContainer } from "../../core/index.ts";
+import { RunTimeMean } from "../../optimizer/index.ts";
 import { ArrivalLog } from "../../scheduler/index.ts";
 import type { SimulatedFunction } from "../world.ts";
 import { InputQueue } from "./input-queue.ts";
@@ -27,8 +28,6 @@ export interface Container {
 
 /** Share of the newest in the moving averages of run and start times, as in production. */
 const SHARE_OF_NEWEST = 0.2;
-/** Inputs over which the mean run time is taken, as in production. */
-const MEAN_OVER = 1_000;
 
 export class FunctionState {
   readonly index: number;
@@ -50,8 +49,7 @@ export class FunctionState {
   arrivedSinceLook = 0;
   arrivedSinceNote = 0;
   serviceMs: number | undefined;
-  /** The same over many inputs, for forecasts. */
-  meanServiceMs: number;
+  readonly #meanRunTime: RunTimeMean;
   startupMs: number | undefined;
   lastActiveMs: number | undefined;
   isDirty = false;
@@ -69,7 +67,7 @@ export class FunctionState {
     this.index = index;
     this.spec = spec;
     this.drawServiceMs = drawServiceMs;
-    this.meanServiceMs = spec.service.meanMs;
+    this.#meanRunTime = new RunTimeMean(spec.service.meanMs);
   }
 
   get needs(): ContainerNeeds {
@@ -80,10 +78,15 @@ export class FunctionState {
     return this.spec.needs.gpu?.count ?? 0;
   }
 
+  /** The mean over many inputs, for forecasts. */
+  get meanServiceMs(): number {
+    return this.#meanRunTime.ms;
+  }
+
   /** What an input took in a container. */
   noteService(ms: number): void {
     this.serviceMs = averaged(this.serviceMs, ms);
-    this.meanServiceMs += (ms - this.meanServiceMs) / MEAN_OVER;
+    this.#meanRunTime.note(ms);
   }
 
   noteStartup(ms: number): void {
