@@ -77,7 +77,13 @@ export {
   type PruneReport,
 } from "./image.ts";
 export { GatheredBytes, giveBack } from "./gathered-bytes.ts";
-export { isReference, loadReference, storeSegments, type ChunkStore } from "./large-payload.ts";
+export {
+  isReference,
+  loadReference,
+  namedChunks,
+  storeSegments,
+  type ChunkStore,
+} from "./large-payload.ts";
 export {
   SECRET_BYTES_MAX,
   SECRET_KEYS_MAX,

@@ -98,6 +98,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const { tokens, workspaces, blobOwners } = records;
   const registry = createFakeRegistry();
   const blobs = new Map<string, Uint8Array>();
+  const blobStore = createFakeBlobs(blobs);
   const chunks = new Map<string, Uint8Array>();
   const tokenOf = makerOfTokens(tokens, ids);
   const state: Omit<FakePlatform, "options"> = {
@@ -116,18 +117,14 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     strangerToken: await tokenOf({ workspaceId: "other", scopes: ["admin"] }),
     tokenWith: async (...scopes) => tokenOf({ scopes }),
   };
-  const blobStore = createFakeBlobs(blobs);
   const { volumes } = openFakeVolumes({ store: records, ids, clock: systemClock });
   const secrets = openFakeVault(records);
   const store = { registry, tokens, workspaces, blobOwners };
   const apps = createAppService({
     secrets,
     volumes,
+    ...{ ids, clock: systemClock, blobs: blobStore, fleet: NO_LOAD },
     store: { ...store, images: NO_IMAGES },
-    blobs: blobStore,
-    fleet: NO_LOAD,
-    clock: systemClock,
-    ids,
     workspaceIds: [],
     onDeployed: () => undefined,
     onStopped: () => undefined,
@@ -158,7 +155,8 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     shells: createFakeShells(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
-  const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
+  const kept = { store, blobs: blobStore, payloadBlobs: blobStore, clock: systemClock };
+  const options = { services, ...kept, ids, version: "1.2.3" };
   return Object.assign(state, { options });
 }
 
