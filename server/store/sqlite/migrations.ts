@@ -358,4 +358,6 @@ export const MIGRATIONS: readonly string[] = [
   // What a container has used beyond what is reserved; NULL until where it begins is known.
   `ALTER TABLE usage_spans ADD COLUMN extra_cpu_ms INTEGER;
   ALTER TABLE usage_spans ADD COLUMN extra_memory_mib_s INTEGER;`,
+  // What starts of an image read; NULL until one has told.
+  `ALTER TABLE images ADD COLUMN reads BLOB;`,
 ];
