@@ -146,7 +146,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     schedules: createFakeSchedules(),
     images: createFakeImages(),
     chunks: { get: (chunkId) => Promise.resolve(chunks.get(chunkId)) },
-    snapshots: createFakeSnapshots(),
+    ...createFakeShelves(),
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),
@@ -187,6 +187,23 @@ async function openFakeRecords(): Promise<RecordStore> {
     await records.workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
   }
   return records;
+}
+
+/** What nodes share. */
+function createFakeShelves(): Pick<Services, "imageReads" | "snapshots"> {
+  return { imageReads: createFakeReads(), snapshots: createFakeSnapshots() };
+}
+
+/** Keeps whatever it is given. */
+function createFakeReads(): Services["imageReads"] {
+  const lists = new Map<string, Uint8Array>();
+  return {
+    find: (_nodeId, contentId) => Promise.resolve(lists.get(contentId)),
+    learn: (_nodeId, contentId, list) => {
+      lists.set(contentId, list);
+      return Promise.resolve();
+    },
+  };
 }
 
 /** A shelf with nothing on it, for one node. */

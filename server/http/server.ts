@@ -36,6 +36,7 @@ import { chunkRoutes } from "./routes/chunk-routes.ts";
 import { snapshotRoutes } from "./routes/snapshot-routes.ts";
 import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
+import { imageReadsRoutes } from "./routes/image-reads-routes.ts";
 import { imageRoutes } from "./routes/image-routes.ts";
 import { poolRoutes } from "./routes/pool-routes.ts";
 import { scheduleRoutes } from "./routes/schedule-routes.ts";
@@ -189,6 +190,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     functionRoutes,
     scheduleRoutes,
     imageRoutes,
+    imageReadsRoutes,
     secretRoutes,
     volumeRoutes,
     chunkRoutes,

@@ -495,6 +495,13 @@ export interface ImageStore {
   list(): Promise<readonly StoredImage[]>;
   /** False when there was none. */
   remove(workspaceId: string, imageId: string): Promise<boolean>;
+  /**
+   * Keeps what starts read with each of the workspace's images that have this content, until an
+   * image has another content; where there is none, nothing is kept.
+   */
+  putReads(workspaceId: string, contentId: string, reads: Uint8Array): Promise<void>;
+  /** What starts of a content read, as it was kept last; undefined when nothing was. */
+  reads(workspaceId: string, contentId: string): Promise<Uint8Array | undefined>;
 }
 
 // ---------------------------------------------------------------- secrets

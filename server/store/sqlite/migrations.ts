@@ -384,4 +384,6 @@ export const MIGRATIONS: readonly string[] = [
   INSERT OR IGNORE INTO blobs
     SELECT sha256, CAST(unixepoch('subsec') * 1000 AS INTEGER), 0, NULL FROM call_blobs;
   `,
+  // What starts of an image read; NULL until one has told.
+  `ALTER TABLE images ADD COLUMN reads BLOB;`,
 ];
