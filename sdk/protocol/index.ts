@@ -28,7 +28,6 @@ export {
   type JsonCallRequest,
   type JsonCallResponse,
   type NodeList,
-  type Paged,
   type NodeSummary,
   type PlanLineSummary,
   type PlanSummary,
@@ -76,6 +75,7 @@ export {
   type ImageSummary,
   type PruneReport,
 } from "./image.ts";
+export type { Paged } from "./paged.ts";
 export { GatheredBytes, giveBack } from "./gathered-bytes.ts";
 export {
   isReference,

@@ -4,11 +4,13 @@ import {
   BUILD_MEDIA_TYPE,
   type BuildEvent,
   type ImageList,
+  type ImageSummary,
   type PruneReport,
 } from "../../../sdk/protocol/index.ts";
 import { imageDefinitionSchema } from "../../images/definition-schema.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json, media } from "../documented.ts";
+import { newestFirst, pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import { imageListSchema, pruneReportSchema } from "../wire-schemas.ts";
 
@@ -26,6 +28,7 @@ const progress = z.string().meta({
 
 export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDeps): void {
   const { images } = services;
+  shelfRoutes(app, images);
 
   app.post(
     "/v1/images/builds",
@@ -68,18 +71,28 @@ export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDep
       });
     },
   );
+}
 
+function shelfRoutes(app: ApiServer, images: RouteDeps["services"]["images"]): void {
   app.get(
     "/v1/images",
     {
       schema: {
         operationId: "listImages",
-        summary: "The images that were built, those used last first",
+        summary: "The images that were built, those built last first",
         tags,
-        response: answers({ 200: json(imageListSchema, "The images.") }),
+        querystring: z.strictObject(pageQuery),
+        response: answers({ 200: json(imageListSchema, "A page of images.") }),
       },
     },
-    async (request): Promise<ImageList> => images.list(principalOf(request)),
+    async (request): Promise<ImageList> => {
+      const list = await images.list(principalOf(request));
+      // By when they were built: unlike when they were used, that stays while pages are read.
+      const keyOf = (image: ImageSummary): string =>
+        `${newestFirst(image.createdAtMs)} ${image.imageId}`;
+      const { items, next } = pageOf(list.images, keyOf, request.query);
+      return { ...list, images: items, ...next };
+    },
   );
 
   app.post(
