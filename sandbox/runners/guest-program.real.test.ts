@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { addGuestProgram, GUEST_FILE } from "./guest-program.ts";
 import { TestTerminal } from "./guest/test-terminal.ts";
@@ -119,6 +120,17 @@ describe("a terminal", () => {
     expect(await terminal.ended).toBe(0);
     expect(terminal.shown.endsWith("19999\r\n20000\r\n")).toBe(true);
     expect(terminal.shown.split("\r\n")).toHaveLength(20_001);
+  });
+
+  it("keeps what it cannot pass on when the program ends, however much that is", async () => {
+    for (let lineCount = 4_000; lineCount <= 64_000; lineCount += 4_000) {
+      const terminal = terminalOf("sh", "-c", `seq 1 ${lineCount}`);
+      terminal.look(false);
+      await sleep(50);
+      terminal.look(true);
+      expect(await terminal.ended).toBe(0);
+      expect(terminal.shown.split("\r\n")).toHaveLength(lineCount + 1);
+    }
   });
 
   it("passes on bytes of all kinds, many at once", async () => {

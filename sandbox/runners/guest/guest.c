@@ -206,11 +206,12 @@ static int relay(pid_t program) {
   static struct buffer received, typed, shown;
   int input_open = 1, output_open = 1, waited_ms = 0, code = -1, killed = 0;
   while (code < 0 || (output_open && (shown.length > 0 || waited_ms < QUIET_MS))) {
+    /* Without room it is not asked, and then its end says nothing of what is left in it. */
+    int reads = shown.length < BUFFER_BYTES / 2;
     struct pollfd polled[] = {
         {.fd = input_open && received.length < BUFFER_BYTES ? STDIN_FILENO : -1, .events = POLLIN},
-        {.fd = controller,
-         .events = (short)((shown.length < BUFFER_BYTES / 2 ? POLLIN : 0) |
-                           (typed.length > 0 ? POLLOUT : 0))},
+        {.fd = reads || typed.length > 0 ? controller : -1,
+         .events = (short)((reads ? POLLIN : 0) | (typed.length > 0 ? POLLOUT : 0))},
         {.fd = output_open && shown.length > 0 ? STDOUT_FILENO : -1, .events = POLLOUT},
         {.fd = ended_pipe[0], .events = POLLIN},
     };
@@ -231,7 +232,7 @@ static int relay(pid_t program) {
     obey(&received, &typed, &shown);
     if (polled[1].revents & POLLIN && !fill(&shown, controller)) waited_ms = QUIET_MS;
     if (polled[1].revents & POLLOUT && typed.length > 0) drain(&typed, controller);
-    if (polled[1].revents & (POLLHUP | POLLERR) && !(polled[1].revents & POLLIN)) {
+    if (reads && polled[1].revents & (POLLHUP | POLLERR) && !(polled[1].revents & POLLIN)) {
       waited_ms = QUIET_MS;
     }
     if (polled[2].revents != 0 && !drain(&shown, STDOUT_FILENO)) {
@@ -245,6 +246,7 @@ static int relay(pid_t program) {
       int status;
       if (code < 0 && waitpid(program, &status, WNOHANG) == program) {
         code = exit_code_of(status);
+        typed.length = 0;
         signal_foreground(SIGHUP);
         /* With the last other holder of it gone, Linux tells the end of the terminal. */
         close(terminal);
