@@ -50,6 +50,12 @@ export const SCENES: Readonly<Record<string, Scene>> = {
       plans("o.csv", "offers.csv") +
       plans("d.json", "demand.json"),
   },
+  "calling.md": {
+    before: `cat > search.ts <<END
+${app("search", "export const embed = app.function({}, (text: string) => text.length);")}END
+flotilla deploy search.ts`,
+    after: "flotilla app stop search",
+  },
   "deploying.md": {
     before: `for i in 1 2 3 4; do
 cat > shop.ts <<END
