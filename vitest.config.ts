@@ -3,8 +3,9 @@ import { defineConfig } from "vitest/config";
 const shared = {
   sequence: { shuffle: true },
   passWithNoTests: false,
-  // What is waited for comes, or never: the machine may be busy.
-  expect: { poll: { timeout: 100_000 } },
+  // Far more than what is waited for takes, also on a busy machine, and less than the minute after
+  // which inputs of tests and idle containers would end by themselves.
+  expect: { poll: { timeout: 30_000 } },
 } as const;
 
 export default defineConfig({

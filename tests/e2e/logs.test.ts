@@ -74,7 +74,9 @@ describe("flotilla logs", () => {
     const print = await platform.lookup<[number, string], undefined>("prints", "print");
     await print.remote(LINE_COUNT, "line");
     const lines = (): string[] => printed.split("\n").filter((line) => line.startsWith("line "));
-    await expect.poll(() => lines().length, { interval: 200 }).toBeGreaterThanOrEqual(LINE_COUNT);
+    await expect
+      .poll(() => lines().length, { timeout: 60_000, interval: 200 })
+      .toBeGreaterThanOrEqual(LINE_COUNT);
     const wanted = Array.from({ length: LINE_COUNT }, (_, index) => `line ${index + 1}`);
     expect(lines()).toEqual(wanted);
     expect(said).not.toContain("missing");
@@ -104,7 +106,9 @@ describe("flotilla logs", () => {
       process.kill(pid, "SIGCONT");
     }
     await call.get({ timeoutMs: 60_000 });
-    await expect.poll(() => lines().length, { interval: 200 }).toBeGreaterThanOrEqual(LINE_COUNT);
+    await expect
+      .poll(() => lines().length, { timeout: 60_000, interval: 200 })
+      .toBeGreaterThanOrEqual(LINE_COUNT);
     const wanted = Array.from({ length: LINE_COUNT }, (_, index) => `kept ${index + 1}`);
     expect(lines()).toEqual(wanted);
     expect(said).not.toContain("missing");

@@ -213,7 +213,7 @@ describe("sandboxes", () => {
         (error: unknown) => (error instanceof SandboxEndedError ? "ended" : String(error)),
       );
     await expect.poll(() => end(short), { interval: 500 }).toBe("ended");
-    await expect.poll(() => end(idle), { interval: 6_000 }).toBe("ended");
+    await expect.poll(() => end(idle), { timeout: 60_000, interval: 6_000 }).toBe("ended");
     await Promise.all([idle.terminate(), short.terminate()]);
     await short.terminate();
   });

@@ -57,7 +57,7 @@ describe("scheduling", () => {
       return [...seen].toSorted();
     };
     // Under gVisor a container counts its own cards from 0.
-    await expect.poll(look).toEqual(["0 as 0", "1 as 0"]);
+    await expect.poll(look, { timeout: 60_000 }).toEqual(["0 as 0", "1 as 0"]);
   });
 
   it("remembers when a function was called though the server is killed", async () => {
@@ -88,7 +88,7 @@ describe("scheduling", () => {
     const patient = await platform.lookup<["hold" | "release"], string>("scheduling", "patient");
     const urgent = await platform.lookup<[], string>("scheduling", "urgent");
     const held = await patient.spawn("hold");
-    await expect.poll(() => statesOf("patient")).toEqual(["busy"]);
+    await expect.poll(() => statesOf("patient"), { timeout: 60_000 }).toEqual(["busy"]);
     const [victim] = await containersOf("patient");
     expect(await urgent.remote()).toBe("urgent");
     const ended = await eventWhere(
