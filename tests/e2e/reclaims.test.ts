@@ -3,11 +3,10 @@
  * the agent on it hears of it, and the machine is left in time.
  */
 import assert from "node:assert";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { streamEvents } from "../../sdk/client/event-stream.ts";
-import { Client } from "../../sdk/index.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PlatformEvent } from "../../sdk/protocol/index.ts";
 import { TestPlatform } from "../support/platform.ts";
+import { waitedFor, WatchedEvents } from "../support/watched-events.ts";
 
 /** The notice of Compute Engine and Azure; EC2's two minutes are cut to it. */
 const NOTICE_MS = 30_000;
@@ -65,28 +64,18 @@ const CLOUDS: Readonly<Record<string, CloudCase>> = {
 
 describe("machines that are taken back", () => {
   const platform = new TestPlatform();
-  const watching = new AbortController();
-  const events: PlatformEvent[] = [];
-  let watch: Promise<void>;
+  let events: WatchedEvents;
 
   beforeAll(async () => {
     await platform.start(["--emulated-clouds", "--emulated-boot-ms", "100"]);
     platform.cli("deploy", "tests/fixtures/clouds.ts");
-    watch = collectEvents();
+    events = new WatchedEvents(platform);
   });
 
   afterAll(async () => {
-    watching.abort();
-    await watch;
+    await events.close();
     expect(await platform.close()).toEqual({ processes: [], mounts: 0 });
   });
-
-  async function collectEvents(): Promise<void> {
-    const { serverUrl, token } = platform.running;
-    const client = new Client({ serverUrl, token });
-    const { signal } = watching;
-    for await (const event of streamEvents(client, { after: "0" }, { signal })) events.push(event);
-  }
 
   /** The first event of a kind that is as wanted, waited for. */
   async function eventOf<Kind extends PlatformEvent["kind"]>(
@@ -95,7 +84,7 @@ describe("machines that are taken back", () => {
   ): Promise<Extract<PlatformEvent, { kind: Kind }>> {
     const isOfKind = (event: PlatformEvent): event is Extract<PlatformEvent, { kind: Kind }> =>
       event.kind === kind;
-    return waitedFor(`an event ${kind}`, () => events.filter(isOfKind).find(isWanted));
+    return waitedFor(`an event ${kind}`, () => events.all.filter(isOfKind).find(isWanted));
   }
 
   async function control(cloud: string, name: string, body?: object): Promise<unknown> {
@@ -157,18 +146,4 @@ describe("machines that are taken back", () => {
 /** Whether one of the texts is the machine's id or name. */
 function names({ instanceId, name }: Machine, texts: object): boolean {
   return Object.values(texts).some((text) => text === instanceId || text === name);
-}
-
-async function waitedFor<Found>(
-  what: string,
-  look: () => Found | undefined | Promise<Found | undefined>,
-): Promise<Found> {
-  return vi.waitFor(
-    async () => {
-      const found = await look();
-      assert(found !== undefined, `there is ${what}`);
-      return found;
-    },
-    { timeout: NOTICE_MS, interval: 50 },
-  );
 }
