@@ -6,6 +6,18 @@ import { server, run, welcome, serve, answer, useTestAgent } from "./test-agent.
 
 useTestAgent();
 
+/** An input that gets its result between the loss of one link and the welcome on the next. */
+async function answerWhileDown() {
+  run();
+  const first = await welcome(0);
+  const sandbox = await serve(first, "a");
+  first.cut();
+  const second = await server.link(1);
+  answer(sandbox, "a", Uint8Array.of(7));
+  await settled();
+  return { second, sandbox };
+}
+
 describe("results", () => {
   test("a result that was not acknowledged is told and sent again, until it is", async () => {
     run();
@@ -33,25 +45,13 @@ describe("results", () => {
   });
 
   test("a result that came while the link was down is sent on the next one", async () => {
-    run();
-    const first = await welcome(0);
-    const sandbox = await serve(first, "a");
-    first.cut();
-    const second = await server.link(1);
-    answer(sandbox, "a", Uint8Array.of(7));
-    await settled();
+    const { second } = await answerWhileDown();
     await welcome(1);
     expect(await second.hear("results")).toMatchObject([{ results: [{ inputId: "a" }] }]);
   });
 
   test("the result of a container that has ended meanwhile is sent too", async () => {
-    run();
-    const first = await welcome(0);
-    const sandbox = await serve(first, "a");
-    first.cut();
-    const second = await server.link(1);
-    answer(sandbox, "a", Uint8Array.of(7));
-    await settled();
+    const { second, sandbox } = await answerWhileDown();
     sandbox.end({ exitCode: 0 });
     await settled();
     await welcome(1);

@@ -1,12 +1,11 @@
 /** Progress in a real terminal is redrawn in place, and plain lines come where there is none. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { TestTerminal } from "../../sandbox/runners/guest/test-terminal.ts";
-import { addGuestProgram, GUEST_FILE } from "../../sandbox/runners/guest-program.ts";
 import { runEnvironment } from "../../scripts/platform/platform-process.ts";
 import { ROOT } from "../../scripts/steps.ts";
+import { makeGuest } from "../support/guest.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const APP = `
@@ -33,10 +32,7 @@ let file: string;
 
 beforeAll(async () => {
   await platform.start();
-  const dir = join(platform.scratchDir, "guest");
-  await mkdir(dir);
-  expect(await addGuestProgram(dir)).toBe(true);
-  guest = join(dir, GUEST_FILE);
+  guest = await makeGuest(platform);
   file = platform.write("slow.ts", APP);
 });
 

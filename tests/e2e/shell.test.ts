@@ -1,11 +1,9 @@
 /** `flotilla shell`: a terminal in a container, also of one whose code never lets go. */
-import { mkdir } from "node:fs/promises";
 import { request } from "node:http";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { TestTerminal } from "../../sandbox/runners/guest/test-terminal.ts";
-import { addGuestProgram, GUEST_FILE } from "../../sandbox/runners/guest-program.ts";
 import type { ContainerList } from "../../sdk/protocol/index.ts";
+import { makeGuest } from "../support/guest.ts";
 import { TestPlatform } from "../support/platform.ts";
 
 const APP = `
@@ -21,10 +19,7 @@ let callId: string;
 
 beforeAll(async () => {
   await platform.start();
-  const dir = join(platform.scratchDir, "guest");
-  await mkdir(dir);
-  expect(await addGuestProgram(dir)).toBe(true);
-  guest = join(dir, GUEST_FILE);
+  guest = await makeGuest(platform);
   platform.cli("deploy", platform.write("busy.mjs", APP));
   const spin = await platform.lookup<[], unknown>("busy", "spin");
   callId = (await spin.spawn()).callId;
