@@ -29,17 +29,11 @@ export class UnstoredLines {
   readonly #charactersMax: number;
   readonly #byContainer = new Map<string, Kept>();
   #characters = 0;
-  #droppedCount = 0;
 
   /** @param send Says it to the server if the link is up. */
   constructor(send: (message: LogsMessage) => void, charactersMax = CHARACTERS_MAX) {
     this.#send = send;
     this.#charactersMax = charactersMax;
-  }
-
-  /** Lines that were dropped so far because too many waited. */
-  get droppedCount(): number {
-    return this.#droppedCount;
   }
 
   /** Sends lines, and keeps them until they are stored. */
@@ -78,9 +72,7 @@ export class UnstoredLines {
       (most, one) => (one[1].characters > most[1].characters ? one : most),
       first,
     );
-    const count = Math.ceil(kept.lines.length / 16);
-    this.#droppedCount += count;
-    this.#forget(containerId, kept, count);
+    this.#forget(containerId, kept, Math.ceil(kept.lines.length / 16));
   }
 
   #forget(containerId: string, kept: Kept, count: number): void {
