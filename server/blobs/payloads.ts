@@ -4,16 +4,13 @@ import { INLINE_PAYLOAD_BYTES_MAX, namedChunks } from "../../sdk/protocol/index.
 import type { StoredPayload } from "../store/record-store.ts";
 import type { BlobStore } from "./blob-store.ts";
 
-/** Stores a payload where its size says: at once when it is small. */
-export function storePayload(
-  blobs: BlobStore,
-  bytes: Uint8Array,
-): StoredPayload | Promise<StoredPayload> {
+/** Stores a payload where its size says. */
+export async function storePayload(blobs: BlobStore, bytes: Uint8Array): Promise<StoredPayload> {
   const chunks = namedChunks(bytes);
   const named = chunks.length === 0 ? {} : { chunks };
   if (bytes.byteLength <= INLINE_PAYLOAD_BYTES_MAX) return { kind: "inline", bytes, ...named };
-  const byteCount = bytes.byteLength;
-  return blobs.put(bytes).then((sha256) => ({ kind: "blob", sha256, byteCount, ...named }));
+  const sha256 = await blobs.put(bytes);
+  return { kind: "blob", sha256, byteCount: bytes.byteLength, ...named };
 }
 
 /** The bytes of a payload. @throws PlatformError `not_found` when its blob is gone. */

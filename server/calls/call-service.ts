@@ -387,7 +387,7 @@ async function storeAll(
   blobs: BlobStore,
   payloads: readonly Uint8Array[],
 ): Promise<readonly StoredPayload[]> {
-  return Promise.all(payloads.map((payload) => storePayload(blobs, payload)));
+  return Promise.all(payloads.map(async (payload) => storePayload(blobs, payload)));
 }
 
 async function payloadOf(blobs: BlobStore, result: StoredResult): Promise<Uint8Array> {

@@ -98,7 +98,9 @@ export class Streams {
     const { callId } = input;
     for (;;) {
       try {
-        const stored = await Promise.all(payloads.map((payload) => storePayload(blobs, payload)));
+        const stored = await Promise.all(
+          payloads.map(async (payload) => storePayload(blobs, payload)),
+        );
         const valueCount = await ledger.appendValues(callId, from, stored);
         if (input.stream !== undefined) input.stream.valueCount = valueCount;
         onStored(callId);
