@@ -30,6 +30,12 @@ export function realTests(reportDir: string): Step {
   return vitestStep("real tests", "real", realReportPath(reportDir), true);
 }
 
+/** The named files of real tests again, one after the other. */
+export function realTestsAlone(reportPath: string, files: readonly string[]): Step {
+  const { command, ...rest } = vitestStep("what failed, alone", "real", reportPath, true);
+  return { ...rest, command: [...command, "--no-file-parallelism", ...files] };
+}
+
 /** Where the report of the unit tests is. */
 export function unitReportPath(reportDir: string): string {
   return join(reportDir, "unit.json");

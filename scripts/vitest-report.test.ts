@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readCounts, type TestCounts } from "./vitest-report.ts";
+import { readCounts, readFailedFiles, type TestCounts } from "./vitest-report.ts";
 
 const GOOD = {
   numPassedTests: 5,
@@ -40,4 +40,29 @@ test("a run that failed without a failing test counts one failure", () => {
 
 test("a run without a report counts one failure", () => {
   check(undefined, true, { passed: 0, failed: 1, skipped: 0 });
+});
+
+test("files that failed are named, with those of their tests that did", () => {
+  const folder = mkdtempSync(join(tmpdir(), "flotilla-report-"));
+  const path = join(folder, "report.json");
+  expect(readFailedFiles(path)).toEqual([]);
+  const testResults = [
+    { name: "/a", status: "passed", assertionResults: [{ status: "passed", fullName: "one" }] },
+    {
+      name: "/b",
+      status: "failed",
+      assertionResults: [
+        { status: "passed", fullName: "one" },
+        { status: "failed", fullName: "two" },
+        { status: "skipped", fullName: "three" },
+      ],
+    },
+    { name: "/c", status: "failed", assertionResults: [] },
+  ];
+  writeFileSync(path, JSON.stringify({ ...GOOD, testResults }));
+  expect(readFailedFiles(path)).toEqual([
+    { path: "/b", tests: ["two"] },
+    { path: "/c", tests: [] },
+  ]);
+  rmSync(folder, { recursive: true });
 });

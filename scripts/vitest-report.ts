@@ -15,10 +15,21 @@ interface VitestReport {
   readonly numPendingTests: number;
   readonly numTodoTests?: number;
   readonly success: boolean;
-  readonly testResults: readonly {
-    readonly status: string;
-    readonly assertionResults: readonly unknown[];
-  }[];
+  readonly testResults: readonly FileReport[];
+}
+
+interface FileReport {
+  /** Path of the file. */
+  readonly name: string;
+  readonly status: string;
+  readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+}
+
+/** A file of tests of which some failed. */
+export interface FailedFile {
+  readonly path: string;
+  /** Names of the tests that failed; empty when the file itself did. */
+  readonly tests: readonly string[];
 }
 
 /**
@@ -42,6 +53,20 @@ export function readCounts(path: string, exitedWell: boolean): TestCounts {
     failed: wellThrough ? failed : Math.max(1, failed),
     skipped: report.numPendingTests + (report.numTodoTests ?? 0),
   };
+}
+
+/** The files that failed in the run that wrote `path`; none when there is no report. */
+export function readFailedFiles(path: string): readonly FailedFile[] {
+  if (!existsSync(path)) return [];
+  const { testResults } = parseReport(readFileSync(path, "utf8"));
+  return testResults
+    .filter(({ status }) => status === "failed")
+    .map(({ name, assertionResults }) => ({
+      path: name,
+      tests: assertionResults
+        .filter(({ status }) => status === "failed")
+        .map(({ fullName }) => fullName),
+    }));
 }
 
 function parseReport(text: string): VitestReport {
