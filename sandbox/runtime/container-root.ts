@@ -10,17 +10,28 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { mountLayers } from "../images/build/mount-layers.ts";
 import { unmountFuse } from "../lazyfs/fuse-mount.ts";
+import type { WrittenFolders } from "../images/pack/pack-written.ts";
 import type { SandboxSpec } from "./runtime.ts";
 import { makeWritableLayer, ownFolders, unmountWritableLayer } from "./writable-layer.ts";
 
 const POINTS = "points";
 const ROOT = "root";
+/** What is above is whole: nothing in it refers to what is below. */
+const DISK_OPTIONS = ["redirect_dir=off", "metacopy=off"];
+
+/** The root of a container, in its specification or beside it. */
+export interface ContainerRoot {
+  readonly spec: SandboxSpec;
+  readonly rootfs: string;
+  /** Where what it writes to its root is, if it may write there. */
+  readonly written?: WrittenFolders;
+}
 
 /**
  * Makes such a root in the container's `bundle`, if it needs one.
  *
  * @param rootfs The root under it, where it has no image.
- * @returns where the root is now, in the specification or beside it
+ * @returns where the root is now
  * @throws Error with what the kernel said
  * @throws PlatformError `unavailable` when its disk cannot be made
  */
@@ -28,7 +39,7 @@ export async function makeContainerRoot(
   spec: SandboxSpec,
   bundle: string,
   rootfs: string,
-): Promise<{ readonly spec: SandboxSpec; readonly rootfs: string }> {
+): Promise<ContainerRoot> {
   const { volumes = [], image, diskMiB } = spec;
   if (volumes.length === 0 && diskMiB === undefined) return { spec, rootfs };
   const points = await makePoints(volumes, bundle);
@@ -37,11 +48,14 @@ export async function makeContainerRoot(
   const upper = diskMiB === undefined ? undefined : await makeWritableLayer(bundle, diskMiB);
   // An image with a disk is mounted as the user's own; the base has few folders.
   if (upper !== undefined && image === undefined) await ownFolders(rootfs, join(bundle, upper.dir));
-  const lower = [...points, image?.rootfs ?? rootfs];
-  const options = ["nosuid", "nodev"];
+  const below = image?.rootfs ?? rootfs;
+  const lower = [...points, below];
+  const options = ["nosuid", "nodev", ...(upper === undefined ? [] : DISK_OPTIONS)];
   mountLayers({ layersDir: bundle, lower, target: ROOT, options, ...(upper && { upper }) });
-  if (image === undefined) return { spec, rootfs: target };
-  return { spec: { ...spec, image: { ...image, rootfs: target } }, rootfs };
+  const written = upper && { upper: join(bundle, upper.dir), lower: below, merged: target };
+  if (image === undefined) return { spec, rootfs: target, ...(written && { written }) };
+  const own = { ...spec, image: { ...image, rootfs: target } };
+  return { spec: own, rootfs, ...(written && { written }) };
 }
 
 /** Makes the folders that volumes are mounted on; gives the layer that they are in, if any. */

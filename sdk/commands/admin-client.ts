@@ -158,6 +158,20 @@ export class AdminClient {
     yield* parseBuildEvents(answer.stream());
   }
 
+  /** Makes an image of what a sandbox has written; progress as of a build. */
+  async *imageOfSandbox(sandboxId: string): AsyncGenerator<BuildEvent, void, void> {
+    const answer = await this.#client.transport.open({
+      method: "POST",
+      path: `/v1/apps/${sandboxId}/images`,
+      waitMs: Infinity,
+    });
+    yield* parseBuildEvents(answer.stream());
+  }
+
+  async deleteImage(imageId: string): Promise<void> {
+    await this.#client.transport.send({ method: "DELETE", path: `/v1/images/${imageId}` });
+  }
+
   images(): Promise<ImageList> {
     return this.#client.transport.json<ImageList>({ method: "GET", path: "/v1/images" });
   }

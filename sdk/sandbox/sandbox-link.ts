@@ -109,6 +109,22 @@ export class SandboxLink {
     }
   }
 
+  /** Makes an image of what was written to its root; gives the image's id. */
+  async imageOfFiles(progress: (line: string) => void = () => undefined): Promise<string> {
+    // What does so is loaded only then.
+    const [{ AdminClient }, { outcomeOf }, { plainSteps }] = await Promise.all([
+      import("../commands/admin-client.ts"),
+      import("../commands/images/build-image.ts"),
+      import("../commands/live/live-steps.ts"),
+    ]);
+    try {
+      const events = new AdminClient(this.#client).imageOfSandbox(this.sandboxId);
+      return (await outcomeOf(events, plainSteps(progress))).imageId;
+    } catch (error) {
+      throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
+    }
+  }
+
   async #ask(
     target: RemoteFunction,
     operation: string,

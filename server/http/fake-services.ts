@@ -21,6 +21,7 @@ import type {
   EventFilter,
   FleetService,
   ImageService,
+  SandboxImageService,
   ResultsPage,
   Services,
 } from "../services.ts";
@@ -148,6 +149,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     }),
     schedules: createFakeSchedules(),
     images: createFakeImages(),
+    sandboxImages: createFakeSandboxImages(),
     chunks: { get: (chunkId) => Promise.resolve(chunks.get(chunkId)) },
     snapshots: createFakeSnapshots(),
     fleet: createFakeFleet(state),
@@ -206,6 +208,18 @@ function createFakeSnapshots(): Services["snapshots"] {
   };
 }
 
+/** Makes an image of whatever sandbox is asked for. */
+function createFakeSandboxImages(): SandboxImageService {
+  const image = { imageId: "1".repeat(64), byteCount: 1, wasCached: false };
+  return {
+    open: () =>
+      Promise.resolve(({ onEvent }) => {
+        onEvent({ kind: "built", image });
+        return Promise.resolve();
+      }),
+  };
+}
+
 /** Builds whatever it is asked for at once. */
 function createFakeImages(): ImageService {
   const image = { imageId: "0".repeat(64), byteCount: 1, wasCached: false };
@@ -216,6 +230,7 @@ function createFakeImages(): ImageService {
       return Promise.resolve();
     },
     collect: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
     list: () => Promise.resolve({ images: [], layerCount: 0, diskByteCount: 0 }),
     prune: () => Promise.resolve({ images: [], layerCount: 0, freedByteCount: 0 }),
   };
