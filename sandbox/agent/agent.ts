@@ -32,6 +32,7 @@ import type {
   ServerMessage,
   StartContainer,
   StreamMessage,
+  ToContainer,
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
@@ -335,13 +336,7 @@ export class NodeAgent {
   }
 
   /** What is for one container; one that is gone needs it no more. */
-  #tell(
-    message: Extract<
-      ServerMessage,
-      { type: "inputs" | "shell" | "pack" | "stream" | "cancel" | "stop" }
-    >,
-    body: Uint8Array,
-  ): void {
+  #tell(message: ToContainer, body: Uint8Array): void {
     const container = this.#containers.get(message.containerId);
     if (container === undefined) {
       // Whoever waits for a stream is told; all else is known from the container's end.

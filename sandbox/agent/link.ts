@@ -163,6 +163,12 @@ export type ServerMessage =
   /** The lines of this container up to this one are kept; forget them. */
   | { readonly type: "logged"; readonly containerId: string; readonly sequence: number };
 
+/** Messages that are for one container. */
+export type ToContainer = Extract<
+  ServerMessage,
+  { readonly type: "inputs" | "shell" | "pack" | "stream" | "cancel" | "stop" }
+>;
+
 /** A step of a byte stream of a container, either way. */
 export interface StreamMessage {
   readonly type: "stream";

@@ -42,20 +42,26 @@ export async function makeContainerRoot(
 ): Promise<ContainerRoot> {
   const { volumes = [], image, diskMiB } = spec;
   if (volumes.length === 0 && diskMiB === undefined) return { spec, rootfs };
+  const below = image?.rootfs ?? rootfs;
   const points = await makePoints(volumes, bundle);
-  const target = join(bundle, ROOT);
-  await mkdir(target);
+  const merged = join(bundle, ROOT);
+  await mkdir(merged);
   const upper = diskMiB === undefined ? undefined : await makeWritableLayer(bundle, diskMiB);
   // An image with a disk is mounted as the user's own; the base has few folders.
   if (upper !== undefined && image === undefined) await ownFolders(rootfs, join(bundle, upper.dir));
-  const below = image?.rootfs ?? rootfs;
-  const lower = [...points, below];
+  const disk = upper === undefined ? {} : { upper };
   const options = ["nosuid", "nodev", ...(upper === undefined ? [] : DISK_OPTIONS)];
-  mountLayers({ layersDir: bundle, lower, target: ROOT, options, ...(upper && { upper }) });
-  const written = upper && { upper: join(bundle, upper.dir), lower: below, merged: target };
-  if (image === undefined) return { spec, rootfs: target, ...(written && { written }) };
-  const own = { ...spec, image: { ...image, rootfs: target } };
-  return { spec: own, rootfs, ...(written && { written }) };
+  mountLayers({ layersDir: bundle, lower: [...points, below], target: ROOT, options, ...disk });
+  const root = rootAt(merged, spec, rootfs);
+  if (upper === undefined) return root;
+  return { ...root, written: { upper: join(bundle, upper.dir), lower: below, merged } };
+}
+
+/** The root that is mounted at `merged`, where it is looked for. */
+function rootAt(merged: string, spec: SandboxSpec, rootfs: string): ContainerRoot {
+  const { image } = spec;
+  if (image === undefined) return { spec, rootfs: merged };
+  return { spec: { ...spec, image: { ...image, rootfs: merged } }, rootfs };
 }
 
 /** Makes the folders that volumes are mounted on; gives the layer that they are in, if any. */

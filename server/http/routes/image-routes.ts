@@ -27,8 +27,12 @@ const progress = z.string().meta({
   "x-flotilla-event": { $ref: "#/components/schemas/BuildEvent" },
 });
 
-export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDeps): void {
-  const { images } = services;
+export function imageRoutes(app: ApiServer, deps: RouteDeps): void {
+  buildRoutes(app, deps);
+  shelfRoutes(app, deps);
+}
+
+function buildRoutes(app: ApiServer, { services, openRequests }: RouteDeps): void {
   const streamed = (
     reply: FastifyReply,
     work: (follow: BuildFollower) => Promise<void>,
@@ -56,7 +60,7 @@ export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDep
     async (request, reply) => {
       const who = principalOf(request);
       const { body: definition } = request;
-      await streamed(reply, (follow) => images.build(who, definition, follow));
+      await streamed(reply, (follow) => services.images.build(who, definition, follow));
     },
   );
 
@@ -83,6 +87,10 @@ export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDep
       await streamed(reply, make);
     },
   );
+}
+
+function shelfRoutes(app: ApiServer, { services }: RouteDeps): void {
+  const { images } = services;
 
   app.get(
     "/v1/images",
