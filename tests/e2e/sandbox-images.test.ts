@@ -9,7 +9,7 @@ const BUILD_MS = 240_000;
 const image = Image.fromScratch()
   .runFunction(() => {
     const { mkdirSync, writeFileSync } = process.getBuiltinModule("node:fs");
-    mkdirSync("/srv/data");
+    mkdirSync("/srv/data", { recursive: true });
     for (const name of ["kept", "gone", "changed"]) writeFileSync(`/srv/data/${name}`, name);
   })
   .env({ STAGE: "base" })
