@@ -1,6 +1,11 @@
 import { defineConfig } from "vitest/config";
 
-const shared = { sequence: { shuffle: true }, passWithNoTests: false } as const;
+const shared = {
+  sequence: { shuffle: true },
+  passWithNoTests: false,
+  // What is waited for comes, or never: the machine may be busy.
+  expect: { poll: { timeout: 100_000 } },
+} as const;
 
 export default defineConfig({
   resolve: { conditions: ["flotilla-source"] },

@@ -35,10 +35,13 @@ export {
 export type { BaseImage } from "./images/build/bases.ts";
 export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
 export { BUILT_DIR } from "./images/node-images.ts";
+export { ACCESS_LIST_BYTES_MAX, accessListBytes, readAccessList } from "./lazyfs/access-lists.ts";
 export { LAZYFS_FILE } from "./lazyfs/serving-process.ts";
 export { chunkIdsOf, manifestOf, readManifest, type SnapshotRecord } from "./snapshots/manifest.ts";
 export type { OfferAnswer } from "./snapshots/shared-snapshots.ts";
 export { chunkIdOf, decodeChunk, encodeChunk } from "./store/chunk.ts";
+export { createChunkSource } from "./store/chunk-source.ts";
+export { readImageIndex } from "./store/open-index.ts";
 export { ChunkKeeper, type StoreLease } from "./store/chunk-keeper.ts";
 export type { ChunkStore, StoredChunk } from "./store/chunk-store.ts";
 export { createMemoryTier } from "./store/memory-tier.ts";

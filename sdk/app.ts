@@ -66,6 +66,12 @@ export interface AppOptions {
   readonly client?: Client;
 }
 
+/** How something that is deployed is looked up. */
+export interface LookupOptions extends AppOptions {
+  /** Gives up the look-up when it aborts, with its reason. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * A named group of functions that are deployed together.
  *
@@ -97,7 +103,7 @@ export class App {
   static async lookup<Args extends unknown[] = unknown[], Result = unknown>(
     appName: string,
     functionName: string,
-    options: AppOptions = {},
+    options: LookupOptions = {},
   ): Promise<RemoteFunction<Args, Result>> {
     return new RemoteFunction<Args, Result>(await findTarget(appName, functionName, options));
   }
@@ -113,7 +119,7 @@ export class App {
   static async lookupClass<Class extends RemoteClass<never> = RemoteClass<never>>(
     appName: string,
     className: string,
-    options: AppOptions = {},
+    options: LookupOptions = {},
   ): Promise<RemoteOf<Class>> {
     return new RemoteClass(await findTarget(appName, className, options)) as RemoteOf<Class>;
   }
@@ -411,8 +417,12 @@ function bindingOf({ name }: WrittenSpec, codeName: string): FunctionBinding {
   return { name: name ?? (codeName === "" ? undefined : codeName), functionId: undefined };
 }
 
-async function findTarget(app: string, name: string, { client }: AppOptions): Promise<CallTarget> {
+async function findTarget(
+  app: string,
+  name: string,
+  { client, signal }: LookupOptions,
+): Promise<CallTarget> {
   const target = new CallTarget({ app, binding: { name, functionId: undefined }, client });
-  await target.find();
+  await target.find(signal);
   return target;
 }

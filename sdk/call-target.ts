@@ -1,6 +1,7 @@
 /** What a call goes to: a function on a server, found by its name once and then kept. */
 import { defaultClient, type Client, type ResultsPage } from "./client/client.ts";
 import { encodePayload } from "./client/large-values.ts";
+import { unlessAborted } from "./client/unless-aborted.ts";
 import { NotFoundError, UsageError } from "./errors.ts";
 import {
   VARIANT_PARAMS_BYTES_MAX,
@@ -41,7 +42,7 @@ export class CallTarget {
   /** @param finder That of another target which goes to the same containers. */
   constructor(options: CallTargetOptions, finder?: Finder) {
     this.#options = options;
-    this.#finder = finder ?? new Finder(() => this.#lookUp());
+    this.#finder = finder ?? new Finder((signal) => this.#lookUp(signal));
   }
 
   get client(): Client {
@@ -109,23 +110,28 @@ export class CallTarget {
     payloads: readonly Uint8Array[],
     signal?: AbortSignal,
   ): Promise<ResultsPage> {
-    return this.#withFunction((functionId) =>
-      this.client.createCall(functionId, header, payloads, signal),
+    return this.#withFunction(
+      (functionId) => this.client.createCall(functionId, header, payloads, signal),
+      signal,
     );
   }
 
   /** Changes how the function scales. @throws UsageError naming the field; NotFoundError */
   async scale(update: ScalingUpdate, signal?: AbortSignal): Promise<FunctionScaling> {
     validateSpec(update);
-    const { scaling } = await this.#withFunction((functionId) =>
-      this.client.scaleFunction(functionId, update, signal),
+    const { scaling } = await this.#withFunction(
+      (functionId) => this.client.scaleFunction(functionId, update, signal),
+      signal,
     );
     return scaling;
   }
 
   /** Asks something of the function; one that was deployed again is looked up again, once. */
-  async #withFunction<Answer>(ask: (functionId: string) => Promise<Answer>): Promise<Answer> {
-    const functionId = await this.#finder.find();
+  async #withFunction<Answer>(
+    ask: (functionId: string) => Promise<Answer>,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    const functionId = await this.#finder.find(signal);
     try {
       return await ask(functionId);
     } catch (error) {
@@ -133,38 +139,40 @@ export class CallTarget {
         throw error;
       }
       this.#finder.forget();
-      const functionIdNow = await this.#finder.find();
+      const functionIdNow = await this.#finder.find(signal);
       if (functionIdNow === functionId) throw error;
       return await ask(functionIdNow);
     }
   }
 
   /** Finds the function on the server now, not at the first call. @throws NotFoundError */
-  async find(): Promise<void> {
-    await this.#finder.find();
+  async find(signal?: AbortSignal): Promise<void> {
+    await this.#finder.find(signal);
   }
 
   /** The URL of a function that has one. @throws NotFoundError */
-  async webUrl(): Promise<string> {
+  async webUrl(signal?: AbortSignal): Promise<string> {
     const { app, binding } = this.#options;
-    const webPath = binding.webPath ?? (await this.client.lookupFunction(app, this.name)).webPath;
+    const lookUp = () => this.client.lookupFunction(app, this.name, signal);
+    const webPath = binding.webPath ?? (await lookUp()).webPath;
     if (webPath === undefined) throw new NotFoundError(`${this.name} was deployed without a URL`);
     const { serverUrl } = await this.client.transport.connection();
     return serverUrl + webPath;
   }
 
-  async #lookUp(): Promise<string> {
+  async #lookUp(signal: AbortSignal): Promise<string> {
     const { binding, params, options } = this.#options;
-    const functionId = binding.functionId ?? (await this.#lookUpByName());
+    const functionId = binding.functionId ?? (await this.#lookUpByName(signal));
     if (params === undefined && options === undefined) return functionId;
     const header = { options: options ?? {}, paramsBytes: params?.byteLength ?? 0 };
-    const variant = await this.client.openVariant(functionId, header, params);
+    const variant = await this.client.openVariant(functionId, header, params, signal);
     return variant.functionId;
   }
 
-  async #lookUpByName(): Promise<string> {
+  async #lookUpByName(signal: AbortSignal): Promise<string> {
+    const { app } = this.#options;
     try {
-      const { functionId } = await this.client.lookupFunction(this.#options.app, this.name);
+      const { functionId } = await this.client.lookupFunction(app, this.name, signal);
       return functionId;
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
@@ -176,27 +184,61 @@ export class CallTarget {
   }
 }
 
-/** Looks something up once, for all who ask; a failure is not kept. */
-class Finder {
-  readonly #lookUp: () => Promise<string>;
-  #found: Promise<string> | undefined;
+/** One look-up that all who ask meanwhile wait for. */
+interface Search {
+  readonly found: Promise<string>;
+  readonly ending: AbortController;
+  waiterCount: number;
+}
 
-  constructor(lookUp: () => Promise<string>) {
+/**
+ * Looks something up once, for all who ask; a failure is not kept. Whoever gives up waiting
+ * leaves it to the others, and the last of them ends it.
+ */
+class Finder {
+  readonly #lookUp: (signal: AbortSignal) => Promise<string>;
+  #search: Search | undefined;
+  #functionId: string | undefined;
+
+  constructor(lookUp: (signal: AbortSignal) => Promise<string>) {
     this.#lookUp = lookUp;
   }
 
-  find(): Promise<string> {
-    if (this.#found !== undefined) return this.#found;
-    const finding = this.#lookUp();
-    this.#found = finding;
-    finding.catch(() => {
-      if (this.#found === finding) this.#found = undefined;
-    });
-    return finding;
+  /** @throws what looking up throws, or the signal's reason. */
+  async find(signal?: AbortSignal): Promise<string> {
+    signal?.throwIfAborted();
+    if (this.#functionId !== undefined) return this.#functionId;
+    const search = (this.#search ??= this.#begin());
+    search.waiterCount += 1;
+    try {
+      return await unlessAborted(search.found, signal);
+    } finally {
+      search.waiterCount -= 1;
+      if (search.waiterCount === 0) {
+        search.ending.abort();
+        this.#end(search);
+      }
+    }
   }
 
   forget(): void {
-    this.#found = undefined;
+    this.#search = undefined;
+    this.#functionId = undefined;
+  }
+
+  #begin(): Search {
+    const ending = new AbortController();
+    const found = this.#lookUp(ending.signal).then((functionId) => {
+      // One that began after a `forget` knows better.
+      if (this.#search === search) this.#functionId = functionId;
+      return functionId;
+    });
+    const search: Search = { found, ending, waiterCount: 0 };
+    return search;
+  }
+
+  #end(search: Search): void {
+    if (this.#search === search) this.#search = undefined;
   }
 }
 

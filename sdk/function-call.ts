@@ -14,6 +14,12 @@ export interface GetOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How one thing is asked of the platform. */
+export interface RequestOptions {
+  /** Gives up when it aborts, with its reason; what was asked may have been done all the same. */
+  readonly signal?: AbortSignal;
+}
+
 /** One line that a function printed. */
 export interface LogLine {
   readonly stream: "stdout" | "stderr";
@@ -63,20 +69,22 @@ export class FunctionCall<Result = unknown> {
   }
 
   /** How far the call is, and why it waits if it does. */
-  status(): Promise<CallStatus> {
-    return this.#reach().callStatus(this.callId);
+  status({ signal }: RequestOptions = {}): Promise<CallStatus> {
+    return this.#reach().callStatus(this.callId, signal);
   }
 
   /** Ends the call; inputs that have no result yet are recorded as cancelled. */
-  async cancel(): Promise<void> {
-    await this.#reach().cancelCall(this.callId);
+  async cancel({ signal }: RequestOptions = {}): Promise<void> {
+    await this.#reach().cancelCall(this.callId, signal);
   }
 
   /**
    * What the call prints, from its start to its end; ends when the call has. Lines older than
    * the platform keeps are left out.
+   *
+   * @throws the signal's reason when it aborts before the call has ended.
    */
-  async *logs(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<LogLine, void> {
+  async *logs(options: RequestOptions = {}): AsyncGenerator<LogLine, void> {
     const ending = new AbortController();
     const { signal } = ending;
     const lines = new LineOrder();
@@ -93,6 +101,7 @@ export class FunctionCall<Result = unknown> {
         const { stream, text, atMs, containerId } = event;
         yield { stream, text, atMs, containerId };
       }
+      options.signal?.throwIfAborted();
     } finally {
       ending.abort();
     }

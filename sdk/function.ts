@@ -191,6 +191,7 @@ export class RemoteFunction<Args extends unknown[] = unknown[], Result = unknown
   }
 
   async #start(args: Args, waitMs: number, signal: AbortSignal | undefined): Promise<ResultsPage> {
+    signal?.throwIfAborted();
     const payload = await this.#target.encode(args, { signal });
     const callId = newCallId();
     const header = {

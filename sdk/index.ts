@@ -3,7 +3,7 @@
  *
  * Importing this costs no dependency and no work: connections are made at the first call.
  */
-export { App, type AppOptions } from "./app.ts";
+export { App, type AppOptions, type LookupOptions } from "./app.ts";
 export {
   AppClass,
   RemoteClass,
@@ -37,7 +37,12 @@ export {
   UsageError,
 } from "./errors.ts";
 export { type UpdateOptions } from "./autoscaler.ts";
-export { FunctionCall, type GetOptions, type LogLine } from "./function-call.ts";
+export {
+  FunctionCall,
+  type GetOptions,
+  type LogLine,
+  type RequestOptions,
+} from "./function-call.ts";
 export { AppFunction, RemoteFunction, type MapItem, type WithExceptions } from "./function.ts";
 export { type MapOptions } from "./map.ts";
 export {
@@ -75,7 +80,12 @@ export { SandboxFiles, type SandboxFile } from "./sandbox/sandbox-files.ts";
 export { SandboxEndedError, type SandboxTunnel } from "./sandbox/sandbox-link.ts";
 export { SandboxProcess, type ProgramExit, type ProgramOutput } from "./sandbox/sandbox-process.ts";
 export { type CronOptions, type PeriodOptions } from "./schedule.ts";
-export { Sandbox, type SandboxOptions, type SandboxSummary } from "./sandbox/sandbox.ts";
+export {
+  type FindSandboxOptions,
+  Sandbox,
+  type SandboxOptions,
+  type SandboxSummary,
+} from "./sandbox/sandbox.ts";
 export { Volume, type VolumeOptions } from "./volume.ts";
 export { type CopyOptions, type CopyProgress, type CopyReport } from "./volumes/copy.ts";
 export {

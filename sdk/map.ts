@@ -48,7 +48,7 @@ const PAGE_RESULTS_MAX = 1_024;
 /** A synchronous source is left after this long, so that sending and receiving get a turn. */
 const PULL_SLICE_MS = 10;
 /** How long the end of a broken-off map waits for the request that is under way. */
-const LAST_SEND_MS_MAX = 2_000;
+const LAST_SEND_MS_MAX = 500;
 
 type Source = Iterable<unknown> | AsyncIterable<unknown>;
 
@@ -93,7 +93,9 @@ class MapRun {
   readonly #signal: AbortSignal | undefined;
   readonly #abort = new AbortController();
   readonly #changed = new Turnstile();
+  readonly #sendAbort = new AbortController();
   #sending: Promise<void> = Promise.resolve();
+  #isStarting = false;
 
   #pulledCount = 0;
   #sourceDone = false;
@@ -159,8 +161,12 @@ class MapRun {
     this.#changed.notify();
     if (!this.#sourceDone) closeSource(this.#iterator);
     if (!isCancelNeeded) return;
-    await Promise.race([this.#sending, pause(LAST_SEND_MS_MAX)]);
-    if (this.#sentCount > 0) await cancelInPassing(this.#target.client, this.#callId);
+    const waiting = new AbortController();
+    await Promise.race([this.#sending, pause(LAST_SEND_MS_MAX, waiting.signal)]);
+    waiting.abort();
+    const mayBeThere = this.#sentCount > 0 || this.#isStarting;
+    this.#sendAbort.abort();
+    if (mayBeThere) await cancelInPassing(this.#target.client, this.#callId);
   }
 
   async #pull(): Promise<void> {
@@ -239,11 +245,14 @@ class MapRun {
     if (this.#sentCount === 0) {
       const start = { callId: this.#callId, kind: "map", sizes, final, waitMs: 0 } as const;
       const header = { ...start, ...callHeaderOf(this.#options.call) };
-      await this.#target.createCall(header, chunk);
+      this.#isStarting = true;
+      await this.#target.createCall(header, chunk, this.#sendAbort.signal).finally(() => {
+        this.#isStarting = false;
+      });
       return;
     }
     const header = { startIndex: this.#sentCount, sizes, final };
-    await this.#target.client.appendInputs(this.#callId, header, chunk);
+    await this.#target.client.appendInputs(this.#callId, header, chunk, this.#sendAbort.signal);
   }
 
   #takeChunk(): Uint8Array[] {

@@ -35,6 +35,7 @@ export async function* streamValues(
   options: CallOptions,
 ): AsyncGenerator<unknown, unknown, undefined> {
   const signal = signalOf(options);
+  signal?.throwIfAborted();
   const payload = await target.encode(args, { signal });
   const callId = newCallId();
   const header = {

@@ -1,6 +1,7 @@
 /** Volumes in code: folders that functions share, and that outlive their containers. */
 import { defaultClient, type Client } from "./client/client.ts";
 import { NotFoundError, RequestError, UsageError } from "./errors.ts";
+import type { RequestOptions } from "./function-call.ts";
 import type {
   CommitReport,
   ContainerCommitReport,
@@ -59,8 +60,8 @@ export class Volume {
    * @throws RequestError `conflict` naming files that are being written, `unavailable` when the
    *   server is away: nothing is lost, and a later commit has it
    */
-  commit(): Promise<ContainerCommitReport> {
-    return commitHere(this.name);
+  commit({ signal }: RequestOptions = {}): Promise<ContainerCommitReport> {
+    return commitHere(this.name, signal);
   }
 
   /**
@@ -68,32 +69,35 @@ export class Volume {
    *
    * @throws RequestError `conflict` when a program of the container has a file of it open
    */
-  reload(): Promise<ReloadReport> {
-    return reloadHere(this.name);
+  reload({ signal }: RequestOptions = {}): Promise<ReloadReport> {
+    return reloadHere(this.name, signal);
   }
 
   /** The volume as it is now. @throws NotFoundError */
-  info(): Promise<VolumeSummary> {
-    return this.#api.get(this.name);
+  info({ signal }: RequestOptions = {}): Promise<VolumeSummary> {
+    return this.#apiUntil(signal).get(this.name);
   }
 
   /** The versions that are kept, newest first. */
-  history(): Promise<readonly VolumeVersion[]> {
-    return this.#api.history(this.name);
+  history({ signal }: RequestOptions = {}): Promise<readonly VolumeVersion[]> {
+    return this.#apiUntil(signal).history(this.name);
   }
 
   /** What is in a folder, by path; of a file, itself. @throws NotFoundError */
   async list(
     path = "",
-    options: { readonly recursive?: boolean; readonly version?: number } = {},
+    options: RequestOptions & { readonly recursive?: boolean; readonly version?: number } = {},
   ): Promise<readonly VolumeEntry[]> {
-    const { recursive = false, version } = options;
+    const { recursive = false, version, signal } = options;
     const query = { path: inVolume(path), recursive, version };
-    return (await this.#api.entries(this.name, query)).entries;
+    return (await this.#apiUntil(signal).entries(this.name, query)).entries;
   }
 
   /** The bytes of a file. @throws NotFoundError; RequestError when it is no file */
-  async readFile(path: string, options: { readonly version?: number } = {}): Promise<Uint8Array> {
+  async readFile(
+    path: string,
+    options: RequestOptions & { readonly version?: number } = {},
+  ): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     for await (const part of this.readStream(path, options)) parts.push(part);
     return new Uint8Array(await new Blob(parts.map((part) => part.slice())).arrayBuffer());
@@ -102,37 +106,42 @@ export class Volume {
   /** The bytes of a file as they come, from `offset` on. */
   async *readStream(
     path: string,
-    options: {
-      readonly version?: number;
-      readonly offset?: number;
-      readonly signal?: AbortSignal;
-    } = {},
+    options: RequestOptions & { readonly version?: number; readonly offset?: number } = {},
   ): AsyncGenerator<Uint8Array> {
     const { version, offset = 0, signal } = options;
-    yield* await this.#api.read(this.name, { path: inVolume(path), offset, version }, signal);
+    const file = { path: inVolume(path), offset, version };
+    try {
+      yield* await this.#apiUntil(signal).read(this.name, file);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    }
   }
 
   /** Writes a file anew, with the folders above it; the next version has it. */
-  writeFile(path: string, data: string | Uint8Array): Promise<CommitReport> {
+  writeFile(
+    path: string,
+    data: string | Uint8Array,
+    { signal }: RequestOptions = {},
+  ): Promise<CommitReport> {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     const modifiedAtMs = Date.now();
     const file = { path: inVolume(path), modifiedAtMs, executable: false, read: () => [bytes] };
-    return this.#write({ files: [file] });
+    return this.#made(signal, (api) => writeTo(api, this.name, { files: [file] }));
   }
 
   /** Removes a file or link; with `recursive` also a folder with all in it. @throws NotFoundError */
   async remove(
     path: string,
-    { recursive = false }: { readonly recursive?: boolean } = {},
+    options: RequestOptions & { readonly recursive?: boolean } = {},
   ): Promise<CommitReport> {
+    const { recursive = false, signal } = options;
+    const api = this.#apiUntil(signal);
     const removal = { path: inVolume(path), recursive };
-    const report = await writeTo(this.#api, this.name, { files: [], removals: [removal] });
+    const report = await writeTo(api, this.name, { files: [], removals: [removal] });
     if (report.removedCount > 0) return report;
-    await this.#api.entries(this.name, {
-      path: removal.path,
-      recursive: false,
-      version: undefined,
-    });
+    const query = { path: removal.path, recursive: false, version: undefined };
+    await api.entries(this.name, query);
     throw new RequestError(`${path} of volume ${this.name} is a folder with something in it`, {
       code: "conflict",
       nextStep: "remove it with { recursive: true }",
@@ -149,9 +158,9 @@ export class Volume {
     options: CopyOptions = {},
   ): Promise<CommitReport & CopyReport> {
     const places = { source, target: inVolume(target) };
-    return this.#made(async () => {
+    return this.#made(options.signal, async (api) => {
       const { copyIn } = await import("./volumes/copy.ts");
-      return copyIn(this.#api, this.name, places, options);
+      return copyIn(api, this.name, places, options);
     });
   }
 
@@ -163,28 +172,28 @@ export class Volume {
   ): Promise<CopyReport> {
     const wanted = { source: inVolume(source), target, version };
     const { copyOut } = await import("./volumes/copy.ts");
-    return copyOut(this.#api, this.name, wanted, options);
+    return copyOut(this.#apiUntil(options.signal), this.name, wanted, options);
   }
 
-  get #api(): VolumeApi {
-    return new VolumeApi(this.#client ?? defaultClient());
-  }
-
-  #write(request: WriteRequest): Promise<CommitReport> {
-    return this.#made(() => writeTo(this.#api, this.name, request));
+  #apiUntil(signal: AbortSignal | undefined): VolumeApi {
+    return new VolumeApi((this.#client ?? defaultClient()).until(signal));
   }
 
   /** Makes the volume first if it is not there and may be made. */
-  async #made<Result>(write: () => Promise<Result>): Promise<Result> {
+  async #made<Result>(
+    signal: AbortSignal | undefined,
+    write: (api: VolumeApi) => Promise<Result>,
+  ): Promise<Result> {
+    const api = this.#apiUntil(signal);
     try {
-      return await write();
+      return await write(api);
     } catch (error) {
       if (!this.createIfMissing || !(error instanceof NotFoundError)) throw error;
-      await this.#api.create(this.name).catch((failure: unknown) => {
+      await api.create(this.name).catch((failure: unknown) => {
         // Somebody else was faster.
         if (!(failure instanceof RequestError) || failure.code !== "conflict") throw failure;
       });
-      return write();
+      return write(api);
     }
   }
 }

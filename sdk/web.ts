@@ -87,10 +87,10 @@ export class WebFunction {
    * Its URL on the server that this process talks to: that of the deployed version, and stable
    * over deployments.
    *
-   * @throws NotFoundError when it is not deployed.
+   * @throws NotFoundError when it is not deployed, or the signal's reason.
    */
-  async url(): Promise<string> {
-    return this.#target.webUrl();
+  async url(options: { readonly signal?: AbortSignal } = {}): Promise<string> {
+    return this.#target.webUrl(options.signal);
   }
 }
 

@@ -286,6 +286,7 @@ function openCalls(
 ): CallDesk {
   const calls = new CallDesk({
     ...foundations,
+    blobs: foundations.payloadBlobs,
     refusalOf: (live) => meter.callRefusal(live),
     openQueue: (functionId) => openQueue(foundations, functionId),
     sendInputs: (containerId, inputs) => fleet().sendInputs(containerId, inputs),
@@ -337,7 +338,7 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
 }
 
 function createUpkeep(
-  { store, chunks, onError }: Foundations,
+  { store, chunks, sweepBlobs, onError }: Foundations,
   {
     calls,
     apps,
@@ -349,6 +350,7 @@ function createUpkeep(
     store,
     calls,
     apps,
+    sweepBlobs,
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
     // Another server may be storing into a bucket, and its leases are known to it alone.

@@ -297,6 +297,17 @@ export interface ChunkService {
   get(chunkId: string): Promise<Uint8Array | undefined>;
 }
 
+/**
+ * What starts read of images: the numbers of chunks as u32 little endian, the first read first.
+ * Every method is for a node on which a container of the image runs or is expected.
+ */
+export interface ImageReadsService {
+  /** The list of an image; undefined when none was learnt. @throws PlatformError `not_found` */
+  find(nodeId: string, contentId: string): Promise<Uint8Array | undefined>;
+  /** Keeps a newer list. @throws PlatformError `not_found`, `invalid_request` for a bad list */
+  learn(nodeId: string, contentId: string, list: Uint8Array): Promise<void>;
+}
+
 /** Images of memory that nodes share; every method is for a node with a container of that function. */
 export interface SnapshotService {
   /** What a snapshot is made of; undefined when none is shared. @throws PlatformError `not_found` */
@@ -472,6 +483,7 @@ export interface Services {
   readonly tokens: TokenService;
   readonly usage: UsageService;
   readonly chunks: ChunkService;
+  readonly imageReads: ImageReadsService;
   readonly snapshots: SnapshotService;
   readonly fleet: FleetService;
   readonly pool: PoolService;

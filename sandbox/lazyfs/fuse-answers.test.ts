@@ -26,7 +26,14 @@ beforeAll(async () => {
   }
   symlinkSync("../target", join(tree, "link"));
   const value = Buffer.from("value");
-  const xattrs = new Map([["small", [{ name: "user.test", value }]]]);
+  const capability = { name: "security.capability", value: Buffer.from("0100000200200000", "hex") };
+  const xattrs = new Map([
+    [
+      "small",
+      [{ name: "user.test", value }, capability, { name: "trusted.overlay.opaque", value }],
+    ],
+    ["large", [capability]],
+  ]);
   ({ index } = await ingestTree(tree, store, { xattrs }));
   ({ index: plain } = await ingestTree(tree, store, { xattrs: new Map() }));
   const source = createChunkSource([store]);
@@ -156,6 +163,10 @@ test("attributes are given by size, in full, or not where the room is too small"
   expect(get("user.test", 4).error).toBe(ERRNO.ERANGE);
   expect(get("user.other", 100).error).toBe(ERRNO.ENODATA);
   expect(get("user.test", 100, "large").error).toBe(ERRNO.ENODATA);
+  // What means something to the kernel is not the image's to say.
+  for (const name of ["security.capability", "trusted.overlay.opaque"]) {
+    expect(get(name, 100).error).toBe(ERRNO.ENODATA);
+  }
   const list = ask(
     answers(),
     request(OPCODE.listxattr, nodeOf("small"), Buffer.from("ff000000", "hex")),

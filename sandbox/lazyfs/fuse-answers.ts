@@ -4,7 +4,7 @@
  * What the kernel may remember it is told to: names that are there and that are not, attributes,
  * links, contents. OPEN and OPENDIR are answered with ENOSYS, after which it never asks again.
  */
-import { readXattrs, S_IFDIR, S_IFLNK, type ImageIndex } from "../store/index.ts";
+import { readXattrs, S_IFDIR, S_IFLNK, type ImageIndex, type Xattr } from "../store/index.ts";
 import {
   DIRENT_BYTES,
   ENTRY_BYTES,
@@ -34,6 +34,13 @@ export const ANSWER_BYTES_MAX = READ_BYTES_MAX + REPLY_HEADER_BYTES;
 
 const DOT = Buffer.from(".");
 const DOTS = Buffer.from("..");
+
+/**
+ * The attributes that are given: notes of programs about files. All others mean something to the
+ * kernel (`security.capability` gives rights to who runs the file), and whoever made an image has
+ * no say in that on the machines that mount it.
+ */
+const GIVEN_XATTRS = "user.";
 
 /** Answers requests into a buffer of its own. */
 export class FuseAnswers {
@@ -194,8 +201,8 @@ export class FuseAnswers {
     return this.#sized(Buffer.from(names.join("")), request.readUInt32LE(REQUEST_HEADER_BYTES));
   }
 
-  #xattrs(inode: number): NonNullable<ReturnType<typeof readXattrs>> {
-    return readXattrs(this.#index.xattrBytes(inode)) ?? [];
+  #xattrs(inode: number): readonly Xattr[] {
+    return givenXattrs(this.#index, inode);
   }
 
   /** The bytes, or only how many there are when no room is offered. */
@@ -212,7 +219,13 @@ export class FuseAnswers {
 
 function anyXattrs(index: ImageIndex): boolean {
   for (let inode = 0; inode < index.inodeCount; inode += 1) {
-    if (index.xattrBytes(inode).byteLength > 0) return true;
+    if (givenXattrs(index, inode).length > 0) return true;
   }
   return false;
+}
+
+function givenXattrs(index: ImageIndex, inode: number): readonly Xattr[] {
+  const bytes = index.xattrBytes(inode);
+  if (bytes.byteLength === 0) return [];
+  return (readXattrs(bytes) ?? []).filter(({ name }) => name.startsWith(GIVEN_XATTRS));
 }

@@ -14,6 +14,7 @@ import type { Clock } from "../../core/index.ts";
 import { createChunkSource, createHttpChunks, materialise, openDiskTier } from "../store/index.ts";
 import type { ChunkId } from "../store/index.ts";
 import { AccessLists } from "./access-lists.ts";
+import { createSharedLists, type SharedLists } from "./shared-lists.ts";
 import { canMount, imageMountsUnder, unmountFuse } from "./fuse-mount.ts";
 import { ServingProcess } from "./serving-process.ts";
 import type { ServingConfig } from "./serving-messages.ts";
@@ -65,6 +66,8 @@ export async function reapImageMounts(dir: string): Promise<void> {
 export class ImageMounts {
   readonly #options: ImageMountsOptions;
   readonly #lists: AccessLists;
+  /** Absent where there is no server. */
+  readonly #shared: SharedLists | undefined;
   readonly #canMount: boolean;
   /** The one released longest ago first. */
   readonly #mounts = new Map<string, Mount>();
@@ -75,6 +78,9 @@ export class ImageMounts {
     this.#options = options;
     this.#canMount = options.mounts ?? canMount();
     this.#lists = new AccessLists(join(options.dir, "access"), options.onError);
+    const { token } = options;
+    const { serverUrl } = options.serving;
+    this.#shared = serverUrl === undefined ? undefined : createSharedLists({ serverUrl, token });
   }
 
   /** Process id of the serving process, while there is one. */
@@ -156,7 +162,23 @@ export class ImageMounts {
 
   async #mount(wanted: Omit<Parameters<ServingProcess["mount"]>[0], "prefetch">): Promise<void> {
     const serving = this.#serving();
-    await serving.mount({ ...wanted, prefetch: await this.#lists.of(wanted.imageId) });
+    const prefetch = await this.#lists.of(wanted.imageId);
+    // Nobody waits for it: what comes while the image is being mounted is in time.
+    if (prefetch.length === 0) void this.#prefetchShared(wanted, serving);
+    await serving.mount({ ...wanted, prefetch });
+  }
+
+  /** By what starts on other nodes have read, where none has been here. */
+  async #prefetchShared(
+    { mountId, imageId }: { readonly mountId: string; readonly imageId: ChunkId },
+    serving: ServingProcess,
+  ): Promise<void> {
+    try {
+      const chunks = (await this.#shared?.find(imageId)) ?? [];
+      if (chunks.length > 0) serving.prefetch(mountId, chunks);
+    } catch (error) {
+      this.#options.onError(error, `prefetching image ${imageId}`);
+    }
   }
 
   /** The process of now; a new token is told to it first. */
@@ -206,7 +228,12 @@ export class ImageMounts {
     if (mount.isLearnt || !this.#canMount) return;
     mount.isLearnt = true;
     const chunks = await this.#process?.trace(mount.mountId).catch(() => undefined);
-    if (chunks !== undefined) await this.#lists.learn(mount.imageId, chunks);
+    if (chunks === undefined || chunks.length === 0) return;
+    const { imageId } = mount;
+    const list = await this.#lists.learn(imageId, chunks);
+    await this.#shared?.offer(imageId, list).catch((error: unknown) => {
+      this.#options.onError(error, `telling others what image ${imageId} reads`);
+    });
   }
 
   #release(mount: Mount): void {

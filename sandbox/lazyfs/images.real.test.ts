@@ -105,6 +105,10 @@ async function serveChunks(
   const tokens: string[] = [];
   server = createServer((request, response) => {
     const id = request.url?.split("/").at(-1) ?? "";
+    if (id === "reads") {
+      response.writeHead(404).end();
+      return;
+    }
     asked.push(id);
     tokens.push(request.headers.authorization ?? "none");
     void store

@@ -47,6 +47,8 @@ export const THREADS_PER_MOUNT = THREADS + 1;
 export interface MountedImage {
   /** The chunks that were used so far, in order. */
   trace(): readonly number[];
+  /** Fetches these chunks ahead of readers, in this order; numbers that it has none of are left out. */
+  prefetch(chunks: readonly number[]): void;
   /** Unmounts; resolves when its threads have ended or it is still in use. */
   close(): Promise<void>;
 }
@@ -61,7 +63,9 @@ export async function mountImage(
   if (ownerId !== undefined) index.giveTo(ownerId);
   const trace = AccessTrace.of(index.chunkCount);
   const fetcher = new ChunkFetcher({ ...surroundings, index });
-  void fetcher.prefetch(prefetch).catch((error: unknown) => onError(error, "prefetching"));
+  const fetchAhead = (chunks: readonly number[]): void =>
+    void fetcher.prefetch(chunks).catch((error: unknown) => onError(error, "prefetching"));
+  fetchAhead(prefetch);
   const fd = openFuse();
   const send = replySender(fd);
   const replies = new LateReplies({ index, fetcher, clock, deadlineMs, send, onError });
@@ -94,6 +98,7 @@ export async function mountImage(
   }
   return {
     trace: () => trace.chunks(),
+    prefetch: fetchAhead,
     close: async () => {
       fetcher.close();
       void warmer.terminate();

@@ -61,6 +61,12 @@ export class ImageServer {
       case "mount":
         this.#inTurn(message.mountId, () => this.#mount(message));
         return;
+      case "prefetch":
+        this.#inTurn(message.mountId, () => {
+          this.#images.get(message.mountId)?.prefetch(message.chunks);
+          return Promise.resolve();
+        });
+        return;
       case "unmount":
         this.#inTurn(message.mountId, () => this.#unmount(message.mountId));
     }

@@ -30,6 +30,8 @@ export type ToServing =
       readonly prefetch: readonly number[];
     }
   | { readonly type: "unmount"; readonly mountId: string }
+  /** Chunks to fetch ahead of its readers, in order; after whatever was asked about it before. */
+  | { readonly type: "prefetch"; readonly mountId: string; readonly chunks: readonly number[] }
   /** Which chunks of it were used so far? */
   | { readonly type: "trace"; readonly mountId: string };
 

@@ -75,6 +75,11 @@ export class ServingProcess {
     await this.#ask({ type: "mount", ...wanted });
   }
 
+  /** Has chunks of an image fetched ahead, once it is mounted. */
+  prefetch(mountId: string, chunks: readonly number[]): void {
+    this.#send({ type: "prefetch", mountId, chunks });
+  }
+
   async unmount(mountId: string): Promise<void> {
     await this.#ask({ type: "unmount", mountId });
   }

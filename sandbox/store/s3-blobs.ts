@@ -10,6 +10,8 @@ export interface S3Blobs {
   /** The bytes, verified; undefined when absent or damaged. @throws unavailable */
   get(sha256: string): Promise<Uint8Array | undefined>;
   has(sha256: string): Promise<boolean>;
+  /** Removes a blob; nothing when it is absent. @throws unavailable */
+  remove(sha256: string): Promise<void>;
 }
 
 /** Blobs in `objects`; `onDamage` is told of one whose bytes are not those of its name. */
@@ -33,6 +35,9 @@ export function createS3Blobs(
       return undefined;
     },
     has: async (sha256) => isChunkId(sha256) && objects.has(keyOf(sha256)),
+    remove: async (sha256) => {
+      if (isChunkId(sha256)) await objects.delete([keyOf(sha256)]);
+    },
   };
 }
 

@@ -142,6 +142,9 @@ test("blobs are stored once, found by their hash, and damaged ones count as abse
   expect(await blobs.get(sha256)).toBeUndefined();
   expect(damaged).toEqual([sha256]);
   expect(await blobs.has(sha256)).toBe(false);
+  const removed = await blobs.put(Buffer.from("to be removed"));
+  for (let times = 0; times < 2; times += 1) await blobs.remove(removed);
+  expect(await blobs.has(removed)).toBe(false);
   for (const name of ["", "../x", "a".repeat(63)]) {
     expect(await blobs.get(name)).toBeUndefined();
     expect(await blobs.has(name)).toBe(false);

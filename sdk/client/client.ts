@@ -13,8 +13,8 @@ import {
   type VariantHeader,
 } from "../protocol/api.ts";
 import { decodeFrame, encodeFrame, splitBody } from "../protocol/frames.ts";
-import { NotFoundError, ServerUnreachableError } from "../errors.ts";
 import type { ChunkStore } from "../protocol/large-payload.ts";
+import { inPassing } from "./in-passing.ts";
 import { chunkStoreOf } from "./large-values.ts";
 import { strangeAnswer } from "./problems.ts";
 import { Transport, type TransportOptions } from "./transport.ts";
@@ -47,7 +47,7 @@ export interface ResultsQuery {
   readonly waitMs: number;
 }
 
-/** A cancel is a courtesy: it is not worth a long wait for a server that is away. */
+/** A cancel is not worth a long wait for a server that is away. */
 const CANCEL_RETRY_FOR_MS = 5_000;
 
 /**
@@ -59,16 +59,25 @@ export class Client {
   /** Where payloads that are too large for a frame are kept. */
   readonly chunks: ChunkStore;
 
-  constructor(options: ClientOptions = {}) {
-    this.transport = new Transport(options);
+  constructor(options: ClientOptions = {}, transport: Transport = new Transport(options)) {
+    this.transport = transport;
     this.chunks = chunkStoreOf(this.transport);
   }
 
-  /** The function deployed under this name. @throws NotFoundError */
-  lookupFunction(app: string, name: string): Promise<FunctionInfo> {
+  /**
+   * The same connection, all of whose requests end when the signal aborts, with its reason.
+   * Absent: the same.
+   */
+  until(signal: AbortSignal | undefined): Client {
+    return signal === undefined ? this : new Client({}, this.transport.until(signal));
+  }
+
+  /** The function deployed under this name. @throws NotFoundError, or the signal's reason. */
+  lookupFunction(app: string, name: string, signal?: AbortSignal): Promise<FunctionInfo> {
     return this.transport.json<FunctionInfo>({
       method: "GET",
       path: `/v1/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}`,
+      signal,
     });
   }
 
@@ -77,12 +86,14 @@ export class Client {
     functionId: string,
     header: VariantHeader,
     params: Uint8Array | undefined,
+    signal?: AbortSignal,
   ): Promise<FunctionVariant> {
     return this.transport.json<FunctionVariant>({
       method: "POST",
       path: `/v1/functions/${encodeURIComponent(functionId)}/variants`,
       body: encodeFrame(header, params === undefined ? [] : [params]),
       contentType: FRAME_MEDIA_TYPE,
+      signal,
     });
   }
 
@@ -124,20 +135,23 @@ export class Client {
     callId: string,
     header: AppendInputsHeader,
     payloads: readonly Uint8Array[],
+    signal?: AbortSignal,
   ): Promise<CallStatus> {
     return this.transport.json<CallStatus>({
       method: "POST",
       path: `/v1/calls/${encodeURIComponent(callId)}/inputs`,
       body: encodeFrame(header, payloads),
       contentType: FRAME_MEDIA_TYPE,
+      signal,
     });
   }
 
   /** How far a call is. */
-  callStatus(callId: string): Promise<CallStatus> {
+  callStatus(callId: string, signal?: AbortSignal): Promise<CallStatus> {
     return this.transport.json<CallStatus>({
       method: "GET",
       path: `/v1/calls/${encodeURIComponent(callId)}`,
+      signal,
     });
   }
 
@@ -172,25 +186,19 @@ export class Client {
   }
 
   /** Ends a call: inputs without a result get none. */
-  cancelCall(callId: string): Promise<CallStatus> {
+  cancelCall(callId: string, signal?: AbortSignal): Promise<CallStatus> {
     return this.transport.json<CallStatus>({
       method: "POST",
       path: `/v1/calls/${encodeURIComponent(callId)}/cancel`,
       retryForMs: CANCEL_RETRY_FOR_MS,
+      signal,
     });
   }
 }
 
-/**
- * Cancels a call whose end is told by something else already: that it is not there, or that the
- * server is away, must not hide that.
- */
-export async function cancelInPassing(client: Client, callId: string): Promise<void> {
-  try {
-    await client.cancelCall(callId);
-  } catch (error) {
-    if (!(error instanceof NotFoundError || error instanceof ServerUnreachableError)) throw error;
-  }
+/** Cancels a call whose end is told by something else already; see `inPassing`. */
+export function cancelInPassing(client: Client, callId: string): Promise<void> {
+  return inPassing((limit) => client.cancelCall(callId, limit));
 }
 
 let shared: Client | undefined;

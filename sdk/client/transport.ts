@@ -14,6 +14,7 @@ import { exchange, type HttpAnswer, type HttpRequest } from "./http.ts";
 import { backoffMs, pause } from "./pause.ts";
 import { WORKSPACE_HEADER } from "../protocol/workspace.ts";
 import { refusalOf, strangeAnswer } from "./problems.ts";
+import { eitherOf } from "./either-of.ts";
 
 /** How long a server known to exist may be away. */
 const RETRY_FOR_MS = 60_000;
@@ -46,23 +47,38 @@ interface Failure {
   readonly retryAfterMs: number | undefined;
 }
 
+/** What all who reach one server through the same transport know of it. */
+interface Reached {
+  connection: Promise<Connection> | undefined;
+  hasAnswered: boolean;
+}
+
 export class Transport {
   readonly #options: TransportOptions;
-  #connection: Promise<Connection> | undefined;
-  #hasAnswered = false;
+  #reached: Reached = { connection: undefined, hasAnswered: false };
+  #signal: AbortSignal | undefined;
 
   constructor(options: TransportOptions = {}) {
     this.#options = options;
   }
 
+  /** The same transport, all of whose requests end when the signal aborts too. */
+  until(signal: AbortSignal | undefined): Transport {
+    const bound = new Transport(this.#options);
+    bound.#reached = this.#reached;
+    bound.#signal = eitherOf(this.#signal, signal);
+    return bound;
+  }
+
   /** The server and token in use, settled on first need. */
   connection(): Promise<Connection> {
-    this.#connection ??= resolveConnection(this.#options);
-    return this.#connection;
+    this.#reached.connection ??= resolveConnection(this.#options);
+    return this.#reached.connection;
   }
 
   /** The body of the answer. @throws the errors of `errors.ts`, or the signal's reason. */
-  async send(request: ApiRequest): Promise<Uint8Array> {
+  async send(asked: ApiRequest): Promise<Uint8Array> {
+    const request = this.#bound(asked);
     const startedAtMs = performance.now();
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#attempt(request, (answer) => answer.bytes());
@@ -88,14 +104,19 @@ export class Transport {
 
   /** One attempt at an answer to be read as it comes, such as events. @throws as `send`. */
   async open(request: ApiRequest): Promise<HttpAnswer> {
-    const outcome = await this.#attempt(request, (answer) => Promise.resolve(answer));
+    const outcome = await this.#attempt(this.#bound(request), (answer) => Promise.resolve(answer));
     if (isFailure(outcome)) throw outcome.error;
     return outcome;
   }
 
+  #bound(request: ApiRequest): ApiRequest {
+    if (this.#signal === undefined) return request;
+    return { ...request, signal: eitherOf(this.#signal, request.signal) };
+  }
+
   #patienceMs(request: ApiRequest): number {
     const patienceMs = request.retryForMs ?? this.#options.retryForMs ?? RETRY_FOR_MS;
-    return this.#hasAnswered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS);
+    return this.#reached.hasAnswered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS);
   }
 
   async #attempt<T>(
@@ -109,13 +130,13 @@ export class Transport {
       const answer = await (link === undefined
         ? exchange(connection.serverUrl + request.path, sent)
         : exchangeThrough(link, request.path, sent));
-      this.#hasAnswered = true;
+      this.#reached.hasAnswered = true;
       if (answer.status >= 200 && answer.status < 300) return await read(answer);
       return { ...FAILED, ...refusalOf(answer, new TextDecoder().decode(await answer.bytes())) };
     } catch (cause) {
       request.signal?.throwIfAborted();
       // The server may come back at another address, which the file then names.
-      this.#connection = undefined;
+      this.#reached.connection = undefined;
       return {
         ...FAILED,
         error: new ServerUnreachableError(
@@ -154,8 +175,7 @@ function httpRequestOf({ token, workspace }: Connection, request: ApiRequest): H
 
 function signalOf({ waitMs = 0, signal }: ApiRequest): AbortSignal | undefined {
   if (waitMs === Infinity) return signal;
-  const limit = AbortSignal.timeout(waitMs + ANSWER_MS_MAX);
-  return signal === undefined ? limit : AbortSignal.any([signal, limit]);
+  return eitherOf(signal, AbortSignal.timeout(waitMs + ANSWER_MS_MAX));
 }
 
 /** What broke, in the words of the system: `connect ECONNREFUSED 127.0.0.1:7070`. */

@@ -1,5 +1,6 @@
 /** The parts of the API that only the command line uses. */
 import type { Client } from "../client/client.ts";
+import { allPages } from "../client/pages.ts";
 import { NotFoundError } from "../errors.ts";
 import { parseBuildEvents } from "./images/build-events.ts";
 import type {
@@ -16,7 +17,6 @@ import type {
   ImageDefinition,
   ImageList,
   NewSecret,
-  Paged,
   PruneReport,
   RollbackRequest,
   ScalingUpdate,
@@ -28,37 +28,12 @@ import type {
 const JSON_MEDIA_TYPE = "application/json";
 /** Stopping is tried a little only: the platform ends abandoned apps by itself. */
 const STOP_RETRY_FOR_MS = 5_000;
-/** The most that a page may have. */
-const PAGE_ITEMS = 1_000;
 
 export class AdminClient {
   readonly #client: Client;
 
   constructor(client: Client) {
     this.#client = client;
-  }
-
-  /** Every page of a list. */
-  async #pages<List extends Paged>(
-    path: string,
-    query: Readonly<Record<string, string>> = {},
-  ): Promise<readonly List[]> {
-    const pages: List[] = [];
-    let cursor: string | undefined;
-    do {
-      const asked = new URLSearchParams({
-        ...query,
-        limit: String(PAGE_ITEMS),
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      const page: List = await this.#client.transport.json<List>({
-        method: "GET",
-        path: `${path}?${asked.toString()}`,
-      });
-      pages.push(page);
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
-    return pages;
   }
 
   /** Uploads `bytes` unless the server has them. @returns whether they had to be sent. */
@@ -112,7 +87,7 @@ export class AdminClient {
   }
 
   async apps(): Promise<readonly AppSummary[]> {
-    const pages = await this.#pages<AppList>("/v1/apps");
+    const pages = await allPages<AppList>(this.#client.transport, "/v1/apps");
     return pages.flatMap(({ apps }) => apps);
   }
 
@@ -128,7 +103,7 @@ export class AdminClient {
   /** Functions of the deployed apps, or of one. */
   async functions(app: string | undefined): Promise<readonly FunctionInfo[]> {
     const query: Readonly<Record<string, string>> = app === undefined ? {} : { app };
-    const pages = await this.#pages<FunctionList>("/v1/functions", query);
+    const pages = await allPages<FunctionList>(this.#client.transport, "/v1/functions", query);
     return pages.flatMap(({ functions }) => functions);
   }
 
@@ -172,8 +147,14 @@ export class AdminClient {
     await this.#client.transport.send({ method: "DELETE", path: `/v1/images/${imageId}` });
   }
 
-  images(): Promise<ImageList> {
-    return this.#client.transport.json<ImageList>({ method: "GET", path: "/v1/images" });
+  /** The images of the workspace, those used last first, and what they take. */
+  async images(): Promise<ImageList> {
+    const pages = await allPages<ImageList>(this.#client.transport, "/v1/images");
+    const [first] = pages;
+    const images = pages
+      .flatMap((page) => page.images)
+      .sort((one, other) => other.usedAtMs - one.usedAtMs);
+    return { images, layerCount: first?.layerCount ?? 0, diskByteCount: first?.diskByteCount ?? 0 };
   }
 
   pruneImages(): Promise<PruneReport> {
@@ -199,8 +180,9 @@ export class AdminClient {
     });
   }
 
-  secrets(): Promise<SecretList> {
-    return this.#client.transport.json<SecretList>({ method: "GET", path: "/v1/secrets" });
+  async secrets(): Promise<readonly SecretSummary[]> {
+    const pages = await allPages<SecretList>(this.#client.transport, "/v1/secrets");
+    return pages.flatMap(({ secrets }) => secrets);
   }
 
   async deleteSecret(name: string): Promise<void> {
@@ -209,7 +191,7 @@ export class AdminClient {
   }
 
   async containers(): Promise<readonly ContainerSummary[]> {
-    const pages = await this.#pages<ContainerList>("/v1/containers");
+    const pages = await allPages<ContainerList>(this.#client.transport, "/v1/containers");
     return pages.flatMap(({ containers }) => containers);
   }
 

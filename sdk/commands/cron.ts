@@ -1,5 +1,6 @@
 /** `flotilla cron`: what the platform calls by itself, and pausing that. */
 import { Client } from "../client/client.ts";
+import { allPages } from "../client/pages.ts";
 import { hintFor } from "../did-you-mean.ts";
 import { NotFoundError } from "../errors.ts";
 import type { Schedule, ScheduleInfo, ScheduleList, ScheduleRun } from "../protocol/index.ts";
@@ -13,11 +14,7 @@ interface JsonOption {
 
 /** Schedules of one app, or of all. @throws NotFoundError when that app has none. */
 export async function listSchedules(app: string | undefined, options: JsonOption): Promise<void> {
-  const query = app === undefined ? "" : `?app=${encodeURIComponent(app)}`;
-  const { schedules } = await new Client().transport.json<ScheduleList>({
-    method: "GET",
-    path: `/v1/schedules${query}`,
-  });
+  const schedules = await schedulesOf(app);
   if (app !== undefined && schedules.length === 0) {
     throw new NotFoundError(
       `no app "${app}" with a schedule is deployed`,
@@ -37,10 +34,7 @@ export async function listSchedules(app: string | undefined, options: JsonOption
  * @throws NotFoundError when the function has no schedule, and what the function throws
  */
 export async function runSchedule(app: string, name: string, options: JsonOption): Promise<void> {
-  const { schedules } = await new Client().transport.json<ScheduleList>({
-    method: "GET",
-    path: `/v1/schedules?app=${encodeURIComponent(app)}`,
-  });
+  const schedules = await schedulesOf(app);
   const schedule = schedules.find((each) => each.function === name);
   if (schedule === undefined) {
     const others = schedules.map((each) => each.function);
@@ -124,4 +118,10 @@ function spanOf(ms: number): string {
   ] as const;
   const [size, unit] = units.find(([unitMs]) => ms % unitMs === 0) ?? [1, "ms"];
   return `${ms / size} ${unit}`;
+}
+
+async function schedulesOf(app: string | undefined): Promise<readonly ScheduleInfo[]> {
+  const query: Readonly<Record<string, string>> = app === undefined ? {} : { app };
+  const pages = await allPages<ScheduleList>(new Client().transport, "/v1/schedules", query);
+  return pages.flatMap(({ schedules }) => schedules);
 }

@@ -45,6 +45,7 @@
  *     GET    /v1/ping                               -> 204
  *     GET    /health · /metrics · /openapi.json
  */
+import type { Paged } from "./paged.ts";
 import type { SecretValues } from "./secret.ts";
 import type { FunctionOptions, FunctionSpec } from "./spec.ts";
 import type { DeployStrategy } from "./versions.ts";
@@ -120,11 +121,6 @@ export interface AppSummary {
   readonly webPaths?: readonly string[];
   readonly containers: number;
   readonly createdAtMs: number;
-}
-
-/** A page of a list: `nextCursor` is the `cursor` of the next one, absent on the last. */
-export interface Paged {
-  readonly nextCursor?: string;
 }
 
 export interface AppList extends Paged {

@@ -5,6 +5,7 @@
  * that are uploaded as blobs before; the definition names their hashes. So equal definitions
  * mean equal images, but for what package indexes and registries give at the time.
  */
+import type { Paged } from "./paged.ts";
 
 /** Counts up with every change that an older server would not understand. */
 export const IMAGE_VERSION = 1;
@@ -105,7 +106,7 @@ export interface ImageSummary {
   readonly usedBy: readonly string[];
 }
 
-export interface ImageList {
+export interface ImageList extends Paged {
   readonly images: readonly ImageSummary[];
   /** Layers kept to make the next build fast, and what they take on the disk with the images. */
   readonly layerCount: number;

@@ -28,7 +28,6 @@ export {
   type JsonCallRequest,
   type JsonCallResponse,
   type NodeList,
-  type Paged,
   type NodeSummary,
   type PlanLineSummary,
   type PlanSummary,
@@ -76,8 +75,15 @@ export {
   type ImageSummary,
   type PruneReport,
 } from "./image.ts";
+export type { Paged } from "./paged.ts";
 export { GatheredBytes, giveBack } from "./gathered-bytes.ts";
-export { isReference, loadReference, storeSegments, type ChunkStore } from "./large-payload.ts";
+export {
+  isReference,
+  loadReference,
+  namedChunks,
+  storeSegments,
+  type ChunkStore,
+} from "./large-payload.ts";
 export {
   SECRET_BYTES_MAX,
   SECRET_KEYS_MAX,

@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isReference, loadReference, storeSegments, type ChunkStore } from "./large-payload.ts";
+import {
+  isReference,
+  loadReference,
+  namedChunks,
+  storeSegments,
+  type ChunkStore,
+} from "./large-payload.ts";
 import { ByteWriter } from "./values/byte-writer.ts";
 import { decodeSegments, decodeValue, encodeSegments, joinSegments } from "./values.ts";
 
@@ -143,11 +149,22 @@ describe("a reference that nobody made", () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 40 }), async (bytes) => {
         const payload = Uint8Array.from([3, ...bytes]);
+        expect(namedChunks(payload)).toEqual([]);
         const loading = loadReference(payload, new FakeStore());
         const outcome = await loading.catch((error: unknown) => error);
         expect(outcome instanceof Error || Array.isArray(outcome)).toBe(true);
       }),
     );
+  });
+
+  test("says which blobs it names, and other payloads name none", async () => {
+    const store = new FakeStore();
+    const reference = await storeSegments([patterned(17 * MIB), patterned(3, 7)], store);
+    expect(namedChunks(reference)).toHaveLength(3);
+    expect(new Set(namedChunks(reference))).toEqual(new Set(store.blobs.keys()));
+    expect(namedChunks(forged(8 * MIB, [5], 2))).toEqual([]);
+    expect(namedChunks(joinSegments(encodeSegments("ab".repeat(64), "it")))).toEqual([]);
+    expect(namedChunks(new Uint8Array(0))).toEqual([]);
   });
 
   test("is not taken for a value", () => {

@@ -102,6 +102,24 @@ export async function loadReference(
   return segments;
 }
 
+/**
+ * The SHA-256 (hexadecimal) of each blob that a payload names, in order; none when it is no
+ * reference, or a broken one.
+ */
+export function namedChunks(payload: Uint8Array): readonly string[] {
+  if (!isReference(payload)) return [];
+  try {
+    const { hashes } = parse(payload);
+    return Array.from({ length: hashes.byteLength / HASH_BYTES }, (_, position) =>
+      hexOfBytes(hashes.subarray(position * HASH_BYTES, (position + 1) * HASH_BYTES)),
+    );
+  } catch (error) {
+    // Whoever reads it is told what is wrong with it.
+    if (error instanceof SerializationError) return [];
+    throw error;
+  }
+}
+
 interface Reference {
   readonly chunkBytes: number;
   readonly sizes: readonly number[];

@@ -1,4 +1,5 @@
 /** When the platform calls a function by itself, and what is known of those calls. */
+import type { Paged } from "./paged.ts";
 
 /** What all schedules have. */
 interface Grace {
@@ -61,6 +62,6 @@ export interface ScheduleInfo {
 }
 
 /** The schedules of a workspace. */
-export interface ScheduleList {
+export interface ScheduleList extends Paged {
   readonly schedules: readonly ScheduleInfo[];
 }

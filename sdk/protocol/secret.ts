@@ -1,4 +1,5 @@
 /** Secrets on the wire: values go in with a request, and no answer has any. */
+import type { Paged } from "./paged.ts";
 
 /** A secret that a function gets, as its spec names it. */
 export interface SecretRef {
@@ -34,7 +35,7 @@ export interface SecretSummary {
   readonly updatedAtMs: number;
 }
 
-export interface SecretList {
+export interface SecretList extends Paged {
   readonly secrets: readonly SecretSummary[];
 }
 

@@ -1,4 +1,5 @@
 /** Workspaces and tokens on the wire. */
+import type { Paged } from "./paged.ts";
 
 /**
  * What a token may be allowed to do. `deploy` includes `call` and `read`, since deployed code
@@ -26,7 +27,7 @@ export interface WorkspaceSummary {
   readonly tokenCount: number;
 }
 
-export interface WorkspaceList {
+export interface WorkspaceList extends Paged {
   readonly workspaces: readonly WorkspaceSummary[];
 }
 
@@ -59,7 +60,7 @@ export interface CreatedToken extends TokenSummary {
   readonly secret: string;
 }
 
-export interface TokenList {
+export interface TokenList extends Paged {
   readonly tokens: readonly TokenSummary[];
 }
 

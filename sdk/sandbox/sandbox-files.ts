@@ -74,7 +74,7 @@ export class SandboxFiles {
         yield* names;
       }
     } finally {
-      await this.#link.ask("unwatch", id);
+      await this.#link.tidy((link) => link.ask("unwatch", id));
     }
   }
 }

@@ -1,5 +1,7 @@
 /** How a sandbox is told things: each is a call of the function that it is. */
 import type { Client } from "../client/client.ts";
+import { inPassing } from "../client/in-passing.ts";
+import type { Transport } from "../client/transport.ts";
 import { CallTarget } from "../call-target.ts";
 import { FlotillaError, NotFoundError } from "../errors.ts";
 import { RemoteFunction } from "../function.ts";
@@ -49,17 +51,38 @@ export function sandboxEndsAtMs(sandboxId: string): number | undefined {
   return digits === undefined ? undefined : parseInt(digits, 36);
 }
 
+/** How a sandbox is reached. */
+export interface SandboxLinkOptions {
+  readonly client: Client;
+  /** Ends what is asked when it aborts. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class SandboxLink {
   readonly sandboxId: string;
   readonly #client: Client;
+  readonly #signal: AbortSignal | undefined;
   readonly #function: RemoteFunction;
   #instance = "";
 
-  constructor(sandboxId: string, client: Client) {
+  constructor(sandboxId: string, { client, signal }: SandboxLinkOptions) {
     this.sandboxId = sandboxId;
     this.#client = client;
+    this.#signal = signal;
     const binding = { name: SANDBOX_FUNCTION, functionId: undefined };
-    this.#function = new RemoteFunction(new CallTarget({ app: sandboxId, binding, client }));
+    const target = new CallTarget({ app: sandboxId, binding, client });
+    this.#function = new RemoteFunction(target, signal === undefined ? {} : { signal });
+  }
+
+  /** The same sandbox, reached until the signal aborts; absent: without one. */
+  until(signal: AbortSignal | undefined): SandboxLink {
+    const link = new SandboxLink(this.sandboxId, { client: this.#client, signal });
+    link.#instance = this.#instance;
+    return link;
+  }
+
+  get #transport(): Transport {
+    return this.#client.until(this.#signal).transport;
   }
 
   /** Deploys the program of a sandbox. */
@@ -74,7 +97,7 @@ export class SandboxLink {
       codeSha256,
       functions: [{ name: SANDBOX_FUNCTION, spec }],
     };
-    await this.#client.transport.json<Deployment>({
+    await this.#transport.json<Deployment>({
       method: "POST",
       path: `/v1/apps/${this.sandboxId}/deployments`,
       body: JSON.stringify(request),
@@ -94,7 +117,7 @@ export class SandboxLink {
 
   /** Where ports of it are asked. @throws SandboxEndedError */
   async tunnels(ports: readonly number[]): Promise<readonly SandboxTunnel[]> {
-    const { transport } = this.#client;
+    const transport = this.#transport;
     const { serverUrl } = await transport.connection();
     try {
       const { tunnels } = await transport.json<TunnelList>({
@@ -105,6 +128,7 @@ export class SandboxLink {
       });
       return tunnels.map(({ port, webPath }) => ({ port, url: serverUrl + webPath }));
     } catch (error) {
+      this.#signal?.throwIfAborted();
       throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
     }
   }
@@ -118,7 +142,7 @@ export class SandboxLink {
       import("../commands/live/live-steps.ts"),
     ]);
     try {
-      const events = new AdminClient(this.#client).imageOfSandbox(this.sandboxId);
+      const events = new AdminClient(this.#client.until(this.#signal)).imageOfSandbox(this.sandboxId);
       return (await outcomeOf(events, plainSteps(progress))).imageId;
     } catch (error) {
       throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
@@ -140,10 +164,15 @@ export class SandboxLink {
     }
   }
 
+  /** Does what tidies up after an operation that has ended already; see `inPassing`. */
+  async tidy(work: (link: SandboxLink) => Promise<unknown>): Promise<void> {
+    await inPassing((limit) => work(this.until(limit)));
+  }
+
   /** Ends it with all in it; one that has ended is no error. */
   async stop(): Promise<void> {
     try {
-      await this.#client.transport.json<AppSummary>({
+      await this.#transport.json<AppSummary>({
         method: "POST",
         path: `/v1/apps/${this.sandboxId}/stop`,
         retryForMs: STOP_RETRY_FOR_MS,
@@ -154,7 +183,7 @@ export class SandboxLink {
   }
 
   async #upload(sha256: string, body: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { transport } = this.#client;
+    const transport = this.#transport;
     const path = `/v1/blobs/${sha256}`;
     try {
       await transport.send({ method: "HEAD", path });

@@ -1,4 +1,5 @@
 /** A program that runs in a sandbox. */
+import type { RequestOptions } from "../function-call.ts";
 import type { SandboxLink } from "./sandbox-link.ts";
 import { checkTerminalSize } from "./terminal-size.ts";
 import type { TerminalSize } from "./terminal-size.ts";
@@ -23,12 +24,22 @@ export interface ProgramOutput extends ProgramExit {
 export class SandboxProcess {
   readonly #link: SandboxLink;
   readonly #id: string;
-  #written = 0;
+  #input = { written: 0 };
 
   /** Programs come from `sandbox.exec`. */
   constructor(link: SandboxLink, id: string) {
     this.#link = link;
     this.#id = id;
+  }
+
+  /**
+   * The same program, of which everything that is asked ends when the signal aborts, with its
+   * reason. The program goes on. What it got of a `write` that was given up is not known.
+   */
+  with({ signal }: RequestOptions): SandboxProcess {
+    const same = new SandboxProcess(this.#link.until(signal), this.#id);
+    same.#input = this.#input;
+    return same;
   }
 
   /** What it prints, as it comes. A program waits when 1 MiB of it is not taken. */
@@ -64,8 +75,8 @@ export class SandboxProcess {
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
     for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
       const piece = bytes.slice(at, at + PIECE_BYTES);
-      const from = this.#written;
-      this.#written += piece.byteLength;
+      const from = this.#input.written;
+      this.#input.written += piece.byteLength;
       // A program that reads nothing for long keeps its input waiting, and no operation.
       while (!(await this.#link.ask("write", this.#id, from, piece, WAIT_MS)));
     }

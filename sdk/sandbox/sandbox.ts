@@ -1,6 +1,7 @@
 /** Sandboxes: isolated machines for code that nobody has read, such as a model's. */
 import { defaultClient, type Client } from "../client/client.ts";
 import { NotFoundError, UsageError } from "../errors.ts";
+import type { RequestOptions } from "../function-call.ts";
 import { Image } from "../image.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
 import { TUNNELS_MAX } from "../protocol/web.ts";
@@ -36,6 +37,14 @@ export interface SandboxOptions extends Pick<
   readonly onProgress?: (line: string) => void;
   /** How to reach the server; by default as the environment says. */
   readonly client?: Client;
+  /** Gives up the start when it aborts, and stops what was started; the sandbox has no more of it. */
+  readonly signal?: AbortSignal;
+}
+
+/** How sandboxes are found. */
+export interface FindSandboxOptions extends Pick<SandboxOptions, "client"> {
+  /** Gives up looking when it aborts, with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** A sandbox as it is listed. */
@@ -81,56 +90,70 @@ export class Sandbox {
    *   more than a quota allows.
    */
   static async create(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { client = defaultClient(), image, onProgress, ...described } = options;
+    const { client = defaultClient(), image, onProgress, signal, ...described } = options;
     const { timeoutMs = TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = described;
     if (!(timeoutMs >= 1_000 && timeoutMs <= TIMEOUT_MS_MAX)) {
       throw new UsageError(`timeoutMs must be 1 s to 24 h in ms, got ${timeoutMs}`);
     }
-    const built = image === undefined ? {} : { image: await build(image, client, onProgress) };
+    signal?.throwIfAborted();
+    const built =
+      image === undefined ? {} : { image: await build(image, { client, onProgress, signal }) };
     // The time of its start is its own: waiting for a machine takes nothing of it.
     const sandboxId = newSandboxId(Date.now() + timeoutMs + STARTUP_MS_MAX);
-    const link = new SandboxLink(sandboxId, client);
-    await link.deploy(new TextEncoder().encode(sandboxProgramSource()), {
-      ...rest,
-      ...built,
-      timeoutMs: Math.max(INPUT_MS_MIN, timeoutMs),
-      startupTimeoutMs: STARTUP_MS_MAX,
-      scaledownWindowMs: idleTimeoutMs,
-      maxContainers: 1,
-      maxConcurrentInputs: OPERATIONS_AT_ONCE,
-      preemptible: false,
-      web: { tunnels: true },
-    });
+    const link = new SandboxLink(sandboxId, { client, signal });
     try {
+      await link.deploy(new TextEncoder().encode(sandboxProgramSource()), {
+        ...rest,
+        ...built,
+        timeoutMs: Math.max(INPUT_MS_MIN, timeoutMs),
+        startupTimeoutMs: STARTUP_MS_MAX,
+        scaledownWindowMs: idleTimeoutMs,
+        maxContainers: 1,
+        maxConcurrentInputs: OPERATIONS_AT_ONCE,
+        preemptible: false,
+        web: { tunnels: true },
+      });
       await link.open(true, timeoutMs);
     } catch (error) {
-      await link.stop();
+      await link.tidy((tidying) => tidying.stop());
       throw error;
     }
-    return new Sandbox(link);
+    return new Sandbox(link.until(undefined));
   }
 
   /** Finds a sandbox that runs, from any process. @throws NotFoundError, SandboxEndedError */
   static async fromId(
     sandboxId: string,
-    options: Pick<SandboxOptions, "client"> = {},
+    { client = defaultClient(), signal }: FindSandboxOptions = {},
   ): Promise<Sandbox> {
     if (sandboxEndsAtMs(sandboxId) === undefined) {
       throw new NotFoundError(`"${sandboxId}" is no sandbox`, "see `flotilla sandbox list`");
     }
-    const link = new SandboxLink(sandboxId, options.client ?? defaultClient());
+    const link = new SandboxLink(sandboxId, { client, signal });
     await link.open(false, 0);
-    return new Sandbox(link);
+    return new Sandbox(link.until(undefined));
   }
 
   /** The sandboxes that were not terminated and have time left. */
-  static async list(
-    options: Pick<SandboxOptions, "client"> = {},
-  ): Promise<readonly SandboxSummary[]> {
-    const apps = await sandboxApps(options.client ?? defaultClient());
+  static async list({ client = defaultClient(), signal }: FindSandboxOptions = {}): Promise<
+    readonly SandboxSummary[]
+  > {
+    const apps = await sandboxApps(client.until(signal));
     return apps.map(({ app, containers, createdAtMs }) => {
       return { sandboxId: app, containers, createdAtMs, endsAtMs: sandboxEndsAtMs(app) ?? 0 };
     });
+  }
+
+  /**
+   * The same sandbox, of which everything that is asked ends when the signal aborts, with its
+   * reason: `exec`, `files`, `tunnels`, `terminate`, and what is asked of programs that are
+   * started so. The sandbox and its programs go on.
+   *
+   * @example
+   * const text = await sandbox.with({ signal }).files.readText("/tmp/answer");
+   */
+  with({ signal }: RequestOptions): Sandbox {
+    return new Sandbox(this.#link.until(signal));
   }
 
   /**
@@ -190,14 +213,23 @@ export class Sandbox {
 /** Builds an image, or finds it built; gives its id. What does so is loaded only then. */
 async function build(
   { recipe }: Image,
-  client: Client,
-  progress: (line: string) => void = () => undefined,
+  how: {
+    readonly client: Client;
+    readonly onProgress: ((line: string) => void) | undefined;
+    readonly signal: AbortSignal | undefined;
+  },
 ): Promise<string> {
+  const { client, onProgress: progress = () => undefined, signal } = how;
   const [{ AdminClient }, { buildImage }, { plainSteps }] = await Promise.all([
     import("../commands/admin-client.ts"),
     import("../commands/images/build-image.ts"),
     import("../commands/live/live-steps.ts"),
   ]);
-  const options = { admin: new AdminClient(client), steps: plainSteps(progress) };
-  return (await buildImage(recipe, options)).imageId;
+  const options = { admin: new AdminClient(client.until(signal)), steps: plainSteps(progress) };
+  try {
+    return (await buildImage(recipe, options)).imageId;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
 }

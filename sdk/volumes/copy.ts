@@ -58,7 +58,7 @@ export async function copyIn(
   { onProgress, signal }: CopyOptions,
 ): Promise<CommitReport & CopyReport> {
   const found: Found = { files: [], others: [] };
-  await collect(source, target, found);
+  await collect(source, target, { found, signal });
   const bytesTotal = found.files.reduce((sum, { bytes }) => sum + bytes, 0);
   const report = await writeVolume(api, name, {
     ...found,
@@ -68,7 +68,13 @@ export async function copyIn(
   return { ...report, fileCount: found.files.length, bytes: bytesTotal };
 }
 
-async function collect(source: string, target: string, found: Found): Promise<void> {
+async function collect(
+  source: string,
+  target: string,
+  into: { readonly found: Found; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const { found, signal } = into;
+  signal?.throwIfAborted();
   const stats = await lstat(source).catch((cause: unknown) => {
     throw new UsageError(`cannot read ${source}: ${cause instanceof Error ? cause.message : ""}`);
   });
@@ -79,7 +85,7 @@ async function collect(source: string, target: string, found: Found): Promise<vo
   } else if (stats.isDirectory()) {
     if (target !== "") found.others.push({ kind: "folder", path: target, modifiedAtMs });
     for (const name of (await readdir(source)).sort()) {
-      await collect(join(source, name), target === "" ? name : `${target}/${name}`, found);
+      await collect(join(source, name), target === "" ? name : `${target}/${name}`, into);
     }
   } else if (stats.isFile()) {
     const executable = (stats.mode & 0o111) !== 0;

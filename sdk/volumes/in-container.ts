@@ -9,8 +9,12 @@ const VOLUMES = "/v1/container/volumes";
 const NAMED_MAX = 10;
 
 /** Makes what this container changed the next version. */
-export function commitHere(name: string): Promise<ContainerCommitReport> {
-  return ask<ContainerCommitReport>(linkFor(name, "commit"), "POST", `/${name}/commit`);
+export async function commitHere(
+  name: string,
+  signal?: AbortSignal,
+): Promise<ContainerCommitReport> {
+  const link = linkFor(name, "commit");
+  return ask<ContainerCommitReport>(link, { method: "POST", path: `/${name}/commit` }, signal);
 }
 
 /**
@@ -18,11 +22,11 @@ export function commitHere(name: string): Promise<ContainerCommitReport> {
  *
  * @throws RequestError `conflict` when a program of this container has a file of it open
  */
-export async function reloadHere(name: string): Promise<ReloadReport> {
+export async function reloadHere(name: string, signal?: AbortSignal): Promise<ReloadReport> {
   const link = linkFor(name, "reload");
   const { volumes } = await ask<{
     readonly volumes: readonly { readonly name: string; readonly path: string }[];
-  }>(link, "GET", "");
+  }>(link, { method: "GET", path: "" }, signal);
   const path = volumes.find((volume) => volume.name === name)?.path;
   const open = path === undefined ? [] : await openFiles(path);
   if (open.length > 0) {
@@ -32,7 +36,7 @@ export async function reloadHere(name: string): Promise<ReloadReport> {
       { code: "conflict", nextStep: "close them, and reload again" },
     );
   }
-  return ask<ReloadReport>(link, "POST", `/${name}/reload`);
+  return ask<ReloadReport>(link, { method: "POST", path: `/${name}/reload` }, signal);
 }
 
 function linkFor(name: string, wish: string): ContainerLink {
@@ -44,8 +48,12 @@ function linkFor(name: string, wish: string): ContainerLink {
   );
 }
 
-async function ask<T>(link: ContainerLink, method: string, path: string): Promise<T> {
-  const { status, body } = await link.request({ method, path: VOLUMES + path });
+async function ask<T>(
+  link: ContainerLink,
+  { method, path }: { readonly method: string; readonly path: string },
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const { status, body } = await link.request({ method, path: VOLUMES + path }, signal);
   const text = new TextDecoder().decode(body);
   if (status >= 200 && status < 300) {
     try {

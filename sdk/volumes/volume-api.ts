@@ -1,5 +1,6 @@
 /** The API's volumes, typed. */
 import type { Client } from "../client/client.ts";
+import { allPages } from "../client/pages.ts";
 import type { ApiRequest } from "../client/transport.ts";
 import { FRAME_MEDIA_TYPE } from "../protocol/api.ts";
 import { encodeFrame } from "../protocol/frames.ts";
@@ -34,7 +35,7 @@ export class VolumeApi {
   }
 
   async list(): Promise<readonly VolumeSummary[]> {
-    const pages = await this.#pages<VolumeList>("/v1/volumes", {});
+    const pages = await allPages<VolumeList>(this.#client.transport, "/v1/volumes");
     return pages.flatMap(({ volumes }) => volumes);
   }
 
@@ -51,7 +52,7 @@ export class VolumeApi {
   }
 
   async history(name: string): Promise<readonly VolumeVersion[]> {
-    const pages = await this.#pages<VolumeHistory>(`${pathOf(name)}/versions`, {});
+    const pages = await allPages<VolumeHistory>(this.#client.transport, `${pathOf(name)}/versions`);
     return pages.flatMap(({ versions }) => versions);
   }
 
@@ -118,21 +119,6 @@ export class VolumeApi {
 
   #json<T>(request: ApiRequest): Promise<T> {
     return this.#client.transport.json<T>(request);
-  }
-
-  async #pages<List extends { readonly nextCursor?: string }>(
-    path: string,
-    query: Readonly<Record<string, string>>,
-  ): Promise<readonly List[]> {
-    const pages: List[] = [];
-    let cursor: string | undefined;
-    do {
-      const asked = queryOf({ ...query, limit: String(PAGE_ITEMS), cursor });
-      const page: List = await this.#json<List>({ method: "GET", path: `${path}?${asked}` });
-      pages.push(page);
-      cursor = page.nextCursor;
-    } while (cursor !== undefined);
-    return pages;
   }
 }
 

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import type { Redis } from "ioredis";
 import type { Logger } from "pino";
 import { messageOf, type Clock, type IdSource } from "../../core/index.ts";
-import { createS3Blobs, openS3Objects } from "../../sandbox/index.ts";
+import type { BlobKeeper } from "../blobs/blob-keeper.ts";
 import type { BlobStore } from "../blobs/blob-store.ts";
-import { openDirectoryBlobStore } from "../blobs/directory-blob-store.ts";
 import type { PlatformConfig } from "../config.ts";
 import { createRedisEventBus } from "../events/redis-event-bus.ts";
 import { endLeftoverAgents } from "../fleet/agent-process.ts";
@@ -21,6 +20,7 @@ import type { RecordStore } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
 import { recordStorePath } from "../store/store-path.ts";
 import { systemClock } from "../system-clock.ts";
+import { openBlobs } from "./blobs.ts";
 import { openChunks, type OpenedChunks } from "./chunks.ts";
 import type { Closers } from "./closers.ts";
 import { agentsDirOf } from "./leftovers.ts";
@@ -29,7 +29,12 @@ export interface Foundations {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly store: RecordStore;
+  /** Blobs that stay: code, and files of images. */
   readonly blobs: BlobStore;
+  /** Blobs that are needed while a call names them. */
+  readonly payloadBlobs: BlobStore;
+  /** Removes those that are needed no more. */
+  readonly sweepBlobs: BlobKeeper["sweep"];
   /** The chunks of images. */
   readonly chunks: OpenedChunks;
   readonly events: EventBus;
@@ -76,7 +81,6 @@ export async function openFoundations(
   const store = openRecordStore(recordStorePath(dataDir));
   closers.add("the record store", () => store.close());
   const secretKey = await openSecretKey(config, store, logger);
-  const blobs = await openBlobs(config, logger, closers);
   const noteRedis = (error: Error): void => logger.debug({ error: error.message }, "Redis");
   const events = createRedisEventBus({ endpoint: redis.endpoint, clock, onError: noteRedis });
   closers.add("events", () => events.close());
@@ -95,11 +99,18 @@ export async function openFoundations(
   });
   const key = keyIn(join(dataDir, "key"));
   const clusterId = createHash("sha256").update(key).update("cluster").digest("hex").slice(0, 16);
+  const onError = (error: unknown, doing: string): void => {
+    const stack = error instanceof Error ? error.stack : undefined;
+    logger.warn({ error: messageOf(error), stack }, doing);
+  };
+  const keeper = await openBlobs(config, { store, clock, clusterId, logger, closers, onError });
   return {
     clock,
     ids: createIdSource(clock),
     store,
-    blobs,
+    blobs: keeper.lasting,
+    payloadBlobs: keeper.payloads,
+    sweepBlobs: () => keeper.sweep(),
     chunks: await openChunks(config, clusterId, closers),
     events,
     redis: queues,
@@ -110,10 +121,7 @@ export async function openFoundations(
     clusterId,
     agentsDir,
     cacheDir: join(dataDir, "cache"),
-    onError: (error, doing) => {
-      const stack = error instanceof Error ? error.stack : undefined;
-      logger.warn({ error: messageOf(error), stack }, doing);
-    },
+    onError,
   };
 }
 
@@ -136,25 +144,6 @@ async function openSecretKey(
     }
   }
   return found;
-}
-
-/** Blobs where the settings say: in an S3-compatible store, or in a folder. */
-async function openBlobs(
-  { dataDir, blobStore }: PlatformConfig,
-  logger: Logger,
-  closers: Closers,
-): Promise<BlobStore> {
-  const onDamage = (sha256: string): void => {
-    logger.error({ sha256 }, "a blob was damaged and is removed");
-  };
-  if (blobStore === undefined) return openDirectoryBlobStore(join(dataDir, "blobs"), onDamage);
-  const prefix = [blobStore.prefix, "blobs"].filter((part) => part !== "").join("/");
-  const objects = await openS3Objects({ ...blobStore, prefix });
-  closers.add("the blob store", () => {
-    objects.close();
-    return Promise.resolve();
-  });
-  return createS3Blobs(objects, onDamage);
 }
 
 /** The key in a file, made the first time. */

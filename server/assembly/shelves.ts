@@ -4,6 +4,7 @@ import type { PlatformConfig } from "../config.ts";
 import type { Fleet } from "../fleet/fleet.ts";
 import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { ChunkService, ImageService } from "../services.ts";
+import { ImageReads } from "../images/image-reads.ts";
 import { SnapshotShelf } from "../snapshots/snapshot-shelf.ts";
 import { openSnapshotStores } from "./chunks.ts";
 import type { Closers } from "./closers.ts";
@@ -13,6 +14,7 @@ import { openImageService } from "./images.ts";
 export interface Shelves {
   readonly images: ImageService;
   readonly chunks: ChunkService;
+  readonly imageReads: ImageReads;
   readonly snapshots: SnapshotShelf;
 }
 
@@ -34,5 +36,10 @@ export async function openShelves(
     runs: (nodeId, snapshotId) => fleet.runsSnapshot(nodeId, snapshotId),
     isShared: () => fleet.nodes.schedulable().length > 1,
   });
-  return { images, chunks: foundations.chunks.store, snapshots };
+  const imageReads = new ImageReads({
+    images: foundations.store.images,
+    chunks: foundations.chunks.store,
+    workspacesOn: (nodeId, contentId) => fleet.workspacesOn(nodeId, contentId),
+  });
+  return { images, chunks: foundations.chunks.store, imageReads, snapshots };
 }

@@ -61,3 +61,48 @@ test("chunks are collected each hour, first an hour after the start, whatever th
   }
   expect(seen).toEqual([0, 0, 1, 1, 2, 3, 3]);
 });
+
+test("blobs are swept every ten minutes, first ten minutes after the start", async () => {
+  const { store, clock } = fleet;
+  const sweeps: number[] = [];
+  const upkeep = new Upkeep({
+    store,
+    calls: fleet.calls,
+    apps: { expireLeases: () => Promise.resolve([]) },
+    sweepBlobs: () => {
+      sweeps.push(clock.now);
+      return Promise.resolve();
+    },
+  });
+  const startMs = clock.now;
+  for (const atMs of [0, 599_999, 600_000, 1_199_999, 1_200_000]) {
+    clock.now = startMs + atMs;
+    await upkeep.run(clock.now);
+  }
+  expect(sweeps.map((atMs) => atMs - startMs)).toEqual([600_000, 1_200_000]);
+});
+
+test("calls are removed 7 days after their end, and not those that still run", async () => {
+  const live = await fleet.deploy("slow");
+  const agent = await fleet.add({ nodeId: "no_1", gpuCount: 0 });
+  const ended = await fleet.call(live, 1);
+  await fleet.until(() => {
+    agent.answer();
+    return live.open.openCount === 0;
+  }, "the input has run");
+  const running = await fleet.call(live, 1);
+  const { store, clock, calls } = fleet;
+  const apps = { expireLeases: () => Promise.resolve([]) };
+  const upkeep = new Upkeep({ store, calls, apps });
+  const endMs = clock.now;
+  const weekMs = 7 * 24 * 3_600_000;
+  for (const [afterMs, isThere] of [
+    [weekMs - 60_000, true],
+    [weekMs + 60_000, false],
+  ] as const) {
+    clock.now = endMs + afterMs;
+    await upkeep.run(clock.now);
+    expect((await store.calls.get(ended)) !== undefined).toBe(isThere);
+  }
+  expect(await store.calls.get(running)).toMatchObject({ state: "running" });
+});

@@ -1,4 +1,4 @@
-/** What must be looked after now and then: leases of apps, deadlines, arrivals, lost queue jobs, old results, chunks. */
+/** What must be looked after now and then: leases of apps, deadlines, arrivals, lost queue jobs, old results, blobs, chunks. */
 import type { ManagedApps } from "../apps/app-service.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
@@ -11,6 +11,8 @@ export interface UpkeepOptions {
   readonly apps: Pick<ManagedApps, "expireLeases">;
   /** Ends sandboxes whose time is over; nobody does when absent. */
   readonly endSandboxes?: (nowMs: number) => Promise<void>;
+  /** Removes blobs that no call needs; nobody does when absent. */
+  readonly sweepBlobs?: () => Promise<unknown>;
   /** Removes the chunks that no image needs; nobody does when absent. */
   readonly collectChunks?: () => Promise<void>;
 }
@@ -20,6 +22,8 @@ const EXPIRE_EVERY_MS = 60_000;
 /** Results are kept this long. */
 const RESULTS_KEPT_MS = 7 * 24 * 3_600_000;
 const EXPIRED_PER_ROUND = 200;
+/** Also after a start, so that what agents hold back has come by then. */
+const SWEEP_EVERY_MS = 600_000;
 /** Also after a start, so that agents have said by then which containers still read. */
 const COLLECT_EVERY_MS = 3_600_000;
 
@@ -28,6 +32,7 @@ export class Upkeep {
   #rebuiltAtMs = 0;
   #expiredAtMs = 0;
   #collectedAtMs: number | undefined;
+  #sweptAtMs: number | undefined;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -45,10 +50,20 @@ export class Upkeep {
     }
     if (nowMs - this.#expiredAtMs >= EXPIRE_EVERY_MS) {
       this.#expiredAtMs = nowMs;
-      await store.calls.expire(nowMs - RESULTS_KEPT_MS, EXPIRED_PER_ROUND);
+      const beforeMs = nowMs - RESULTS_KEPT_MS;
+      await store.calls.expire({ beforeMs, nowMs, limit: EXPIRED_PER_ROUND });
       await this.#options.endSandboxes?.(nowMs);
     }
+    await this.#sweepBlobs(nowMs);
     await this.#collectChunks(nowMs);
+  }
+
+  async #sweepBlobs(nowMs: number): Promise<void> {
+    this.#sweptAtMs ??= nowMs;
+    // As with chunks.
+    if (Math.abs(nowMs - this.#sweptAtMs) < SWEEP_EVERY_MS) return;
+    this.#sweptAtMs = nowMs;
+    await this.#options.sweepBlobs?.();
   }
 
   async #collectChunks(nowMs: number): Promise<void> {

@@ -14,3 +14,9 @@ export interface BlobStore {
   get(sha256: string): Promise<Uint8Array | undefined>;
   has(sha256: string): Promise<boolean>;
 }
+
+/** A store that blobs can be taken out of. */
+export interface RemovableBlobs extends BlobStore {
+  /** Removes a blob, and what a crash left of storing it; nothing when it is absent. @throws unavailable */
+  remove(sha256: string): Promise<void>;
+}

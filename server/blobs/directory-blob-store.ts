@@ -7,10 +7,10 @@
  * count as absent.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { access, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { access, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
-import type { BlobStore } from "./blob-store.ts";
+import type { RemovableBlobs } from "./blob-store.ts";
 
 /** Blobs that this process has verified, of which the newest are remembered. */
 const VERIFIED_MAX = 10_000;
@@ -20,7 +20,7 @@ const SHA256 = /^[0-9a-f]{64}$/;
 export function openDirectoryBlobStore(
   dir: string,
   onDamage: (sha256: string) => void = () => undefined,
-): BlobStore {
+): RemovableBlobs {
   const pathOf = (sha256: string): string => join(dir, sha256.slice(0, 2), sha256);
 
   const verified = new Set<string>();
@@ -66,7 +66,25 @@ export function openDirectoryBlobStore(
     async has(sha256) {
       return SHA256.test(sha256) && (await exists(pathOf(sha256)));
     },
+
+    async remove(sha256) {
+      if (!SHA256.test(sha256)) return;
+      verified.delete(sha256);
+      await removeAll(pathOf(sha256));
+    },
   };
+}
+
+/** Removes a file, and those beside it that were to take its place. */
+async function removeAll(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    for (const name of await readdir(folder)) {
+      if (name.startsWith(basename(path))) await rm(join(folder, name), { force: true });
+    }
+  } catch (error) {
+    if (systemCodeOf(error) !== "ENOENT") throw unavailable(`removing ${path}`, error);
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

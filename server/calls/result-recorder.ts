@@ -7,10 +7,8 @@ import type {
   CallRecord,
   NewResult,
   RecordOutcome,
-  StoredPayload,
   StoredResult,
 } from "../store/record-store.ts";
-import { INLINE_PAYLOAD_BYTES_MAX } from "../../sdk/protocol/index.ts";
 import { PlatformError, type Clock } from "../../core/index.ts";
 import type { CallWatch } from "./call-watch.ts";
 import type { Settlement } from "./settlement.ts";
@@ -105,7 +103,8 @@ export class ResultRecorder {
 
   async #resultOf(settlement: Settlement): Promise<NewResult> {
     const { input, outcome, error, payload, containerId, runMs } = settlement;
-    const stored = payload === undefined ? undefined : await this.#store(payload);
+    const stored =
+      payload === undefined ? undefined : await storePayload(this.#options.blobs, payload);
     return {
       callId: input.callId,
       index: input.index,
@@ -116,11 +115,6 @@ export class ResultRecorder {
       ...(error === undefined ? {} : { error }),
       ...(containerId === undefined ? {} : { containerId }),
     };
-  }
-
-  #store(payload: Uint8Array): StoredPayload | Promise<StoredPayload> {
-    if (payload.byteLength <= INLINE_PAYLOAD_BYTES_MAX) return { kind: "inline", bytes: payload };
-    return storePayload(this.#options.blobs, payload);
   }
 
   #announceEnd(call: CallRecord): void {

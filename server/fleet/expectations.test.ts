@@ -109,6 +109,33 @@ describe("telling", () => {
     await fleet.until(() => agent.expectations.at(-1)?.length === 0, "it is expected no more");
   });
 
+  test("a node has to do with an image while a container of it runs there, or is expected", async () => {
+    const contentId = "c".repeat(64);
+    const image = {
+      ...{ imageId: "im_1", workspaceId: "ws_2", contentId, steps: [], layerKeys: [], env: {} },
+      ...{ workdir: "/", byteCount: 1, createdAtMs: 1, usedAtMs: 1 },
+    };
+    await fleet.store.images.put(image);
+    const live = await fleet.deploy("f", { image: "im_1", scaledownWindowMs: 1_000 }, "ws_2");
+    const others = await fleet.deploy("g");
+    const workspaces = (): readonly string[] => fleet.placing.workspacesOn("no_1", contentId);
+    expect(workspaces()).toEqual([]);
+    await fleet.call(others);
+    await fleet.until(() => agent.expectations.length > 0, "it has to do with another function");
+    expect(workspaces()).toEqual([]);
+    await fleet.call(live);
+    await fleet.until(() => fleet.of(live).some(({ nodeId }) => nodeId === "no_1"), "it runs");
+    expect(workspaces()).toEqual(["ws_2"]);
+    expect(fleet.placing.workspacesOn("no_2", contentId)).toEqual([]);
+    expect(fleet.placing.workspacesOn("no_1", "d".repeat(64))).toEqual([]);
+    agent.answer();
+    await fleet.until(() => fleet.of(live).length === 0, "its container has ended");
+    await fleet.until(() => workspaces().length === 1, "another may be started there");
+    expect(workspaces()).toEqual(["ws_2"]);
+    fleet.clock.now += 6 * 60_000;
+    await fleet.until(() => workspaces().length === 0, "it is expected no more");
+  });
+
   test("what has not changed is not said again, but to an agent that has come back", async () => {
     const live = await fleet.deploy("f");
     await fleet.call(live);

@@ -11,12 +11,17 @@ const KINDS_MAX = 8;
 const COUNT_MAX = 16;
 /** Load changes many times a second, and what is likely does not. */
 const TELL_EVERY_MS = 250;
-const NOTHING = "[]";
+const NOTHING: Said = { text: "[]", starts: [] };
+
+interface Said {
+  readonly text: string;
+  readonly starts: readonly ExpectedStart[];
+}
 
 export class Expectations {
   readonly #hub: NodeLinks;
   /** What was said last over each link: an agent that comes back has a new one. */
-  readonly #said = new WeakMap<NodeLink, string>();
+  readonly #said = new WeakMap<NodeLink, Said>();
   #toldAtMs = -Infinity;
 
   constructor({ hub }: { readonly hub: NodeLinks }) {
@@ -36,10 +41,16 @@ export class Expectations {
       if (link === undefined) continue;
       const starts = expected.get(nodeId) ?? [];
       const text = JSON.stringify(starts);
-      if (text === (this.#said.get(link) ?? NOTHING)) continue;
-      this.#said.set(link, text);
+      if (text === (this.#said.get(link) ?? NOTHING).text) continue;
+      this.#said.set(link, { text, starts });
       link.send({ type: "expect", starts });
     }
+  }
+
+  /** What a node was told last. */
+  of(nodeId: string): readonly ExpectedStart[] {
+    const link = this.#hub.link(nodeId);
+    return (link === undefined ? undefined : this.#said.get(link))?.starts ?? [];
   }
 }
 

@@ -269,6 +269,11 @@ export class Fleet {
     return own.some(({ live }) => snapshotIdOf(live) === snapshotId);
   }
 
+  /** The workspaces whose containers run on a node in this image, or are expected there soon. */
+  workspacesOn(nodeId: string, contentId: string): readonly string[] {
+    return this.#placing.workspacesOn(nodeId, contentId);
+  }
+
   stopApp(appId: string, reason: string): void {
     this.#placing.desk.stopApp(appId, reason);
     this.kick();

@@ -115,6 +115,16 @@ export class Placing {
     return this.#pendingReasons() !== before;
   }
 
+  /** The workspaces whose containers run on a node in this image, or are expected there soon. */
+  workspacesOn(nodeId: string, contentId: string): readonly string[] {
+    const running = this.#options.containers
+      .ofNode(nodeId)
+      .map(({ live }) => ({ workspaceId: live.workspaceId, contentId: live.image?.contentId }));
+    const both = [...running, ...this.#expectations.of(nodeId)];
+    const own = both.filter((one) => one.contentId === contentId);
+    return [...new Set(own.flatMap(({ workspaceId }) => workspaceId ?? []))];
+  }
+
   /** The one for whom containers move waits for that, and asks for no machine meanwhile. */
   #awaitRepacking(): void {
     const waiting = this.#options.containers.get(this.#repacking.forContainerId ?? "");

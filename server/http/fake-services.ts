@@ -99,6 +99,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
   const { tokens, workspaces, blobOwners } = records;
   const registry = createFakeRegistry();
   const blobs = new Map<string, Uint8Array>();
+  const blobStore = createFakeBlobs(blobs);
   const chunks = new Map<string, Uint8Array>();
   const tokenOf = makerOfTokens(tokens, ids);
   const state: Omit<FakePlatform, "options"> = {
@@ -117,18 +118,14 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     strangerToken: await tokenOf({ workspaceId: "other", scopes: ["admin"] }),
     tokenWith: async (...scopes) => tokenOf({ scopes }),
   };
-  const blobStore = createFakeBlobs(blobs);
   const { volumes } = openFakeVolumes({ store: records, ids, clock: systemClock });
   const secrets = openFakeVault(records);
   const store = { registry, tokens, workspaces, blobOwners };
   const apps = createAppService({
     secrets,
     volumes,
+    ...{ ids, clock: systemClock, blobs: blobStore, fleet: NO_LOAD },
     store: { ...store, images: NO_IMAGES },
-    blobs: blobStore,
-    fleet: NO_LOAD,
-    clock: systemClock,
-    ids,
     workspaceIds: [],
     onDeployed: () => undefined,
     onStopped: () => undefined,
@@ -150,7 +147,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     schedules: createFakeSchedules(),
     ...{ images: createFakeImages(), sandboxImages: createFakeSandboxImages() },
     chunks: { get: (chunkId) => Promise.resolve(chunks.get(chunkId)) },
-    snapshots: createFakeSnapshots(),
+    ...createFakeShelves(),
     fleet: createFakeFleet(state),
     pool: createFakePool(),
     events: createFakeEvents(state),
@@ -159,7 +156,8 @@ export async function createFakePlatform(): Promise<FakePlatform> {
     shells: createFakeShells(),
     agentFiles: { find: () => Promise.resolve(undefined) },
   };
-  const options = { services, store, blobs: blobStore, clock: systemClock, ids, version: "1.2.3" };
+  const kept = { store, blobs: blobStore, payloadBlobs: blobStore, clock: systemClock };
+  const options = { services, ...kept, ids, version: "1.2.3" };
   return Object.assign(state, { options });
 }
 
@@ -190,6 +188,23 @@ async function openFakeRecords(): Promise<RecordStore> {
     await records.workspaces.add({ workspaceId, name: workspaceId, createdAtMs: 1 });
   }
   return records;
+}
+
+/** What nodes share. */
+function createFakeShelves(): Pick<Services, "imageReads" | "snapshots"> {
+  return { imageReads: createFakeReads(), snapshots: createFakeSnapshots() };
+}
+
+/** Keeps whatever it is given. */
+function createFakeReads(): Services["imageReads"] {
+  const lists = new Map<string, Uint8Array>();
+  return {
+    find: (_nodeId, contentId) => Promise.resolve(lists.get(contentId)),
+    learn: (_nodeId, contentId, list) => {
+      lists.set(contentId, list);
+      return Promise.resolve();
+    },
+  };
 }
 
 /** A shelf with nothing on it, for one node. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decodeValue, encodeValue } from "../../sdk/protocol/index.ts";
+import { decodeValue, encodeValue, storeSegments } from "../../sdk/protocol/index.ts";
 import { statusOf } from "./fake-services.ts";
 import { jsonCallOf, jsonResponseOf } from "./json-call.ts";
 
@@ -31,6 +31,20 @@ test("arguments travel as one encoded list, and wait as long as the API allows",
 test("a result that JSON can carry comes back as itself", () => {
   const response = jsonResponseOf(page(encodeValue({ x: [1, null] })));
   expect(response).toEqual({ callId: "ca_1", state: "finished", result: { x: [1, null] } });
+});
+
+test("a result that is kept as blobs is an error that names the limit and the way", async () => {
+  const reference = await storeSegments([new Uint8Array(17 * 1024 * 1024)], {
+    put: () => Promise.resolve("0".repeat(64)),
+    get: () => Promise.reject(new Error("nothing is read")),
+  });
+  const response = jsonResponseOf(page(reference));
+  expect(response).not.toHaveProperty("result");
+  expect(response.error).toMatchObject({
+    name: "PayloadTooLargeError",
+    code: "payload_too_large",
+  });
+  expect(response.error?.message).toMatch(/16777216 bytes.*call through the SDK/);
 });
 
 test("no result is no field", () => {

@@ -46,6 +46,14 @@ export function jsonCallOf(
   };
 }
 
+const TOO_LARGE: WireError = {
+  name: "PayloadTooLargeError",
+  message:
+    `the result has more than the ${PAYLOAD_BYTES_MAX} bytes that a JSON answer carries; ` +
+    "call through the SDK, or return less",
+  code: "payload_too_large",
+};
+
 /** A page of results of a single call as JSON; no result while it runs. */
 export function jsonResponseOf(page: ResultsPage): JsonCallResponse {
   const { callId, status, results } = page.header;
@@ -61,7 +69,7 @@ function resultOf(
 ): { readonly result?: unknown } | { readonly error: WireError } {
   if (payload === undefined || payload.byteLength === 0) return {};
   if (isReference(payload)) {
-    return notSerializable("the result is too large for JSON; call through the SDK");
+    return { error: TOO_LARGE };
   }
   try {
     const result = decodeValue(payload);

@@ -55,6 +55,8 @@ export const ROUTE_ACCESS: Readonly<Record<string, RouteAccess>> = {
   "HEAD /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-node" },
   "GET /v1/blobs/:sha256": { scopes: ["read", "call"], agents: "as-either" },
   "GET /v1/chunks/:chunkId": { scopes: ["operator"], agents: "as-node" },
+  "GET /v1/images/:contentId/reads": NODES,
+  "PUT /v1/images/:contentId/reads": NODES,
 
   "GET /v1/snapshots/:snapshotId/:key": NODES,
   "PUT /v1/snapshots/:snapshotId/:key": NODES,

@@ -29,6 +29,8 @@ export interface RouteDeps {
   readonly store: Pick<RecordStore, "registry" | "blobOwners">;
   readonly authenticator: Authenticator;
   readonly blobs: BlobStore;
+  /** Where payloads are kept while a call names them. */
+  readonly payloadBlobs: BlobStore;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly metrics: Metrics;

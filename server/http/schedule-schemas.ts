@@ -1,6 +1,7 @@
 /** The shapes of `sdk/protocol/schedule.ts` as schemas. */
 import { z } from "zod";
 import type { ScheduleInfo, ScheduleList } from "../../sdk/protocol/index.ts";
+import { nextCursorSchema } from "./paging.ts";
 import { scheduleSchema } from "../schedules/schedule-schema.ts";
 
 const count = z.int().min(0);
@@ -24,6 +25,7 @@ export const scheduleInfoSchema = z.object({
 
 export const scheduleListSchema = z.object({
   schedules: z.array(scheduleInfoSchema),
+  nextCursor: nextCursorSchema,
 }) satisfies z.ZodType<ScheduleList>;
 
 z.globalRegistry.add(scheduleInfoSchema, { id: "ScheduleInfo" });

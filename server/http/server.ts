@@ -36,6 +36,7 @@ import { chunkRoutes } from "./routes/chunk-routes.ts";
 import { snapshotRoutes } from "./routes/snapshot-routes.ts";
 import { eventRoutes } from "./routes/event-routes.ts";
 import { fleetRoutes } from "./routes/fleet-routes.ts";
+import { imageReadsRoutes } from "./routes/image-reads-routes.ts";
 import { imageRoutes } from "./routes/image-routes.ts";
 import { poolRoutes } from "./routes/pool-routes.ts";
 import { scheduleRoutes } from "./routes/schedule-routes.ts";
@@ -63,6 +64,8 @@ export interface HttpServerOptions {
   readonly services: Services;
   readonly store: Pick<RecordStore, "registry" | "tokens" | "workspaces" | "blobOwners">;
   readonly blobs: BlobStore;
+  /** Where payloads are kept while a call names them. */
+  readonly payloadBlobs: BlobStore;
   readonly clock: Clock;
   readonly ids: IdSource;
   /** Version of the platform, for `/health` and the OpenAPI document. */
@@ -102,9 +105,10 @@ export function buildHttpServer(options: HttpServerOptions): FastifyInstance {
   limitRate(app, options.requestsPerSecondMax ?? REQUESTS_PER_SECOND);
   observe(app, metrics);
   collectOpenApi(app, options.version);
-  const { store, blobs, clock, version } = options;
+  const { store, blobs, payloadBlobs, clock, version } = options;
   const { authenticator } = gate;
-  const parts = { services, store, blobs, clock, ids, metrics, openRequests, version };
+  const kept = { store, blobs, payloadBlobs };
+  const parts = { services, ...kept, clock, ids, metrics, openRequests, version };
   addRoutes(app, { ...parts, authenticator });
   return app;
 }
@@ -186,6 +190,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     functionRoutes,
     scheduleRoutes,
     imageRoutes,
+    imageReadsRoutes,
     secretRoutes,
     volumeRoutes,
     chunkRoutes,

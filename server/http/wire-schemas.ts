@@ -356,6 +356,7 @@ export const imageListSchema = z.object({
       usedBy: z.array(z.string()),
     }),
   ),
+  nextCursor: nextCursorSchema,
   layerCount: count,
   diskByteCount: count,
 }) satisfies z.ZodType<ImageList>;
@@ -370,6 +371,7 @@ export const secretSummarySchema = z.object({
 
 export const secretListSchema = z.object({
   secrets: z.array(secretSummarySchema),
+  nextCursor: nextCursorSchema,
 }) satisfies z.ZodType<SecretList>;
 
 export const pruneReportSchema = z.object({

@@ -6,6 +6,7 @@
  */
 import { afterEach, beforeEach, describe } from "vitest";
 import { testArrivals } from "./conformance/arrivals.ts";
+import { testBlobRecords } from "./conformance/blobs.ts";
 import { testImages } from "./conformance/images.ts";
 import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
@@ -59,6 +60,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("quotas", () => testQuotas(open));
     describe("workspaces", () => testWorkspaces(open));
     describe("owners of blobs", () => testBlobOwners(open));
+    describe("blobs", () => testBlobRecords(open));
     describe("ledger", () => testLedger(open));
     describe("results", () => testResults(open));
     describe("ledger and model", () => testLedgerAgainstModel(open));

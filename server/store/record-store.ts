@@ -17,6 +17,7 @@ import type {
 import type { MicroUsd, Node } from "../../core/index.ts";
 import type { MachineTraces, MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
+import type { BlobRecords } from "./blob-records.ts";
 import type { Fence, FunctionKey } from "./keys.ts";
 import type { ScheduleRuns, ScheduleStore } from "./schedule-store.ts";
 import type { VolumeHoldStore, VolumeStore, VolumeVersionStore } from "./volume-store.ts";
@@ -33,6 +34,7 @@ export interface RecordStore {
   readonly tokens: TokenStore;
   readonly workspaces: WorkspaceStore;
   readonly blobOwners: BlobOwners;
+  readonly blobs: BlobRecords;
   readonly usage: UsageStore;
   readonly ledger: CallLedger;
   readonly calls: CallReader;
@@ -151,9 +153,13 @@ export interface Registry {
 // ---------------------------------------------------------------- calls
 
 /** Bytes kept beside their row, or in the blob store by hash when they are many. */
-export type StoredPayload =
+export type StoredPayload = (
   | { readonly kind: "inline"; readonly bytes: Uint8Array }
-  | { readonly kind: "blob"; readonly sha256: string; readonly byteCount: number };
+  | { readonly kind: "blob"; readonly sha256: string; readonly byteCount: number }
+) & {
+  /** Blobs that its bytes name, which are kept while its call is; not given back when it is read. */
+  readonly chunks?: readonly string[];
+};
 
 export interface CallRecord {
   readonly callId: string;
@@ -276,6 +282,14 @@ export interface CallLedger {
   openInputs(after: InputRef | undefined, limit: number): Promise<readonly OpenInput[]>;
 }
 
+/** Which calls go. */
+export interface CallExpiry {
+  readonly beforeMs: number;
+  /** When their blobs were needed last. */
+  readonly nowMs: number;
+  readonly limit: number;
+}
+
 export interface CallReader {
   get(callId: string): Promise<CallRecord | undefined>;
   /**
@@ -289,8 +303,8 @@ export interface CallReader {
   ): Promise<{ readonly results: readonly StoredResult[]; readonly nextCursor: number }>;
   /** Values of a generator from position `cursor` on, in order. */
   values(callId: string, cursor: number, limit: number): Promise<readonly StoredPayload[]>;
-  /** Removes finished calls older than `beforeMs`, at most `limit`; gives how many. */
-  expire(beforeMs: number, limit: number): Promise<number>;
+  /** Removes calls that ended before `beforeMs`, at most `limit`; gives how many. */
+  expire(expiry: CallExpiry): Promise<number>;
 }
 
 // ---------------------------------------------------------------- arrivals
@@ -483,6 +497,13 @@ export interface ImageStore {
   list(): Promise<readonly StoredImage[]>;
   /** False when there was none. */
   remove(workspaceId: string, imageId: string): Promise<boolean>;
+  /**
+   * Keeps what starts read with each of the workspace's images that have this content, until an
+   * image has another content; where there is none, nothing is kept.
+   */
+  putReads(workspaceId: string, contentId: string, reads: Uint8Array): Promise<void>;
+  /** What starts of a content read, as it was kept last; undefined when nothing was. */
+  reads(workspaceId: string, contentId: string): Promise<Uint8Array | undefined>;
 }
 
 // ---------------------------------------------------------------- secrets

@@ -11,6 +11,7 @@ import {
   type WorkspaceList,
   type WorkspaceSummary,
 } from "../../sdk/protocol/index.ts";
+import { nextCursorSchema } from "../http/paging.ts";
 
 const count = z.int().min(0);
 
@@ -32,6 +33,7 @@ export const workspaceSummarySchema = z.object({
 
 export const workspaceListSchema = z.object({
   workspaces: z.array(workspaceSummarySchema),
+  nextCursor: nextCursorSchema,
 }) satisfies z.ZodType<WorkspaceList>;
 
 const scope = z.enum(TOKEN_SCOPES);
@@ -61,6 +63,7 @@ export const createdTokenSchema = tokenSummarySchema.extend({
 
 export const tokenListSchema = z.object({
   tokens: z.array(tokenSummarySchema),
+  nextCursor: nextCursorSchema,
 }) satisfies z.ZodType<TokenList>;
 
 /** The shapes under the names that they have in the OpenAPI document. */

@@ -50,11 +50,11 @@ describe("batched functions", () => {
     const slow = await find<[number], number>("slow");
     const [gone, stays] = await Promise.all([slow.spawn(1), slow.spawn(2)]);
     const began = async (): Promise<string> => platform.cli("logs", "batched");
-    await expect.poll(began, { timeout: 30_000 }).toMatch(/begins with/);
+    await expect.poll(began).toMatch(/begins with/);
     await gone.cancel();
     expect(await stays.get()).toBe(2);
     const hung = await Promise.all([slow.spawn(0), slow.spawn(0)]);
-    await expect.poll(began, { timeout: 30_000 }).toMatch(/begins with 0,0/);
+    await expect.poll(began).toMatch(/begins with 0,0/);
     await Promise.all(hung.map(async (call) => call.cancel()));
     expect(await Promise.all([slow.remote(3), slow.remote(4)])).toEqual([3, 4]);
   });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ContainerSummary } from "../../sdk/protocol/index.ts";
-import { App, FunctionCall } from "../../sdk/index.ts";
+import { App } from "../../sdk/index.ts";
 import type { counter } from "../fixtures/classes.ts";
 import { TestPlatform } from "../support/platform.ts";
 
@@ -47,7 +47,7 @@ describe("classes and variants", () => {
   it("runs exit hooks when an idle container ends", async () => {
     const one = (await lookUp()).instance(0, "idle");
     await one.add.remote(77);
-    await expect.poll(logs, { timeout: 30_000, interval: 500 }).toContain("closed with 77");
+    await expect.poll(logs, { interval: 500 }).toContain("closed with 77");
   });
 
   it("refuses methods that are hooks or not there", async () => {
@@ -63,24 +63,13 @@ describe("classes and variants", () => {
     const one = (await lookUp()).instance(0, "cancel");
     const { container } = await one.report.remote();
     const call = await one.linger.spawn();
-    await expect.poll(logs, { timeout: 10_000, interval: 200 }).toContain("lingering");
+    await expect.poll(logs, { interval: 200 }).toContain("lingering");
     await call.cancel();
     await expect(call.get()).rejects.toMatchObject({ code: "cancelled" });
     await expect
-      .poll(logs, { timeout: 5_000, interval: 200 })
+      .poll(logs, { interval: 200 })
       .toContain("told to stop: AbortError: the call was cancelled");
     expect((await one.report.remote()).container).toBe(container);
-  });
-
-  it("ends code that does not listen within a second of a cancel", async () => {
-    const deaf = await platform.lookup<[], never>("classes", "deaf");
-    const call = await deaf.spawn();
-    await expect.poll(async () => (await containersOf(/^deaf$/))[0]?.state).toBe("busy");
-    const cancelledAtMs = performance.now();
-    await FunctionCall.fromId(call.callId).cancel();
-    await expect.poll(() => containersOf(/^deaf$/), { timeout: 5_000, interval: 50 }).toEqual([]);
-    // Half a second of grace, a look each 100 ms, and the time to end the sandbox.
-    expect(performance.now() - cancelledAtMs).toBeLessThan(3_000);
   });
 
   it("ends the lines of a call that was cancelled or whose deadline is over", async () => {
@@ -98,7 +87,7 @@ describe("classes and variants", () => {
     const one = (await lookUp()).instance(0, "evicted");
     await one.add.remote(5);
     const call = await one.surviveEviction.spawn();
-    await expect.poll(logs, { timeout: 10_000, interval: 200 }).toContain("attempt in ");
+    await expect.poll(logs, { interval: 200 }).toContain("attempt in ");
     const [first] = (await containersOf(/^Counter@/)).filter(({ state }) => state === "busy");
     platform.cli("container", "stop", first?.containerId ?? "");
     const second = await call.get({ timeoutMs: 60_000 });

@@ -96,7 +96,7 @@ test("sentiment.ts has its model from memory in containers that did not load it"
     platform.cli("container", "stop", container);
     return containers.size;
   };
-  await expect.poll(sharing, { timeout: 60_000, interval: 500 }).toBeGreaterThan(1);
+  await expect.poll(sharing, { interval: 500 }).toBeGreaterThan(1);
   expect(await reviewer.rate.remote("A dirty room.")).toMatchObject({ about: ["room"] });
   platform.cli("app", "stop", "sentiment");
 });

@@ -67,7 +67,7 @@ describe("containers with a request and a limit", () => {
       return containers.filter((one) => /^fill@/.test(one.function) && one.state !== "starting")
         .length;
     };
-    await expect.poll(ready, { timeout: 30_000, interval: 250 }).toBe(2);
+    await expect.poll(ready, { interval: 250 }).toBe(2);
   });
 
   it("refuses limits that cannot be, before anything is sent and on the server", async () => {

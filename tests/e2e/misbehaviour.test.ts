@@ -25,7 +25,7 @@ describe("functions that misbehave", () => {
     const prints = await platform.lookup<[number], string>("misbehave", "prints");
     expect(await prints.remote(100)).toBe("printed");
     await expect
-      .poll(() => platform.tryCli("app", "logs", "misbehave").stderr, { timeout: 20_000 })
+      .poll(() => platform.tryCli("app", "logs", "misbehave").stderr)
       .toMatch(/MiB of output dropped/);
   });
 

@@ -227,7 +227,7 @@ test("a server of the code takes requests and other protocols by its port", asyn
   );
   let heard = "";
   socket.on("data", (data: Buffer) => (heard += data.toString()));
-  await expect.poll(() => heard, { timeout: 20_000 }).toMatch(/^HTTP\/1\.1 101/);
+  await expect.poll(() => heard).toMatch(/^HTTP\/1\.1 101/);
   socket.write("shout");
   await expect.poll(() => heard).toMatch(/SHOUT$/);
   socket.end();

@@ -29,7 +29,7 @@ describe("repacking", () => {
   it("moves a container to another machine so that one that fits nowhere has room", async () => {
     platform.cli("function", "update", "scheduling", "kept", "--min-containers", "1");
     await expect
-      .poll(async () => (await containersOf("kept")).map(({ state }) => state), { timeout: 60_000 })
+      .poll(async () => (await containersOf("kept")).map(({ state }) => state))
       .toEqual(["idle"]);
     const [before] = await containersOf("kept");
     const rented = await platform.lookup<[], string>("scheduling", "rented");

@@ -74,14 +74,14 @@ describe("sandboxes", () => {
     })();
     const types = async (keys: string, shows: RegExp): Promise<void> => {
       await shell.write(keys);
-      await expect.poll(() => shown, { timeout: 30_000 }).toMatch(shows);
+      await expect.poll(() => shown).toMatch(shows);
     };
     await types("tty; stty size; echo $COLOUR\r", /\/dev\/pts\/\d+\r\n30 90\r\nblue\r\n/);
     await shell.resize({ rows: 50, cols: 132 });
     await types("stty size\r", /50 132\r\n/);
     await types("sleep 1000; echo slept=$?\r", /slept=\$\?\r\n/);
     const sleeps = "for one in /proc/[0-9]*; do cat $one/cmdline; echo; done | grep -c sleep.1000";
-    await expect.poll(async () => (await sh(sleeps)).stdout, { timeout: 30_000 }).not.toBe("0\n");
+    await expect.poll(async () => (await sh(sleeps)).stdout).not.toBe("0\n");
     await types("\u0003", /\^C/);
     await types("echo after=$?\r", /after=130\r\n/);
     await shell.write("exit 7\r");
@@ -105,7 +105,7 @@ describe("sandboxes", () => {
     expect((await program.wait()).exitCode).toBe(137);
     await (await sandbox.exec(["sh", "-c", "for n in 1 2 3 4 5; do (sleep 0.1 &); done"])).output();
     const states = "cat /proc/[0-9]*/stat | sed 's/.*) //' | cut -c1";
-    await expect.poll(async () => (await sh(states)).stdout, { timeout: 30_000 }).not.toMatch(/Z/);
+    await expect.poll(async () => (await sh(states)).stdout).not.toMatch(/Z/);
     expect((await sh("cat /proc/1/cmdline")).stdout).toMatch(/flotilla-guest/);
   });
 
@@ -212,8 +212,8 @@ describe("sandboxes", () => {
         () => "alive",
         (error: unknown) => (error instanceof SandboxEndedError ? "ended" : String(error)),
       );
-    await expect.poll(() => end(short), { timeout: 30_000, interval: 500 }).toBe("ended");
-    await expect.poll(() => end(idle), { timeout: 60_000, interval: 6_000 }).toBe("ended");
+    await expect.poll(() => end(short), { interval: 500 }).toBe("ended");
+    await expect.poll(() => end(idle), { interval: 6_000 }).toBe("ended");
     await Promise.all([idle.terminate(), short.terminate()]);
     await short.terminate();
   });

@@ -41,17 +41,17 @@ describe("scaling", () => {
     expect(shown("kept").scaling).toMatchObject({ minContainers: 0, updated: [] });
     const updated = update("kept", "--min-containers", "2", "--scaledown-window-ms", "2000");
     expect(updated.scaling).toMatchObject({ minContainers: 2, scaledownWindowMs: 2_000 });
-    await expect.poll(readyKept, { timeout: 30_000 }).toEqual(["kept", "kept"]);
+    await expect.poll(readyKept).toEqual(["kept", "kept"]);
     await platform.stop();
     await platform.start(["--local-gpus", "L4:1"]);
     expect(shown("kept")).toMatchObject({ version: 1, scaling: updated.scaling });
-    await expect.poll(readyKept, { timeout: 30_000 }).toEqual(["kept", "kept"]);
+    await expect.poll(readyKept).toEqual(["kept", "kept"]);
     platform.cli("deploy", FILE);
     expect(shown("kept")).toMatchObject({
       version: 2,
       scaling: { minContainers: 0, scaledownWindowMs: 60_000, updated: [] },
     });
-    await expect.poll(readyKept, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(readyKept).toEqual([]);
   });
 
   it("holds an updated buffer while the function is active, and never more than an updated limit", async () => {
@@ -63,11 +63,11 @@ describe("scaling", () => {
     expect(await buffered.remote(1)).toBe(0);
     // Beside the one that worked, if it still did when somebody looked.
     const count = async (): Promise<number> => (await readyBuffered()).length;
-    await expect.poll(count, { timeout: 30_000 }).toBeGreaterThanOrEqual(2);
+    await expect.poll(count).toBeGreaterThanOrEqual(2);
     update("buffered", "--max-containers", "1");
-    await expect.poll(readyBuffered, { timeout: 30_000 }).toHaveLength(1);
+    await expect.poll(readyBuffered).toHaveLength(1);
     update("buffered", "--buffer-containers", "0", "--scaledown-window-ms", "2000");
-    await expect.poll(readyBuffered, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(readyBuffered).toEqual([]);
   });
 
   it("refuses an update that cannot be, and says what to give", () => {
@@ -112,18 +112,18 @@ describe("scaling", () => {
     ]);
     const readyOf = async (name: RegExp): Promise<number> =>
       (await readyNames()).filter((one) => name.test(one)).length;
-    await expect.poll(async () => readyOf(/^varied/), { timeout: 30_000 }).toBe(5);
+    await expect.poll(async () => readyOf(/^varied/)).toBe(5);
     await Promise.all([varied, busy].map((one) => one.updateAutoscaler({ minContainers: 0 })));
-    await expect.poll(async () => readyOf(/^varied/), { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => readyOf(/^varied/)).toBe(0);
 
     const keepers = await App.lookupClass<typeof keeper>("scaling", "Keeper");
     const [ann, bob] = [keepers.instance("Ann"), keepers.instance("Bob")];
     expect([await ann.tell.remote(), await bob.tell.remote()]).toEqual(["Ann", "Bob"]);
     await keepers.updateAutoscaler({ scaledownWindowMs: 2_000 });
     await bob.tell.updateAutoscaler({ minContainers: 1 });
-    await expect.poll(async () => readyOf(/^Keeper@/), { timeout: 30_000 }).toBe(1);
+    await expect.poll(async () => readyOf(/^Keeper@/)).toBe(1);
     expect(await keepers.instance("Cid").tell.remote()).toBe("Cid");
-    await expect.poll(async () => readyOf(/^Keeper@/), { timeout: 30_000 }).toBe(1);
+    await expect.poll(async () => readyOf(/^Keeper@/)).toBe(1);
     await bob.tell.updateAutoscaler({ minContainers: 0 });
   });
 
@@ -150,9 +150,7 @@ describe("scaling", () => {
 
     update("second", "--min-containers", "1");
     const waits = await first.spawn();
-    await expect
-      .poll(async () => (await waits.status()).pendingReason, { timeout: 30_000 })
-      .toMatch(/GPU/);
+    await expect.poll(async () => (await waits.status()).pendingReason).toMatch(/GPU/);
     expect(await readyForGpu()).toEqual(["second"]);
     update("second", "--min-containers", "0");
     expect(await waits.get({ timeoutMs: 60_000 })).toBe("first");

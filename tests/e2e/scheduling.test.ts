@@ -57,7 +57,7 @@ describe("scheduling", () => {
       return [...seen].toSorted();
     };
     // Under gVisor a container counts its own cards from 0.
-    await expect.poll(look, { timeout: 60_000 }).toEqual(["0 as 0", "1 as 0"]);
+    await expect.poll(look).toEqual(["0 as 0", "1 as 0"]);
   });
 
   it("remembers when a function was called though the server is killed", async () => {
@@ -70,16 +70,14 @@ describe("scheduling", () => {
     };
     const quick = await platform.lookup<[], string>("scheduling", "quick");
     expect(await quick.remote()).toBe("quick");
-    await expect.poll(remembered, { timeout: 30_000 }).toBeDefined();
+    await expect.poll(remembered).toBeDefined();
     const before = await remembered();
     process.kill(platform.running.pid, "SIGKILL");
     await platform.start(["--local-gpus", "L4:2"]);
     const again = await platform.lookup<[], string>("scheduling", "quick");
     expect(await again.remote()).toBe("quick");
     const last = async (): Promise<number> => (await remembered())?.history.lastAtMs ?? 0;
-    await expect
-      .poll(last, { timeout: 30_000 })
-      .toBeGreaterThan(before?.history.lastAtMs ?? Infinity);
+    await expect.poll(last).toBeGreaterThan(before?.history.lastAtMs ?? Infinity);
     // It went on with what it knew: a server that knew nothing would begin with the second call.
     expect((await remembered())?.history.awakenings[0]?.atMs).toBe(
       before?.history.awakenings[0]?.atMs,
@@ -90,7 +88,7 @@ describe("scheduling", () => {
     const patient = await platform.lookup<["hold" | "release"], string>("scheduling", "patient");
     const urgent = await platform.lookup<[], string>("scheduling", "urgent");
     const held = await patient.spawn("hold");
-    await expect.poll(() => statesOf("patient"), { timeout: 60_000 }).toEqual(["busy"]);
+    await expect.poll(() => statesOf("patient")).toEqual(["busy"]);
     const [victim] = await containersOf("patient");
     expect(await urgent.remote()).toBe("urgent");
     const ended = await eventWhere(

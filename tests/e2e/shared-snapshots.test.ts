@@ -49,7 +49,7 @@ describe("a memory snapshot", () => {
   };
   const stop = async (containerId: string): Promise<void> => {
     platform.cli("container", "stop", containerId);
-    await expect.poll(async () => containerOf(containerId), { timeout: 30_000 }).toBeUndefined();
+    await expect.poll(async () => containerOf(containerId)).toBeUndefined();
   };
 
   it("that one machine has made is fetched from the server and restored on another", async () => {
@@ -58,7 +58,7 @@ describe("a memory snapshot", () => {
     expect(await rented.remote()).toBe("rented");
 
     const first = await remember();
-    await expect.poll(sharedCount, { timeout: 60_000 }).toBeGreaterThan(0);
+    await expect.poll(sharedCount).toBeGreaterThan(0);
     await stop(first.containerId);
     const restored = await remember();
     expect(restored.nodeId).toBe(first.nodeId);

@@ -36,7 +36,7 @@ describe("containers of single use", () => {
     expect(results.map(({ value }) => value)).toEqual([0, 1, 2, 3, 4, 5]);
     expect(results.map(({ inputs }) => inputs)).toEqual([1, 1, 1, 1, 1, 1]);
     expect(new Set(results.map(({ containerId }) => containerId)).size).toBe(6);
-    await expect.poll(present, { timeout: 20_000 }).toBe(0);
+    await expect.poll(present).toBe(0);
   });
 
   it("run a retry in another container", async () => {
@@ -48,6 +48,6 @@ describe("containers of single use", () => {
     const type = await App.lookupClass<typeof Guest>("single-use", "Guest");
     expect(await type.instance().greet.remote("you")).toBe("hello you");
     const printed = async (): Promise<string> => platform.cli("logs", "single-use");
-    await expect.poll(printed, { timeout: 20_000 }).toMatch(/the guest leaves/);
+    await expect.poll(printed).toMatch(/the guest leaves/);
   });
 });

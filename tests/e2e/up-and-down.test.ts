@@ -93,13 +93,11 @@ describe("up and down", () => {
     const square = await platform.lookup<[number], number>("square", "square");
     const call = await square.spawn(3);
     await expect
-      .poll(async () => (await call.status()).pendingReason, { timeout: 20_000 })
+      .poll(async () => (await call.status()).pendingReason)
       .toMatch(/no cloud is set up.*--emulated-clouds/);
     expect((await platform.get<PlanSummary>("/v1/plan")).unmet).toHaveLength(1);
     await call.cancel();
-    await expect
-      .poll(() => platform.tryCli("plan", "--json").stdout, { timeout: 20_000 })
-      .toBe('{"plan":null}\n');
+    await expect.poll(() => platform.tryCli("plan", "--json").stdout).toBe('{"plan":null}\n');
   });
 
   it("says which address is taken", async () => {

@@ -59,15 +59,13 @@ describe("usage and quotas", { shuffle: false }, () => {
   };
   const running = async (name: string): Promise<ContainerSummary> => {
     let found: ContainerSummary | undefined;
-    await expect
-      .poll(async () => ([found] = await containers(name))[0]?.state, { timeout: 30_000 })
-      .toBe("busy");
+    await expect.poll(async () => ([found] = await containers(name))[0]?.state).toBe("busy");
     if (found === undefined) throw new Error("it runs");
     return found;
   };
   const untilNothingRuns = async (): Promise<void> => {
     const held = async (): Promise<number> => (await usage()).month.containers;
-    await expect.poll(held, { timeout: 30_000 }).toBe(0);
+    await expect.poll(held).toBe(0);
   };
   const setQuota = (...args: readonly string[]): QuotaReport =>
     JSON.parse(platform.cli("workspace", "set-quota", "default", ...args, "--json")) as QuotaReport;
@@ -196,7 +194,7 @@ describe("usage and quotas", { shuffle: false }, () => {
     expect(refused.stderr).toContain("free credit included");
     expect(platform.tryCli("usage").stderr).toContain("warning:");
     expect(await long.get()).toBe(8_000);
-    await expect.poll(async () => (await containers("plain")).length, { timeout: 10_000 }).toBe(0);
+    await expect.poll(async () => (await containers("plain")).length).toBe(0);
     setQuota("--usd-per-month", "none", "--free-usd-per-month", "none");
     expect(call("plain", "1").status).toBe(0);
   });

@@ -125,9 +125,7 @@ describe("volumes", { shuffle: false }, () => {
   it("are committed by themselves when a container ends", async () => {
     call("write", "/made/late", "late", false);
     const made = Volume.fromName("made");
-    await expect
-      .poll(async () => (await made.list()).map(({ path }) => path), { timeout: 20_000 })
-      .toEqual(["late"]);
+    await expect.poll(async () => (await made.list()).map(({ path }) => path)).toEqual(["late"]);
   });
 
   it("are copied in and out by commands, as one version", async () => {

@@ -79,7 +79,7 @@ describe("web servers", () => {
     socket.send("still here");
     expect(await answer).toBe("still here");
     socket.terminate();
-    await expect.poll(logs, { timeout: 10_000, interval: 200 }).toContain("socket closed");
+    await expect.poll(logs, { interval: 200 }).toContain("socket closed");
     await expect
       .poll(async () => (await containers()).some(({ state }) => state === "busy"), {
         timeout: 5_000,

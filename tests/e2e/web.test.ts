@@ -102,7 +102,7 @@ describe("web endpoints", () => {
     }
     leave.abort();
     expect(text).toContain("data: 0\n\n");
-    await expect.poll(logs, { timeout: 10_000, interval: 200 }).toMatch(/left after \d+/);
+    await expect.poll(logs, { interval: 200 }).toMatch(/left after \d+/);
   });
 
   it("makes no more of a response than its client takes", async () => {
@@ -112,7 +112,7 @@ describe("web endpoints", () => {
     await once(socket, "readable");
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     socket.destroy();
-    await expect.poll(logs, { timeout: 10_000, interval: 200 }).toMatch(/made \d+ parts/);
+    await expect.poll(logs, { interval: 200 }).toMatch(/made \d+ parts/);
     const made = Number(/made (\d+) parts/.exec(logs())?.[1]);
     // Buffers of two sockets and a window lie between.
     expect(made).toBeLessThan(200);
@@ -145,7 +145,7 @@ describe("web endpoints", () => {
     const half = await fetch(urlOf("breaks?half"));
     expect(half.status).toBe(200);
     await expect(half.text()).rejects.toThrow();
-    await expect.poll(logs, { timeout: 10_000, interval: 200 }).toContain("second half");
+    await expect.poll(logs, { interval: 200 }).toContain("second half");
   });
 
   it("lets in only who has a token, and keeps the token to itself", async () => {
@@ -166,7 +166,7 @@ describe("web endpoints", () => {
     const leave = new AbortController();
     const answer = fetch(urlOf("deaf"), { signal: leave.signal });
     answer.catch(() => undefined);
-    await expect.poll(logs, { timeout: 20_000, interval: 200 }).toContain("deaf ca_");
+    await expect.poll(logs, { interval: 200 }).toContain("deaf ca_");
     leave.abort();
     const free = async (): Promise<number> => {
       const { functions } = await platform.get<{ functions: { name: string; backlog: number }[] }>(
@@ -174,7 +174,7 @@ describe("web endpoints", () => {
       );
       return functions.find(({ name }) => name === "deaf")?.backlog ?? -1;
     };
-    await expect.poll(free, { timeout: 5_000, interval: 100 }).toBe(0);
+    await expect.poll(free, { interval: 100 }).toBe(0);
   });
 
   it("is asked by the program that runs its file, where it lives no longer", () => {

@@ -37,17 +37,17 @@ export async function updateSecret(
 
 /** The secrets of the workspace, without values. */
 export async function listSecrets({ json }: JsonOption): Promise<void> {
-  const list = await new AdminClient(new Client()).secrets();
+  const secrets = await new AdminClient(new Client()).secrets();
   if (json === true) {
-    printJson(list);
+    printJson({ secrets });
     return;
   }
-  if (list.secrets.length === 0) {
+  if (secrets.length === 0) {
     printProgress("No secrets. Create one: flotilla secret create NAME KEY=-");
     return;
   }
   const nowMs = Date.now();
-  const rows = list.secrets.map(({ name, keys, version, updatedAtMs }) => [
+  const rows = secrets.map(({ name, keys, version, updatedAtMs }) => [
     name,
     keys.join(", "),
     String(version),

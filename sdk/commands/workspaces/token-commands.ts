@@ -1,5 +1,6 @@
 /** `flotilla token`: what it does; `add-workspace.ts` declares it. */
 import { Client } from "../../client/client.ts";
+import { allPages } from "../../client/pages.ts";
 import { UsageError } from "../../errors.ts";
 import {
   TOKEN_SCOPES,
@@ -44,12 +45,10 @@ export async function createToken(
 
 /** The tokens of the workspace, without secrets. */
 export async function listTokens({ json, workspace }: TokenOptions): Promise<void> {
-  const list = await clientOf(workspace).transport.json<TokenList>({
-    method: "GET",
-    path: "/v1/tokens",
-  });
-  if (json === true) printJson(list);
-  else printData(tokenTable(list.tokens, Date.now()));
+  const pages = await allPages<TokenList>(clientOf(workspace).transport, "/v1/tokens");
+  const tokens = pages.flatMap((page) => page.tokens);
+  if (json === true) printJson({ tokens });
+  else printData(tokenTable(tokens, Date.now()));
 }
 
 /** Ends a token. */

@@ -1,5 +1,6 @@
 /** `flotilla workspace`: what it does; `add-workspace.ts` declares it. */
 import { Client } from "../../client/client.ts";
+import { allPages } from "../../client/pages.ts";
 import type { WorkspaceList, WorkspaceSummary } from "../../protocol/index.ts";
 import { ageOf, tableOf } from "../table.ts";
 import { printData, printJson, printProgress } from "../terminal.ts";
@@ -23,16 +24,14 @@ export async function createWorkspace(name: string, { json }: WorkspaceOptions):
 
 /** All workspaces, by name. */
 export async function listWorkspaces({ json }: WorkspaceOptions): Promise<void> {
-  const list = await new Client().transport.json<WorkspaceList>({
-    method: "GET",
-    path: "/v1/workspaces",
-  });
+  const pages = await allPages<WorkspaceList>(new Client().transport, "/v1/workspaces");
+  const workspaces = pages.flatMap((page) => page.workspaces);
   if (json === true) {
-    printJson(list);
+    printJson({ workspaces });
     return;
   }
   const nowMs = Date.now();
-  const rows = list.workspaces.map(({ name, workspaceId, createdAtMs, appCount, tokenCount }) => [
+  const rows = workspaces.map(({ name, workspaceId, createdAtMs, appCount, tokenCount }) => [
     name,
     workspaceId,
     ageOf(createdAtMs, nowMs),

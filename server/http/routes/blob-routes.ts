@@ -20,20 +20,28 @@ const params = z.object({
 const stored = z.object({ sha256: z.string() }) satisfies z.ZodType<StoredBlob>;
 const tags = ["blobs"];
 
-export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: RouteDeps): void {
+export function blobRoutes(
+  app: ApiServer,
+  { blobs, payloadBlobs, store: { blobOwners } }: RouteDeps,
+): void {
   acceptBytes(app);
-  /** Nodes read what the containers on them need, whosever it is. */
-  const isTheirs = async ({ nodeId, workspaceId }: Principal, sha256: string): Promise<boolean> =>
-    nodeId !== undefined || blobOwners.has(workspaceId, sha256);
+  keepRoute(app, { blobs, blobOwners });
+  storeRoute(app, { blobs: payloadBlobs, blobOwners });
+  readRoutes(app, { blobs, blobOwners });
+}
 
-  storeRoute(app, { blobs, blobOwners });
+interface Places {
+  readonly blobs: RouteDeps["blobs"];
+  readonly blobOwners: RouteDeps["store"]["blobOwners"];
+}
 
+function keepRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
   app.put(
     PATH,
     {
       schema: {
         operationId: "putBlob",
-        summary: "Store bytes under their SHA-256, at most 64 MiB",
+        summary: "Store bytes for good under their SHA-256, at most 64 MiB: code, files of images",
         tags,
         params,
         body: { content: { [BLOB_MEDIA_TYPE]: { schema: binary("The bytes.") } } },
@@ -51,6 +59,12 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
       return reply.code(204).send();
     },
   );
+}
+
+function readRoutes(app: ApiServer, { blobs, blobOwners }: Places): void {
+  /** Nodes read what the containers on them need, whosever it is. */
+  const isTheirs = async ({ nodeId, workspaceId }: Principal, sha256: string): Promise<boolean> =>
+    nodeId !== undefined || blobOwners.has(workspaceId, sha256);
 
   app.head(
     PATH,
@@ -95,18 +109,14 @@ export function blobRoutes(app: ApiServer, { blobs, store: { blobOwners } }: Rou
   );
 }
 
-interface Places {
-  readonly blobs: RouteDeps["blobs"];
-  readonly blobOwners: RouteDeps["store"]["blobOwners"];
-}
-
 function storeRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
   app.post(
     "/v1/blobs",
     {
       schema: {
         operationId: "storeBlob",
-        summary: "Store bytes, at most 64 MiB, and get the SHA-256 that names them",
+        summary: "Store a part of a payload, at most 64 MiB, and get the SHA-256 that names it",
+        description: "It is kept while a call names it, and for a day before and after.",
         tags,
         body: { content: { [BLOB_MEDIA_TYPE]: { schema: binary("The bytes.") } } },
         response: answers({ 200: json(stored, "They are stored.") }, 413, 415),

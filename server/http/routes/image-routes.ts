@@ -5,6 +5,7 @@ import {
   BUILD_MEDIA_TYPE,
   type BuildEvent,
   type ImageList,
+  type ImageSummary,
   type PruneReport,
 } from "../../../sdk/protocol/index.ts";
 import { appNameSchema } from "../../apps/deploy-schema.ts";
@@ -12,6 +13,7 @@ import { imageDefinitionSchema } from "../../images/definition-schema.ts";
 import type { BuildFollower } from "../../services.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json, media, nothing } from "../documented.ts";
+import { newestFirst, pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import { imageListSchema, pruneReportSchema } from "../wire-schemas.ts";
 
@@ -97,12 +99,20 @@ function shelfRoutes(app: ApiServer, { services }: RouteDeps): void {
     {
       schema: {
         operationId: "listImages",
-        summary: "The images that were built, those used last first",
+        summary: "The images that were built, those built last first",
         tags,
-        response: answers({ 200: json(imageListSchema, "The images.") }),
+        querystring: z.strictObject(pageQuery),
+        response: answers({ 200: json(imageListSchema, "A page of images.") }),
       },
     },
-    async (request): Promise<ImageList> => images.list(principalOf(request)),
+    async (request): Promise<ImageList> => {
+      const list = await images.list(principalOf(request));
+      // By when they were built: unlike when they were used, that stays while pages are read.
+      const keyOf = (image: ImageSummary): string =>
+        `${newestFirst(image.createdAtMs)} ${image.imageId}`;
+      const { items, next } = pageOf(list.images, keyOf, request.query);
+      return { ...list, images: items, ...next };
+    },
   );
 
   app.delete(

@@ -4,6 +4,7 @@ import type { ScheduleInfo, ScheduleList } from "../../../sdk/protocol/index.ts"
 import { appNameSchema, functionNameSchema } from "../../apps/deploy-schema.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json } from "../documented.ts";
+import { pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import { scheduleInfoSchema, scheduleListSchema } from "../schedule-schemas.ts";
 
@@ -20,13 +21,18 @@ export function scheduleRoutes(app: ApiServer, { services }: RouteDeps): void {
         operationId: "listSchedules",
         summary: "Functions that are called by schedule: what comes, what was, what was missed",
         tags,
-        querystring: z.strictObject({ app: appNameSchema.exactOptional() }),
-        response: answers({ 200: json(scheduleListSchema, "By app and function.") }),
+        querystring: z.strictObject({ app: appNameSchema.exactOptional(), ...pageQuery }),
+        response: answers({ 200: json(scheduleListSchema, "A page, by app and function.") }),
       },
     },
-    async (request): Promise<ScheduleList> => ({
-      schedules: await schedules.list(principalOf(request), request.query.app),
-    }),
+    async (request): Promise<ScheduleList> => {
+      const { app: ofApp, ...page } = request.query;
+      const all = await schedules.list(principalOf(request), ofApp);
+      // No name has a blank, and a blank comes before all that names have.
+      const keyOf = (each: ScheduleInfo): string => `${each.app} ${each.function}`;
+      const { items, next } = pageOf(all, keyOf, page);
+      return { schedules: items, ...next };
+    },
   );
 
   app.post(

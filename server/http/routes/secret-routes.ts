@@ -8,6 +8,7 @@ import {
 } from "../../secrets/secret-schema.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json, nothing } from "../documented.ts";
+import { pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import { secretListSchema, secretSummarySchema } from "../wire-schemas.ts";
 
@@ -24,10 +25,15 @@ export function secretRoutes(app: ApiServer, { services }: RouteDeps): void {
         operationId: "listSecrets",
         summary: "The secrets by name, with the names of their variables and no value",
         tags,
-        response: answers({ 200: json(secretListSchema, "The secrets.") }),
+        querystring: z.strictObject(pageQuery),
+        response: answers({ 200: json(secretListSchema, "A page of secrets.") }),
       },
     },
-    async (request): Promise<SecretList> => ({ secrets: await secrets.list(principalOf(request)) }),
+    async (request): Promise<SecretList> => {
+      const all = await secrets.list(principalOf(request));
+      const { items, next } = pageOf(all, ({ name }) => name, request.query);
+      return { secrets: items, ...next };
+    },
   );
 
   app.post(

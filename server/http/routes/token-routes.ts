@@ -9,6 +9,7 @@ import {
 } from "../../workspaces/workspace-schema.ts";
 import { principalOf } from "../authorize.ts";
 import { answers, json } from "../documented.ts";
+import { pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import { idSchema } from "../wire-schemas.ts";
 
@@ -24,10 +25,15 @@ export function tokenRoutes(app: ApiServer, { services, authenticator }: RouteDe
         operationId: "listTokens",
         summary: "The tokens of the workspace, oldest first, without their secrets",
         tags,
-        response: answers({ 200: json(tokenListSchema, "The tokens.") }),
+        querystring: z.strictObject(pageQuery),
+        response: answers({ 200: json(tokenListSchema, "A page of tokens.") }),
       },
     },
-    async (request): Promise<TokenList> => ({ tokens: await tokens.list(principalOf(request)) }),
+    async (request): Promise<TokenList> => {
+      const all = await tokens.list(principalOf(request));
+      const { items, next } = pageOf(all, oldestFirst, request.query);
+      return { tokens: items, ...next };
+    },
   );
 
   app.post(
@@ -70,4 +76,8 @@ export function tokenRoutes(app: ApiServer, { services, authenticator }: RouteDe
       return revoked;
     },
   );
+}
+
+function oldestFirst({ createdAtMs, tokenId }: TokenSummary): string {
+  return `${String(createdAtMs).padStart(16, "0")} ${tokenId}`;
 }

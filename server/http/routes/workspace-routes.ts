@@ -8,6 +8,7 @@ import {
   workspaceSummarySchema,
 } from "../../workspaces/workspace-schema.ts";
 import { answers, json, nothing } from "../documented.ts";
+import { pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 
 const tags = ["workspaces"];
@@ -22,10 +23,14 @@ export function workspaceRoutes(app: ApiServer, { services, authenticator }: Rou
         operationId: "listWorkspaces",
         summary: "The workspaces of the platform, by name",
         tags,
-        response: answers({ 200: json(workspaceListSchema, "The workspaces.") }),
+        querystring: z.strictObject(pageQuery),
+        response: answers({ 200: json(workspaceListSchema, "A page of workspaces.") }),
       },
     },
-    async (): Promise<WorkspaceList> => ({ workspaces: await workspaces.list() }),
+    async (request): Promise<WorkspaceList> => {
+      const { items, next } = pageOf(await workspaces.list(), ({ name }) => name, request.query);
+      return { workspaces: items, ...next };
+    },
   );
 
   app.post(

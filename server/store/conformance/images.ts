@@ -62,6 +62,29 @@ export function testImages({ store, reopen }: OpenBench): void {
     expect((await images.list()).map(({ imageId }) => imageId)).toEqual(["b", "a", "c"]);
   });
 
+  it("keeps what starts of an image read, by workspace and content, until that changes", async () => {
+    const { images } = store();
+    const contentId = "c".repeat(64);
+    await images.put(anImage("a", { contentId }));
+    await images.put(anImage("a", { contentId, workspaceId: "other" }));
+    await images.put(anImage("none"));
+    expect(await images.reads("main", contentId)).toBeUndefined();
+    await images.putReads("main", contentId, Uint8Array.of(1, 0, 0, 0));
+    await images.putReads("main", contentId, Uint8Array.of(2, 0, 0, 0));
+    await images.putReads("main", "d".repeat(64), Uint8Array.of(3, 0, 0, 0));
+    expect(await images.reads("main", contentId)).toEqual(Uint8Array.of(2, 0, 0, 0));
+    expect(await images.reads("other", contentId)).toBeUndefined();
+    expect(await images.reads("main", "d".repeat(64))).toBeUndefined();
+    await images.put(anImage("a", { contentId, usedAtMs: 9 }));
+    expect(await images.reads("main", contentId)).toEqual(Uint8Array.of(2, 0, 0, 0));
+    expect(await images.find("main", "a")).toEqual(anImage("a", { contentId, usedAtMs: 9 }));
+    const reopened = (await reopen()).images;
+    expect(await reopened.reads("main", contentId)).toEqual(Uint8Array.of(2, 0, 0, 0));
+    await reopened.put(anImage("a", { contentId: "e".repeat(64) }));
+    expect(await reopened.reads("main", contentId)).toBeUndefined();
+    expect(await reopened.reads("main", "e".repeat(64))).toBeUndefined();
+  });
+
   it("says that there was nothing to remove", async () => {
     expect(await store().images.remove("main", "a")).toBe(false);
   });

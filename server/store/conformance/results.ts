@@ -136,7 +136,7 @@ function testStreams({ store }: OpenBench): void {
     await ledger.recordResults([aResult("ca_1", 0)]);
     expect(await ledger.appendValues("ca_1", 3, [inline(3)])).toBe(3);
     expect(await calls.values("ca_1", 3, 10)).toEqual([]);
-    await calls.expire(Number.MAX_SAFE_INTEGER, 10);
+    await calls.expire({ beforeMs: Number.MAX_SAFE_INTEGER, nowMs: 0, limit: 10 });
     expect(await calls.values("ca_1", 0, 10)).toEqual([]);
   });
 
@@ -264,10 +264,10 @@ function testExpiry({ store }: OpenBench): void {
     await finish("ca_1", 3_000);
     await finish("ca_3", 5_000);
     await ledger.acceptInputs(inputsOf("ca_4", 0, 1));
-    expect(await calls.expire(5_000, 1)).toBe(1);
+    expect(await calls.expire({ beforeMs: 5_000, nowMs: 0, limit: 1 })).toBe(1);
     expect(await calls.get("ca_2")).toBeUndefined();
-    expect(await calls.expire(5_000, 10)).toBe(1);
-    expect(await calls.expire(5_000, 10)).toBe(0);
+    expect(await calls.expire({ beforeMs: 5_000, nowMs: 0, limit: 10 })).toBe(1);
+    expect(await calls.expire({ beforeMs: 5_000, nowMs: 0, limit: 10 })).toBe(0);
     expect(await calls.get("ca_3")).toBeDefined();
     expect(await calls.get("ca_4")).toBeDefined();
   });
@@ -275,7 +275,7 @@ function testExpiry({ store }: OpenBench): void {
   it("leaves nothing of an expired call to a new one of the same id", async () => {
     const { calls, ledger } = store();
     await finish("ca_1", 2_000);
-    await calls.expire(5_000, 10);
+    await calls.expire({ beforeMs: 5_000, nowMs: 0, limit: 10 });
     expect(await calls.results("ca_1", 0, 10)).toEqual({ results: [], nextCursor: 0 });
     await ledger.acceptInputs(inputsOf("ca_1", 0, 2));
     expect(await ledger.openInputs(undefined, 10)).toMatchObject([
@@ -289,15 +289,15 @@ function testExpiry({ store }: OpenBench): void {
     await ledger.acceptInputs(inputsOf("ca_1", 0, 1));
     await ledger.recordResults([aResult("ca_1", 0)]);
     await ledger.acceptInputs(inputsOf("ca_1", 1, 0, { final: true, acceptedAtMs: 90_000 }));
-    expect(await calls.expire(90_000, 10)).toBe(0);
-    expect(await calls.expire(90_001, 10)).toBe(1);
+    expect(await calls.expire({ beforeMs: 90_000, nowMs: 0, limit: 10 })).toBe(0);
+    expect(await calls.expire({ beforeMs: 90_001, nowMs: 0, limit: 10 })).toBe(1);
   });
 
   it("keeps a cancelled call from the time it was cancelled", async () => {
     const { calls, ledger } = store();
     await ledger.acceptInputs(inputsOf("ca_1", 0, 1));
     await ledger.cancelCall("ca_1", 90_000);
-    expect(await calls.expire(90_000, 10)).toBe(0);
-    expect(await calls.expire(90_001, 10)).toBe(1);
+    expect(await calls.expire({ beforeMs: 90_000, nowMs: 0, limit: 10 })).toBe(0);
+    expect(await calls.expire({ beforeMs: 90_001, nowMs: 0, limit: 10 })).toBe(1);
   });
 }

@@ -358,4 +358,32 @@ export const MIGRATIONS: readonly string[] = [
   // What a container has used beyond what is reserved; NULL until where it begins is known.
   `ALTER TABLE usage_spans ADD COLUMN extra_cpu_ms INTEGER;
   ALTER TABLE usage_spans ADD COLUMN extra_memory_mib_s INTEGER;`,
+  // Which blobs there are, and which calls need them. What was stored before stays, but for
+  // payloads that have a column of their own.
+  `
+  CREATE TABLE blobs (
+    sha256 TEXT PRIMARY KEY,
+    used_at_ms INTEGER NOT NULL,
+    lasting INTEGER NOT NULL,
+    removing_at_ms INTEGER
+  ) WITHOUT ROWID;
+  CREATE INDEX blobs_that_go ON blobs (sha256) WHERE lasting = 0;
+  CREATE TABLE call_blobs (
+    call_key INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (call_key, sha256)
+  ) WITHOUT ROWID;
+  CREATE INDEX call_blobs_by_sha256 ON call_blobs (sha256);
+  INSERT OR IGNORE INTO call_blobs SELECT input_key >> 24, sha256 FROM inputs
+    WHERE sha256 IS NOT NULL;
+  INSERT OR IGNORE INTO call_blobs SELECT result_key >> 24, sha256 FROM results
+    WHERE sha256 IS NOT NULL;
+  INSERT OR IGNORE INTO call_blobs SELECT value_key >> 24, sha256 FROM yielded_values
+    WHERE sha256 IS NOT NULL;
+  INSERT OR IGNORE INTO blobs SELECT sha256, 0, 1, NULL FROM blob_owners;
+  INSERT OR IGNORE INTO blobs
+    SELECT sha256, CAST(unixepoch('subsec') * 1000 AS INTEGER), 0, NULL FROM call_blobs;
+  `,
+  // What starts of an image read; NULL until one has told.
+  `ALTER TABLE images ADD COLUMN reads BLOB;`,
 ];

@@ -1,6 +1,7 @@
 import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
 import { SqliteArrivals } from "./sqlite-arrivals.ts";
+import { SqliteBlobRecords } from "./sqlite-blob-records.ts";
 import { SqliteFences } from "./sqlite-fences.ts";
 import { SqliteCallReader } from "./sqlite-call-reader.ts";
 import { SqliteImages } from "./sqlite-images.ts";
@@ -31,6 +32,7 @@ export function openRecordStore(path: string): RecordStore {
     tokens: new SqliteTokens(db),
     workspaces: new SqliteWorkspaces(db),
     blobOwners: new SqliteBlobOwners(db),
+    blobs: new SqliteBlobRecords(db),
     usage: new SqliteUsage(db),
     ledger: new SqliteLedger(db),
     calls: new SqliteCallReader(db),

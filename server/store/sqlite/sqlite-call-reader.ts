@@ -1,9 +1,16 @@
 /** Calls, their results and values as they are read, and removed when they are old. */
-import type { CallReader, CallRecord, StoredPayload, StoredResult } from "../record-store.ts";
+import type {
+  CallExpiry,
+  CallReader,
+  CallRecord,
+  StoredPayload,
+  StoredResult,
+} from "../record-store.ts";
 import { callOf, keyOf, resultOf, SELECT_CALL } from "./call-rows.ts";
 import type { Database } from "./database.ts";
 import { INPUTS_PER_CALL_MAX } from "./migrations.ts";
 import { count, payloadOf } from "./row.ts";
+import { unnameBlobs } from "./sqlite-blob-records.ts";
 
 export class SqliteCallReader implements CallReader {
   readonly #db: Database;
@@ -52,19 +59,20 @@ export class SqliteCallReader implements CallReader {
     return Promise.resolve(rows.flatMap((row) => payloadOf(row) ?? []));
   }
 
-  async expire(beforeMs: number, limit: number): Promise<number> {
+  async expire({ beforeMs, nowMs, limit }: CallExpiry): Promise<number> {
     return this.#db.write(() => {
       const calls = this.#db.all(
         "SELECT call_key FROM calls WHERE ended_at_ms < ? ORDER BY ended_at_ms LIMIT ?",
         beforeMs,
         limit,
       );
-      for (const call of calls) this.#remove(count(call, "call_key"));
+      for (const call of calls) this.#remove(count(call, "call_key"), nowMs);
       return calls.length;
     });
   }
 
-  #remove(callKey: number): void {
+  #remove(callKey: number, nowMs: number): void {
+    unnameBlobs(this.#db, callKey, nowMs);
     const [first, last] = [keyOf(callKey, 0), keyOf(callKey, INPUTS_PER_CALL_MAX - 1)];
     this.#db.run("DELETE FROM attempts WHERE input_key BETWEEN ? AND ?", first, last);
     this.#db.run("DELETE FROM inputs WHERE input_key BETWEEN ? AND ?", first, last);

@@ -1,7 +1,10 @@
 /** Images that were built, in SQLite. */
 import type { ImageStore, StoredImage } from "../record-store.ts";
 import type { Database } from "./database.ts";
-import { count, text, type Row } from "./row.ts";
+import { bytes, count, text, type Row } from "./row.ts";
+
+const COLUMNS = "workspace_id, image_id, created_at_ms, used_at_ms, image";
+const OF_CONTENT = "workspace_id = ?1 AND image ->> 'contentId' = ?2";
 
 export class SqliteImages implements ImageStore {
   readonly #db: Database;
@@ -14,8 +17,9 @@ export class SqliteImages implements ImageStore {
     const { workspaceId, imageId, createdAtMs, usedAtMs, ...rest } = image;
     await this.#db.write(() => {
       this.#db.run(
-        `INSERT INTO images VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (workspace_id, image_id) DO UPDATE SET used_at_ms = ?4, image = ?5`,
+        `INSERT INTO images (${COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (workspace_id, image_id) DO UPDATE SET used_at_ms = ?4, image = ?5,
+           reads = CASE WHEN image ->> 'contentId' IS ?5 ->> 'contentId' THEN reads END`,
         workspaceId,
         imageId,
         createdAtMs,
@@ -27,7 +31,7 @@ export class SqliteImages implements ImageStore {
 
   find(workspaceId: string, imageId: string): Promise<StoredImage | undefined> {
     const [row] = this.#db.all(
-      "SELECT * FROM images WHERE workspace_id = ? AND image_id = ?",
+      `SELECT ${COLUMNS} FROM images WHERE workspace_id = ? AND image_id = ?`,
       workspaceId,
       imageId,
     );
@@ -36,7 +40,7 @@ export class SqliteImages implements ImageStore {
 
   list(): Promise<readonly StoredImage[]> {
     const rows = this.#db.all(
-      "SELECT * FROM images ORDER BY used_at_ms DESC, workspace_id, image_id",
+      `SELECT ${COLUMNS} FROM images ORDER BY used_at_ms DESC, workspace_id, image_id`,
     );
     return Promise.resolve(rows.map(imageOf));
   }
@@ -46,6 +50,23 @@ export class SqliteImages implements ImageStore {
       const sql = "DELETE FROM images WHERE workspace_id = ? AND image_id = ?";
       return this.#db.run(sql, workspaceId, imageId) > 0;
     });
+  }
+
+  async putReads(workspaceId: string, contentId: string, reads: Uint8Array): Promise<void> {
+    await this.#db.write(() => {
+      this.#db.run(
+        `UPDATE images SET reads = ?3 WHERE ${OF_CONTENT}`,
+        workspaceId,
+        contentId,
+        reads,
+      );
+    });
+  }
+
+  reads(workspaceId: string, contentId: string): Promise<Uint8Array | undefined> {
+    const sql = `SELECT reads FROM images WHERE ${OF_CONTENT} AND reads IS NOT NULL LIMIT 1`;
+    const [row] = this.#db.all(sql, workspaceId, contentId);
+    return Promise.resolve(row === undefined ? undefined : bytes(row, "reads"));
   }
 }
 

@@ -17,6 +17,7 @@ import type { Database } from "./database.ts";
 import { callOf, indexOf, keyOf, SELECT_CALL } from "./call-rows.ts";
 import { INPUTS_PER_CALL_MAX } from "./migrations.ts";
 import { count, payloadColumns, payloadOf, text, type Row } from "./row.ts";
+import { nameBlobs } from "./sqlite-blob-records.ts";
 
 export class SqliteLedger implements CallLedger {
   readonly #db: Database;
@@ -100,6 +101,7 @@ export class SqliteLedger implements CallLedger {
           keyOf(callKey, position),
           ...payloadColumns(payloads[position - from]),
         );
+        nameBlobs(this.#db, callKey, payloads[position - from]);
       }
       this.#db.run("UPDATE calls SET value_count = ? WHERE call_key = ?", end, callKey);
       return end;
@@ -212,6 +214,7 @@ export class SqliteLedger implements CallLedger {
         sha256,
         byteCount ?? 0,
       );
+      nameBlobs(this.#db, callKey, payloads[index - startIndex]);
     }
     if (end > present || final) {
       this.#db.run(
@@ -255,6 +258,7 @@ export class SqliteLedger implements CallLedger {
         ) === 1;
       if (!first) return false;
       this.#insertResult(keyOf(progress.callKey, progress.finished), result);
+      nameBlobs(this.#db, progress.callKey, result.payload);
       progress.finished += 1;
       if (result.outcome !== "succeeded") progress.failed += 1;
       return true;
