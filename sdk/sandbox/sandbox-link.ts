@@ -142,7 +142,9 @@ export class SandboxLink {
       import("../commands/live/live-steps.ts"),
     ]);
     try {
-      const events = new AdminClient(this.#client.until(this.#signal)).imageOfSandbox(this.sandboxId);
+      const events = new AdminClient(this.#client.until(this.#signal)).imageOfSandbox(
+        this.sandboxId,
+      );
       return (await outcomeOf(events, plainSteps(progress))).imageId;
     } catch (error) {
       throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
