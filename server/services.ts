@@ -145,7 +145,6 @@ export interface VariantWish {
   readonly params: Uint8Array;
 }
 
-/** Images of a workspace: built, listed, removed. */
 /** Who follows a build. */
 export interface BuildFollower {
   readonly signal: AbortSignal;
@@ -160,6 +159,7 @@ export interface LayerFiles {
   readonly words: string;
 }
 
+/** Images of a workspace: built, listed, removed. */
 export interface ImageService {
   /**
    * Builds an image, or finds it built; the last event tells how it went. Resolves without one
