@@ -32,6 +32,7 @@ export {
   type BuildRequest,
   type BuiltRoot,
 } from "./images/build/builder.ts";
+export type { BaseImage } from "./images/build/bases.ts";
 export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
 export { BUILT_DIR } from "./images/node-images.ts";
 export { ACCESS_LIST_BYTES_MAX, accessListBytes, readAccessList } from "./lazyfs/access-lists.ts";
@@ -47,7 +48,7 @@ export { createMemoryTier } from "./store/memory-tier.ts";
 export { openDiskTier } from "./store/disk-tier.ts";
 export { ingestTree } from "./store/ingest-tree.ts";
 export { createS3Tier } from "./store/s3-tier.ts";
-export type { ShellWish } from "./agent/container-shells.ts";
+export type { PackWish, ShellWish } from "./agent/container-shells.ts";
 export { createAgent } from "./agent/start-agent.ts";
 export { GUEST_FILE, guestProgram } from "./runners/guest-program.ts";
 export { entropyAddon } from "./runners/entropy-addon.ts";

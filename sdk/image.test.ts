@@ -107,3 +107,13 @@ test.each([
   const base = { kind: "registry", ref, secret: "ghcr" };
   expect(Image.fromRegistry(ref, { secret }).recipe.base).toEqual(base);
 });
+
+test("an image is found by its whole id, which it has until something is added to it", () => {
+  const imageId = "0a".repeat(32);
+  const image = Image.fromId(imageId);
+  expect(image.recipe).toEqual({ base: { kind: "image", imageId }, steps: [] });
+  expect([image.imageId, image.env({ A: "1" }).imageId]).toEqual([imageId, undefined]);
+  for (const wrong of ["", "0a0a", "../x".repeat(16), `${imageId}0`]) {
+    expect(() => Image.fromId(wrong)).toThrow(UsageError);
+  }
+});

@@ -52,6 +52,7 @@ export interface ImageRecipe {
 const APT_PACKAGE = /^[a-z0-9][a-z0-9+.-]{1,127}(:[a-z0-9]+)?([=/][A-Za-z0-9.+~:*_-]{1,127})?$/;
 const PIP_PACKAGE = /^(?!-)[^\0\n\r]{1,1024}$/;
 const NPM_PACKAGE = /^(@[a-z0-9~][a-z0-9._~-]*\/)?[A-Za-z0-9~][A-Za-z0-9._~-]*(@[^\s\0@]{1,256})?$/;
+const IMAGE_ID = /^[0-9a-f]{64}$/;
 const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const REFERENCE =
   /^(?=.{1,512}$)[a-zA-Z0-9][a-zA-Z0-9.:_-]*(\/[a-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[0-9a-f]{64})?$/;
@@ -139,9 +140,32 @@ export class Image {
     return new Image({ base: { kind: "dockerfile", path, context, ...login, ...more }, steps: [] });
   }
 
+  /**
+   * An image of the workspace that is there: built before, or made of a sandbox's files, by any
+   * program. Its id has 64 digits: `image.imageId`, or of `flotilla image list --json`.
+   *
+   * @example
+   * const image = Image.fromId(process.env.IMAGE_ID ?? "").env({ STAGE: "test" });
+   */
+  static fromId(imageId: string): Image {
+    if (typeof imageId === "string" && IMAGE_ID.test(imageId)) {
+      return new Image({ base: { kind: "image", imageId }, steps: [] });
+    }
+    throw new UsageError(
+      `${shown(imageId)} is no id of an image, which has 64 hexadecimal digits`,
+      "see `flotilla image list --json`",
+    );
+  }
+
   /** Nothing but the platform's Node, which brings the C library. */
   static fromScratch(): Image {
     return new Image({ base: { kind: "scratch" }, steps: [] });
+  }
+
+  /** Its id, where it was named by that and has no steps; undefined otherwise. */
+  get imageId(): string | undefined {
+    const { base, steps } = this.recipe;
+    return base.kind === "image" && steps.length === 0 ? base.imageId : undefined;
   }
 
   /** Installs Debian packages, without recommended ones: `aptInstall("ffmpeg", "git=1:2.39*")`. */

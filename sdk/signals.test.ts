@@ -275,6 +275,10 @@ const ACTS: Readonly<Record<string, readonly [act: Act, script?: Script]>> = {
   "Sandbox.fromId": [(place) => Sandbox.fromId(SANDBOX_ID, place)],
   "Sandbox.list": [(place) => Sandbox.list(place)],
   "Sandbox.exec": [async (place) => (await sandboxOf(place)).exec(["true"]), OPENED],
+  "Sandbox.snapshotFilesystem": [
+    async (place) => (await sandboxOf(place)).snapshotFilesystem(),
+    OPENED,
+  ],
   "Sandbox.tunnels": [async (place) => (await sandboxOf(place)).tunnels(80), OPENED],
   "Sandbox.terminate": [async (place) => (await sandboxOf(place)).terminate(), OPENED],
   "SandboxFiles.read": [inFiles((files) => files.read("f")), OPENED],

@@ -19,6 +19,7 @@ import {
   type Parts,
 } from "./assembly/apps.ts";
 import { Closers } from "./assembly/closers.ts";
+import { openContainerStreams } from "./assembly/container-streams.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
 import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
 import {
@@ -42,14 +43,12 @@ import { batchTokenOf } from "./fleet/batch-joins.ts";
 import { Fleet } from "./fleet/fleet.ts";
 import { Leadership } from "./fleet/leadership.ts";
 import { metadataCloudOf, userDataOf } from "./fleet/user-data.ts";
-import { createShellGateway } from "./gateway/shell-gateway.ts";
 import { createTunnelService } from "./gateway/tunnels.ts";
 import { WebGateway } from "./gateway/web-gateway.ts";
 import { buildHttpServer } from "./http/server.ts";
 import { SecretVault } from "./secrets/secret-vault.ts";
 import { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 import { createScheduleService } from "./schedules/schedule-service.ts";
-import type { ShellService } from "./services.ts";
 import { DEFAULT_WORKSPACE } from "./workspaces/default-workspace.ts";
 import type { UsageMeter } from "./usage/usage-meter.ts";
 import { createTokenService } from "./workspaces/token-service.ts";
@@ -132,7 +131,7 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
     agents: fleet.hub,
     web,
     tunnels: createTunnelService(foundations.store.registry, foundations.key),
-    shells: openShells(foundations, fleet, web),
+    ...openContainerStreams(foundations, { fleet, web, images: shelves.images }),
     agentFiles: agentFilesOf(foundations, fleet, whole),
   };
   const limit = rateLimitOf(config);
@@ -173,22 +172,6 @@ function functionsAlive({ functions }: CallDesk, { service }: Fleet): readonly L
 
 function agentFilesOf({ key }: Foundations, { nodes }: Fleet, { agentFiles: files }: Whole) {
   return createAgentFileService({ files, nodes, key });
-}
-
-function openShells(
-  { store, clock, ids }: Foundations,
-  fleet: Fleet,
-  { streams }: WebGateway,
-): ShellService {
-  const authenticator = createAuthenticator(store.tokens, clock);
-  return createShellGateway({
-    gate: { authenticator, workspaces: store.workspaces },
-    fleet: fleet.service,
-    streams,
-    ids,
-    openShell: (...wish) => fleet.openShell(...wish),
-    sendPiece: (...piece) => fleet.sendPiece(...piece),
-  });
 }
 
 function rateLimitOf({

@@ -145,6 +145,20 @@ export interface VariantWish {
   readonly params: Uint8Array;
 }
 
+/** Who follows a build. */
+export interface BuildFollower {
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: BuildEvent) => void;
+}
+
+/** Files that become the last layer of an image, and stay until it is removed by its id. */
+export interface LayerFiles {
+  /** A tar archive as layers of OCI images are. */
+  readonly archive: AsyncIterable<Uint8Array>;
+  /** What they are, for listings. */
+  readonly words: string;
+}
+
 /** Images of a workspace: built, listed, removed. */
 export interface ImageService {
   /**
@@ -154,13 +168,31 @@ export interface ImageService {
   build(
     who: Principal,
     definition: ImageDefinition,
-    follow: { readonly signal: AbortSignal; readonly onEvent: (event: BuildEvent) => void },
+    follow: BuildFollower,
+    files?: LayerFiles,
   ): Promise<void>;
   list(who: Principal): Promise<ImageList>;
-  /** Removes the workspace's images that no running deployment uses, and layers of no image. */
+  /** Removes an image that no running deployment uses. @throws `not_found`, `conflict` */
+  remove(who: Principal, imageId: string): Promise<void>;
+  /**
+   * Removes the workspace's images that no running deployment uses and that can be built again,
+   * and layers of no image.
+   */
   prune(who: Principal): Promise<PruneReport>;
   /** Removes the chunks that no image needs, of whatever workspace. */
   collect(): Promise<void>;
+}
+
+/** Images of what sandboxes have written. */
+export interface SandboxImageService {
+  /**
+   * Makes ready to make an image of a sandbox's files.
+   *
+   * @returns makes it, and tells how it goes as a build does
+   * @throws `not_found` for what is no running sandbox, `invalid_request` when nothing can be
+   *   written to its root, `unavailable` when its node is not connected
+   */
+  open(who: Principal, app: string): Promise<(follow: BuildFollower) => Promise<void>>;
 }
 
 /** Secrets of a workspace: written and named; no answer has a value. */
@@ -459,5 +491,6 @@ export interface Services {
   readonly agents: AgentGateway;
   readonly web: WebService;
   readonly tunnels: TunnelService;
+  readonly sandboxImages: SandboxImageService;
   readonly agentFiles: AgentFileService;
 }

@@ -31,6 +31,8 @@ import type {
   NodeFacts,
   ServerMessage,
   StartContainer,
+  StreamMessage,
+  ToContainer,
 } from "./link.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
@@ -334,18 +336,16 @@ export class NodeAgent {
   }
 
   /** What is for one container; one that is gone needs it no more. */
-  #tell(
-    message: Extract<ServerMessage, { type: "inputs" | "shell" | "stream" | "cancel" | "stop" }>,
-    body: Uint8Array,
-  ): void {
+  #tell(message: ToContainer, body: Uint8Array): void {
     const container = this.#containers.get(message.containerId);
     if (container === undefined) {
-      // Whoever waits for a shell is told; all else is known from the container's end.
-      if (message.type === "shell") this.#refuseShell(message);
+      // Whoever waits for a stream is told; all else is known from the container's end.
+      if (message.type === "shell" || message.type === "pack") this.#refuseStream(message);
       return;
     }
     if (message.type === "inputs") container.push(message.inputs, body);
     else if (message.type === "shell") container.shells.open(message);
+    else if (message.type === "pack") container.shells.pack(message);
     else if (message.type === "stream") {
       const { streamId, piece } = message;
       const isShells = container.shells.hear(streamId, piece, body);
@@ -354,7 +354,7 @@ export class NodeAgent {
     else container.stop(message.graceMs);
   }
 
-  #refuseShell({ containerId, streamId }: Extract<ServerMessage, { type: "shell" }>): void {
+  #refuseStream({ containerId, streamId }: Pick<StreamMessage, "containerId" | "streamId">): void {
     const piece = { kind: "reset", message: "the container has ended" } as const;
     this.#link.send({ type: "stream", containerId, streamId, piece });
   }

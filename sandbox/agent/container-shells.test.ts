@@ -44,6 +44,7 @@ function opened(isRunning = true) {
     sandbox: () => (isRunning ? { attach } : undefined),
     environment: () => ({ COLOUR: "blue", HUGE: "x".repeat(70_000) }),
     send: (streamId, piece, body) => sent.push({ streamId, piece, body }),
+    note: () => undefined,
   });
   const open = (streamId: string): void =>
     shells.open({ streamId, command: ["top"], rows: 24, cols: 80, term: "vt100" });

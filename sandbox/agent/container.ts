@@ -99,6 +99,7 @@ export class Container {
       sandbox: () => this.#sandbox,
       environment: () => this.#environment,
       send: (...piece) => options.reports.stream(containerId, ...piece),
+      note: (text) => this.#log.add([{ stream: "stderr", text }]),
     });
     const mask = maskOf(secretNames.map((name) => env[name] ?? ""));
     this.#lastWords = new LastWords(mask);

@@ -17,7 +17,7 @@ import type { VolumeStart } from "../volumes/volume-start.ts";
 import type { Piece } from "../streams/piece.ts";
 import type { StartStages } from "./start-stages.ts";
 import type { ExtraUse } from "./use-meter.ts";
-import type { ShellWish } from "./container-shells.ts";
+import type { PackWish, ShellWish } from "./container-shells.ts";
 
 export const HEARTBEAT_MS = 2_000;
 
@@ -147,6 +147,8 @@ export type ServerMessage =
   | StreamMessage
   /** Open a shell in a container, on a stream of this name. */
   | ({ readonly type: "shell"; readonly containerId: string } & ShellWish)
+  /** Send what a container has written to its root, as an archive on a stream of this name. */
+  | ({ readonly type: "pack"; readonly containerId: string } & PackWish)
   /** Take back inputs that have not begun to run. */
   | {
       readonly type: "cancel";
@@ -161,11 +163,17 @@ export type ServerMessage =
   /** The lines of this container up to this one are kept; forget them. */
   | { readonly type: "logged"; readonly containerId: string; readonly sequence: number };
 
+/** Messages that are for one container. */
+export type ToContainer = Extract<
+  ServerMessage,
+  { readonly type: "inputs" | "shell" | "pack" | "stream" | "cancel" | "stop" }
+>;
+
 /** A step of a byte stream of a container, either way. */
 export interface StreamMessage {
   readonly type: "stream";
   readonly containerId: string;
-  /** Of an input: its id; else of a shell. */
+  /** Of an input: its id; else of a shell or an archive. */
   readonly streamId: string;
   readonly piece: Piece;
 }

@@ -21,7 +21,7 @@ import { createChannelPair } from "./channel.ts";
 import { attachable } from "./gvisor-attach.ts";
 import { probeImages, saveImage, type RunscCall } from "./gvisor-images.ts";
 import { watchMemory } from "./memory-watch.ts";
-import { makeContainerRoot, unmountContainerRoot } from "./container-root.ts";
+import { makeContainerRoot, unmountContainerRoot, type ContainerRoot } from "./container-root.ts";
 import {
   memoryLimitBytes,
   ociSpecOf,
@@ -95,7 +95,7 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const program = await programOf(spec, options);
     const gpus = await ociGpusOf(spec, options);
     const paths = { ...program, runnerDir, cgroupsPath, init, ...(gpus && { gpus }) };
-    await prepareBundle(bundle, spec, paths).catch((error: unknown) =>
+    const written = await prepareBundle(bundle, spec, paths).catch((error: unknown) =>
       cannotStart(runsc, error, clear),
     );
     const { ours, theirs } = await createChannelPair();
@@ -135,7 +135,8 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     }
     const { stdout, stderr } = child;
     const use = useOf(cgroups, cgroupsPath);
-    const sandbox = { channel: ours, stdout, stderr, exited, kill, ...use };
+    const files = written && { written };
+    const sandbox = { channel: ours, stdout, stderr, exited, kill, ...use, ...files };
     return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
   };
 
@@ -224,11 +225,12 @@ async function prepareBundle(
   bundle: string,
   wanted: SandboxSpec,
   program: OciPaths & { readonly args: readonly string[] },
-): Promise<void> {
+): Promise<ContainerRoot["written"]> {
   await mkdir(bundle, { recursive: true });
-  const { spec, rootfs } = await makeContainerRoot(wanted, bundle, program.rootfs);
+  const { spec, rootfs, written } = await makeContainerRoot(wanted, bundle, program.rootfs);
   const config = ociSpecOf(spec, { ...program, rootfs }, program.args);
   await writeFile(join(bundle, "config.json"), JSON.stringify(config));
+  return written;
 }
 
 /** Removes what is left of a container; a runsc that was killed removes nothing itself. */

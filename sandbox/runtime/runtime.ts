@@ -1,6 +1,7 @@
 /** The runtime port: starts one isolated process and gives its ends. */
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
+import type { WrittenFolders } from "../images/pack/pack-written.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
@@ -86,6 +87,8 @@ export interface RunningSandbox {
    * program's `shell` (sandbox/runners/guest/guest.c). Absent where there is none.
    */
   readonly attach?: (command: readonly string[]) => AttachedProgram;
+  /** Where what it writes to its root is; absent where it may not write there. */
+  readonly written?: WrittenFolders;
 }
 
 /** A program that was attached; its input is the frames of `guest.c`. */

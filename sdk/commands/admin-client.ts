@@ -133,6 +133,20 @@ export class AdminClient {
     yield* parseBuildEvents(answer.stream());
   }
 
+  /** Makes an image of what a sandbox has written; progress as of a build. */
+  async *imageOfSandbox(sandboxId: string): AsyncGenerator<BuildEvent, void, void> {
+    const answer = await this.#client.transport.open({
+      method: "POST",
+      path: `/v1/apps/${sandboxId}/images`,
+      waitMs: Infinity,
+    });
+    yield* parseBuildEvents(answer.stream());
+  }
+
+  async deleteImage(imageId: string): Promise<void> {
+    await this.#client.transport.send({ method: "DELETE", path: `/v1/images/${imageId}` });
+  }
+
   /** The images of the workspace, those used last first, and what they take. */
   async images(): Promise<ImageList> {
     const pages = await allPages<ImageList>(this.#client.transport, "/v1/images");

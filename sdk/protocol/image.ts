@@ -31,7 +31,9 @@ export type ImageBase =
    * workspace that holds the login of its registry.
    */
   | { readonly kind: "registry"; readonly ref: string; readonly secret?: string }
-  | { readonly kind: "scratch" };
+  | { readonly kind: "scratch" }
+  /** An image of the workspace that was built before, or made of a sandbox's files. */
+  | { readonly kind: "image"; readonly imageId: string };
 
 /** Whose added files are, and what may be done with them; absent: as they come. */
 export interface FileRights {

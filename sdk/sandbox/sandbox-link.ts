@@ -128,6 +128,25 @@ export class SandboxLink {
       });
       return tunnels.map(({ port, webPath }) => ({ port, url: serverUrl + webPath }));
     } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
+    }
+  }
+
+  /** Makes an image of what was written to its root; gives the image's id. */
+  async imageOfFiles(progress: (line: string) => void = () => undefined): Promise<string> {
+    // What does so is loaded only then.
+    const [{ AdminClient }, { outcomeOf }, { plainSteps }] = await Promise.all([
+      import("../commands/admin-client.ts"),
+      import("../commands/images/build-image.ts"),
+      import("../commands/live/live-steps.ts"),
+    ]);
+    try {
+      const events = new AdminClient(this.#client.until(this.#signal)).imageOfSandbox(
+        this.sandboxId,
+      );
+      return (await outcomeOf(events, plainSteps(progress))).imageId;
+    } catch (error) {
       throw error instanceof NotFoundError ? new SandboxEndedError(this.sandboxId) : error;
     }
   }

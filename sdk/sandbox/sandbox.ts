@@ -2,7 +2,7 @@
 import { defaultClient, type Client } from "../client/client.ts";
 import { NotFoundError, UsageError } from "../errors.ts";
 import type { RequestOptions } from "../function-call.ts";
-import type { Image } from "../image.ts";
+import { Image } from "../image.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
 import { TUNNELS_MAX } from "../protocol/web.ts";
 import { checkPort } from "../web.ts";
@@ -187,6 +187,21 @@ export class Sandbox {
     if (!isRight) throw new UsageError(`tunnels takes 1 to ${TUNNELS_MAX} ports`);
     // In the order of the ports, one for each.
     return (await this.#link.tunnels(ports)) as { [Index in keyof Ports]: SandboxTunnel };
+  }
+
+  /**
+   * Makes an image of what it began with and all that was written to its root since, but for
+   * `/tmp` and other mounts; what runs in it goes on. Files are as they are when they are read:
+   * what belongs together should not be written meanwhile. The image stays until it is deleted.
+   *
+   * @example
+   * const image = await sandbox.snapshotFilesystem();
+   * const other = await Sandbox.create({ image });
+   * @throws RequestError when it has no `image` or no `diskMiB`, or holds more than an image may
+   *   have; SandboxEndedError
+   */
+  async snapshotFilesystem(options: Pick<SandboxOptions, "onProgress"> = {}): Promise<Image> {
+    return Image.fromId(await this.#link.imageOfFiles(options.onProgress));
   }
 
   /** Ends it with all its programs and files. */

@@ -10,7 +10,14 @@
 import type { Clock, CloudName, IdSource, Policy, Rng } from "../../core/index.ts";
 import type { RentBatch } from "../../pool/index.ts";
 import type { Provider } from "../../providers/index.ts";
-import type { InputHeader, Piece, ShellWish, VolumeStart, WebWish } from "../../sandbox/index.ts";
+import type {
+  InputHeader,
+  PackWish,
+  Piece,
+  ShellWish,
+  VolumeStart,
+  WebWish,
+} from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { AgentHub } from "../agents/hub.ts";
 import type { CallDesk } from "../calls/call-desk.ts";
@@ -217,6 +224,14 @@ export class Fleet {
     const nodeId = this.#containers.get(containerId)?.nodeId;
     const link = nodeId === undefined ? undefined : this.hub.link(nodeId);
     link?.send({ type: "shell", containerId, ...wish });
+    return link !== undefined;
+  }
+
+  /** Asks a container's node for what it has written; false when the node is not connected. */
+  packWritten(containerId: string, wish: PackWish): boolean {
+    const nodeId = this.#containers.get(containerId)?.nodeId;
+    const link = nodeId === undefined ? undefined : this.hub.link(nodeId);
+    link?.send({ type: "pack", containerId, ...wish });
     return link !== undefined;
   }
 

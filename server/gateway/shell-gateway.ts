@@ -6,8 +6,8 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { z } from "zod";
-import { messageOf, PlatformError, type IdSource } from "../../core/index.ts";
-import { PieceStream, type Piece, type ShellWish } from "../../sandbox/index.ts";
+import { messageOf, PlatformError } from "../../core/index.ts";
+import type { PieceStream, ShellWish } from "../../sandbox/index.ts";
 import {
   encodeShellData,
   SHELL_CHARACTERS_MAX,
@@ -18,26 +18,17 @@ import { authorizeUpgrade, type UserGate } from "../http/authorize.ts";
 import { ROUTE_ACCESS } from "../http/route-access.ts";
 import { endWith } from "../http/upgrades.ts";
 import type { FleetService, Principal, ShellService } from "../services.ts";
-import type { ContainerStreams } from "./container-streams.ts";
+import { openStream, type OpenStreamOptions } from "./open-stream.ts";
 
-export interface ShellGatewayOptions {
+export interface ShellGatewayOptions extends OpenStreamOptions {
   readonly gate: UserGate;
   readonly fleet: Pick<FleetService, "containers">;
-  readonly streams: Pick<ContainerStreams, "add" | "remove">;
-  readonly ids: IdSource;
   /** Asks a container's node for a shell; false when it is not connected. */
   readonly openShell: (containerId: string, wish: ShellWish) => boolean;
-  readonly sendPiece: (
-    containerId: string,
-    streamId: string,
-    piece: Piece,
-    body: Uint8Array,
-  ) => void;
 }
 
 const PATH = /^\/v1\/containers\/([a-z0-9_]{1,64})\/shell$/;
 const LENGTH_MAX = 65_535;
-const NOTHING = new Uint8Array(0);
 /** The better of the two shells that images have. */
 const DEFAULT_COMMAND = ["sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh"];
 
@@ -69,7 +60,7 @@ async function upgrade(
   rest: Uint8Array,
   requestId: string,
 ): Promise<void> {
-  let opened: Opened;
+  let opened: PieceStream;
   try {
     opened = await openFor(options, request);
   } catch (error) {
@@ -79,47 +70,22 @@ async function upgrade(
   const head = `HTTP/1.1 101 \r\nconnection: upgrade\r\nupgrade: ${SHELL_PROTOCOL}\r\n\r\n`;
   socket.write(head, "latin1");
   if (rest.byteLength > 0) socket.unshift(rest);
-  await passOn(socket, opened.stream);
-}
-
-interface Opened {
-  readonly stream: PieceStream;
+  await passOn(socket, opened);
 }
 
 async function openFor(
-  { gate, fleet, streams, ids, openShell, sendPiece }: ShellGatewayOptions,
+  options: ShellGatewayOptions,
   request: IncomingMessage,
-): Promise<Opened> {
+): Promise<PieceStream> {
+  const { gate, fleet } = options;
   const { scopes } = ROUTE_ACCESS["GET /v1/containers/:containerId/shell"] ?? {};
   const who = await authorizeUpgrade(request, Array.isArray(scopes) ? scopes : [], gate);
   const url = new URL(request.url ?? "", "http://server");
   const containerId = await containerIn(url.pathname, who, fleet);
   const wish = wishIn(url.searchParams);
-  const streamId = ids.next("sh");
-  const stream = new PieceStream((piece, body) => {
-    sendPiece(containerId, streamId, piece, body);
-  }, true);
-  const reset = (message: string): void => stream.hear({ kind: "reset", message }, NOTHING);
-  const end = {
-    streamId,
-    containerId,
-    take: (from: string, piece: Piece, body: Uint8Array): void => {
-      if (from === containerId) stream.hear(piece, body);
-    },
-    gone: () => reset("the container ended"),
-    cutOff: () => reset("the connection to its machine broke"),
-  };
-  streams.add(end);
-  stream.once("close", () => streams.remove(end));
-  // Whoever passes it on hears of errors.
-  stream.on("error", () => undefined);
-  if (openShell(containerId, { streamId, ...wish })) return { stream };
-  stream.destroy();
-  throw new PlatformError(`the node of container ${containerId} is not connected; try again`, {
-    code: "unavailable",
-    retryable: true,
-    details: { container: containerId },
-  });
+  return openStream(options, containerId, (streamId) =>
+    options.openShell(containerId, { streamId, ...wish }),
+  );
 }
 
 /** @throws PlatformError `not_found` for a container that is not there or another workspace's */

@@ -21,6 +21,7 @@ import type {
   EventFilter,
   FleetService,
   ImageService,
+  SandboxImageService,
   ResultsPage,
   Services,
 } from "../services.ts";
@@ -144,7 +145,7 @@ export async function createFakePlatform(): Promise<FakePlatform> {
       onScaled: () => Promise.resolve(),
     }),
     schedules: createFakeSchedules(),
-    images: createFakeImages(),
+    ...{ images: createFakeImages(), sandboxImages: createFakeSandboxImages() },
     chunks: { get: (chunkId) => Promise.resolve(chunks.get(chunkId)) },
     ...createFakeShelves(),
     fleet: createFakeFleet(state),
@@ -221,6 +222,18 @@ function createFakeSnapshots(): Services["snapshots"] {
   };
 }
 
+/** Makes an image of whatever sandbox is asked for. */
+function createFakeSandboxImages(): SandboxImageService {
+  const image = { imageId: "1".repeat(64), byteCount: 1, wasCached: false };
+  return {
+    open: () =>
+      Promise.resolve(({ onEvent }) => {
+        onEvent({ kind: "built", image });
+        return Promise.resolve();
+      }),
+  };
+}
+
 /** Builds whatever it is asked for at once. */
 function createFakeImages(): ImageService {
   const image = { imageId: "0".repeat(64), byteCount: 1, wasCached: false };
@@ -231,6 +244,7 @@ function createFakeImages(): ImageService {
       return Promise.resolve();
     },
     collect: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
     list: () => Promise.resolve({ images: [], layerCount: 0, diskByteCount: 0 }),
     prune: () => Promise.resolve({ images: [], layerCount: 0, freedByteCount: 0 }),
   };

@@ -80,6 +80,12 @@ const baseSchema = z.discriminatedUnion("kind", [
     secret: secretNameSchema.exactOptional(),
   }),
   z.strictObject({ kind: z.literal("scratch") }),
+  z.strictObject({
+    kind: z.literal("image"),
+    imageId: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, { error: "an image is named by the 64 digits of its id" }),
+  }),
 ]) satisfies z.ZodType<ImageBase>;
 
 const stepSchema = z.discriminatedUnion("kind", [

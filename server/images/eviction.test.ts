@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { everythingUnused, nameOf, overflow, type Shelf } from "./eviction.ts";
+import { everythingUnused, nameOf, oneImage, overflow, type Shelf } from "./eviction.ts";
 
 const image = (
   imageId: string,
@@ -67,6 +67,18 @@ test("above it, layers of no image go first, then what was used longest ago", ()
     ["old", "new"],
     ["base", "a", "b", "loose"],
   ]);
+});
+
+test("what cannot be built again goes by its name alone, with the layers that no other has", () => {
+  const kept = { ...image("files", ["base", "files"]), isKept: true };
+  const full = shelf({
+    images: [kept, image("two", ["base", "b"])],
+    layers: layers("base", "b", "files"),
+  });
+  expect(names(everythingUnused(full, "main"))).toEqual([["two"], ["b"]]);
+  expect(names(overflow(full, 0))).toEqual([["two"], ["b"]]);
+  expect(names(oneImage(full, "main", "files"))).toEqual([["files"], ["files"]]);
+  expect(names(oneImage(full, "other", "files"))).toEqual([[], []]);
 });
 
 test("whatever is there: nothing that is needed goes, and it ends below the limit where it can", () => {

@@ -4,7 +4,7 @@ import type { StoredImage } from "../store/record-store.ts";
 export interface Shelf {
   readonly images: readonly Pick<
     StoredImage,
-    "workspaceId" | "imageId" | "layerKeys" | "usedAtMs"
+    "workspaceId" | "imageId" | "layerKeys" | "usedAtMs" | "isKept"
   >[];
   readonly layers: readonly { readonly key: string; readonly byteCount: number }[];
   /** Images that running deployments use, as `workspace/image`. */
@@ -22,24 +22,36 @@ export function nameOf({ workspaceId, imageId }: Shelf["images"][number]): strin
   return `${workspaceId}/${imageId}`;
 }
 
-/** All of a workspace's images that nothing runs on, and the layers of no image that stays. */
+/**
+ * All of a workspace's images that nothing runs on and that can be built again, and the layers
+ * of no image that stays.
+ */
 export function everythingUnused(shelf: Shelf, workspaceId: string): Removal {
   const images = shelf.images.filter(
-    (image) => image.workspaceId === workspaceId && !shelf.used.has(nameOf(image)),
+    (image) =>
+      image.workspaceId === workspaceId && !shelf.used.has(nameOf(image)) && image.isKept !== true,
   );
+  return { images, layers: layersOfNone(shelf, images) };
+}
+
+/** One image of a workspace, if it is there, and the layers that no other needs. */
+export function oneImage(shelf: Shelf, workspaceId: string, imageId: string): Removal {
+  const name = `${workspaceId}/${imageId}`;
+  const images = shelf.images.filter((image) => nameOf(image) === name);
   return { images, layers: layersOfNone(shelf, images) };
 }
 
 /**
  * What must go so that the layers take at most so many bytes: layers of no image first, then
- * the unused images that were used longest ago. What is used stays, even above the limit.
+ * the unused images that were used longest ago. What is used, or cannot be built again, stays,
+ * even above the limit.
  */
 export function overflow(shelf: Shelf, byteCountMax: number): Removal {
   const bytesOf = (layers: Shelf["layers"]): number =>
     layers.reduce((sum, { byteCount }) => sum + byteCount, 0);
   const total = bytesOf(shelf.layers);
   const oldestFirst = shelf.images
-    .filter((image) => !shelf.used.has(nameOf(image)))
+    .filter((image) => !shelf.used.has(nameOf(image)) && image.isKept !== true)
     .toSorted((one, other) => one.usedAtMs - other.usedAtMs);
   if (total <= byteCountMax) return { images: [], layers: [] };
   const images: Shelf["images"][number][] = [];

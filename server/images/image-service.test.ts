@@ -1,3 +1,7 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import type { BuildEvent, ImageDefinition } from "../../sdk/protocol/index.ts";
 import { StepFailedError, type BuildRequest } from "../../sandbox/index.ts";
@@ -55,6 +59,9 @@ function open(onError: ImageServiceOptions["onError"] = unexpected): void {
         Promise.resolve(
           [...layers].map(([key, byteCount]) => ({ key, byteCount, step: "", createdAtMs: 0 })),
         ),
+      find: (key: string) =>
+        Promise.resolve({ key, byteCount: 10, step: `step of ${key}`, createdAtMs: 0 }),
+      workFolder: () => Promise.resolve(mkdtempSync(join(tmpdir(), "flotilla-work-"))),
       removeLayer: (key: string) => Promise.resolve(void layers.delete(key)),
       roots: () => Promise.resolve([...roots]),
       rootOf: (imageId: string) => `/roots/${imageId}`,
@@ -281,4 +288,62 @@ test("without a builder, builds say why", async () => {
     { kind: "failed", code: "unavailable", message: "not here", lastLines: [] },
   ]);
   expect(await images.list(WHO)).toEqual({ images: [], layerCount: 0, diskByteCount: 0 });
+});
+
+async function* archiveOf(text: string): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  yield Buffer.from(text);
+}
+
+test("an image of files is built above another, listed by their words, and kept until deleted", async () => {
+  await build();
+  let asked: BuildRequest | undefined;
+  act = (request) => Promise.resolve(void (asked = request));
+  const above: ImageDefinition = { version: 1, base: { kind: "image", imageId: ID }, steps: [] };
+  const events: BuildEvent[] = [];
+  const follow = {
+    signal: new AbortController().signal,
+    onEvent: (event: BuildEvent) => void events.push(event),
+  };
+  const files = { archive: archiveOf("files"), words: "files of a sandbox" };
+  await images.build(WHO, above, follow, files);
+  expect(events.at(-1)).toMatchObject({ kind: "built", image: { imageId: OTHER_ID } });
+  const [step] = asked?.definition.steps ?? [];
+  const [sha256] = step?.kind === "files" ? step.archives : [];
+  expect(sha256).toBe(createHash("sha256").update("files").digest("hex"));
+  expect(existsSync(asked?.archiveFiles?.get(sha256 ?? "") ?? "")).toBe(false);
+  expect(await asked?.builtImage?.(ID)).toEqual({
+    env: { PATH: "/bin" },
+    workdir: "/srv",
+    layers: LAYERS.map((key) => ({ key, words: `step of ${key}` })),
+  });
+
+  expect((await images.prune(WHO)).images).toEqual([ID]);
+  const { images: listed } = await images.list(WHO);
+  expect(listed).toMatchObject([{ imageId: OTHER_ID, steps: ["files of a sandbox"] }]);
+  await images.remove(WHO, OTHER_ID);
+  expect(kept).toEqual(new Set());
+  await expect(images.remove(WHO, OTHER_ID)).rejects.toMatchObject({ code: "not_found" });
+});
+
+test("an image that is asked for by its id is found in its own workspace alone", async () => {
+  await build();
+  act = ({ builtImage }) => builtImage?.(ID).then(() => undefined) ?? Promise.resolve();
+  const above: ImageDefinition = { version: 1, base: { kind: "image", imageId: ID }, steps: [] };
+  const cached = { imageId: ID, byteCount: 20, wasCached: true };
+  expect(await build(above)).toEqual([{ kind: "built", image: cached }]);
+  const events: BuildEvent[] = [];
+  const signal = new AbortController().signal;
+  const other = { workspaceId: "other", tokenId: "to_2" };
+  await images.build(other, above, { signal, onEvent: (event) => void events.push(event) });
+  expect(events).toMatchObject([{ kind: "failed", code: "not_found" }]);
+});
+
+test("an image in use is not deleted", async () => {
+  await build();
+  await deploy(ID);
+  await expect(images.remove(WHO, ID)).rejects.toMatchObject({
+    code: "conflict",
+    message: expect.stringMatching(/in use by demo\/square/) as string,
+  });
 });

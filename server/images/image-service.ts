@@ -1,7 +1,10 @@
 /** Images of a workspace: built on this machine, listed, and removed when nothing runs on them. */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { messageOf, MS_PER_MINUTE, PlatformError, type Clock } from "../../core/index.ts";
 import {
   StepFailedError,
+  type BaseImage,
   type BuildRequest,
   type BuiltRoot,
   type ImageBuilder,
@@ -13,10 +16,18 @@ import type {
   PruneReport,
 } from "../../sdk/protocol/index.ts";
 import type { SecretVault } from "../secrets/secret-vault.ts";
-import type { ImageService, Principal } from "../services.ts";
+import type { BuildFollower, ImageService, LayerFiles, Principal } from "../services.ts";
 import type { RecordStore, StoredDeployment } from "../store/record-store.ts";
 import type { ImageContent } from "./image-content.ts";
-import { everythingUnused, nameOf, overflow, type Removal, type Shelf } from "./eviction.ts";
+import {
+  everythingUnused,
+  nameOf,
+  oneImage,
+  overflow,
+  type Removal,
+  type Shelf,
+} from "./eviction.ts";
+import { keepArchive } from "./keep-archive.ts";
 
 export interface ImageServiceOptions {
   readonly store: Pick<RecordStore, "images" | "registry" | "blobOwners">;
@@ -36,7 +47,7 @@ export interface ImageServiceOptions {
 export interface BuilderHere extends Pick<ImageBuilder, "build" | "busyKeys"> {
   readonly store: Pick<
     ImageBuilder["store"],
-    "layers" | "roots" | "rootOf" | "removeLayer" | "removeRoot"
+    "layers" | "find" | "roots" | "rootOf" | "removeLayer" | "removeRoot" | "workFolder"
   >;
 }
 
@@ -61,11 +72,14 @@ class Images implements ImageService {
   async build(
     who: Principal,
     definition: ImageDefinition,
-    follow: { readonly signal: AbortSignal; readonly onEvent: (event: BuildEvent) => void },
+    { signal, onEvent }: BuildFollower,
+    files?: LayerFiles,
   ): Promise<void> {
-    const { signal, onEvent } = follow;
     try {
-      const built = await this.#built(who, { definition, signal, onEvent });
+      const request = { definition, signal, onEvent };
+      const built = await (files === undefined
+        ? this.#built(who, request)
+        : this.#builtOf(who, request, files));
       const { imageId, byteCount, wasCached } = built;
       onEvent({ kind: "built", image: { imageId, byteCount, wasCached } });
     } catch (error) {
@@ -93,6 +107,21 @@ class Images implements ImageService {
     return { images, layerCount: layers.length, diskByteCount };
   }
 
+  async remove(who: Principal, imageId: string): Promise<void> {
+    const { store } = this.#options;
+    const details = { image: imageId };
+    if ((await store.images.find(who.workspaceId, imageId)) === undefined) {
+      const message = `there is no image ${imageId} in this workspace; see \`flotilla image list\``;
+      throw new PlatformError(message, { code: "not_found", retryable: false, details });
+    }
+    const usedBy = usersOf(imageId, await store.registry.list(who.workspaceId));
+    if (usedBy.length > 0) {
+      const message = `image ${imageId} is in use by ${usedBy.join(", ")}; stop these first`;
+      throw new PlatformError(message, { code: "conflict", retryable: false, details });
+    }
+    await this.#remove((shelf) => oneImage(shelf, who.workspaceId, imageId));
+  }
+
   async prune(who: Principal): Promise<PruneReport> {
     const { images, layers, chunkBytes } = await this.#remove(
       (shelf) => everythingUnused(shelf, who.workspaceId),
@@ -109,13 +138,39 @@ class Images implements ImageService {
     await this.#inTurn(() => this.#collect());
   }
 
-  /** Builds an image, stores its files and notes it. */
-  async #built(who: Principal, request: BuildRequest): Promise<BuiltRoot> {
-    const { builder } = this.#options;
-    if ("absent" in builder) {
-      throw new PlatformError(builder.absent, { code: "unavailable", retryable: false });
+  /** Builds an image of which the last layer is an archive that is on its way. */
+  async #builtOf(who: Principal, request: BuildRequest, files: LayerFiles): Promise<BuildOutcome> {
+    const { store } = this.#builder();
+    const work = await store.workFolder();
+    try {
+      const path = join(work, "files.tar");
+      const sha256 = await keepArchive(files.archive, path, request.signal);
+      const { definition } = request;
+      const step = { kind: "files", target: "/", archives: [sha256] } as const;
+      const whole = { ...definition, steps: [...definition.steps, step] };
+      const archiveFiles = new Map([[sha256, path]]);
+      return await this.#built(who, { ...request, definition: whole, archiveFiles }, files.words);
+    } finally {
+      await rm(work, { recursive: true, force: true });
     }
-    await this.#checkArchives(who, request.definition);
+  }
+
+  #builder(): BuilderHere {
+    const { builder } = this.#options;
+    if (!("absent" in builder)) return builder;
+    throw new PlatformError(builder.absent, { code: "unavailable", retryable: false });
+  }
+
+  /**
+   * Builds an image, stores its files and notes it.
+   *
+   * @param keptAs What its last layer is, when that cannot be made again.
+   */
+  async #built(who: Principal, request: BuildRequest, keptAs?: string): Promise<BuildOutcome> {
+    const known = await this.#known(who, request.definition);
+    if (known !== undefined) return known;
+    const builder = this.#builder();
+    await this.#checkArchives(who, request);
     // Nothing is removed while layers are looked up; what a build has found it must still have.
     for (let last; last !== this.#removing;) await (last = this.#removing);
     const needed: string[] = [];
@@ -123,19 +178,57 @@ class Images implements ImageService {
     try {
       const onPlanned = (keys: readonly string[]): void => void needed.push(...keys);
       const secretValues = (name: string) => this.#options.secrets.valuesOf(who, name);
-      const built = await builder.build({ ...request, onPlanned, secretValues });
-      await this.#store(who, built, request, builder);
+      const builtImage = (imageId: string) => this.#baseOf(who, imageId, builder);
+      const built = await builder.build({ ...request, onPlanned, secretValues, builtImage });
+      const words = keptAs === undefined ? built.words : [...built.words.slice(0, -1), keptAs];
+      const noted = { ...built, words, ...(keptAs === undefined ? {} : { isKept: true }) };
+      await this.#store(who, noted, request, builder);
       return built;
     } finally {
       this.#needed.delete(needed);
     }
   }
 
+  /** An image that is asked for by its id and nothing more, where its files are there. */
+  async #known(
+    { workspaceId }: Principal,
+    { base, steps }: ImageDefinition,
+  ): Promise<BuildOutcome | undefined> {
+    if (base.kind !== "image" || steps.length > 0) return undefined;
+    const { store, content, clock } = this.#options;
+    const { imageId } = base;
+    return this.#inTurn(async () => {
+      const found = await store.images.find(workspaceId, imageId);
+      if (found?.contentId === undefined || !(await content.has(found.contentId))) return undefined;
+      await store.images.put({ ...found, usedAtMs: clock.nowMs() });
+      return { imageId, byteCount: found.byteCount, wasCached: true };
+    });
+  }
+
+  /** An image of the workspace that another one begins with. */
+  async #baseOf(
+    { workspaceId }: Principal,
+    imageId: string,
+    { store }: BuilderHere,
+  ): Promise<BaseImage> {
+    const found = await this.#options.store.images.find(workspaceId, imageId);
+    if (found === undefined) {
+      const message = `there is no image ${imageId} in this workspace; see \`flotilla image list\``;
+      throw new PlatformError(message, { code: "not_found", retryable: false });
+    }
+    const { env, workdir, layerKeys } = found;
+    const infos = await Promise.all(layerKeys.map((key) => store.find(key)));
+    const layers = layerKeys.map((key, index) => ({ key, words: infos[index]?.step ?? key }));
+    return { env, workdir, layers };
+  }
+
   /** Files that only another workspace has sent count as never sent. */
-  async #checkArchives({ workspaceId }: Principal, definition: ImageDefinition): Promise<void> {
+  async #checkArchives({ workspaceId }: Principal, request: BuildRequest): Promise<void> {
+    const { definition, archiveFiles } = request;
     const { stages = [] } = definition;
     for (const step of [...stages, definition].flatMap(({ steps }) => steps)) {
       for (const sha256 of step.kind === "files" ? step.archives : []) {
+        if (archiveFiles?.has(sha256) === true) continue;
         if (await this.#options.store.blobOwners.has(workspaceId, sha256)) continue;
         const message = `the files ${sha256} were never uploaded; PUT them to /v1/blobs/${sha256}`;
         throw new PlatformError(message, { code: "invalid_request", retryable: false });
@@ -146,7 +239,7 @@ class Images implements ImageService {
   /** Stores the files of a built image unless they are there, and notes it. */
   async #store(
     who: Principal,
-    built: BuiltRoot,
+    built: NotedRoot,
     { definition, signal, onEvent }: BuildRequest,
     builder: BuilderHere,
   ): Promise<void> {
@@ -174,12 +267,12 @@ class Images implements ImageService {
 
   async #note(
     who: Principal,
-    built: BuiltRoot & { readonly contentId: string },
+    built: NotedRoot & { readonly contentId: string },
     { steps }: ImageDefinition,
   ): Promise<void> {
     const { store, clock } = this.#options;
     const nowMs = clock.nowMs();
-    const { imageId, contentId, layerKeys, env, workdir, byteCount, words } = built;
+    const { imageId, contentId, layerKeys, env, workdir, byteCount, words, isKept } = built;
     const variables = steps.flatMap((step) =>
       step.kind === "env" ? [`env ${Object.keys(step.variables).join(" ")}`] : [],
     );
@@ -190,6 +283,7 @@ class Images implements ImageService {
       env,
       workdir,
       byteCount,
+      ...(isKept === undefined ? {} : { isKept }),
       workspaceId: who.workspaceId,
       steps: [...words, ...variables],
       createdAtMs: nowMs,
@@ -283,6 +377,14 @@ class Images implements ImageService {
     this.#options.onError(error, "building an image");
     return { kind: "failed", code: "internal", message: messageOf(error), lastLines: [] };
   }
+}
+
+/** What is told of a build in the end. */
+type BuildOutcome = Pick<BuiltRoot, "imageId" | "byteCount" | "wasCached">;
+
+/** A built image as it is noted. */
+interface NotedRoot extends BuiltRoot {
+  readonly isKept?: boolean;
 }
 
 interface Removed extends Removal {

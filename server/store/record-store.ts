@@ -483,6 +483,8 @@ export interface StoredImage {
   readonly byteCount: number;
   /** Name of its files' index among the chunks; absent when they were never stored there. */
   readonly contentId?: string;
+  /** It was made of files that nothing can make again: it goes only when it is asked to. */
+  readonly isKept?: boolean;
   readonly createdAtMs: number;
   readonly usedAtMs: number;
 }

@@ -5,12 +5,13 @@ import { rm } from "node:fs/promises";
 import type { Clock } from "../../../core/index.ts";
 import type { DebianRelease, ImageBase } from "../../../sdk/protocol/index.ts";
 import { applyTar } from "../oci/apply-tar.ts";
+import { wrongImage } from "../oci/image-error.ts";
 import { parseReference } from "../oci/reference.ts";
 import { registryLoginOf } from "../oci/registry-login.ts";
 import { RegistryClient } from "../oci/registry-client.ts";
 import { debianSources, makeDebianBase, sourcesText } from "./debian-base.ts";
 import type { HostIndexes } from "./host-indexes.ts";
-import type { BaseIdentity } from "./layer-plan.ts";
+import type { BaseIdentity, StepSurroundings } from "./layer-plan.ts";
 import type { StepRunner } from "./run-step.ts";
 import type { Follower } from "./shared-work.ts";
 
@@ -24,7 +25,17 @@ export interface BaseSurroundings {
   readonly indexes: HostIndexes;
   readonly signal: AbortSignal;
   readonly secretValues?: SecretValuesOf;
+  readonly builtImage?: BuiltImageOf;
 }
+
+/** An image that was built before, as another one begins with it. */
+export interface BaseImage extends StepSurroundings {
+  /** Its layers, the base first. */
+  readonly layers: NonNullable<BaseIdentity["layers"]>;
+}
+
+/** Gives an image by its id. @throws PlatformError when there is none */
+export type BuiltImageOf = (imageId: string) => Promise<BaseImage>;
 
 /** Gives the values of a secret by its name. @throws PlatformError when there is none */
 export type SecretValuesOf = (secret: string) => Promise<Readonly<Record<string, string>>>;
@@ -41,6 +52,8 @@ export async function openBase(base: ImageBase, around: BaseSurroundings): Promi
       return registryBase({ ref: `debian:${base.release}-slim` }, around);
     case "registry":
       return registryBase(base, around);
+    case "image":
+      return imageBase(base.imageId, around);
     case "scratch":
       return {
         identity: ["scratch"],
@@ -49,6 +62,22 @@ export async function openBase(base: ImageBase, around: BaseSurroundings): Promi
         make: () => Promise.resolve(),
       };
   }
+}
+
+async function imageBase(imageId: string, { builtImage }: BaseSurroundings): Promise<OpenedBase> {
+  if (builtImage === undefined) throw wrongImage(`there are no built images here: ${imageId}`);
+  const { layers, env, workdir } = await builtImage(imageId);
+  const shortId = imageId.slice(0, 12);
+  return {
+    identity: ["image", imageId],
+    words: `the image ${shortId}`,
+    config: { env, workdir },
+    layers,
+    make: () => {
+      const where = `the layers of image ${shortId} are not on this machine`;
+      throw wrongImage(`${where}, so nothing can be built on it; make it again first`);
+    },
+  };
 }
 
 function debianBase(release: DebianRelease, { indexes }: BaseSurroundings): OpenedBase {

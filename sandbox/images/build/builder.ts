@@ -13,7 +13,7 @@ import { promisify } from "node:util";
 import { assert, messageOf, PlatformError, type Clock } from "../../../core/index.ts";
 import type { BuildEvent, ImageDefinition } from "../../../sdk/protocol/index.ts";
 import { awayError, wrongImage } from "../oci/image-error.ts";
-import { openBase, type OpenedBase, type SecretValuesOf } from "./bases.ts";
+import { openBase, type BuiltImageOf, type OpenedBase, type SecretValuesOf } from "./bases.ts";
 import type { FlattenSettings, Flattened } from "./flatten-process.ts";
 import type { HostIndexes } from "./host-indexes.ts";
 import { WRONG_REQUEST, type LayerProcessSettings, type LayerWork } from "./layer-process.ts";
@@ -49,6 +49,10 @@ export interface BuildRequest {
   readonly onPlanned?: (keys: readonly string[]) => void;
   /** Values of the secrets that it names. */
   readonly secretValues?: SecretValuesOf;
+  /** Images that it may begin with. */
+  readonly builtImage?: BuiltImageOf;
+  /** Archives that were not uploaded but are files of this machine, by their hash. */
+  readonly archiveFiles?: ReadonlyMap<string, string>;
 }
 
 /** What is told of a build on its way. */
@@ -80,6 +84,7 @@ export class StepFailedError extends PlatformError {
 
 const run = promisify(execFile);
 const LAST_LINES = 20;
+const NO_FILES: ReadonlyMap<string, string> = new Map();
 const PROCESS_OUTPUT_MAX = 4 * 1024 * 1024;
 
 export class ImageBuilder {
@@ -115,7 +120,7 @@ export class ImageBuilder {
    *   the signal's reason when it was cancelled.
    */
   async build(request: BuildRequest): Promise<BuiltRoot> {
-    const { signal, onEvent, onPlanned } = request;
+    const { signal, onEvent, onPlanned, archiveFiles = NO_FILES } = request;
     const indexes = this.#options.indexes();
     const stages = await this.#plan(request, indexes);
     const all = stages.flatMap(({ plan, base }) =>
@@ -133,7 +138,7 @@ export class ImageBuilder {
       wasCached = false;
       const onLine = (text: string): void => onEvent({ kind: "log", index, text });
       await this.#shared.do(layer.key, { onLine, signal }, (follower) =>
-        this.#make(position, { plan, base, indexes, follower }),
+        this.#make(position, { plan, base, indexes, follower, archiveFiles }),
       );
       onEvent({ kind: "done", index, durationMs: this.#options.clock.nowMs() - startedAtMs });
     }
@@ -147,15 +152,18 @@ export class ImageBuilder {
 
   /** The layers of what it copies from, and its own last. */
   async #plan(
-    { definition, signal, secretValues }: BuildRequest,
+    { definition, signal, secretValues, builtImage }: BuildRequest,
     indexes: HostIndexes,
   ): Promise<readonly PlannedStage[]> {
-    const around = { ...this.#options, indexes, signal };
-    const withLogins = secretValues === undefined ? around : { ...around, secretValues };
+    const around = {
+      ...{ ...this.#options, indexes, signal },
+      ...(secretValues && { secretValues }),
+      ...(builtImage && { builtImage }),
+    };
     const planned: PlannedStage[] = [];
     const { stages = [] } = definition;
     for (const stage of [...stages, definition]) {
-      const base = await openBase(stage.base, withLogins);
+      const base = await openBase(stage.base, around);
       const plan = planLayers(stage, {
         base,
         runtime: [process.versions.node, process.arch],
@@ -200,6 +208,7 @@ export class ImageBuilder {
     const { task } = layer;
     switch (task.kind) {
       case "base":
+      case "built":
         return base.make({ work, runner: this.#runner, ...follower });
       case "runtime":
         await this.#laid(lower, work, { kind: "runtime" }, follower);
@@ -210,7 +219,7 @@ export class ImageBuilder {
         return this.#laid(lower, work, { kind: "files", target, archives: [archive] }, follower);
       }
       case "files": {
-        const archives = await this.#archives(task.archives, work);
+        const archives = await this.#archives(task.archives, work, making.archiveFiles);
         return this.#laid(lower, work, { ...task, archives }, follower);
       }
       case "copy": {
@@ -275,10 +284,19 @@ export class ImageBuilder {
     }
   }
 
-  /** Uploaded archives as files of the work folder. */
-  async #archives(hashes: readonly string[], work: string): Promise<readonly string[]> {
+  /** Archives as files: those that were uploaded in the work folder. */
+  async #archives(
+    hashes: readonly string[],
+    work: string,
+    files: Making["archiveFiles"],
+  ): Promise<readonly string[]> {
     const paths: string[] = [];
     for (const hash of hashes) {
+      const file = files.get(hash);
+      if (file !== undefined) {
+        paths.push(file);
+        continue;
+      }
       const bytes = await this.#options.blob(hash);
       if (bytes === undefined) throw wrongImage(`the archive ${hash} was never uploaded`);
       const path = join(work, `${hash}.tar`);
@@ -346,6 +364,7 @@ interface Making {
   readonly base: OpenedBase;
   readonly indexes: HostIndexes;
   readonly follower: Follower;
+  readonly archiveFiles: NonNullable<BuildRequest["archiveFiles"]>;
 }
 
 interface EndedStep {

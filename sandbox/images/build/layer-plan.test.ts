@@ -93,3 +93,13 @@ test("variables and the folder are part of what an image is, their order is not"
   const back = plan([{ kind: "env", variables: { Y: "2", X: "1" } }, run]);
   expect(back.imageId).toBe(forth.imageId);
 });
+
+test("an image that begins with another has its layers, and adds nothing of its own accord", () => {
+  const first = plan([apt, npm, env]);
+  const base = { identity: ["image"], words: "an image", config: first.config };
+  const inputs = { base: { ...base, layers: first.layers } };
+  expect(plan([], inputs).imageId).toBe(first.imageId);
+  const above = plan([npm, files], inputs);
+  expect(above.layers.map(({ key }) => key)).toEqual(keys([apt, npm, env, npm, files]));
+  expect(above.layers.map(({ task }) => task.kind).slice(-3)).toEqual(["built", "run", "files"]);
+});

@@ -16,6 +16,8 @@ export interface BaseIdentity {
   readonly identity: readonly string[];
   readonly words: string;
   readonly config: StepSurroundings;
+  /** The layers that it has already, the platform's Node among them; absent: none. */
+  readonly layers?: readonly { readonly key: string; readonly words: string }[];
 }
 
 /** What a step sees, and what functions get of the image. */
@@ -26,6 +28,8 @@ export interface StepSurroundings {
 
 export type LayerTask =
   | { readonly kind: "base" }
+  /** Of an image that was built before: it is there, or it cannot be had. */
+  | { readonly kind: "built" }
   | { readonly kind: "runtime" }
   | { readonly kind: "npm" }
   | Extract<ImageStep, { readonly kind: "files" }>
@@ -66,17 +70,32 @@ export interface PlanInputs {
 
 /** Counts up when layers of equal keys would be made in another way. */
 const KEY_VERSION = 1;
+/** What the layer with npm is called. */
+const NPM_WORDS = "npm";
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Equal definitions and inputs give equal plans. */
 export function planLayers({ steps }: ImageStage, inputs: PlanInputs): LayerPlan {
   const { base } = inputs;
+  if (base.layers !== undefined) return planAbove(base.layers, steps, inputs);
   const { PATH = DEFAULT_PATH, ...others } = base.config.env;
   const env = { ...others, PATH: `${PATH}:${RUNTIME_DIR}/bin:/node_modules/.bin` };
   const start: StepSurroundings = { env, workdir: base.config.workdir };
   const draft = new PlanDraft(start, inputs);
   draft.add(base.words, { kind: "base" }, base.identity);
   if (inputs.isBare !== true) draft.add("the platform's Node", { kind: "runtime" }, inputs.runtime);
+  for (const step of steps) draft.step(step);
+  return draft.plan();
+}
+
+/** The layers of an image that begins with another one. */
+function planAbove(
+  layers: NonNullable<BaseIdentity["layers"]>,
+  steps: ImageStage["steps"],
+  inputs: PlanInputs,
+): LayerPlan {
+  const draft = new PlanDraft(inputs.base.config, inputs);
+  for (const { key, words } of layers) draft.has(key, words);
   for (const step of steps) draft.step(step);
   return draft.plan();
 }
@@ -90,6 +109,12 @@ class PlanDraft {
   constructor(start: StepSurroundings, inputs: PlanInputs) {
     this.#surroundings = start;
     this.#inputs = inputs;
+  }
+
+  /** A layer that is there. */
+  has(key: string, words: string): void {
+    if (words === NPM_WORDS) this.#hasNpm = true;
+    this.#layers.push({ key, words, task: { kind: "built" }, ...this.#surroundings });
   }
 
   step(step: ImageStep): void {
@@ -119,7 +144,7 @@ class PlanDraft {
         return;
       }
       case "npm":
-        if (!this.#hasNpm) this.add("npm", { kind: "npm" }, this.#inputs.npm);
+        if (!this.#hasNpm) this.add(NPM_WORDS, { kind: "npm" }, this.#inputs.npm);
         this.#hasNpm = true;
         this.#run(step, words);
         return;

@@ -26,6 +26,15 @@ export function addImage(program: Command): void {
       await buildImages(file, options);
     });
   image
+    .command("delete")
+    .description("delete images that nothing runs on; those of sandboxes' files go only so")
+    .argument("<image...>", "the id, or what it begins with")
+    .option(...JSON_OPTION)
+    .action(async (images: readonly string[], options: object) => {
+      const { deleteImages } = await import("./image-commands.ts");
+      await deleteImages(images, options);
+    });
+  image
     .command("prune")
     .description("remove the images that no running app uses, and layers of no image")
     .option(...JSON_OPTION)

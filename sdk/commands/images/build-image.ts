@@ -25,8 +25,16 @@ export async function buildImage(recipe: ImageRecipe, options: BuildOptions): Pr
     },
     progress: steps.line,
   });
+  return outcomeOf(admin.buildImage(definition, signal), steps);
+}
+
+/** Shows how the making of an image goes. @throws FlotillaError with why there is none */
+export async function outcomeOf(
+  events: AsyncIterable<BuildEvent>,
+  steps: Steps,
+): Promise<BuiltImage> {
   let outcome: BuiltImage | undefined;
-  for await (const event of admin.buildImage(definition, signal)) {
+  for await (const event of events) {
     if (event.kind === "failed") throw failureOf(event);
     if (event.kind === "built") outcome = event.image;
     show(event, steps);

@@ -70,6 +70,27 @@ export async function buildImages(
   }
 }
 
+/** Removes images by their ids, or by what these begin with. */
+export async function deleteImages(
+  wanted: readonly string[],
+  { json }: { readonly json?: boolean },
+): Promise<void> {
+  const admin = new AdminClient(new Client());
+  const { images } = await admin.images();
+  const imageIds = wanted.map((prefix) => imageIdOf(prefix, images));
+  for (const imageId of imageIds) await admin.deleteImage(imageId);
+  if (json === true) printJson({ images: imageIds });
+  else for (const imageId of imageIds) printData(`Deleted ${imageId.slice(0, 12)}`);
+}
+
+function imageIdOf(prefix: string, images: readonly { readonly imageId: string }[]): string {
+  const found = images.filter(({ imageId }) => prefix !== "" && imageId.startsWith(prefix));
+  const [only, ...others] = found;
+  if (only !== undefined && others.length === 0) return only.imageId;
+  const why = only === undefined ? "is no image of this workspace" : "begins several images";
+  throw new UsageError(`"${prefix}" ${why}`, "see `flotilla image list`");
+}
+
 /** Removes what nothing runs on. */
 export async function pruneImages({ json }: { readonly json?: boolean }): Promise<void> {
   const report = await new AdminClient(new Client()).pruneImages();

@@ -84,5 +84,7 @@ export function titleOf({ base }: ImageRecipe): string {
       return basename(base.path);
     case "scratch":
       return "an empty image";
+    case "image":
+      return `the image ${base.imageId.slice(0, 12)}`;
   }
 }

@@ -1,4 +1,5 @@
 /** `/v1/images`: built, listed, and removed when nothing runs on them. */
+import type { FastifyReply } from "fastify";
 import { z } from "zod";
 import {
   BUILD_MEDIA_TYPE,
@@ -7,9 +8,11 @@ import {
   type ImageSummary,
   type PruneReport,
 } from "../../../sdk/protocol/index.ts";
+import { appNameSchema } from "../../apps/deploy-schema.ts";
 import { imageDefinitionSchema } from "../../images/definition-schema.ts";
+import type { BuildFollower } from "../../services.ts";
 import { principalOf } from "../authorize.ts";
-import { answers, json, media } from "../documented.ts";
+import { answers, json, media, nothing } from "../documented.ts";
 import { newestFirst, pageOf, pageQuery } from "../paging.ts";
 import type { ApiServer, RouteDeps } from "../route-deps.ts";
 import { imageListSchema, pruneReportSchema } from "../wire-schemas.ts";
@@ -26,9 +29,16 @@ const progress = z.string().meta({
   "x-flotilla-event": { $ref: "#/components/schemas/BuildEvent" },
 });
 
-export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDeps): void {
-  const { images } = services;
-  shelfRoutes(app, images);
+export function imageRoutes(app: ApiServer, deps: RouteDeps): void {
+  buildRoutes(app, deps);
+  shelfRoutes(app, deps);
+}
+
+function buildRoutes(app: ApiServer, { services, openRequests }: RouteDeps): void {
+  const streamed = (
+    reply: FastifyReply,
+    work: (follow: BuildFollower) => Promise<void>,
+  ): Promise<void> => openRequests.run(reply, (signal) => streamBuild(reply, signal, work));
 
   app.post(
     "/v1/images/builds",
@@ -52,28 +62,38 @@ export function imageRoutes(app: ApiServer, { services, openRequests }: RouteDep
     async (request, reply) => {
       const who = principalOf(request);
       const { body: definition } = request;
-      await openRequests.run(reply, async (signal) => {
-        reply.hijack();
-        const { raw } = reply;
-        raw.on("error", () => raw.destroy());
-        raw.writeHead(200, { "content-type": BUILD_MEDIA_TYPE, "cache-control": "no-store" });
-        const heartbeat = setInterval(() => raw.write("\n"), HEARTBEAT_MS);
-        const onEvent = (event: BuildEvent): void => {
-          if (event.kind === "log" && raw.writableLength > BUFFERED_BYTES_MAX) return;
-          raw.write(`${JSON.stringify(event)}\n`);
-        };
-        try {
-          await images.build(who, definition, { signal, onEvent });
-        } finally {
-          clearInterval(heartbeat);
-          raw.end();
-        }
-      });
+      await streamed(reply, (follow) => services.images.build(who, definition, follow));
+    },
+  );
+
+  app.post(
+    "/v1/apps/:app/images",
+    {
+      config: { isStream: true },
+      schema: {
+        operationId: "imageOfSandbox",
+        summary: "Make an image of what a sandbox has written to its root",
+        description:
+          "Progress comes as of a build. The sandbox runs on; the image stays until it is " +
+          "removed by its id.",
+        tags,
+        params: z.object({ app: appNameSchema }),
+        response: answers(
+          { 200: media(BUILD_MEDIA_TYPE, progress, "Progress, then the outcome.") },
+          404,
+        ),
+      },
+    },
+    async (request, reply) => {
+      const make = await services.sandboxImages.open(principalOf(request), request.params.app);
+      await streamed(reply, make);
     },
   );
 }
 
-function shelfRoutes(app: ApiServer, images: RouteDeps["services"]["images"]): void {
+function shelfRoutes(app: ApiServer, { services }: RouteDeps): void {
+  const { images } = services;
+
   app.get(
     "/v1/images",
     {
@@ -95,6 +115,23 @@ function shelfRoutes(app: ApiServer, images: RouteDeps["services"]["images"]): v
     },
   );
 
+  app.delete(
+    "/v1/images/:imageId",
+    {
+      schema: {
+        operationId: "deleteImage",
+        summary: "Remove an image that no running deployment uses",
+        tags,
+        params: z.object({ imageId: z.string().regex(/^[0-9a-f]{64}$/) }),
+        response: answers({ 204: nothing("It is removed.") }, 404, 409),
+      },
+    },
+    async (request, reply) => {
+      await images.remove(principalOf(request), request.params.imageId);
+      return reply.code(204).send();
+    },
+  );
+
   app.post(
     "/v1/images/prune",
     {
@@ -107,4 +144,27 @@ function shelfRoutes(app: ApiServer, images: RouteDeps["services"]["images"]): v
     },
     async (request): Promise<PruneReport> => images.prune(principalOf(request)),
   );
+}
+
+/** Answers with the progress of a build, and in the end how it went. */
+async function streamBuild(
+  reply: FastifyReply,
+  signal: AbortSignal,
+  work: (follow: BuildFollower) => Promise<void>,
+): Promise<void> {
+  reply.hijack();
+  const { raw } = reply;
+  raw.on("error", () => raw.destroy());
+  raw.writeHead(200, { "content-type": BUILD_MEDIA_TYPE, "cache-control": "no-store" });
+  const heartbeat = setInterval(() => raw.write("\n"), HEARTBEAT_MS);
+  const onEvent = (event: BuildEvent): void => {
+    if (event.kind === "log" && raw.writableLength > BUFFERED_BYTES_MAX) return;
+    raw.write(`${JSON.stringify(event)}\n`);
+  };
+  try {
+    await work({ signal, onEvent });
+  } finally {
+    clearInterval(heartbeat);
+    raw.end();
+  }
 }

@@ -73,7 +73,7 @@ export class SqliteImages implements ImageStore {
 function imageOf(row: Row): StoredImage {
   const rest = JSON.parse(text(row, "image")) as Pick<
     StoredImage,
-    "steps" | "layerKeys" | "env" | "workdir" | "byteCount" | "contentId"
+    "steps" | "layerKeys" | "env" | "workdir" | "byteCount" | "contentId" | "isKept"
   >;
   return {
     ...rest,
