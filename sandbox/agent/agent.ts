@@ -34,6 +34,7 @@ import type {
   StreamMessage,
   ToContainer,
 } from "./link.ts";
+import { volumesRelay } from "../volumes/container-volumes.ts";
 import type { NodeVolumes } from "../volumes/node-volumes.ts";
 import { ReadySandboxes } from "./ready-sandboxes.ts";
 import { UnacknowledgedResults } from "./unacknowledged-results.ts";
@@ -373,7 +374,7 @@ export class NodeAgent {
       openFiles: filesOf(start, images, shared),
       start: { ...start, cards: room.cards, ...limitsOn(resources, start.limits) },
       params,
-      relay: shared?.relay(this.#relay) ?? this.#relay,
+      relay: volumesRelay(shared, this.#relay),
       runtime: this.#ready?.runtime ?? runtime,
       clock,
       loadCode: (sha256) => this.#code.load(sha256),

@@ -54,6 +54,18 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   payload_too_large: 413,
 };
 
+/** What a container's code asks of volumes is answered here, and everything else sent on. */
+export function volumesRelay(volumes: ContainerVolumes | undefined, others: Relay): Relay {
+  if (volumes !== undefined) return volumes.relay(others);
+  return (containerId, request, signal) => {
+    if (request.path === VOLUMES) return Promise.resolve(listOf([]));
+    const name = REQUEST.exec(request.path)?.[1];
+    if (name === undefined) return others(containerId, request, signal);
+    const detail = `this container has no volume ${name}; it has none: give it \`volumes\``;
+    return Promise.resolve(problemAnswer(404, "not_found", detail));
+  };
+}
+
 export class ContainerVolumes {
   readonly #options: ContainerVolumesOptions;
   readonly #ended = new AbortController();
@@ -86,7 +98,7 @@ export class ContainerVolumes {
   /** Answers what is asked of its volumes, and sends everything else on. */
   relay(others: Relay): Relay {
     return (containerId, request, signal) => {
-      if (request.path === VOLUMES) return Promise.resolve(this.#listed());
+      if (request.path === VOLUMES) return Promise.resolve(listOf(this.#options.volumes));
       const [, name, wish] = REQUEST.exec(request.path) ?? [];
       if (name === undefined) return others(containerId, request, signal);
       return this.#answer(name, wish === "reload" ? "reload" : "commit");
@@ -163,11 +175,6 @@ export class ContainerVolumes {
     return bytes;
   }
 
-  #listed(): RelayedAnswer {
-    const volumes = this.#options.volumes.map(({ name, path }) => ({ name, path }));
-    return { status: 200, body: new TextEncoder().encode(JSON.stringify({ volumes })) };
-  }
-
   async #answer(name: string, wish: "commit" | "reload"): Promise<RelayedAnswer> {
     const volume = this.#mounted.find(({ start }) => start.name === name);
     if (volume === undefined) {
@@ -214,6 +221,11 @@ export async function commitLast(
       await clock.sleep(pauseMs, closing);
     }
   }
+}
+
+function listOf(starts: readonly VolumeStart[]): RelayedAnswer {
+  const volumes = starts.map(({ name, path }) => ({ name, path }));
+  return { status: 200, body: new TextEncoder().encode(JSON.stringify({ volumes })) };
 }
 
 function mayHelp(error: unknown): boolean {

@@ -6,6 +6,7 @@
  * Every answer may be asked for again: output and input have positions, so that a call that ran
  * twice takes and gives nothing twice.
  */
+import { openFilesBelow } from "../volumes/open-files.ts";
 import { startInTerminal, type StartInTerminal } from "./terminal-program.ts";
 import type { TerminalSize } from "./terminal-size.ts";
 
@@ -20,6 +21,8 @@ export function sandboxProgramSource(): string {
     programOperations,
     fileOperations,
     watchOperations,
+    openFilesBelow,
+    volumeOperations,
   ];
   // By the names that they have now: a bundler may have given them others.
   return `${parts.map((part) => part.toString()).join("\n")}
@@ -27,6 +30,7 @@ const state = ${newState.name}();
 const operations = {
   ...${programOperations.name}(state, ${startInTerminal.name}),
   ...${fileOperations.name}(), ...${watchOperations.name}(),
+  ...${volumeOperations.name}(${openFilesBelow.name}),
 };
 const handler = (instance, operation, ...args) => {
   state.check(instance, operation);
@@ -335,5 +339,26 @@ function watchOperations() {
       watches.get(id)?.close();
       watches.delete(id);
     },
+  };
+}
+
+interface ContainerRequests {
+  request(request: {
+    readonly method: string;
+    readonly path: string;
+  }): Promise<{ readonly status: number; readonly body: Uint8Array }>;
+}
+
+function volumeOperations(openFiles: typeof openFilesBelow) {
+  return {
+    askVolumes: async (method: string, path: string) => {
+      const container = Reflect.get(
+        globalThis,
+        Symbol.for("flotilla.container"),
+      ) as ContainerRequests;
+      const { status, body } = await container.request({ method, path });
+      return { status, body };
+    },
+    openFiles: (folder: string) => openFiles(folder),
   };
 }

@@ -8,6 +8,7 @@ import { RemoteFunction } from "../function.ts";
 import type { AppList, AppSummary, Deployment, DeployRequest } from "../protocol/api.ts";
 import type { TunnelList, TunnelRequest } from "../protocol/web.ts";
 import { RemoteError } from "../remote-error.ts";
+import type { VolumesContainer } from "../volumes/in-container.ts";
 import { ENDED } from "./program.ts";
 
 /** The name of the one function in a sandbox's app. */
@@ -113,6 +114,21 @@ export class SandboxLink {
   /** One operation of its program. @throws what it throws, SandboxEndedError */
   async ask(operation: string, ...args: readonly unknown[]): Promise<unknown> {
     return this.#ask(this.#function.with({ deadlineMs: OPERATION_MS }), operation, ...args);
+  }
+
+  /** Its volumes; a commit may take as long as the sandbox lives. */
+  get volumes(): VolumesContainer {
+    return {
+      what: "the sandbox",
+      link: {
+        request: async ({ method, path }) => {
+          const answer = await this.#ask(this.#function, "askVolumes", method, path);
+          // As the program above gives it.
+          return answer as { readonly status: number; readonly body: Uint8Array };
+        },
+      },
+      openFiles: async (folder) => (await this.ask("openFiles", folder)) as readonly string[],
+    };
   }
 
   /** Where ports of it are asked. @throws SandboxEndedError */

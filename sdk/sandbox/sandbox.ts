@@ -4,7 +4,11 @@ import { NotFoundError, UsageError } from "../errors.ts";
 import type { RequestOptions } from "../function-call.ts";
 import { Image } from "../image.ts";
 import type { FunctionSpec, NetworkPolicy } from "../protocol/spec.ts";
+import type { ContainerCommitReport, ReloadReport } from "../protocol/volume.ts";
 import { TUNNELS_MAX } from "../protocol/web.ts";
+import type { Volume } from "../volume.ts";
+import { checkVolumes, mountsOf } from "../volumes/check-volumes.ts";
+import { commitIn, reloadIn } from "../volumes/in-container.ts";
 import { checkPort } from "../web.ts";
 import { sandboxProgramSource, type ProgramOptions } from "./program.ts";
 import { checkTerminalSize } from "./terminal-size.ts";
@@ -31,6 +35,11 @@ export interface SandboxOptions extends Pick<
   readonly network?: NetworkPolicy;
   /** Variables of all programs in it. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * Folders that it shares with all others that have the volume, by their absolute paths, at most
+   * 8: `{ "/data": Volume.fromName("models") }`.
+   */
+  readonly volumes?: Readonly<Record<string, Volume>>;
   /** What is on its disk; Node and small tools unless given. It is built first if it must be. */
   readonly image?: Image;
   /** Told how the building of the image goes, a line at a time. */
@@ -90,11 +99,12 @@ export class Sandbox {
    *   more than a quota allows.
    */
   static async create(options: SandboxOptions = {}): Promise<Sandbox> {
-    const { client = defaultClient(), image, onProgress, signal, ...described } = options;
+    const { client = defaultClient(), image, volumes, onProgress, signal, ...described } = options;
     const { timeoutMs = TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS, ...rest } = described;
     if (!(timeoutMs >= 1_000 && timeoutMs <= TIMEOUT_MS_MAX)) {
       throw new UsageError(`timeoutMs must be 1 s to 24 h in ms, got ${timeoutMs}`);
     }
+    const shared = volumes === undefined ? {} : { volumes: checkedMounts(volumes) };
     signal?.throwIfAborted();
     const built =
       image === undefined ? {} : { image: await build(image, { client, onProgress, signal }) };
@@ -105,6 +115,7 @@ export class Sandbox {
       await link.deploy(new TextEncoder().encode(sandboxProgramSource()), {
         ...rest,
         ...built,
+        ...shared,
         timeoutMs: Math.max(INPUT_MS_MIN, timeoutMs),
         startupTimeoutMs: STARTUP_MS_MAX,
         scaledownWindowMs: idleTimeoutMs,
@@ -204,10 +215,37 @@ export class Sandbox {
     return Image.fromId(await this.#link.imageOfFiles(options.onProgress));
   }
 
-  /** Ends it with all its programs and files. */
+  /**
+   * Makes what its programs changed in a volume the next version, all of it or nothing. Changes of
+   * other paths by others stay; of one path the last writer wins, and is told what it overwrote.
+   *
+   * @throws RequestError `conflict` naming files that are being written, NotFoundError when it has
+   *   no such volume, SandboxEndedError
+   */
+  async commit({ name }: Volume): Promise<ContainerCommitReport> {
+    return commitIn(this.#link.volumes, name);
+  }
+
+  /**
+   * Commits a volume, and brings what others committed into the sandbox.
+   *
+   * @throws RequestError `conflict` when a program of the sandbox has a file of it open
+   */
+  async reload({ name }: Volume): Promise<ReloadReport> {
+    return reloadIn(this.#link.volumes, name);
+  }
+
+  /** Ends it with all its programs and files; what changed in its volumes is committed then. */
   async terminate(): Promise<void> {
     await this.#link.stop();
   }
+}
+
+/** @throws UsageError naming what is wrong with them */
+function checkedMounts(volumes: Readonly<Record<string, Volume>>) {
+  const problem = checkVolumes(volumes);
+  if (problem !== undefined) throw new UsageError(`volumes ${problem}`);
+  return mountsOf(volumes);
 }
 
 /** Builds an image, or finds it built; gives its id. What does so is loaded only then. */

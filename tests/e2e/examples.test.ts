@@ -51,6 +51,7 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
 const PROGRAMS: Readonly<Record<string, RegExp>> = {
   "sandbox.ts": /0 1 4 9 16 25/,
   "sandbox-image.ts": /^3 9 *\n7 49 *\n$/,
+  "sandbox-volume.ts": /^note.txt: 19, poem.txt: 15\n$/,
   "sandbox-tunnel.ts": /^200 <h1>Made by a model<\/h1>\n$/,
 };
 /** What examples of several files import. */
