@@ -227,7 +227,7 @@ export class PoolController {
       ...(budgetMicroUsdPerHourMax === undefined ? {} : { budgetMicroUsdPerHourMax }),
       policy: this.#options.policy,
     };
-    const { actions, fitness } = lookAndReconcile(snapshot, this.#now());
+    const { actions, fitness, releaseByMs } = lookAndReconcile(snapshot, this.#now());
     await this.#apply(actions, facts.offers);
     await this.#surveyor.look();
     await this.#book.keep();
@@ -238,6 +238,7 @@ export class PoolController {
       unseen: this.#sightings.unseen,
       refusals: this.refusals,
       fitness,
+      releaseByMs,
       strays: snapshot.strays,
       unclaimed: this.#surveyor.reports,
     };

@@ -21,6 +21,8 @@ export interface PoolTick {
   readonly refusals: RefusalMemory;
   /** Nodes that are unfit, and whether they are so many that none is repaired. */
   readonly fitness: Fitness;
+  /** When draining nodes are released even if they are occupied, by node id. */
+  readonly releaseByMs: ReadonlyMap<string, number>;
   /** Machines of this cluster that no record owns. */
   readonly strays: readonly Stray[];
   /** Machines of each account that carry no cluster's tag, as last seen. */

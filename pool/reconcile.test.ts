@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { DEFAULT_POOL_POLICY, MS_PER_MINUTE, NODE_STATES, type PoolPolicy } from "../core/index.ts";
 import type { NodeAction } from "./actions.ts";
 import { holdPlan, NO_PLAN_HELD, type HeldPlan } from "./held-plan.ts";
-import { reconcile } from "./reconcile.ts";
+import { lookAndReconcile, reconcile } from "./reconcile.ts";
 import type { PoolSnapshot } from "./snapshot.ts";
 import { remember } from "./refusals.ts";
 import { containerOn, testNode, testOffer, testSnapshot } from "./test-pool.ts";
@@ -166,6 +166,33 @@ test("a ready node is not given up for one that still boots", () => {
   const nowMs = 5 * MS_PER_MINUTE;
   const over = { nodes, agents: heard(["a"], nowMs), emptySinceMs: new Map([["a", 0]]) };
   expect(brief({ ...over, desired: [line(1)] }, nowMs)).toEqual([]);
+});
+
+test("how long draining nodes stay is said: by policy, order or reclaim, whichever is first", () => {
+  const nodes = [
+    testNode("a", "draining"),
+    testNode("b", "draining"),
+    testNode("c", "healthy"),
+    testNode("d", "draining"),
+  ];
+  const dated = nodes.map((node) =>
+    node.record.node.nodeId === "d"
+      ? { ...node, record: { ...node.record, drainByMs: 7_000 } }
+      : node,
+  );
+  const reclaimedAtMs = new Map([
+    ["b", 25_000],
+    ["c", 25_000],
+    ["d", 25_000],
+  ]);
+  const snapshot = testSnapshot({ nodes: dated, reclaimedAtMs });
+  const { releaseByMs } = lookAndReconcile(snapshot, 0);
+  const { drainTimeoutMs } = DEFAULT_POOL_POLICY;
+  expect([...releaseByMs]).toEqual([
+    ["a", drainTimeoutMs],
+    ["b", 15_000],
+    ["d", 7_000],
+  ]);
 });
 
 test("a draining node is released when empty or overdue, and again if that had no effect", () => {

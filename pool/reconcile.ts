@@ -41,13 +41,25 @@ export function reconcile(snapshot: PoolSnapshot, nowMs: number): readonly NodeA
   return lookAndReconcile(snapshot, nowMs).actions;
 }
 
-/** The same, and which nodes are unfit. */
-export function lookAndReconcile(
-  snapshot: PoolSnapshot,
-  nowMs: number,
-): { readonly actions: readonly NodeAction[]; readonly fitness: Fitness } {
+/** What a look at everything gives. */
+export interface Look {
+  readonly actions: readonly NodeAction[];
+  readonly fitness: Fitness;
+  /** When draining nodes are released even if they are occupied, by node id. */
+  readonly releaseByMs: ReadonlyMap<string, number>;
+}
+
+/** The same, which nodes are unfit, and how long draining ones stay. */
+export function lookAndReconcile(snapshot: PoolSnapshot, nowMs: number): Look {
   const view = viewOf(snapshot, nowMs);
-  return { actions: actionsIn(view), fitness: view.fitness };
+  const draining = view.rented.filter(({ record: { node } }) => node.state === "draining");
+  return {
+    actions: actionsIn(view),
+    fitness: view.fitness,
+    releaseByMs: new Map(
+      draining.map((node) => [node.record.node.nodeId, releaseByMsOf(node, view)]),
+    ),
+  };
 }
 
 function actionsIn(view: View): readonly NodeAction[] {
@@ -161,15 +173,20 @@ function whileDraining(node: PoolNode, view: View): PerNodeAction | undefined {
   const { nodeId, stateSinceMs } = node.record.node;
   const silent = lost(node, view);
   if (silent !== undefined) return silent;
-  const reclaimAtMs = view.reclaimAtMs.get(nodeId) ?? Infinity;
-  const { drainTimeoutMs } = view.snapshot.policy;
-  const byMs = node.record.drainByMs ?? stateSinceMs + drainTimeoutMs;
-  const deadlineMs = Math.min(byMs, reclaimAtMs - RECLAIM_MARGIN_MS);
   const occupied = view.occupied.has(nodeId);
-  if ((occupied && view.nowMs < deadlineMs) || isReleasing(node, view)) return undefined;
+  const mayStay = occupied && view.nowMs < releaseByMsOf(node, view);
+  if (mayStay || isReleasing(node, view)) return undefined;
   const drainedFor = inSeconds(view.nowMs - stateSinceMs);
   const reason = occupied ? `not empty after ${drainedFor} of draining` : "empty";
   return { kind: "release", nodeId, reason };
+}
+
+/** When a draining node is released even if it is occupied. */
+function releaseByMsOf({ record }: PoolNode, view: View): number {
+  const { nodeId, stateSinceMs } = record.node;
+  const reclaimAtMs = view.reclaimAtMs.get(nodeId) ?? Infinity;
+  const byMs = record.drainByMs ?? stateSinceMs + view.snapshot.policy.drainTimeoutMs;
+  return Math.min(byMs, reclaimAtMs - RECLAIM_MARGIN_MS);
 }
 
 function lost(node: PoolNode, view: View): PerNodeAction | undefined {

@@ -139,12 +139,14 @@ export class NodeAgent {
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs, restored, stages) => {
+        const { endsSlowly } = this.#containers.get(containerId)?.held ?? {};
         this.#link.send({
           type: "ready",
           containerId,
           startMs,
           stages,
           ...(restored ? { restored } : {}),
+          ...(endsSlowly === undefined ? {} : { endsSlowly }),
         });
       },
       stream: (containerId, streamId, piece, body) => {

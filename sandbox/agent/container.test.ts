@@ -307,42 +307,6 @@ describe("cancelling and stopping", () => {
     expect(one.reported.results.map(({ inputId }) => inputId)).toEqual(["a", "b"]);
   });
 
-  test("one with exit hooks is asked to leave and killed when its grace is over", async () => {
-    const one = new TestContainer();
-    await one.start();
-    one.sandbox.say({ type: "ready", leaves: true });
-    await settled();
-    one.push("a");
-    one.container.stop(3_000);
-    await one.pass(900);
-    one.container.stop(3_000);
-    await one.answer("a");
-    await one.pass(2_000);
-    expect(one.sandbox.kills).toBe(0);
-    expect(one.reported.results).toMatchObject([{ inputId: "a" }]);
-    expect(one.sandbox.told.filter(({ header }) => header.type === "leave")).toHaveLength(1);
-    await one.pass(100);
-    await one.running;
-    expect(one.reported.exits).toMatchObject([{ kind: "stopped", inputIds: [] }]);
-  });
-
-  test("one with exit hooks is killed at once when there is no grace or it is not up yet", async () => {
-    const ready = new TestContainer();
-    await ready.start();
-    ready.sandbox.say({ type: "ready", leaves: true });
-    await settled();
-    ready.container.stop(3_000);
-    ready.container.stop(0);
-    await ready.running;
-    const starting = new TestContainer();
-    await starting.start();
-    starting.container.stop(3_000);
-    await starting.running;
-    for (const { reported } of [ready, starting]) {
-      expect(reported.exits).toMatchObject([{ kind: "stopped" }]);
-    }
-  });
-
   test("a stop before the sandbox has started ends it as soon as it has", async () => {
     const one = new TestContainer();
     const gate = Promise.withResolvers<undefined>();

@@ -122,9 +122,11 @@ export class Container {
   }
 
   get held(): HeldContainer {
-    const { containerId, functionId, cards = [] } = this.#options.start;
+    const { containerId, functionId, cards = [], volumes = [] } = this.#options.start;
     const state = this.#ready ? "ready" : "starting";
-    return { containerId, functionId, state, cards, inputIds: this.#inputs.ids };
+    const isSlow = this.#leaves || volumes.length > 0;
+    const ends = isSlow ? { endsSlowly: true } : {};
+    return { containerId, functionId, state, cards, ...ends, inputIds: this.#inputs.ids };
   }
 
   /** Starts the sandbox and runs it to its end; resolves when it is gone and reported. */

@@ -40,6 +40,8 @@ export interface HeldContainer {
   readonly state: "starting" | "ready";
   /** Cards of the node that it sits on, numbered from 0; empty without GPUs. */
   readonly cards: readonly number[];
+  /** Its end takes time: it has exit hooks, or volumes to commit. */
+  readonly endsSlowly?: boolean;
   /** Inputs it was handed whose results were not yet acknowledged. */
   readonly inputIds: readonly string[];
 }
@@ -236,6 +238,8 @@ export type AgentMessage =
       readonly stages?: StartStages;
       /** Whether it was started from an image of memory. */
       readonly restored?: boolean;
+      /** Its end takes time: it has exit hooks, or volumes to commit. */
+      readonly endsSlowly?: boolean;
     }
   | {
       readonly type: "results";

@@ -53,8 +53,8 @@ type Message = Exclude<
 const STARTUP_WEIGHT = 0.3;
 /** Starts that may fail in a row, for reasons other than the user's own code. */
 const FAILED_STARTS_MAX = 3;
-/** How long the exit hooks of a container may take before it is killed. */
-const STOP_GRACE_MS = 30_000;
+/** How long a container may take to end, exit hooks and all, before it is killed. */
+export const STOP_GRACE_MS = 30_000;
 
 export class ContainerDesk {
   readonly #options: ContainerDeskOptions;
@@ -93,8 +93,8 @@ export class ContainerDesk {
     }
   }
 
-  /** Ends a container: it takes no more inputs, and its node is told. */
-  stop(container: ContainerRecord, reason: string): void {
+  /** Ends a container: it takes no more inputs, and its node is told how long it may take. */
+  stop(container: ContainerRecord, reason: string, graceMs = STOP_GRACE_MS): void {
     const { containerId, nodeId, live } = container;
     if (nodeId === undefined) {
       this.#options.containers.remove(containerId);
@@ -104,7 +104,7 @@ export class ContainerDesk {
     container.state = "stopping";
     this.#options.streams.containerGone(containerId);
     live.dispatcher.containerGone(containerId, "stopped");
-    this.#options.hub.link(nodeId)?.send({ type: "stop", containerId, graceMs: STOP_GRACE_MS });
+    this.#options.hub.link(nodeId)?.send({ type: "stop", containerId, graceMs });
     this.#options.events.publish(subjectOf(container), {
       kind: "container.exited",
       reason,
@@ -159,10 +159,13 @@ export class ContainerDesk {
   /** A node is lost: its containers are gone and their inputs wait again. */
   nodeLost(nodeId: string): void {
     for (const container of this.#options.containers.ofNode(nodeId)) {
-      this.#options.events.publish(subjectOf(container), {
-        kind: "container.exited",
-        reason: "its node was lost; its inputs run elsewhere",
-      });
+      // That it ends was told already when it was asked to.
+      if (container.state !== "stopping") {
+        this.#options.events.publish(subjectOf(container), {
+          kind: "container.exited",
+          reason: "its node was lost; its inputs run elsewhere",
+        });
+      }
       this.#gone(container, "lost");
     }
     this.#options.onLoadChanged();
@@ -195,8 +198,10 @@ export class ContainerDesk {
   }
 
   /** Notes where a container runs; one that was in nobody's table is metered from here on. */
-  #takeOver(container: ContainerRecord, nodeId: string, { cards, state }: HeldContainer): void {
+  #takeOver(container: ContainerRecord, nodeId: string, held: HeldContainer): void {
+    const { cards, state, endsSlowly = false } = held;
     const isNew = container.nodeId === undefined;
+    container.endsSlowly = endsSlowly;
     container.nodeId = nodeId;
     container.cards = cards;
     container.startedAtMs ??= this.#options.clock.nowMs();
@@ -216,11 +221,13 @@ export class ContainerDesk {
     startMs,
     stages,
     restored,
+    endsSlowly = false,
   }: Extract<AgentMessage, { type: "ready" }>): void {
     const container = this.#options.containers.get(containerId);
     if (container?.state !== "starting") return;
     const { live, requestedAtMs } = container;
     container.state = "ready";
+    container.endsSlowly = endsSlowly;
     container.readyAtMs = this.#options.clock.nowMs();
     live.failedStarts = 0;
     // From the wish to the readiness, a machine's boot included: what one more really takes.

@@ -19,6 +19,8 @@ export interface ContainerRecord {
   inputsDone: number;
   /** Its node is being drained: it finishes what it has, and counts for nothing any more. */
   isLeaving: boolean;
+  /** Its end takes time: it has exit hooks, or volumes to commit. */
+  endsSlowly: boolean;
   /** Cards of its node that it sits on; undefined while nobody has said. */
   cards: readonly number[] | undefined;
   /** Others were ended for it, and it has not got their room yet. */
@@ -74,6 +76,7 @@ export class ContainerTable {
       idleSinceMs: undefined,
       inputsDone: 0,
       isLeaving: false,
+      endsSlowly: false,
       cards: undefined,
       isOwed: false,
       replacedBy: undefined,

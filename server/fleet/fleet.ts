@@ -132,6 +132,7 @@ export class Fleet {
       policy: policy.scheduler,
       usage,
       desired: () => this.#capacity.desired,
+      releaseByMs: (nodeId) => this.#pool.latest?.releaseByMs.get(nodeId),
       loadHeld: (inputIds) => calls.loadHeld(inputIds),
       onYielded: (...yielded) => calls.yielded(...yielded),
       onColdStart: (startMs) => options.metrics.coldStarted(startMs),

@@ -39,6 +39,8 @@ export interface PlacingOptions extends Pick<
   readonly policy: SchedulerPolicy;
   /** What the fleet should be by the latest plan; undefined until there is one. */
   readonly desired: () => readonly DesiredLine[] | undefined;
+  /** When the pool releases a draining node at the latest; absent: nobody says. */
+  readonly releaseByMs?: (nodeId: string) => number | undefined;
   /** The values of the secrets that a function names; absent: none does. */
   readonly secretsOf?: (live: LiveFunction) => Promise<SecretValues>;
   /** The volumes of a container; absent: it has none. */
@@ -60,7 +62,7 @@ export class Placing {
 
   constructor(options: PlacingOptions) {
     this.#options = options;
-    this.#stop = (container, reason) => this.desk.stop(container, reason);
+    this.#stop = (...how) => this.desk.stop(...how);
     const schedulable = (): readonly Node[] => this.#schedulable();
     this.#placement = new Placement({
       ...options,
@@ -79,7 +81,8 @@ export class Placing {
     });
     this.#leaving = new Leaving({
       containers: () => options.containers.all(),
-      stateOf: (nodeId) => options.nodes.get(nodeId)?.stored.node.state,
+      nodeOf: (nodeId) => options.nodes.get(nodeId)?.stored.node,
+      releaseByMs: options.releaseByMs ?? (() => undefined),
       reasonOf: ({ live }) => options.usage?.spendingRefusal(live.workspaceId),
       stop: this.#stop,
     });
@@ -102,7 +105,7 @@ export class Placing {
     const { containers, functions, clock } = this.#options;
     const nowMs = clock.nowMs();
     for (const container of containers.all()) noteIdle(container, nowMs);
-    this.#leaving.tick();
+    this.#leaving.tick(nowMs);
     this.#repacking.tick();
     await this.#autoscaling.tick();
     const before = this.#pendingReasons();

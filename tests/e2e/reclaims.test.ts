@@ -4,7 +4,9 @@
  */
 import assert from "node:assert";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { App, type RemoteFunction } from "../../sdk/index.ts";
 import type { PlatformEvent } from "../../sdk/protocol/index.ts";
+import type { movedOnAws } from "../fixtures/clouds.ts";
 import { TestPlatform } from "../support/platform.ts";
 import { waitedFor, WatchedEvents } from "../support/watched-events.ts";
 
@@ -37,6 +39,7 @@ interface CloudCase {
   readonly reason: RegExp;
 }
 
+const PYTHON_NAME = "movedOnGcp";
 const TOLD_BY_AGENT = /^its provider takes the machine back in \d\d s$/;
 const CLOUDS: Readonly<Record<string, CloudCase>> = {
   aws: {
@@ -47,7 +50,7 @@ const CLOUDS: Readonly<Record<string, CloudCase>> = {
     reason: TOLD_BY_AGENT,
   },
   gcp: {
-    functionName: "movedOnGcp",
+    functionName: PYTHON_NAME,
     list: "instances",
     takeBack: ({ instanceId }) => ["preempt", { instanceId }],
     release: "instances.delete",
@@ -87,6 +90,13 @@ describe("machines that are taken back", () => {
     return waitedFor(`an event ${kind}`, () => events.all.filter(isOfKind).find(isWanted));
   }
 
+  /** The method that ends in one container only, of a class in TypeScript or in Python. */
+  async function endsOf(name: string): Promise<RemoteFunction<[number], string>> {
+    if (name === PYTHON_NAME) return platform.lookup("clouds", name);
+    const moved = await App.lookupClass<typeof movedOnAws>("clouds", name);
+    return moved.instance().ends;
+  }
+
   async function control(cloud: string, name: string, body?: object): Promise<unknown> {
     const headers = { "content-type": "application/json" };
     const post = body === undefined ? {} : { method: "POST", headers, body: JSON.stringify(body) };
@@ -113,18 +123,18 @@ describe("machines that are taken back", () => {
   }
 
   it.concurrent.each(Object.entries(CLOUDS))(
-    "S24: on %s the machine is left and given back in time, replaced at once, and no call is lost",
+    "S24: on %s the machine is replaced at once, left in peace and given back in time, and no call is lost",
     async (cloud, { functionName, list, takeBack, release, reason }) => {
-      const moved = await platform.lookup<[number], string>("clouds", functionName);
-      assert.equal(await moved.remote(0), "ended");
+      const ends = await endsOf(functionName);
+      const first = await ends.remote(0);
       const [machine] = await machinesOf(cloud, list);
       assert(machine !== undefined, `a machine was rented on ${cloud}`);
       const { nodeId } = await eventOf("node.booting", ({ providerNodeId }) =>
         names(machine, providerNodeId.split("/")),
       );
-      const call = await moved.spawn(Date.now());
+      const call = await ends.spawn(Date.now());
       const begun = await eventOf("log", ({ callId }) => callId === call.callId);
-      assert.equal(begun.nodeId, nodeId);
+      assert.deepEqual([begun.nodeId, begun.containerId], [nodeId, first]);
 
       const noticedAtMs = Date.now();
       await control(cloud, ...takeBack(machine));
@@ -136,9 +146,23 @@ describe("machines that are taken back", () => {
         (event) => event.offerId.startsWith(`${cloud}/`) && event.nodeId !== nodeId,
       );
       assert(replaced.atMs - drained.atMs < TICK_MS, "it is replaced in the same tick");
-      assert.equal(await call.get({ timeoutMs: NOTICE_MS }), "ended");
+      const second = await call.get({ timeoutMs: NOTICE_MS });
+      const placed = await eventOf("container.placed", (event) => event.containerId === second);
+      assert.notEqual(placed.nodeId, nodeId, "the same input runs on another machine");
+      const { inputCount, finishedCount, failedCount } = await call.status();
+      assert.deepEqual([inputCount, finishedCount, failedCount], [1, 1, 0]);
+      const asked = await eventOf("container.exited", (event) => event.containerId === first);
+      assert.equal(asked.reason, "its node is being given back; its inputs run elsewhere");
+      const closed = await eventOf(
+        "log",
+        ({ containerId, text }) => containerId === first && text === "closed",
+      );
+      assert(closed.atMs > asked.atMs, "exit hooks run to their end once it is asked to leave");
       const released = await releaseOf(cloud, release, machine);
-      assert(released.atMs < noticedAtMs + NOTICE_MS, "it is given back within the notice");
+      assert(released.atMs > closed.atMs, "and before its machine is given back");
+      assert(released.atMs < noticedAtMs + NOTICE_MS, "which is within the notice");
+      const told = events.all.filter(({ containerId }) => containerId === first);
+      assert.equal(told.filter(({ kind }) => kind === "container.exited").length, 1);
     },
   );
 });
