@@ -7,8 +7,9 @@
  * a shorter run: its figures are of that part of the traces. Everything but the times is the same
  * on every machine.
  *
- * Each run that is done is kept under `--state`, so a benchmark that was stopped goes on there,
- * and a part can be taken alone. Only `speed` and `aggregation` are measured anew.
+ * Each run that is done is kept under `--state`, and how far one is that is under way, so a
+ * benchmark that was stopped goes on there, and a part can be taken alone. Only `speed` and
+ * `aggregation` are measured anew.
  */
 import { isAbsolute, join } from "node:path";
 import { MS_PER_MINUTE, MS_PER_SECOND } from "../core/index.ts";

@@ -22,9 +22,12 @@ export type IdPrefix =
   | "up"
   | "sh";
 
-/** Ids that count up from 1: equal runs give equal ids. */
-export function countingIds(): IdSource {
-  const counts = new Map<IdPrefix, number>();
+/**
+ * Ids that count up from 1: equal runs give equal ids.
+ *
+ * @param counts The last number of each prefix, kept up to date; ids go on from those in it.
+ */
+export function countingIds(counts = new Map<IdPrefix, number>()): IdSource {
   return {
     next: (prefix) => {
       const count = (counts.get(prefix) ?? 0) + 1;

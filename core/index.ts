@@ -57,7 +57,7 @@ export {
   type StrategyName,
   type WorkspaceQuota,
 } from "./scheduler-policy.ts";
-export { createRng, type Rng } from "./rng.ts";
+export { createRng, type Rng, type RngState } from "./rng.ts";
 export {
   microUsdFromUsd,
   MS_PER_HOUR,

@@ -13,16 +13,21 @@ export interface Rng {
   below(bound: number): number;
   /** An independent stream; equal labels on equal parents give equal streams. */
   fork(label: string): Rng;
+  /** Where the stream is now. */
+  save(): RngState;
+  /** Goes on from where a stream was; forks are not changed by it. */
+  resume(state: RngState): void;
 }
+
+/** Where a stream is: four words. Plain data. */
+export type RngState = readonly [number, number, number, number];
 
 /** A generator whose stream is fixed by `seed`. */
 export function createRng(seed: number | string): Rng {
   return fromState(stateOf(String(seed)));
 }
 
-type State = readonly [number, number, number, number];
-
-function stateOf(text: string): State {
+function stateOf(text: string): RngState {
   const word = (salt: number): number => {
     let hash = 0x811c9dc5 ^ salt;
     for (let index = 0; index < text.length; index += 1) {
@@ -33,7 +38,7 @@ function stateOf(text: string): State {
   return [word(1), word(2), word(3), 1];
 }
 
-function fromState(state: State): Rng {
+function fromState(state: RngState): Rng {
   let [a, b, c, counter] = state;
   const nextWord = (): number => {
     const sum = (((a + b) | 0) + counter) | 0;
@@ -50,5 +55,9 @@ function fromState(state: State): Rng {
     next: () => nextWord() / 4294967296,
     below: (bound) => Math.floor((nextWord() / 4294967296) * bound),
     fork: (label) => fromState(stateOf(`${forkKey}/${label}`)),
+    save: () => [a, b, c, counter],
+    resume: (saved) => {
+      [a, b, c, counter] = saved;
+    },
   };
 }

@@ -58,6 +58,13 @@ export interface Move {
   readonly refusedOfferIds?: readonly string[];
 }
 
+/** What a book remembers and has written. Plain data. */
+export interface PoolBookState {
+  readonly memory: PoolMemory;
+  readonly kept: PoolMemory | undefined;
+  readonly keptEntries: readonly MemoryEntry[];
+}
+
 /** The book of one controller. */
 export class PoolBook {
   readonly #options: PoolBookOptions;
@@ -83,6 +90,18 @@ export class PoolBook {
 
   set receivedAtMs(receivedAtMs: ReadonlyMap<string, number>) {
     this.#memory = { ...this.#memory, receivedAtMs };
+  }
+
+  /** What it remembers and has written; nothing may be being written. */
+  save(): PoolBookState {
+    return { memory: this.#memory, kept: this.#kept, keptEntries: this.#keptEntries };
+  }
+
+  /** Takes the place of what it remembers. */
+  resume({ memory, kept, keptEntries }: PoolBookState): void {
+    this.#memory = memory;
+    this.#kept = kept;
+    this.#keptEntries = keptEntries;
   }
 
   /** Takes over what was remembered by whoever kept the pool before. */

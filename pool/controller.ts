@@ -13,18 +13,10 @@
  * Only `PlatformError`s of providers are handled here. A ledger that fails ends the tick; the
  * next one starts over.
  */
-import {
-  assert,
-  type Clock,
-  type CloudName,
-  type IdSource,
-  type MicroUsd,
-  type Node,
-  type Offer,
-  type PoolPolicy,
-} from "../core/index.ts";
-import type { Provider } from "../providers/index.ts";
+import { assert, type CloudName, type Node, type Offer } from "../core/index.ts";
 import { PoolBook, type Seen } from "./book.ts";
+import type { PoolControllerOptions, SettledFacts, WaitingOrder } from "./controller-parts.ts";
+import type { PoolControllerState } from "./controller-state.ts";
 import { inChunks } from "./in-chunks.ts";
 import type { NodeEvent } from "./node-state.ts";
 import {
@@ -43,15 +35,7 @@ import {
   type PoolNode,
 } from "./observe.ts";
 import { ruleOn, type Order, type OrderOutcome, type Ruling } from "./orders.ts";
-import type {
-  AgentSighting,
-  AgentSightings,
-  DesiredLine,
-  PoolEvent,
-  PoolFacts,
-  PoolLedger,
-  PoolRecord,
-} from "./ports.ts";
+import type { AgentSighting, DesiredLine, PoolFacts, PoolRecord } from "./ports.ts";
 import { ProviderDesk, type Listing } from "./provider-desk.ts";
 import type { ActionOf, NodeAction } from "./actions.ts";
 import { lookAndReconcile } from "./reconcile.ts";
@@ -59,46 +43,13 @@ import { isRented, isUnborn } from "./snapshot.ts";
 import { openRefusals, type RefusalMemory } from "./refusals.ts";
 import type { PoolTick } from "./pool-tick.ts";
 import { Renter, type RentTurn } from "./renter.ts";
-import type { Rent } from "./renting.ts";
 import { Sightings, type Machines } from "./sightings.ts";
 import { Surveyor } from "./surveyor.ts";
 import { newlyUnseen, placeNameOf, unseenPlaceOf } from "./unseen.ts";
 
-export interface PoolControllerOptions {
-  readonly providers: ReadonlyMap<CloudName, Provider>;
-  readonly ledger: PoolLedger;
-  readonly clock: Clock;
-  readonly ids: IdSource;
-  readonly policy: PoolPolicy;
-  /** Tag value on all our machines; machines with another are never touched. */
-  readonly clusterId: string;
-  /** For whom machines are rented, a tag of all of them; absent means no such tag. */
-  readonly owner?: string;
-  /** What the machines of a batch are given at their first boot; the same each time. */
-  readonly userDataFor: (rent: Rent) => Promise<string> | string;
-  /** Most nodes of one request; `RENT_COUNT_MAX` when absent. */
-  readonly batchCountMax?: number;
-  /** Most that the fleet may cost an hour, which plans keep to; absent means no limit. */
-  readonly budgetMicroUsdPerHourMax?: MicroUsd;
-  /** Must not throw. */
-  readonly onEvent: (event: PoolEvent) => void;
-  /** Least time between two listings of one provider; 5 s when absent. */
-  readonly listEveryMs?: number;
-}
-
 const LIST_EVERY_MS = 5_000;
 
 const NO_PROVIDER: Listing = { kind: "failed", reason: "no provider is configured for it" };
-
-/** Facts whose agents are those of one moment. */
-type SettledFacts = PoolFacts & { readonly agents: AgentSightings };
-
-/** An order whose giver waits for what comes of it. */
-interface WaitingOrder {
-  readonly order: Order;
-  readonly resolve: (outcome: OrderOutcome) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** Keeps the rented nodes equal to the plan, one `tick` at a time. */
 export class PoolController {
@@ -131,6 +82,31 @@ export class PoolController {
     this.#surveyor = new Surveyor({ ...options, book: this.#book, desk: this.#desk });
     this.#watchingSinceMs = clock.nowMs();
     this.#tickedAtMs = this.#watchingSinceMs;
+  }
+
+  /** Everything it remembers, by reference; never during a tick, and no order may wait. */
+  save(): PoolControllerState {
+    assert(!this.#isTicking && this.#orders.length === 0, "a pool at work cannot be written down");
+    return {
+      sightings: this.#sightings.state,
+      book: this.#book.save(),
+      launches: this.#renter.launches,
+      watchingSinceMs: this.#watchingSinceMs,
+      tickedAtMs: this.#tickedAtMs,
+      heldPlan: this.#heldPlan,
+      worthSinceMs: this.#worthSinceMs,
+    };
+  }
+
+  /** Goes on as another controller would have, whose ledger and clock this one has. */
+  resume(state: PoolControllerState): void {
+    this.#sightings.state = state.sightings;
+    this.#book.resume(state.book);
+    this.#renter.launches = state.launches;
+    this.#watchingSinceMs = state.watchingSinceMs;
+    this.#tickedAtMs = state.tickedAtMs;
+    this.#heldPlan = state.heldPlan;
+    this.#worthSinceMs = state.worthSinceMs;
   }
 
   /** Refusals that hold now, sorted by key. */

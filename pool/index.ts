@@ -1,6 +1,14 @@
 /** Keeps the rented nodes equal to the plan. */
-export { demandOf, NO_WORK_SEEN, observeWork, planInputOf, type FunctionWork } from "./capacity.ts";
+export {
+  demandOf,
+  NO_WORK_SEEN,
+  observeWork,
+  planInputOf,
+  type FunctionWork,
+  type SeenWork,
+} from "./capacity.ts";
 export { PoolController } from "./controller.ts";
+export type { PoolControllerState } from "./controller-state.ts";
 export type { PoolTick } from "./pool-tick.ts";
 export { desiredLinesOf } from "./plan-lines.ts";
 export { CLUSTER_TAG } from "./observe.ts";

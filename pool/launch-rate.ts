@@ -14,10 +14,14 @@ export interface LaunchRate {
   readonly burstMax: number;
 }
 
+/** What is left in each bucket, and since when. Plain data. */
+export type LaunchBuckets = Map<CloudName, { readonly left: number; readonly atMs: number }>;
+
 /** The buckets of one controller; all are full at first. */
 export class LaunchLimiter {
   readonly #rate: LaunchRate;
-  readonly #buckets = new Map<CloudName, { readonly left: number; readonly atMs: number }>();
+  /** A cloud without one has a full one. */
+  buckets: LaunchBuckets = new Map();
 
   constructor(rate: LaunchRate) {
     this.#rate = rate;
@@ -26,11 +30,11 @@ export class LaunchLimiter {
   /** Takes up to `count` launches; gives how many may be made now. */
   take(cloud: CloudName, count: number, nowMs: number): number {
     const { perSecondMax, burstMax } = this.#rate;
-    const bucket = this.#buckets.get(cloud) ?? { left: burstMax, atMs: nowMs };
+    const bucket = this.buckets.get(cloud) ?? { left: burstMax, atMs: nowMs };
     const passedMs = Math.max(0, nowMs - bucket.atMs);
     const left = Math.min(burstMax, bucket.left + (passedMs / MS_PER_SECOND) * perSecondMax);
     const granted = Math.min(count, Math.floor(left));
-    this.#buckets.set(cloud, { left: left - granted, atMs: nowMs });
+    this.buckets.set(cloud, { left: left - granted, atMs: nowMs });
     return granted;
   }
 }

@@ -9,7 +9,7 @@
 import { assert, type Clock, type IdSource, type Offer } from "../core/index.ts";
 import { RENT_COUNT_MAX, type RentedMachine } from "../providers/index.ts";
 import type { Move, PoolBook } from "./book.ts";
-import { LaunchLimiter, type LaunchRate } from "./launch-rate.ts";
+import { LaunchLimiter, type LaunchBuckets, type LaunchRate } from "./launch-rate.ts";
 import type { PoolLedger, PoolRecord, RentBatch } from "./ports.ts";
 import type { ProviderDesk } from "./provider-desk.ts";
 import type { ActionOf } from "./actions.ts";
@@ -54,6 +54,15 @@ export class Renter {
   constructor(options: RenterOptions) {
     this.#options = options;
     this.#launches = new LaunchLimiter(options.rate);
+  }
+
+  /** What may be launched at once. */
+  get launches(): LaunchBuckets {
+    return this.#launches.buckets;
+  }
+
+  set launches(buckets: LaunchBuckets) {
+    this.#launches.buckets = buckets;
   }
 
   /** Asks for the choices in turn, each for what the ones before it did not give. */

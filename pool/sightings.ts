@@ -19,27 +19,41 @@ interface SeenPart {
   readonly unseen: readonly UnseenRegion[];
 }
 
+/** What is remembered of listings. Plain data. */
+export interface SightingsState {
+  readonly strays: Map<CloudName, readonly Stray[]>;
+  /** Since when each cloud has not answered. */
+  readonly unreachable: Map<CloudName, number>;
+  /** Regions and zones that the last listing of their cloud did not see. */
+  readonly unseen: Map<CloudName, readonly UnseenRegion[]>;
+  /** Complete listings in a row without its machine; only nodes that were absent from the last. */
+  readonly absentCount: Map<string, number>;
+  readonly reclaimedAtMs: Map<string, number>;
+  /** First and latest accepted release, by node id. */
+  readonly released: Map<string, { readonly firstMs: number; readonly lastMs: number }>;
+  /** Nodes that work on machines which listings lack. */
+  readonly unlisted: Set<string>;
+  /** When the release of a stray was last accepted, by cloud and provider id. */
+  readonly straysReleasedAtMs: Map<string, number>;
+  /** Since when each stray has been seen, by cloud and provider id. */
+  readonly strayAtMs: Map<string, number>;
+}
+
 /** Memory of one controller. */
 export class Sightings {
   readonly #clusterId: string;
-  readonly #strays = new Map<CloudName, readonly Stray[]>();
-  /** Since when each cloud has not answered. */
-  readonly #unreachable = new Map<CloudName, number>();
-  /** Regions and zones that the last listing of their cloud did not see. */
-  readonly #unseen = new Map<CloudName, readonly UnseenRegion[]>();
-  /** Complete listings in a row without its machine; only nodes that were absent from the last. */
-  readonly #absentCount = new Map<string, number>();
-  readonly #reclaimedAtMs = new Map<string, number>();
-  /** First and latest accepted release, by node id. */
-  readonly #released = new Map<string, { readonly firstMs: number; readonly lastMs: number }>();
-
-  /** Nodes that work on machines which listings lack. */
-  readonly #unlisted = new Set<string>();
-
-  /** When the release of a stray was last accepted, by cloud and provider id. */
-  readonly #straysReleasedAtMs = new Map<string, number>();
-  /** Since when each stray has been seen, by cloud and provider id. */
-  readonly #strayAtMs = new Map<string, number>();
+  /** All of it; may be taken away and given back as it was. */
+  state: SightingsState = {
+    strays: new Map(),
+    unreachable: new Map(),
+    unseen: new Map(),
+    absentCount: new Map(),
+    reclaimedAtMs: new Map(),
+    released: new Map(),
+    unlisted: new Set(),
+    straysReleasedAtMs: new Map(),
+    strayAtMs: new Map(),
+  };
 
   constructor(clusterId: string) {
     this.#clusterId = clusterId;
@@ -47,27 +61,27 @@ export class Sightings {
 
   /** Machines of ours without an owner that are to be released, by the listings of this tick. */
   get strays(): readonly Stray[] {
-    return [...this.#strays.values()].flat();
+    return [...this.state.strays.values()].flat();
   }
 
   /** Clouds whose last listing failed, and since when they have failed. */
   get unreachableClouds(): ReadonlyMap<CloudName, number> {
-    return this.#unreachable;
+    return this.state.unreachable;
   }
 
   /** Regions and zones that cannot be seen though the rest of their cloud can. */
   get unseen(): readonly UnseenRegion[] {
-    return [...this.#unseen.values()].flat();
+    return [...this.state.unseen.values()].flat();
   }
 
   /** Those of one cloud. */
   unseenOf(cloud: CloudName): readonly UnseenRegion[] {
-    return this.#unseen.get(cloud) ?? [];
+    return this.state.unseen.get(cloud) ?? [];
   }
 
   /** When nodes will be taken back, by node id. */
   get reclaimedAtMs(): ReadonlyMap<string, number> {
-    return this.#reclaimedAtMs;
+    return this.state.reclaimedAtMs;
   }
 
   /** Takes in one cloud's listing, with the open records of that cloud. */
@@ -77,21 +91,21 @@ export class Sightings {
     records: readonly PoolRecord[],
     nowMs: number,
   ): Machines {
-    this.#strays.delete(cloud);
+    this.state.strays.delete(cloud);
     if (listing.kind === "not-due") return undefined;
     if (listing.kind === "failed") {
-      if (!this.#unreachable.has(cloud)) this.#unreachable.set(cloud, nowMs);
+      if (!this.state.unreachable.has(cloud)) this.state.unreachable.set(cloud, nowMs);
       return undefined;
     }
-    this.#unreachable.delete(cloud);
+    this.state.unreachable.delete(cloud);
     const unseen = unseenAfter(this.unseenOf(cloud), { cloud, unseen: listing.unseen }, nowMs);
-    this.#unseen.set(cloud, unseen);
+    this.state.unseen.set(cloud, unseen);
     const match = matchMachines(records, listing.machines, {
       clusterId: this.#clusterId,
       nowMs,
     });
     const strays = this.#aged(cloud, match.strays, nowMs);
-    this.#strays.set(cloud, this.#due(cloud, strays, nowMs));
+    this.state.strays.set(cloud, this.#due(cloud, strays, nowMs));
     const machines = { ...match, unseen };
     for (const record of records) {
       const { node } = record;
@@ -101,9 +115,9 @@ export class Sightings {
         continue;
       }
       const listed = listedOf(record, machines);
-      if (listed === "unnamed") this.#absentCount.delete(node.nodeId);
+      if (listed === "unnamed") this.state.absentCount.delete(node.nodeId);
       if (listed !== "absent") continue;
-      this.#absentCount.set(node.nodeId, (this.#absentCount.get(node.nodeId) ?? 0) + 1);
+      this.state.absentCount.set(node.nodeId, (this.state.absentCount.get(node.nodeId) ?? 0) + 1);
     }
     return machines;
   }
@@ -111,40 +125,40 @@ export class Sightings {
   /** A record with what is known of its machine. */
   nodeOf(record: PoolRecord, machines: Machines): PoolNode {
     const { nodeId } = record.node;
-    const released = this.#released.get(nodeId);
+    const released = this.state.released.get(nodeId);
     const listed = machines === undefined ? "unknown" : listedOf(record, machines);
-    const absentCount = this.#absentCount.get(nodeId) ?? 0;
+    const absentCount = this.state.absentCount.get(nodeId) ?? 0;
     if (released === undefined) return { record, listed, absentCount };
     return { record, listed, absentCount, releasedAtMs: released.lastMs };
   }
 
   #noteListed(nodeId: string, deadlineMs: number | undefined): void {
-    if (deadlineMs !== undefined) this.#reclaimedAtMs.set(nodeId, deadlineMs);
-    this.#absentCount.delete(nodeId);
+    if (deadlineMs !== undefined) this.state.reclaimedAtMs.set(nodeId, deadlineMs);
+    this.state.absentCount.delete(nodeId);
   }
 
   /** Notes that a release was accepted. */
   noteReleased(nodeId: string, nowMs: number): void {
-    const firstMs = this.#released.get(nodeId)?.firstMs ?? nowMs;
-    this.#released.set(nodeId, { firstMs, lastMs: nowMs });
+    const firstMs = this.state.released.get(nodeId)?.firstMs ?? nowMs;
+    this.state.released.set(nodeId, { firstMs, lastMs: nowMs });
   }
 
   /** When billing of a node ended: its first accepted release, if this process sent it. */
   firstReleasedAtMs(nodeId: string): number | undefined {
-    return this.#released.get(nodeId)?.firstMs;
+    return this.state.released.get(nodeId)?.firstMs;
   }
 
   /** Notes whether a node works on a machine that listings lack; true when that is news. */
   noteUnlisted(nodeId: string, isUnlisted: boolean): boolean {
-    const isNews = isUnlisted && !this.#unlisted.has(nodeId);
-    if (isUnlisted) this.#unlisted.add(nodeId);
-    else this.#unlisted.delete(nodeId);
+    const isNews = isUnlisted && !this.state.unlisted.has(nodeId);
+    if (isUnlisted) this.state.unlisted.add(nodeId);
+    else this.state.unlisted.delete(nodeId);
     return isNews;
   }
 
   /** Notes that the release of a stray was accepted; it is sent again after a while. */
   noteStrayReleased(stray: Pick<Stray, "cloud" | "providerNodeId">, nowMs: number): void {
-    this.#straysReleasedAtMs.set(keyOf(stray), nowMs);
+    this.state.straysReleasedAtMs.set(keyOf(stray), nowMs);
   }
 
   /** Strays with their age by the cloud's clock or, where that is ahead of ours, by our own. */
@@ -156,34 +170,36 @@ export class Sightings {
     const listed = new Map(
       machines.map(({ providerNodeId, launchedAtMs }) => {
         const key = keyOf({ cloud, providerNodeId });
-        const seenAtMs = Math.min(nowMs, this.#strayAtMs.get(key) ?? nowMs);
-        this.#strayAtMs.set(key, seenAtMs);
+        const seenAtMs = Math.min(nowMs, this.state.strayAtMs.get(key) ?? nowMs);
+        this.state.strayAtMs.set(key, seenAtMs);
         const sinceMs = Math.min(launchedAtMs, seenAtMs);
         return [key, { cloud, providerNodeId, launchedAtMs: sinceMs }];
       }),
     );
-    forgetOthers(this.#strayAtMs, cloud, listed);
+    forgetOthers(this.state.strayAtMs, cloud, listed);
     return [...listed.values()];
   }
 
   /** The strays whose release was not accepted a moment ago; forgets those that are gone. */
   #due(cloud: CloudName, strays: readonly Stray[], nowMs: number): readonly Stray[] {
-    forgetOthers(this.#straysReleasedAtMs, cloud, new Set(strays.map(keyOf)));
+    forgetOthers(this.state.straysReleasedAtMs, cloud, new Set(strays.map(keyOf)));
     return strays.filter((stray) => {
-      const releasedAtMs = this.#straysReleasedAtMs.get(keyOf(stray)) ?? -Infinity;
+      const releasedAtMs = this.state.straysReleasedAtMs.get(keyOf(stray)) ?? -Infinity;
       return nowMs - releasedAtMs >= RELEASE_RETRY_MS;
     });
   }
 
   /** Forgets nodes that are no longer open. */
   keepOnly(open: readonly PoolRecord[]): void {
-    const remembered = this.#absentCount.size + this.#reclaimedAtMs.size + this.#released.size;
-    if (remembered + this.#unlisted.size === 0) return;
+    const remembered =
+      this.state.absentCount.size + this.state.reclaimedAtMs.size + this.state.released.size;
+    if (remembered + this.state.unlisted.size === 0) return;
     const ids = new Set(open.map(({ node }) => node.nodeId));
-    for (const memory of [this.#absentCount, this.#reclaimedAtMs, this.#released]) {
+    for (const memory of [this.state.absentCount, this.state.reclaimedAtMs, this.state.released]) {
       for (const nodeId of memory.keys()) if (!ids.has(nodeId)) memory.delete(nodeId);
     }
-    for (const nodeId of this.#unlisted) if (!ids.has(nodeId)) this.#unlisted.delete(nodeId);
+    for (const nodeId of this.state.unlisted)
+      if (!ids.has(nodeId)) this.state.unlisted.delete(nodeId);
   }
 }
 

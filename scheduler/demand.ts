@@ -32,9 +32,18 @@ const DRIFT_MIN = 0.05;
 /** Classes remembered; the rarest are forgotten first. */
 const CLASS_COUNT_MAX = 2_048;
 
+/** A history that was written down. Plain data. */
+export interface DemandHistoryState {
+  readonly counts: Map<string, { readonly request: RequestClass; count: number }>;
+  readonly unit: number;
+  readonly arrivals: number;
+  readonly askedAgainAt: number;
+  readonly learned: ReadonlyMap<string, number>;
+}
+
 /** Counts arrivals and says when enough has changed to learn from them again. */
 export class DemandHistory {
-  readonly #counts = new Map<string, { readonly request: RequestClass; count: number }>();
+  #counts = new Map<string, { readonly request: RequestClass; count: number }>();
   /** What one arrival counts now; grows instead of all counts fading. */
   #unit = 1;
   #arrivals = 0;
@@ -71,6 +80,26 @@ export class DemandHistory {
 
   mix(): DemandMix {
     return demandMixOf([...this.#counts.values()].map(({ request, count }) => [request, count]));
+  }
+
+  /** What it knows, by reference. */
+  save(): DemandHistoryState {
+    return {
+      counts: this.#counts,
+      unit: this.#unit,
+      arrivals: this.#arrivals,
+      askedAgainAt: this.#askedAgainAt,
+      learned: this.#learned,
+    };
+  }
+
+  /** Knows what another one knew, and nothing else. */
+  resume({ counts, unit, arrivals, askedAgainAt, learned }: DemandHistoryState): void {
+    this.#counts = counts;
+    this.#unit = unit;
+    this.#arrivals = arrivals;
+    this.#askedAgainAt = askedAgainAt;
+    this.#learned = learned;
   }
 
   #shrink(): void {

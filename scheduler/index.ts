@@ -14,4 +14,4 @@ export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";
 export { type PlacementPlan } from "./plan.ts";
 export { planRepack, type RepackMove } from "./repack/plan-repack.ts";
-export { Scheduler } from "./scheduler.ts";
+export { Scheduler, type SchedulerState } from "./scheduler.ts";

@@ -13,9 +13,9 @@ import {
   type Rng,
   type SchedulerPolicy,
 } from "../core/index.ts";
-import { DemandHistory, type DemandMix } from "./demand.ts";
+import { DemandHistory, type DemandHistoryState, type DemandMix } from "./demand.ts";
 import { ClassTable } from "./fleet/class-table.ts";
-import { FleetIndex } from "./fleet/fleet-index.ts";
+import { FleetIndex, type Residence } from "./fleet/fleet-index.ts";
 import { layOut } from "./fleet/lay-out.ts";
 import { gpuCapacityOf } from "./place.ts";
 import type { FleetSnapshot, PlacementPlan } from "./plan.ts";
@@ -33,6 +33,16 @@ export interface SchedulerOptions {
   readonly demand?: DemandMix;
 }
 
+/** A scheduler that was written down: what it knows, without what it can work out. Plain data. */
+export interface SchedulerState {
+  readonly history: DemandHistoryState;
+  readonly seen: Set<string>;
+  readonly nodeList: readonly Node[];
+  readonly residences: readonly (readonly [string, Residence])[];
+  /** What its scores rest on. */
+  readonly mix: DemandMix;
+}
+
 export class Scheduler {
   readonly #policy: SchedulerPolicy;
   readonly #demand: DemandMix | undefined;
@@ -44,6 +54,7 @@ export class Scheduler {
   #nodeList: readonly Node[] = [];
   #index = new FleetIndex([], []);
   #ranker: Ranker;
+  #mix: DemandMix = [];
 
   constructor({ policy = DEFAULT_SCHEDULER_POLICY, demand }: SchedulerOptions = {}) {
     this.#policy = policy;
@@ -70,8 +81,33 @@ export class Scheduler {
     return runRound(requests, fleet, { ...context, policy: this.#policy, nowMs, rng });
   }
 
-  #strategy(nodes: readonly Node[]): ReturnType<typeof strategyOf> {
-    const mix = this.#demand ?? this.#history.mix();
+  /** What it knows, by reference. */
+  save(): SchedulerState {
+    return {
+      history: this.#history.save(),
+      seen: this.#seen,
+      nodeList: this.#nodeList,
+      residences: [...this.#index.residences()],
+      mix: this.#mix,
+    };
+  }
+
+  /** Knows what another one knew, and decides as that one would have. */
+  resume({ history, seen, nodeList, residences, mix }: SchedulerState): void {
+    this.#history.resume(history);
+    this.#seen = seen;
+    this.#nodeList = nodeList;
+    this.#nodes = new Map(nodeList.map((node) => [node.nodeId, node]));
+    this.#index = new FleetIndex(nodeList, []);
+    for (const [containerId, residence] of residences) this.#index.admit(containerId, residence);
+    this.#ranker = new Ranker({ index: this.#index, strategy: this.#strategy(nodeList, mix) });
+  }
+
+  #strategy(
+    nodes: readonly Node[],
+    mix: DemandMix = this.#demand ?? this.#history.mix(),
+  ): ReturnType<typeof strategyOf> {
+    this.#mix = mix;
     const knowledge = { mix, gpuCapacity: gpuCapacityOf(nodes) };
     return strategyOf(this.#policy.strategy, knowledge);
   }

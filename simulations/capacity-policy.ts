@@ -1,6 +1,7 @@
 /** Who decides how many nodes of each offer there should be; ours, or a baseline. */
 import type { ContainerNeeds, Offer, PoolPolicy } from "../core/index.ts";
-import type { DesiredLine } from "../pool/index.ts";
+import type { PlanMemory } from "../optimizer/index.ts";
+import type { DesiredLine, SeenWork } from "../pool/index.ts";
 
 /** What is known of one function's work. */
 export interface FunctionLoad {
@@ -61,10 +62,36 @@ export interface CapacityAnswer {
   };
 }
 
+/** Highest values of the last while, by what they are of. Plain data. */
+export type HeldPeaks = Map<string, { readonly atMs: number; readonly value: number }[]>;
+
+/** What a policy remembers. Plain data. */
+export type PolicyState =
+  | {
+      readonly kind: "planner";
+      readonly seen: SeenWork;
+      readonly memory: PlanMemory;
+      readonly key: string;
+      readonly answer: CapacityAnswer;
+    }
+  | { readonly kind: "hold"; readonly nodes: HeldPeaks }
+  | {
+      readonly kind: "consolidating";
+      readonly nodes: HeldPeaks;
+      readonly pods: HeldPeaks;
+      readonly retiring: Map<string, number>;
+      readonly before: Map<string, number>;
+      readonly lastRoundMs: number;
+    };
+
 /** A policy under way: it may remember. */
 export interface CapacityPolicy {
   readonly name: string;
   /** How the pool is to act on what it says; its hold belongs to the policy. */
   readonly pool: PoolPolicy;
   decide(view: CapacityView): Promise<CapacityAnswer> | CapacityAnswer;
+  /** What it remembers, by reference; absent with `resume` where that is nothing. */
+  save?(): PolicyState;
+  /** Remembers what another policy of its kind did, and nothing else. */
+  resume?(state: PolicyState): void;
 }

@@ -6,6 +6,7 @@ export { htmlReport } from "./report/html/report.ts";
 export { paretoPage } from "./report/pareto.ts";
 export { jsonReport } from "./report/json.ts";
 export { terminalReport } from "./report/terminal.ts";
+export type { FlightState } from "./engine/flight-state.ts";
 export type { Progress as SimulationProgress } from "./engine/flight.ts";
 export {
   flyOne,

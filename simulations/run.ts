@@ -12,7 +12,7 @@ import {
   type ReactiveParameters,
   type TunedRun,
 } from "./baselines/reactive.ts";
-import { Flight, type Progress } from "./engine/flight.ts";
+import { Flight, type FlightOptions } from "./engine/flight.ts";
 import { createPolicy, policyNamed } from "./policies/named.ts";
 import type { SimulationResult } from "./result.ts";
 import { buildWorld } from "./runs/build-world.ts";
@@ -22,7 +22,10 @@ import { durationMsOf } from "./traces/trace.ts";
 import type { World } from "./world.ts";
 
 /** Which policy flies, and how often chance is thrown. */
-export interface FlightOrder {
+export interface FlightOrder extends Pick<
+  FlightOptions,
+  "signal" | "onProgress" | "from" | "checkpoint"
+> {
   /** One of `POLICY_NAMES`. */
   readonly policyName: string;
   readonly seed: number;
@@ -34,9 +37,6 @@ export interface FlightOrder {
   };
   /** A part of the world; absent means all. */
   readonly span?: Span;
-  readonly signal?: AbortSignal;
-  /** Called often, between control ticks, in the thread of the flight. */
-  readonly onProgress?: (progress: Progress) => void;
 }
 
 /**
@@ -47,7 +47,7 @@ export interface FlightOrder {
  *   reason when it is aborted.
  */
 export async function flyOne(spec: RunSpec, order: FlightOrder): Promise<SimulationResult> {
-  const { overrides, span, seed, signal, onProgress } = order;
+  const { overrides, span, seed, signal, onProgress, from, checkpoint } = order;
   const name = policyNamed(order.policyName);
   const world = worldOf(spec, overrides?.policy);
   const isTuned = name === "tuned-reactive";
@@ -58,6 +58,8 @@ export async function flyOne(spec: RunSpec, order: FlightOrder): Promise<Simulat
     seed,
     ...(signal === undefined ? {} : { signal }),
     ...(onProgress === undefined ? {} : { onProgress }),
+    ...(from === undefined ? {} : { from }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
   });
   return await flight.run();
 }

@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import type { Progress } from "../../simulations/engine/flight.ts";
 import { fly, type Flown, type Job } from "./fly.ts";
+import type { FlyOrder } from "./fly-worker.ts";
 
 type Answer =
   { readonly flown: Flown } | { readonly progress: Progress } | { readonly error: unknown };
@@ -9,13 +10,15 @@ type Answer =
 export interface FlyOptions {
   readonly threads: number;
   readonly onProgress: (job: Job, progress: Progress) => void;
+  /** Where a run writes down how far it is; absent where none does. */
+  readonly checkpointOf?: (job: Job) => string;
   /** The thread takes its next run when this is done. */
   readonly onFlown: (flown: Flown, left: number) => Promise<void>;
 }
 
 export async function flyAll(
   jobs: readonly Job[],
-  { threads, onProgress, onFlown }: FlyOptions,
+  { threads, onProgress, onFlown, checkpointOf }: FlyOptions,
 ): Promise<readonly Flown[]> {
   const flown = new Map<Job, Flown>();
   const waiting = [...jobs];
@@ -30,7 +33,12 @@ export async function flyAll(
       for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
         const current = job;
         const tell = (progress: Progress): void => onProgress(current, progress);
-        await note(worker === undefined ? await fly(job, tell) : await ask(worker, job, tell), job);
+        const checkpointFile = checkpointOf?.(job);
+        const flying =
+          worker === undefined
+            ? fly(job, { onProgress: tell, checkpointFile })
+            : ask(worker, { job, checkpointFile }, tell);
+        await note(await flying, job);
       }
     } finally {
       await worker?.terminate();
@@ -40,7 +48,11 @@ export async function flyAll(
   return jobs.flatMap((job) => flown.get(job) ?? []);
 }
 
-async function ask(worker: Worker, job: Job, tell: (progress: Progress) => void): Promise<Flown> {
+async function ask(
+  worker: Worker,
+  order: FlyOrder,
+  tell: (progress: Progress) => void,
+): Promise<Flown> {
   const { promise, resolve, reject } = Promise.withResolvers<Flown>();
   const answered = (answer: Answer): void => {
     if ("progress" in answer) tell(answer.progress);
@@ -48,7 +60,7 @@ async function ask(worker: Worker, job: Job, tell: (progress: Progress) => void)
     else reject(new Error("a run failed", { cause: answer.error }));
   };
   worker.on("message", answered).once("error", reject);
-  worker.postMessage(job);
+  worker.postMessage(order);
   try {
     return await promise;
   } finally {

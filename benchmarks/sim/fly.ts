@@ -2,7 +2,8 @@
 import { createSolvers } from "../../optimizer/index.ts";
 import { reactive, REACTIVE_70_10 } from "../../simulations/baselines/reactive.ts";
 import type { CapacityPolicy } from "../../simulations/capacity-policy.ts";
-import { Flight, type Progress } from "../../simulations/engine/flight.ts";
+import { checkpointTo, readCheckpoint } from "../../server/commands/simulate/checkpoint.ts";
+import { Flight, type FlightOptions, type Progress } from "../../simulations/engine/flight.ts";
 import { OurPolicy } from "../../simulations/policies/ours.ts";
 import type { SimulationResult } from "../../simulations/result.ts";
 import type { World } from "../../simulations/world.ts";
@@ -34,7 +35,14 @@ export interface Flown {
 
 const QUARTERS = 4;
 
-export async function fly(job: Job, onProgress?: (progress: Progress) => void): Promise<Flown> {
+export interface FlyMeans {
+  readonly onProgress?: (progress: Progress) => void;
+  /** Where the run writes down how far it is, and goes on from. */
+  readonly checkpointFile?: string | undefined;
+}
+
+/** Makes one run. Times and memory of one that goes on are those since then. */
+export async function fly(job: Job, { onProgress, checkpointFile }: FlyMeans = {}): Promise<Flown> {
   const world = worldOf(job.dataDir, job.world);
   const policy = policyOf(job.policy, world);
   const heapMiB: number[] = [];
@@ -47,12 +55,24 @@ export async function fly(job: Job, onProgress?: (progress: Progress) => void): 
   };
   const { seed, placeEveryMs } = job;
   const paced = placeEveryMs === undefined ? {} : { placeEveryMs };
+  const kept = checkpointFile === undefined ? {} : keptIn(checkpointFile);
   const startedMs = performance.now();
   const cpuBefore = process.threadCpuUsage();
-  const result = await new Flight(world, policy, { seed, onProgress: note, ...paced }).run();
+  const result = await new Flight(world, policy, {
+    seed,
+    onProgress: note,
+    ...paced,
+    ...kept,
+  }).run();
   const seconds = (performance.now() - startedMs) / 1_000;
   const { user, system } = process.threadCpuUsage(cpuBefore);
   return { job, result, seconds, cpuSeconds: (user + system) / 1e6, heapMiB };
+}
+
+function keptIn(file: string): Pick<FlightOptions, "from" | "checkpoint"> {
+  const from = readCheckpoint(file);
+  const checkpoint = checkpointTo(file, () => performance.now());
+  return { checkpoint, ...(from === undefined ? {} : { from }) };
 }
 
 function policyOf(choice: PolicyChoice, world: World): CapacityPolicy {

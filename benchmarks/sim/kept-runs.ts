@@ -3,7 +3,7 @@
  * need the same run make it once. A run is kept under a hash of its job and of all code in it.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import { codeHash } from "../../server/commands/simulate/code-version.ts";
@@ -44,6 +44,12 @@ export class KeptRuns {
     const file = this.#fileOf(flown.job);
     await writeFile(`${file}.part`, JSON.stringify(flown));
     await rename(`${file}.part`, file);
+    await rm(this.checkpointOf(flown.job), { force: true });
+  }
+
+  /** Where a run writes down how far it is, until it is done. */
+  checkpointOf(job: Job): string {
+    return `${this.#fileOf(job)}.flight`;
   }
 
   #fileOf(job: Job): string {

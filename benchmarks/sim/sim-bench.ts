@@ -1,7 +1,7 @@
 /** Makes the runs of the simulation benchmark, once each, and tells how they go. */
 import type { SimulationResult } from "../../simulations/result.ts";
 import type { OptionValues, Report } from "../harness.ts";
-import { flyAll } from "./fly-all.ts";
+import { flyAll, type FlyOptions } from "./fly-all.ts";
 import type { Flown, Job, PolicyChoice } from "./fly.ts";
 import type { KeptRuns } from "./kept-runs.ts";
 import type { WorldChoice } from "./worlds.ts";
@@ -40,7 +40,9 @@ export class SimBench {
       if (flown !== undefined) known.set(job.seed, flown);
     }
     const missing = jobs.filter(({ seed }) => !known.has(seed));
-    for (const one of await this.#flyAll(missing, this.#threads)) known.set(one.job.seed, one);
+    const checkpointOf = (job: Job): string => this.#kept.checkpointOf(job);
+    const flown = await this.#flyAll(missing, { threads: this.#threads, checkpointOf });
+    for (const one of flown) known.set(one.job.seed, one);
     return jobs.flatMap(({ seed }) => known.get(seed)?.result ?? []);
   }
 
@@ -50,7 +52,9 @@ export class SimBench {
     policy: PolicyChoice,
     over: Pick<Job, "placeEveryMs"> = {},
   ): Promise<Flown> {
-    const [flown] = await this.#flyAll([{ ...this.#jobOf(world, policy, 1), ...over }], 1);
+    const [flown] = await this.#flyAll([{ ...this.#jobOf(world, policy, 1), ...over }], {
+      threads: 1,
+    });
     if (flown === undefined) throw new Error("a run gave no result");
     return flown;
   }
@@ -60,9 +64,12 @@ export class SimBench {
     return { dataDir: this.#dataDir, world: { ...world, days }, policy, seed };
   }
 
-  #flyAll(jobs: readonly Job[], threads: number): Promise<readonly Flown[]> {
+  #flyAll(
+    jobs: readonly Job[],
+    means: Pick<FlyOptions, "threads" | "checkpointOf">,
+  ): Promise<readonly Flown[]> {
     return flyAll(jobs, {
-      threads,
+      ...means,
       onProgress: ({ world, seed }, { nowMs, untilMs, nodes }) => {
         if (performance.now() - this.#notedAtMs < NOTE_EVERY_MS) return;
         this.#notedAtMs = performance.now();

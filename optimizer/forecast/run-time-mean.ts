@@ -17,6 +17,15 @@ const APART_MAX = 4;
 /** Of an exponential mean over n values: their standard deviation over √(2n - 1). */
 const QUICK_ERROR = 1 / Math.sqrt(2 * QUICK_OVER - 1);
 
+/** A mean that was written down. Plain data. */
+export interface RunTimeMeanState {
+  readonly count: number;
+  readonly slowMs: number;
+  readonly quickMs: number;
+  readonly variance: number;
+  readonly quickVariance: number;
+}
+
 export class RunTimeMean {
   #count = 0;
   #slowMs: number;
@@ -34,6 +43,26 @@ export class RunTimeMean {
   /** The mean; the assumed one, or 0, before anything has run. */
   get ms(): number {
     return this.#slowMs;
+  }
+
+  /** What it knows. */
+  save(): RunTimeMeanState {
+    return {
+      count: this.#count,
+      slowMs: this.#slowMs,
+      quickMs: this.#quickMs,
+      variance: this.#variance,
+      quickVariance: this.#quickVariance,
+    };
+  }
+
+  /** Knows what another one knew, and nothing else. */
+  resume({ count, slowMs, quickMs, variance, quickVariance }: RunTimeMeanState): void {
+    this.#count = count;
+    this.#slowMs = slowMs;
+    this.#quickMs = quickMs;
+    this.#variance = variance;
+    this.#quickVariance = quickVariance;
   }
 
   note(runMs: number): void {

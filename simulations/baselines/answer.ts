@@ -1,7 +1,7 @@
 /** From counts of nodes to an answer: what is held, the lines, and the pool's rules. */
-import { DEFAULT_POOL_POLICY, type Offer, type PoolPolicy } from "../../core/index.ts";
-import type { CapacityAnswer, CapacityView } from "../capacity-policy.ts";
-import { HeldPeak } from "./held-peak.ts";
+import { assert, DEFAULT_POOL_POLICY, type Offer, type PoolPolicy } from "../../core/index.ts";
+import type { CapacityAnswer, CapacityPolicy, CapacityView } from "../capacity-policy.ts";
+import { PeakTable } from "./held-peak.ts";
 import { busyContainers } from "./wanted.ts";
 
 /**
@@ -24,26 +24,36 @@ export const BASELINE_POOL_POLICY: PoolPolicy = {
  * wanted once and never came is not wanted by this.
  */
 export class NodeHold {
-  readonly #holdMs: number;
-  readonly #peaks = new Map<string, HeldPeak>();
+  /** What was wanted lately, by offer. */
+  readonly peaks: PeakTable;
 
   constructor(holdMs: number) {
-    this.#holdMs = holdMs;
+    this.peaks = new PeakTable(holdMs);
   }
 
   /** Nodes by offer: `counts`, or as many of the present ones as were wanted lately. */
   held(counts: ReadonlyMap<string, number>, view: CapacityView): ReadonlyMap<string, number> {
     const present = new Map(view.fleet.map(({ offer, nodeCount }) => [offer.offerId, nodeCount]));
     const held = new Map<string, number>();
-    for (const offerId of new Set([...this.#peaks.keys(), ...counts.keys()])) {
-      const peak = this.#peaks.get(offerId) ?? new HeldPeak(this.#holdMs);
-      this.#peaks.set(offerId, peak);
+    for (const offerId of new Set([...this.peaks.names, ...counts.keys()])) {
       const count = counts.get(offerId) ?? 0;
-      const kept = Math.min(peak.observe(view.nowMs, count), present.get(offerId) ?? 0);
+      const peak = this.peaks.observe(offerId, view.nowMs, count);
+      const kept = Math.min(peak, present.get(offerId) ?? 0);
       held.set(offerId, Math.max(count, kept));
-      if (held.get(offerId) === 0) this.#peaks.delete(offerId);
+      if (held.get(offerId) === 0) this.peaks.forget(offerId);
     }
     return held;
+  }
+
+  /** What a policy says and takes back that remembers nothing else. */
+  get memory(): Required<Pick<CapacityPolicy, "save" | "resume">> {
+    return {
+      save: () => ({ kind: "hold", nodes: this.peaks.save() }),
+      resume: (state) => {
+        assert(state.kind === "hold", "a hold goes on from what a hold remembered");
+        this.peaks.resume(state.nodes);
+      },
+    };
   }
 }
 

@@ -18,6 +18,7 @@
  * whether it pays.
  */
 import {
+  assert,
   MS_PER_MINUTE,
   MS_PER_SECOND,
   resourcesOf,
@@ -37,10 +38,11 @@ import type {
   CapacityPolicy,
   CapacityView,
   OfferFleet,
+  PolicyState,
 } from "../capacity-policy.ts";
 import { answerOf, BASELINE_POOL_POLICY, NodeHold } from "./answer.ts";
 import { cover, order, usedNodes, type Cover } from "./cover.ts";
-import { HeldPeak } from "./held-peak.ts";
+import { PeakTable } from "./held-peak.ts";
 import { busyContainers, wantedContainers, type WantedContainers } from "./wanted.ts";
 
 export interface KarpenterParameters {
@@ -70,7 +72,7 @@ export function karpenterLike(
   policy: OptimizerPolicy,
 ): CapacityPolicy {
   const { utilizationTarget, consolidateAfterMs, disruptionFractionMax } = parameters;
-  const pods = new PodHold(parameters.podHoldMs);
+  const pods = new PeakTable(parameters.podHoldMs);
   const hold = new NodeHold(consolidateAfterMs);
   const retiring = new Retiring();
   let lastRoundMs = -Infinity;
@@ -79,7 +81,7 @@ export function karpenterLike(
     const fleet = retiring.without(view.fleet);
     const wanted = wantedContainers(
       functions,
-      (load) => pods.held(load.functionId, nowMs, busyContainers(load) / utilizationTarget),
+      (load) => pods.observe(load.functionId, nowMs, busyContainers(load) / utilizationTarget),
       0,
     );
     const laid = cover({ wanted, offers, fleet, policy });
@@ -95,7 +97,21 @@ export function karpenterLike(
     }
     return answerOf(hold.held(counts, view), view, "fits what is pending at the least price");
   };
-  return { name, pool: poolOf(disruptionFractionMax), decide };
+  const save = (): PolicyState => ({
+    kind: "consolidating",
+    nodes: hold.peaks.save(),
+    pods: pods.save(),
+    ...retiring.save(),
+    lastRoundMs,
+  });
+  const resume = (state: PolicyState): void => {
+    assert(state.kind === "consolidating", "it goes on from what one of its kind remembered");
+    hold.peaks.resume(state.nodes);
+    pods.resume(state.pods);
+    retiring.resume(state);
+    lastRoundMs = state.lastRoundMs;
+  };
+  return { name, pool: poolOf(disruptionFractionMax), decide, save, resume };
 }
 
 function poolOf(disruptionFractionMax: number): PoolPolicy {
@@ -112,11 +128,20 @@ function poolOf(disruptionFractionMax: number): PoolPolicy {
 
 /** Machines that are being replaced: nothing is laid on them any more. */
 class Retiring {
-  readonly #counts = new Map<string, number>();
+  #counts = new Map<string, number>();
   #before = new Map<string, number>();
 
   add(offerId: string, count: number): void {
     this.#counts.set(offerId, (this.#counts.get(offerId) ?? 0) + count);
+  }
+
+  save(): { readonly retiring: Map<string, number>; readonly before: Map<string, number> } {
+    return { retiring: this.#counts, before: this.#before };
+  }
+
+  resume({ retiring, before }: ReturnType<Retiring["save"]>): void {
+    this.#counts = retiring;
+    this.#before = before;
   }
 
   /** The fleet less what retires; machines that are gone since the last look were those. */
@@ -134,21 +159,6 @@ class Retiring {
       offer,
       nodeCount: nodeCount - (this.#counts.get(offer.offerId) ?? 0),
     }));
-  }
-}
-
-class PodHold {
-  readonly #holdMs: number;
-  readonly #peaks = new Map<string, HeldPeak>();
-
-  constructor(holdMs: number) {
-    this.#holdMs = holdMs;
-  }
-
-  held(functionId: string, atMs: number, count: number): number {
-    const peak = this.#peaks.get(functionId) ?? new HeldPeak(this.#holdMs);
-    this.#peaks.set(functionId, peak);
-    return peak.observe(atMs, count);
   }
 }
 

@@ -44,7 +44,7 @@ export function knapsack(
     const reason = `cheapest combination, kept for ${holdMs / MS_PER_SECOND} s`;
     return answerOf(hold.held(counts, view), view, reason);
   };
-  return { name, pool: BASELINE_POOL_POLICY, decide };
+  return { name, pool: BASELINE_POOL_POLICY, decide, ...hold.memory };
 }
 
 /** A table answers as long as the market stays as it is and demand below what it was made for. */

@@ -88,5 +88,5 @@ export function reactive(
     const reason = `load over ${utilizationTarget}, kept for ${holdMs / MS_PER_SECOND} s`;
     return answerOf(hold.held(counts, view), view, reason);
   };
-  return { name, pool: BASELINE_POOL_POLICY, decide };
+  return { name, pool: BASELINE_POOL_POLICY, decide, ...hold.memory };
 }

@@ -11,6 +11,12 @@ export const BOUND_BUCKET_MS = MS_PER_MINUTE;
 
 const FIRST_BUCKET_COUNT = 1_024;
 
+/** A meter that was written down. Plain data. */
+export interface ConcurrencyMeterState {
+  readonly busyMs: Float64Array<ArrayBuffer>;
+  readonly bucketCount: number;
+}
+
 export class ConcurrencyMeter {
   readonly bucketMs: number;
   readonly #fromMs: number;
@@ -55,6 +61,17 @@ export class ConcurrencyMeter {
   /** All work so far. */
   gpuSeconds(): number {
     return this.#busyMs.reduce((sum, busyMs) => sum + busyMs, 0) / MS_PER_SECOND;
+  }
+
+  /** What it holds, by reference. */
+  save(): ConcurrencyMeterState {
+    return { busyMs: this.#busyMs, bucketCount: this.#bucketCount };
+  }
+
+  /** Takes the place of what it holds. */
+  resume({ busyMs, bucketCount }: ConcurrencyMeterState): void {
+    this.#busyMs = busyMs;
+    this.#bucketCount = bucketCount;
   }
 
   #grow(bucketCount: number): void {

@@ -6,17 +6,28 @@
  * in proportion to the rates of that moment. With a coefficient of 1 each function's arrivals are
  * a Poisson process of their own.
  */
-import type { Rng } from "../../core/index.ts";
+import type { Rng, RngState } from "../../core/index.ts";
 import type { DemandTrace } from "../traces/trace.ts";
-import { gapDraws } from "../chance.ts";
+import { gapDraws, type Draws, type DrawsState } from "../chance.ts";
+
+/** Arrivals that were written down. Plain data. */
+export interface ArrivalsState {
+  readonly gap: DrawsState;
+  readonly pick: RngState;
+  readonly sums: Float64Array<ArrayBuffer>;
+  readonly step: number;
+  readonly stepEndMs: number;
+  readonly nowMs: number;
+  readonly nextMs: number;
+}
 
 export class Arrivals {
   readonly #trace: DemandTrace;
-  readonly #gap: () => number;
+  readonly #gap: Draws;
   readonly #pick: Rng;
   readonly #stepCount: number;
   /** Sums of the rates of the first functions in the present step. */
-  readonly #sums: Float64Array;
+  #sums: Float64Array<ArrayBuffer>;
   #step = -1;
   #stepEndMs = 0;
   #nowMs = 0;
@@ -41,6 +52,30 @@ export class Arrivals {
     const index = this.#drawFunction();
     this.#nextMs = this.#advance();
     return index;
+  }
+
+  /** Where they are, by reference. */
+  save(): ArrivalsState {
+    return {
+      gap: this.#gap.save(),
+      pick: this.#pick.save(),
+      sums: this.#sums,
+      step: this.#step,
+      stepEndMs: this.#stepEndMs,
+      nowMs: this.#nowMs,
+      nextMs: this.#nextMs,
+    };
+  }
+
+  /** Goes on from there. */
+  resume(state: ArrivalsState): void {
+    this.#gap.resume(state.gap);
+    this.#pick.resume(state.pick);
+    this.#sums = state.sums;
+    this.#step = state.step;
+    this.#stepEndMs = state.stepEndMs;
+    this.#nowMs = state.nowMs;
+    this.#nextMs = state.nextMs;
   }
 
   #drawFunction(): number {

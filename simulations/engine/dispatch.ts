@@ -8,10 +8,10 @@
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
 import type { Container } from "./function-state.ts";
-import { EventQueue } from "./event-queue.ts";
+import { EventQueue, type EventQueueState } from "./event-queue.ts";
 import type { FunctionState } from "./function-state.ts";
 import type { Recorder } from "./recorder.ts";
-import { Runs } from "./runs.ts";
+import { Runs, type RunsState } from "./runs.ts";
 
 export interface DispatchOptions {
   readonly recorder: Recorder;
@@ -19,6 +19,16 @@ export interface DispatchOptions {
   readonly onDirty: (owner: FunctionState) => void;
   /** A container is gone from its node. */
   readonly onGone: (container: Container, nowMs: number) => void;
+}
+
+/** A dispatch that was written down. Plain data. */
+export interface DispatchState {
+  readonly ends: EventQueueState;
+  readonly runs: RunsState;
+  readonly busyGpus: number;
+  readonly heldGpus: number;
+  readonly queued: number;
+  readonly ended: number;
 }
 
 export class Dispatch {
@@ -33,6 +43,22 @@ export class Dispatch {
 
   constructor(options: DispatchOptions) {
     this.#options = options;
+  }
+
+  /** What it holds. */
+  save(): DispatchState {
+    const { busyGpus, heldGpus, queued, ended } = this;
+    return { ends: this.#ends.save(), runs: this.#runs.save(), busyGpus, heldGpus, queued, ended };
+  }
+
+  /** Takes the place of what it holds. */
+  resume(state: DispatchState, containers: ReadonlyMap<string, Container>): void {
+    this.#ends.resume(state.ends);
+    this.#runs.resume(state.runs, containers);
+    this.busyGpus = state.busyGpus;
+    this.heldGpus = state.heldGpus;
+    this.queued = state.queued;
+    this.ended = state.ended;
   }
 
   /** When the next run ends. */

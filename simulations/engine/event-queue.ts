@@ -4,6 +4,15 @@
  * Equal instants come out in the order they went in, so a run does not depend on the heap's
  * shape. Two flat lists and no objects: millions of events a second pass through it.
  */
+/** A queue that was written down. Plain data. */
+export interface EventQueueState {
+  readonly atMs: Float64Array<ArrayBuffer>;
+  readonly payload: Int32Array<ArrayBuffer>;
+  readonly entry: Float64Array<ArrayBuffer>;
+  readonly size: number;
+  readonly entered: number;
+}
+
 export class EventQueue {
   #atMs = new Float64Array(1_024);
   #payload = new Int32Array(1_024);
@@ -57,6 +66,26 @@ export class EventQueue {
     }
     this.#put(hole, atMs, lastPayload, entry);
     return payload;
+  }
+
+  /** What it holds, by reference. */
+  save(): EventQueueState {
+    return {
+      atMs: this.#atMs,
+      payload: this.#payload,
+      entry: this.#entry,
+      size: this.#size,
+      entered: this.#entered,
+    };
+  }
+
+  /** Takes the place of what it holds. */
+  resume({ atMs, payload, entry, size, entered }: EventQueueState): void {
+    this.#atMs = atMs;
+    this.#payload = payload;
+    this.#entry = entry;
+    this.#size = size;
+    this.#entered = entered;
   }
 
   #isAfter(place: number, atMs: number, entry: number): boolean {

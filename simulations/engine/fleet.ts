@@ -17,6 +17,7 @@ import {
   type AgentSighting,
   type DesiredLine,
   type PoolEvent,
+  type PoolControllerState,
   type PoolLedger,
   type PoolRecord,
 } from "../../pool/index.ts";
@@ -48,6 +49,23 @@ interface Station {
   emptySinceMs: number;
 }
 
+/** A fleet that was written down; containers by id. Plain data. */
+export interface FleetState {
+  readonly controller: PoolControllerState;
+  readonly records: Map<string, PoolRecord>;
+  readonly stations: readonly (Omit<Station, "containers"> & {
+    readonly containerIds: readonly string[];
+  })[];
+  /** Nodes whose agents talk. */
+  readonly agents: readonly string[];
+  readonly heardAtMs: number;
+  readonly emptySinceMs: Map<string, number>;
+  readonly schedulable: readonly Node[] | undefined;
+  readonly readyGpus: number;
+  readonly paidGpus: number;
+  readonly releases: number;
+}
+
 const CLUSTER = "simulated";
 
 export class Fleet {
@@ -58,7 +76,7 @@ export class Fleet {
   readonly #agents = new Map<string, AgentSighting>();
   /** All agents that are not about to go are heard at each tick. */
   readonly #heard = { lastHeardAtMs: 0 };
-  readonly #emptySinceMs = new Map<string, number>();
+  #emptySinceMs = new Map<string, number>();
   #schedulable: readonly Node[] | undefined;
   readyGpus = 0;
   paidGpus = 0;
@@ -78,6 +96,49 @@ export class Fleet {
       onEvent: (event) => this.#hear(event),
       listEveryMs: 0,
     });
+  }
+
+  /** What it holds. */
+  save(): FleetState {
+    return {
+      controller: this.#controller.save(),
+      records: this.#ledger.records,
+      stations: [...this.#stations.values()].map(({ containers, ...rest }) => ({
+        ...rest,
+        containerIds: [...containers].map(({ containerId }) => containerId),
+      })),
+      agents: [...this.#agents.keys()],
+      heardAtMs: this.#heard.lastHeardAtMs,
+      emptySinceMs: this.#emptySinceMs,
+      schedulable: this.#schedulable,
+      readyGpus: this.readyGpus,
+      paidGpus: this.paidGpus,
+      releases: this.releases,
+    };
+  }
+
+  /** Takes the place of what it holds; its market has taken its own place already. */
+  resume(state: FleetState, containers: ReadonlyMap<string, Container>): void {
+    this.#controller.resume(state.controller);
+    this.#ledger.records = state.records;
+    this.#stations.clear();
+    for (const { containerIds, ...rest } of state.stations) {
+      const own = containerIds.flatMap((id) => containers.get(id) ?? []);
+      this.#stations.set(rest.node.nodeId, { ...rest, containers: new Set(own) });
+    }
+    const machines = [...this.#options.market.machines.values()];
+    const machineOf = new Map(machines.map((machine) => [machine.nodeId, machine]));
+    this.#agents.clear();
+    for (const nodeId of state.agents) {
+      const machine = machineOf.get(nodeId);
+      if (machine !== undefined) this.#agents.set(nodeId, this.#sightingOf(machine));
+    }
+    this.#heard.lastHeardAtMs = state.heardAtMs;
+    this.#emptySinceMs = state.emptySinceMs;
+    this.#schedulable = state.schedulable;
+    this.readyGpus = state.readyGpus;
+    this.paidGpus = state.paidGpus;
+    this.releases = state.releases;
   }
 
   /** Nodes that take containers; the same list and objects until something changes. */
@@ -221,8 +282,17 @@ export class Fleet {
 
 /** Records in memory; ended ones are forgotten after each tick. */
 class MemoryLedger implements PoolLedger {
-  readonly #records = new Map<string, PoolRecord>();
+  #records = new Map<string, PoolRecord>();
   #open: readonly PoolRecord[] | undefined;
+
+  get records(): Map<string, PoolRecord> {
+    return this.#records;
+  }
+
+  set records(records: Map<string, PoolRecord>) {
+    this.#records = records;
+    this.#open = undefined;
+  }
 
   put(records: readonly PoolRecord[]): Promise<void> {
     for (const record of records) this.#records.set(record.node.nodeId, record);

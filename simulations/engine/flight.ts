@@ -17,6 +17,7 @@ import {
   countingIds,
   createRng,
   MS_PER_SECOND,
+  type IdPrefix,
   type IdSource,
   type Rng,
 } from "../../core/index.ts";
@@ -25,15 +26,16 @@ import type { SimulationResult } from "../result.ts";
 import { durationMsOf } from "../traces/trace.ts";
 import type { World } from "../world.ts";
 import { Arrivals } from "./arrivals.ts";
-import { lognormalDraws, normalDraws } from "../chance.ts";
 import type { Container } from "./function-state.ts";
 import { Dispatch } from "./dispatch.ts";
 import { Fleet } from "./fleet.ts";
-import { FunctionState } from "./function-state.ts";
+import type { FunctionState } from "./function-state.ts";
+import { expectedContainers, functionsOf, ratio, reportsOf } from "./functions.ts";
+import type { FlightState } from "./flight-state.ts";
 import { Market } from "./market.ts";
 import { Placing, seenOf } from "./placing.ts";
 import { Recorder } from "./recorder.ts";
-import { Timetable } from "./timetable.ts";
+import { Timetable, type Step } from "./timetable.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 import { WorkLog } from "./work-log.ts";
 
@@ -43,14 +45,21 @@ export interface Progress {
   readonly untilMs: number;
   readonly inputs: number;
   readonly nodes: number;
+  /** Where it went on, for a run that had been stopped; else 0. */
+  readonly begunAtMs: number;
 }
 
 export interface FlightOptions {
   readonly seed: number;
   /** Time between two rounds of placement while something waits; 100 ms when absent. */
   readonly placeEveryMs?: number;
+  /** Called often, between control ticks. */
   readonly onProgress?: (progress: Progress) => void;
   readonly signal?: AbortSignal;
+  /** Where another run of the same world, kind of policy and seed was. Taken over, not copied. */
+  readonly from?: FlightState;
+  /** Asked between control ticks: what is given is called with where the run is, and may not keep it. */
+  readonly checkpoint?: () => ((state: FlightState) => void) | undefined;
 }
 
 const PLACE_EVERY_MS = 100;
@@ -72,9 +81,11 @@ export class Flight {
   readonly #fleet: Fleet;
   readonly #placing: Placing;
   readonly #work: WorkLog;
-  readonly #rates: Float64Array;
+  #rates: Float64Array<ArrayBuffer>;
+  readonly #idCounts = new Map<IdPrefix, number>();
   readonly #untilMs: number;
-  readonly #plans = { plans: 0, fallbacks: 0, gapSum: 0, unmetHours: 0 };
+  #plans = { plans: 0, fallbacks: 0, gapSum: 0, unmetHours: 0 };
+  #ticks = 0;
   #anyDirty = true;
   #events = 0;
 
@@ -84,7 +95,7 @@ export class Flight {
     this.#options = options;
     this.#untilMs = durationMsOf(world.trace);
     const rng = createRng(options.seed);
-    const ids = countingIds();
+    const ids = countingIds(this.#idCounts);
     this.#recorder = new Recorder(this.#untilMs, world.trace.windowMs);
     this.#functions = functionsOf(world, rng);
     this.#rates = new Float64Array(this.#functions.length);
@@ -108,23 +119,73 @@ export class Flight {
       evictsIdle: world.evictsIdle,
       onPlaced: (container, nowMs) => this.#placed(container, nowMs),
     });
+    if (options.from !== undefined) this.#resume(options.from);
   }
 
   /** Flies to the end of the trace. @throws the signal's reason when it is aborted. */
   async run(): Promise<SimulationResult> {
     const { controlMs } = this.#world;
-    let ticks = 0;
-    for (let atMs = 0; atMs < this.#untilMs; atMs += controlMs) {
+    for (let atMs = this.#ticks * controlMs; atMs < this.#untilMs; atMs += controlMs) {
+      this.#options.checkpoint?.()?.(this.#save(atMs));
       this.#options.signal?.throwIfAborted();
       this.#clock.set(atMs);
       await this.#control(atMs);
       this.#flyUntil(Math.min(this.#untilMs, atMs + controlMs));
-      if (ticks % PROGRESS_EVERY_TICKS === 0) this.#tell(atMs);
-      ticks += 1;
+      if (this.#ticks % PROGRESS_EVERY_TICKS === 0) this.#tell(atMs);
+      this.#ticks += 1;
     }
     this.#clock.set(this.#untilMs);
     this.#tell(this.#untilMs);
     return this.#finish();
+  }
+
+  // ---------------------------------------------------------------- stop and go on
+
+  /** Where the run is at the begin of a control tick, by reference. */
+  #save(nowMs: number): FlightState {
+    const policy = this.#policy.save?.();
+    return {
+      ticks: this.#ticks,
+      functions: this.#functions.map((owner) => owner.save(nowMs)),
+      recorder: this.#recorder.save(),
+      arrivals: this.#arrivals.save(),
+      work: this.#work.save(),
+      dispatch: this.#dispatch.save(),
+      market: this.#market.save(),
+      timetable: this.#timetable.save(),
+      fleet: this.#fleet.save(),
+      placing: this.#placing.save(),
+      idCounts: this.#idCounts,
+      rates: this.#rates,
+      plans: this.#plans,
+      anyDirty: this.#anyDirty,
+      events: this.#events,
+      ...(policy === undefined ? {} : { policy }),
+    };
+  }
+
+  #resume(state: FlightState): void {
+    const containers = new Map<string, Container>();
+    for (const [index, saved] of state.functions.entries()) {
+      const own = this.#functions[index]?.resume(saved) ?? [];
+      for (const [containerId, container] of own) containers.set(containerId, container);
+    }
+    this.#ticks = state.ticks;
+    this.#recorder.resume(state.recorder);
+    this.#arrivals.resume(state.arrivals);
+    this.#work.resume(state.work);
+    this.#dispatch.resume(state.dispatch, containers);
+    this.#market.resume(state.market);
+    this.#timetable.resume(state.timetable);
+    this.#fleet.resume(state.fleet, containers);
+    this.#placing.resume(state.placing, containers);
+    for (const [prefix, count] of state.idCounts) this.#idCounts.set(prefix, count);
+    this.#rates = state.rates;
+    this.#plans = state.plans;
+    this.#anyDirty = state.anyDirty;
+    this.#events = state.events;
+    if (state.policy !== undefined) this.#policy.resume?.(state.policy);
+    this.#clock.set(this.#ticks * this.#world.controlMs);
   }
 
   // ---------------------------------------------------------------- events
@@ -162,11 +223,16 @@ export class Flight {
       if (nextMs >= untilMs) break;
       events += 1;
       this.#clock.set(nextMs);
-      if (nextMs === otherMs) timetable.run();
+      if (nextMs === otherMs) this.#carryOut(timetable.take());
       else if (nextMs === endsMs) dispatch.endRun(nextMs);
       else this.#arrive(nextMs);
     }
     this.#events += events;
+  }
+
+  #carryOut(step: Step | undefined): void {
+    if (step?.kind === "started") this.#started(step.containerId);
+    else if (step !== undefined) this.#market.carryOut(step);
   }
 
   #arrive(nowMs: number): void {
@@ -199,11 +265,15 @@ export class Flight {
     const { owner } = container;
     const { coldMs, snapshotMs } = owner.spec.start;
     const startMs = owner.hasSnapshot && snapshotMs !== undefined ? snapshotMs : coldMs;
-    this.#timetable.at(nowMs + startMs, () => {
-      if (container.state !== "starting") return;
-      owner.hasSnapshot = true;
-      this.#dispatch.ready(container, this.#clock.nowMs());
-    });
+    const { containerId } = container;
+    this.#timetable.at(nowMs + startMs, { kind: "started", containerId });
+  }
+
+  #started(containerId: string): void {
+    const container = this.#placing.placed.get(containerId);
+    if (container?.state !== "starting") return;
+    container.owner.hasSnapshot = true;
+    this.#dispatch.ready(container, this.#clock.nowMs());
   }
 
   #gone(container: Container, nowMs: number): void {
@@ -312,7 +382,8 @@ export class Flight {
   #tell(nowMs: number): void {
     const { ended } = this.#dispatch;
     const { nodeCount: nodes } = this.#fleet;
-    this.#options.onProgress?.({ nowMs, untilMs: this.#untilMs, inputs: ended, nodes });
+    const begunAtMs = (this.#options.from?.ticks ?? 0) * this.#world.controlMs;
+    this.#options.onProgress?.({ nowMs, untilMs: this.#untilMs, inputs: ended, nodes, begunAtMs });
   }
 
   #finish(): SimulationResult {
@@ -351,7 +422,7 @@ export class Flight {
         missFraction: ratio(recorder.missed, recorder.slotWaits.count),
         coldStartFraction: ratio(recorder.coldInputs, recorder.slotWaits.count),
       },
-      functions: this.#functions.map(reportOf).sort(byId),
+      functions: reportsOf(this.#functions),
       badWindowFraction: recorder.badWindowFraction,
       fleet: {
         ...counts,
@@ -370,46 +441,4 @@ export class Flight {
       timeline: recorder.timeline((count) => this.#work.offeredGpus(recorder.bucketMs, count)),
     };
   }
-}
-
-function functionsOf(world: World, rng: Rng): readonly FunctionState[] {
-  const specs = new Map(world.functions.map((spec) => [spec.functionId, spec]));
-  return world.trace.series.map(({ functionId }, index) => {
-    const spec = specs.get(functionId);
-    if (spec === undefined)
-      throw new Error(`the trace asks for ${functionId}, which the world lacks`);
-    const normal = normalDraws(rng.fork(`service ${functionId}`));
-    const { meanMs: mean, sigma } = spec.service;
-    const owner = new FunctionState(index, spec, lognormalDraws(normal, { mean, sigma }));
-    owner.serviceMs = mean;
-    owner.startupMs = spec.start.coldMs;
-    return owner;
-  });
-}
-
-/** Containers that a rate keeps busy: what a fleet under way would have. */
-function expectedContainers({ spec }: FunctionState, perSecond: number): number {
-  const busy = (perSecond * spec.service.meanMs) / MS_PER_SECOND / spec.concurrency;
-  return Math.min(spec.maxContainers, Math.max(spec.minContainers, Math.ceil(busy)));
-}
-
-function reportOf(owner: FunctionState): SimulationResult["functions"][number] {
-  return {
-    functionId: owner.spec.functionId,
-    inputs: owner.inputs,
-    containerStarts: owner.containerStarts,
-    evictions: owner.evictions,
-    slot: owner.slotWaits.quantiles(),
-    firstInstruction: owner.firstWaits.quantiles(),
-    missFraction: ratio(owner.missed, owner.slotWaits.count),
-    coldStartFraction: ratio(owner.coldInputs, owner.slotWaits.count),
-  };
-}
-
-function ratio(part: number, whole: number): number {
-  return whole === 0 ? 0 : part / whole;
-}
-
-function byId(a: { readonly functionId: string }, b: { readonly functionId: string }): number {
-  return a.functionId < b.functionId ? -1 : 1;
 }

@@ -1,4 +1,14 @@
 /** Inputs of one function that wait, first come first served: a ring of flat lists. */
+/** A queue that was written down. Plain data. */
+export interface InputQueueState {
+  readonly arrivedMs: Float64Array<ArrayBuffer>;
+  readonly serviceMs: Float64Array<ArrayBuffer>;
+  readonly slotMs: Float64Array<ArrayBuffer>;
+  readonly head: number;
+  readonly length: number;
+  readonly slotted: number;
+}
+
 export class InputQueue {
   #arrivedMs = new Float64Array(64);
   #serviceMs = new Float64Array(64);
@@ -71,6 +81,28 @@ export class InputQueue {
     for (let index = 0; index < this.#length; index += 1) {
       yield this.#arrivedMs[(this.#head + index) & (this.#arrivedMs.length - 1)] ?? 0;
     }
+  }
+
+  /** What it holds, by reference. */
+  save(): InputQueueState {
+    return {
+      arrivedMs: this.#arrivedMs,
+      serviceMs: this.#serviceMs,
+      slotMs: this.#slotMs,
+      head: this.#head,
+      length: this.#length,
+      slotted: this.#slotted,
+    };
+  }
+
+  /** Takes the place of what it holds. */
+  resume({ arrivedMs, serviceMs, slotMs, head, length, slotted }: InputQueueState): void {
+    this.#arrivedMs = arrivedMs;
+    this.#serviceMs = serviceMs;
+    this.#slotMs = slotMs;
+    this.#head = head;
+    this.#length = length;
+    this.#slotted = slotted;
   }
 
   #grow(): void {

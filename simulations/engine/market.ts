@@ -12,13 +12,14 @@ import {
   type CloudName,
   type Offer,
   type Rng,
+  type RngState,
 } from "../../core/index.ts";
 import { BATCH_TAG, type RentOutcome, type RentRequest } from "../../providers/index.ts";
 import { isMatch } from "../offer-match.ts";
 import type { MarketEvent, OfferMatch, SimulatedMarket } from "../world.ts";
-import { normalDraws } from "../chance.ts";
+import { normalDraws, type Draws, type DrawsState } from "../chance.ts";
 import type { Bill, Machine, MachineEvent } from "./machine.ts";
-import type { Timetable } from "./timetable.ts";
+import type { MarketStep, Timetable } from "./timetable.ts";
 
 export interface MarketOptions {
   readonly market: SimulatedMarket;
@@ -38,6 +39,19 @@ interface Stall {
   readonly machines: Set<Machine>;
 }
 
+/** A market that was written down. Plain data. */
+export interface MarketState {
+  readonly counts: MarketCounts;
+  readonly stalls: Map<string, Stall>;
+  readonly machines: Map<string, Machine>;
+  readonly outUntilMs: Map<CloudName, number>;
+  readonly boot: DrawsState;
+  readonly launch: RngState;
+  readonly reclaim: RngState;
+  readonly pick: RngState;
+  readonly born: number;
+}
+
 export interface MarketCounts {
   launches: number;
   launchFailures: number;
@@ -49,14 +63,14 @@ export interface MarketCounts {
 const BOOT_FRACTION_MIN = 0.2;
 
 export class Market {
-  readonly counts: MarketCounts = { launches: 0, launchFailures: 0, refusals: 0, reclaims: 0 };
+  counts: MarketCounts = { launches: 0, launchFailures: 0, refusals: 0, reclaims: 0 };
   readonly #options: MarketOptions;
-  readonly #stalls = new Map<string, Stall>();
-  readonly #machines = new Map<string, Machine>();
-  readonly #outUntilMs = new Map<CloudName, number>();
+  #stalls = new Map<string, Stall>();
+  #machines = new Map<string, Machine>();
+  #outUntilMs = new Map<CloudName, number>();
   /** Offers whose reclaims are in a measured trace: they are not drawn as well. */
   readonly #replayed: ReadonlySet<string>;
-  readonly #bootNormal: () => number;
+  readonly #bootNormal: Draws;
   readonly #chance: { readonly launch: Rng; readonly reclaim: Rng; readonly pick: Rng };
   #born = 0;
 
@@ -79,8 +93,57 @@ export class Market {
         machines: new Set(),
       });
     }
-    for (const event of market.events) timetable.at(event.atMs, () => this.#happen(event));
-    for (const trace of market.availability) this.#follow(trace, 0);
+    for (const event of market.events) timetable.at(event.atMs, { kind: "event", event });
+    for (const traceIndex of market.availability.keys()) this.#follow(traceIndex, 0);
+  }
+
+  /** What it holds, by reference. */
+  save(): MarketState {
+    const { launch, reclaim, pick } = this.#chance;
+    return {
+      counts: this.counts,
+      stalls: this.#stalls,
+      machines: this.#machines,
+      outUntilMs: this.#outUntilMs,
+      boot: this.#bootNormal.save(),
+      launch: launch.save(),
+      reclaim: reclaim.save(),
+      pick: pick.save(),
+      born: this.#born,
+    };
+  }
+
+  /** Takes the place of what it holds; its steps come back with the timetable. */
+  resume(state: MarketState): void {
+    this.counts = state.counts;
+    this.#stalls = state.stalls;
+    this.#machines = state.machines;
+    this.#outUntilMs = state.outUntilMs;
+    this.#bootNormal.resume(state.boot);
+    this.#chance.launch.resume(state.launch);
+    this.#chance.reclaim.resume(state.reclaim);
+    this.#chance.pick.resume(state.pick);
+    this.#born = state.born;
+  }
+
+  /** Something of its own is due. */
+  carryOut(due: MarketStep): void {
+    switch (due.kind) {
+      case "boot":
+        this.#boot(due.machine);
+        return;
+      case "reclaim":
+        this.#reclaim(due.machine);
+        return;
+      case "end":
+        this.#end(due.machine);
+        return;
+      case "event":
+        this.#happen(due.event);
+        return;
+      case "follow":
+        this.#follow(due.traceIndex, due.step);
+    }
   }
 
   get clouds(): readonly CloudName[] {
@@ -170,8 +233,8 @@ export class Market {
     this.#options.onMachine(machine, "launched");
     stall.machines.add(machine);
     this.#machines.set(providerNodeId, machine);
-    timetable.at(bootedAtMs, () => this.#boot(machine));
-    timetable.at(atMs + this.#drawLifeMs(offer), () => this.#reclaim(machine));
+    timetable.at(bootedAtMs, { kind: "boot", machine });
+    timetable.at(atMs + this.#drawLifeMs(offer), { kind: "reclaim", machine });
     return machine;
   }
 
@@ -199,7 +262,7 @@ export class Market {
       return;
     }
     onMachine(machine, "notice");
-    timetable.at(machine.reclaimAtMs, () => this.#end(machine));
+    timetable.at(machine.reclaimAtMs, { kind: "end", machine });
   }
 
   #end(machine: Machine): void {
@@ -254,7 +317,9 @@ export class Market {
     stall.offer = { ...stall.offer, priceMicroUsdPerHour };
   }
 
-  #follow(trace: SimulatedMarket["availability"][number], step: number): void {
+  #follow(traceIndex: number, step: number): void {
+    const trace = this.#options.market.availability[traceIndex];
+    if (trace === undefined) return;
     const { nodeCounts, stepMs, offerIds } = trace;
     const count = nodeCounts[step % nodeCounts.length];
     if (count === undefined) return;
@@ -268,7 +333,7 @@ export class Market {
     while (next < step + nodeCounts.length && nodeCounts[next % nodeCounts.length] === count) {
       next += 1;
     }
-    this.#options.timetable.at(next * stepMs, () => this.#follow(trace, next));
+    this.#options.timetable.at(next * stepMs, { kind: "follow", traceIndex, step: next });
   }
 
   #fit(stall: Stall): void {

@@ -13,6 +13,7 @@ import {
   type Node,
   type PlacedContainer,
   type Rng,
+  type RngState,
   type SchedulerPolicy,
 } from "../../core/index.ts";
 import {
@@ -22,6 +23,7 @@ import {
   Scheduler,
   type EvictableContainer,
   type FitsOn,
+  type SchedulerState,
 } from "../../scheduler/index.ts";
 import type { Container } from "./function-state.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -45,6 +47,15 @@ export interface PlacingOptions {
 const WAITING_MAX = 200;
 const STARTUP_MS_ASSUMED = 1_000;
 
+/** What placing knows, written down; containers by id. Plain data. */
+export interface PlacingState {
+  readonly scheduler: SchedulerState;
+  readonly rng: RngState;
+  readonly placed: readonly string[];
+  readonly mayHaveRoom: boolean;
+  readonly hasWaiting: boolean;
+}
+
 export class Placing {
   readonly #options: PlacingOptions;
   readonly #scheduler: Scheduler;
@@ -57,6 +68,30 @@ export class Placing {
     this.#options = options;
     this.#scheduler = new Scheduler({ policy: options.policy });
     this.#fitsOn = fitsOnNode(options.clock, options.policy);
+  }
+
+  /** What it knows. */
+  save(): PlacingState {
+    return {
+      scheduler: this.#scheduler.save(),
+      rng: this.#options.rng.save(),
+      placed: [...this.placed.keys()],
+      mayHaveRoom: this.#mayHaveRoom,
+      hasWaiting: this.#hasWaiting,
+    };
+  }
+
+  /** Takes the place of what it knows. */
+  resume(state: PlacingState, containers: ReadonlyMap<string, Container>): void {
+    this.#scheduler.resume(state.scheduler);
+    this.#options.rng.resume(state.rng);
+    this.placed.clear();
+    for (const id of state.placed) {
+      const container = containers.get(id);
+      if (container !== undefined) this.placed.set(id, container);
+    }
+    this.#mayHaveRoom = state.mayHaveRoom;
+    this.#hasWaiting = state.hasWaiting;
   }
 
   /** There may be room where there was none: a node came, or a container went. */

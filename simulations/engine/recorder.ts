@@ -1,10 +1,10 @@
 /** Collects what a run reports, as it happens. */
-import { MS_PER_HOUR, MS_PER_SECOND } from "../../core/index.ts";
+import { MS_PER_HOUR, MS_PER_SECOND, type Offer } from "../../core/index.ts";
 import { MISS_WAIT_MS, type CostReport, type GpuReport, type Timeline } from "../result.ts";
 import type { FunctionState } from "./function-state.ts";
 import type { Machine } from "./machine.ts";
 import { costOf } from "./market.ts";
-import { TimeHistogram } from "./time-histogram.ts";
+import { TimeHistogram, type TimeHistogramState } from "./time-histogram.ts";
 
 /** The fleet at one moment, in GPUs. */
 export interface Sample {
@@ -15,6 +15,40 @@ export interface Sample {
   readonly queued: number;
 }
 
+interface GpuSums {
+  useful: number;
+  held: number;
+  paid: number;
+  lost: number;
+}
+
+interface Sums {
+  busy: number;
+  held: number;
+  ready: number;
+  paid: number;
+  queued: number;
+  buffer: number;
+  count: number;
+}
+
+type Lists = Record<"busy" | "held" | "ready" | "paid" | "queued" | "buffer" | "p99", number[]>;
+
+/** What was collected so far. Plain data. */
+export interface RecorderState {
+  readonly slotWaits: TimeHistogramState;
+  readonly firstWaits: TimeHistogramState;
+  readonly bucketWaits: TimeHistogramState;
+  readonly gpu: GpuSums;
+  readonly counts: readonly [number, number, number, number, number, number, number];
+  readonly windowInputs: Float64Array<ArrayBuffer>;
+  readonly windowMissed: Float64Array<ArrayBuffer>;
+  readonly cost: Map<string, { readonly offer: Offer; micro: number }>;
+  readonly costSeries: Map<string, Float64Array<ArrayBuffer>>;
+  readonly sums: Sums;
+  readonly lists: Lists;
+}
+
 const BUCKET_COUNT_AIM = 2_016;
 const BUCKET_MS_MIN = 60 * MS_PER_SECOND;
 /** More than this share of misses makes a window bad: its p99 is then over the limit. */
@@ -23,7 +57,7 @@ const BAD_FRACTION = 0.01;
 export class Recorder {
   readonly slotWaits = new TimeHistogram();
   readonly firstWaits = new TimeHistogram();
-  readonly gpu = { useful: 0, held: 0, paid: 0, lost: 0 };
+  gpu: GpuSums = { useful: 0, held: 0, paid: 0, lost: 0 };
   retries = 0;
   nodesMax = 0;
   missed = 0;
@@ -34,15 +68,12 @@ export class Recorder {
   bufferGpus = 0;
   readonly #bucketMs: number;
   readonly #windowMs: number;
-  readonly #windowInputs: Float64Array;
-  readonly #windowMissed: Float64Array;
-  readonly #cost = new Map<string, { readonly machine: Machine; micro: number }>();
-  readonly #costSeries = new Map<string, Float64Array>();
-  readonly #sums = { busy: 0, held: 0, ready: 0, paid: 0, queued: 0, buffer: 0, count: 0 };
-  readonly #lists: Record<
-    "busy" | "held" | "ready" | "paid" | "queued" | "buffer" | "p99",
-    number[]
-  > = { busy: [], held: [], ready: [], paid: [], queued: [], buffer: [], p99: [] };
+  #windowInputs: Float64Array<ArrayBuffer>;
+  #windowMissed: Float64Array<ArrayBuffer>;
+  #cost = new Map<string, { readonly offer: Offer; micro: number }>();
+  #costSeries = new Map<string, Float64Array<ArrayBuffer>>();
+  #sums: Sums = { busy: 0, held: 0, ready: 0, paid: 0, queued: 0, buffer: 0, count: 0 };
+  #lists: Lists = { busy: [], held: [], ready: [], paid: [], queued: [], buffer: [], p99: [] };
   readonly #bucketWaits = new TimeHistogram();
   readonly #bucketCount: number;
 
@@ -54,6 +85,54 @@ export class Recorder {
     const windowCount = Math.ceil(durationMs / windowMs) + 1;
     this.#windowInputs = new Float64Array(windowCount);
     this.#windowMissed = new Float64Array(windowCount);
+  }
+
+  /** What was collected so far, by reference. */
+  save(): RecorderState {
+    return {
+      slotWaits: this.slotWaits.save(),
+      firstWaits: this.firstWaits.save(),
+      bucketWaits: this.#bucketWaits.save(),
+      gpu: this.gpu,
+      counts: [
+        this.retries,
+        this.nodesMax,
+        this.missed,
+        this.coldInputs,
+        this.startedSinceLook,
+        this.missedSinceLook,
+        this.bufferGpus,
+      ],
+      windowInputs: this.#windowInputs,
+      windowMissed: this.#windowMissed,
+      cost: this.#cost,
+      costSeries: this.#costSeries,
+      sums: this.#sums,
+      lists: this.#lists,
+    };
+  }
+
+  /** Takes the place of what was collected. */
+  resume(state: RecorderState): void {
+    this.slotWaits.resume(state.slotWaits);
+    this.firstWaits.resume(state.firstWaits);
+    this.#bucketWaits.resume(state.bucketWaits);
+    this.gpu = state.gpu;
+    [
+      this.retries,
+      this.nodesMax,
+      this.missed,
+      this.coldInputs,
+      this.startedSinceLook,
+      this.missedSinceLook,
+      this.bufferGpus,
+    ] = state.counts;
+    this.#windowInputs = state.windowInputs;
+    this.#windowMissed = state.windowMissed;
+    this.#cost = state.cost;
+    this.#costSeries = state.costSeries;
+    this.#sums = state.sums;
+    this.#lists = state.lists;
   }
 
   get bucketMs(): number {
@@ -92,7 +171,7 @@ export class Recorder {
     const micro = costOf(machine, fromMs, untilMs);
     this.gpu.paid += (resources.gpuCount * (untilMs - fromMs)) / MS_PER_SECOND;
     const known = this.#cost.get(offerId);
-    if (known === undefined) this.#cost.set(offerId, { machine, micro });
+    if (known === undefined) this.#cost.set(offerId, { offer: machine.offer, micro });
     else known.micro += micro;
     this.#spread(offerId, machine.priceMicroUsdPerHour, fromMs, untilMs);
   }
@@ -143,8 +222,8 @@ export class Recorder {
       byPurchase: new Map<string, number>(),
     };
     let paidMicroUsd = 0;
-    for (const [offerId, { machine, micro }] of [...this.#cost].sort(byKey)) {
-      const { cloud, region, gpuType = "none", purchase } = machine.offer;
+    for (const [offerId, { offer, micro }] of [...this.#cost].sort(byKey)) {
+      const { cloud, region, gpuType = "none", purchase } = offer;
       paidMicroUsd += micro;
       const keys = { byOffer: offerId, byCloud: cloud, byRegion: `${cloud}/${region}` };
       const all = { ...keys, byGpuType: gpuType, byPurchase: purchase };

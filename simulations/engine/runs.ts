@@ -1,13 +1,23 @@
 /** Inputs that run, by number: flat lists, so that millions of them make no garbage. */
 import type { Container } from "./function-state.ts";
 
+/** Runs that were written down; containers by id. Plain data. */
+export interface RunsState {
+  readonly containerIds: readonly (string | undefined)[];
+  readonly arrivedMs: Float64Array<ArrayBuffer>;
+  readonly slotMs: Float64Array<ArrayBuffer>;
+  readonly beganMs: Float64Array<ArrayBuffer>;
+  readonly serviceMs: Float64Array<ArrayBuffer>;
+  readonly free: number[];
+}
+
 export class Runs {
-  readonly #containers: (Container | undefined)[] = [];
+  #containers: (Container | undefined)[] = [];
   #arrivedMs = new Float64Array(256);
   #slotMs = new Float64Array(256);
   #beganMs = new Float64Array(256);
   #serviceMs = new Float64Array(256);
-  readonly #free: number[] = [];
+  #free: number[] = [];
 
   /** A run in `container`; gives its number. */
   begin(
@@ -69,6 +79,28 @@ export class Runs {
   end(run: number): void {
     this.#containers[run] = undefined;
     this.#free.push(run);
+  }
+
+  /** What it holds. */
+  save(): RunsState {
+    return {
+      containerIds: this.#containers.map((container) => container?.containerId),
+      arrivedMs: this.#arrivedMs,
+      slotMs: this.#slotMs,
+      beganMs: this.#beganMs,
+      serviceMs: this.#serviceMs,
+      free: this.#free,
+    };
+  }
+
+  /** Takes the place of what it holds. */
+  resume(state: RunsState, containers: ReadonlyMap<string, Container>): void {
+    this.#containers = state.containerIds.map((id) => containers.get(id ?? ""));
+    this.#arrivedMs = state.arrivedMs;
+    this.#slotMs = state.slotMs;
+    this.#beganMs = state.beganMs;
+    this.#serviceMs = state.serviceMs;
+    this.#free = state.free;
   }
 
   #grow(): void {

@@ -7,8 +7,16 @@ import type { TimeQuantiles } from "../result.ts";
 const WIDTH = Math.log(1.01);
 const BIN_COUNT = 2_080;
 
+/** A histogram that was written down. Plain data. */
+export interface TimeHistogramState {
+  readonly bins: Float64Array<ArrayBuffer>;
+  readonly count: number;
+  readonly sumMs: number;
+  readonly maxMs: number;
+}
+
 export class TimeHistogram {
-  readonly #bins = new Float64Array(BIN_COUNT);
+  #bins = new Float64Array(BIN_COUNT);
   #count = 0;
   #sumMs = 0;
   #maxMs = 0;
@@ -33,6 +41,19 @@ export class TimeHistogram {
     for (let bin = 0; bin < BIN_COUNT; bin += 1) {
       this.#bins[bin] = (this.#bins[bin] ?? 0) + (other.#bins[bin] ?? 0);
     }
+  }
+
+  /** What it holds, by reference. */
+  save(): TimeHistogramState {
+    return { bins: this.#bins, count: this.#count, sumMs: this.#sumMs, maxMs: this.#maxMs };
+  }
+
+  /** Takes the place of what it holds. */
+  resume({ bins, count, sumMs, maxMs }: TimeHistogramState): void {
+    this.#bins = bins;
+    this.#count = count;
+    this.#sumMs = sumMs;
+    this.#maxMs = maxMs;
   }
 
   clear(): void {

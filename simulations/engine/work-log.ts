@@ -1,6 +1,10 @@
 /** What the users of a run really asked for, whoever served it: for bounds and charts. */
 import { boundsOf } from "../bounds/bounds.ts";
-import { BOUND_BUCKET_MS, ConcurrencyMeter } from "../bounds/concurrency-meter.ts";
+import {
+  BOUND_BUCKET_MS,
+  ConcurrencyMeter,
+  type ConcurrencyMeterState,
+} from "../bounds/concurrency-meter.ts";
 import type { BoundReport } from "../result.ts";
 import type { World } from "../world.ts";
 import type { FunctionState } from "./function-state.ts";
@@ -16,6 +20,16 @@ export class WorkLog {
 
   add({ index, gpuCount, spec }: FunctionState, atMs: number, serviceMs: number): void {
     this.#meters[index]?.addInput(atMs, serviceMs, gpuCount / spec.concurrency);
+  }
+
+  /** What it holds, by function; by reference. */
+  save(): readonly ConcurrencyMeterState[] {
+    return this.#meters.map((meter) => meter.save());
+  }
+
+  /** Takes the place of what it holds. */
+  resume(states: readonly ConcurrencyMeterState[]): void {
+    for (const [index, state] of states.entries()) this.#meters[index]?.resume(state);
   }
 
   bounds({ market, policy }: World): BoundReport {

@@ -1,5 +1,5 @@
 /** The policy of production: its forecast, its buffers, its optimizer. */
-import type { OptimizerPolicy, PoolPolicy } from "../../core/index.ts";
+import { assert, type OptimizerPolicy, type PoolPolicy } from "../../core/index.ts";
 import { createPlanMemory, planFleet, type PlanInput } from "../../optimizer/index.ts";
 import {
   demandOf,
@@ -15,6 +15,7 @@ import type {
   CapacityPolicy,
   CapacityView,
   FunctionLoad,
+  PolicyState,
 } from "../capacity-policy.ts";
 
 type Solvers = Parameters<typeof planFleet>[1];
@@ -32,7 +33,7 @@ export class OurPolicy implements CapacityPolicy {
   readonly pool: PoolPolicy;
   readonly #optimizer: OptimizerPolicy;
   readonly #solvers: Solvers;
-  readonly #memory = createPlanMemory();
+  #memory = createPlanMemory();
   #seen = NO_WORK_SEEN;
   #key = "";
   #answer: CapacityAnswer = { lines: [], bufferGpuCount: 0 };
@@ -42,6 +43,19 @@ export class OurPolicy implements CapacityPolicy {
     this.pool = pool;
     this.#optimizer = optimizer;
     this.#solvers = solvers;
+  }
+
+  save(): PolicyState {
+    const kind = "planner";
+    return { kind, seen: this.#seen, memory: this.#memory, key: this.#key, answer: this.#answer };
+  }
+
+  resume(state: PolicyState): void {
+    assert(state.kind === "planner", "a planner goes on from what a planner remembered");
+    this.#seen = state.seen;
+    this.#memory = state.memory;
+    this.#key = state.key;
+    this.#answer = state.answer;
   }
 
   async decide(view: CapacityView): Promise<CapacityAnswer> {

@@ -14,7 +14,9 @@ import type {
 /** A run that a thread can be told of. */
 export interface CrewTask {
   readonly spec: RunSpec;
-  readonly order: Omit<FlightOrder, "signal" | "onProgress">;
+  readonly order: Omit<FlightOrder, "signal" | "onProgress" | "from" | "checkpoint">;
+  /** Where the run writes down how far it is, and goes on from when it is flown again. */
+  readonly checkpointFile?: string;
 }
 
 /** What a thread says. */
@@ -100,7 +102,12 @@ export class Crew {
     const onAbort = (): void => reject(this.#signal?.reason as Error);
     worker.on("message", onMessage).once("error", reject).once("exit", onExit);
     this.#signal?.addEventListener("abort", onAbort);
-    worker.postMessage({ spec: task.spec, order: task.order });
+    const { spec, order, checkpointFile } = task;
+    worker.postMessage({
+      spec,
+      order,
+      ...(checkpointFile === undefined ? {} : { checkpointFile }),
+    });
     try {
       const result = await promise;
       this.#idle.push(worker);

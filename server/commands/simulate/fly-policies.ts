@@ -82,7 +82,9 @@ async function flyTasks(
   const keptCount = kept.filter((result) => result !== undefined).length;
   keeping.keptCount += keptCount;
   if (keptCount > 0) show.skip(keptCount, tasks.length);
-  const left = tasks.filter((_, index) => kept[index] === undefined);
+  const left = tasks
+    .filter((_, index) => kept[index] === undefined)
+    .map((task) => store?.withCheckpoint(task) ?? task);
   const keep = async (task: CrewTask, result: SimulationResult): Promise<void> => {
     await store?.put(task, result);
     keeping.keptCount += 1;

@@ -5,7 +5,7 @@ import { ProgressShow, type ProgressScreen } from "./progress.ts";
 
 const TASK: CrewTask = { spec: { scenario: "s.yaml" }, order: { policyName: "static", seed: 3 } };
 const HOUR_MS = 3_600_000;
-const HALF = { nowMs: HOUR_MS, untilMs: 2 * HOUR_MS, inputs: 12_345, nodes: 7 };
+const HALF = { nowMs: HOUR_MS, untilMs: 2 * HOUR_MS, inputs: 12_345, nodes: 7, begunAtMs: 0 };
 
 /** A screen of lines, where moves of the cursor do what a terminal does. */
 function screenOf(isLive: boolean): ProgressScreen & { lines: () => readonly string[] } {
@@ -59,5 +59,18 @@ test("a log gets a plain line every ten seconds, and nothing that moves a cursor
     "  static, seed 3: 50 %, hour 1 of 2, 12,345 inputs, 7 nodes, 10 s left",
     "  static, seed 3: 50 %, hour 1 of 2, 12,345 inputs, 7 nodes, 20 s left",
     "• static, seed 3: done in 25 s, 24,000 inputs (1 of 2)",
+  ]);
+});
+
+test("a run that had been stopped says where it goes on, and counts its own time only", () => {
+  const { screen, clock, progress } = show(false);
+  const begunAtMs = HOUR_MS / 2;
+  clock.nowMs = 1_000;
+  progress.progress(TASK, { ...HALF, nowMs: begunAtMs, begunAtMs });
+  clock.nowMs = 12_000;
+  progress.progress(TASK, { ...HALF, begunAtMs });
+  expect(screen.lines()).toEqual([
+    "• static, seed 3: goes on from hour 0 of 2, where it was stopped",
+    "  static, seed 3: 50 %, hour 1 of 2, 12,345 inputs, 7 nodes, 24 s left",
   ]);
 });

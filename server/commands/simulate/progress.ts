@@ -58,6 +58,9 @@ export class ProgressShow {
   progress(task: CrewTask, progress: SimulationProgress): void {
     const under = this.#under.get(task);
     if (under === undefined) return;
+    if (under.last === undefined && progress.begunAtMs > 0) {
+      this.say(`• ${labelOf(task)}: goes on from ${hoursText(progress)}, where it was stopped`);
+    }
     under.last = progress;
     const nowMs = this.#nowMs();
     const everyMs = this.#screen.isLive ? REDRAW_EVERY_MS : PLAIN_EVERY_MS;
@@ -117,13 +120,14 @@ export class ProgressShow {
   #stateText(task: CrewTask, { startedMs, last }: Under): string {
     const label = labelOf(task);
     if (last === undefined) return `  ${label}: reads its world`;
-    const { nowMs, untilMs, inputs, nodes } = last;
+    const { nowMs, untilMs, inputs, nodes, begunAtMs } = last;
     const share = untilMs === 0 ? 1 : nowMs / untilMs;
     const elapsedMs = this.#nowMs() - startedMs;
-    const left = share > 0.02 ? `, ${seconds((elapsedMs / share) * (1 - share))} left` : "";
+    const flown = untilMs === 0 ? 1 : (nowMs - begunAtMs) / untilMs;
+    const left = flown > 0.02 ? `, ${seconds((elapsedMs / flown) * (1 - share))} left` : "";
     const bar = this.#screen.isLive ? ` ${barOf(share)}` : "";
     const percent = String(Math.floor(share * 100)).padStart(3);
-    const hours = `hour ${Math.floor(nowMs / MS_PER_HOUR)} of ${Math.ceil(untilMs / MS_PER_HOUR)}`;
+    const hours = hoursText({ nowMs, untilMs });
     const counts = `${inputs.toLocaleString("en-US")} inputs, ${nodes} nodes`;
     return `  ${label}:${bar}${percent} %, ${hours}, ${counts}${left}`;
   }
@@ -136,6 +140,10 @@ export function labelOf({ order }: CrewTask): string {
   if (order.span === undefined || reactive === undefined) return `${policyName}, seed ${seed}`;
   const { utilizationTarget, holdMs } = reactive;
   return `tuning, ${utilizationTarget} busy and kept for ${holdMs / MS_PER_SECOND} s`;
+}
+
+function hoursText({ nowMs, untilMs }: Pick<SimulationProgress, "nowMs" | "untilMs">): string {
+  return `hour ${Math.floor(nowMs / MS_PER_HOUR)} of ${Math.ceil(untilMs / MS_PER_HOUR)}`;
 }
 
 function barOf(share: number): string {

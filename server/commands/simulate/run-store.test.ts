@@ -138,3 +138,17 @@ test("an aborted crew gives the reason, and leaves no thread that flies", async 
   });
   await expect(flown).rejects.toBe(reason);
 });
+
+test("how far a run is goes with it: under its own name, and away when it is done", async () => {
+  const store = await RunStore.open(folder, "code 1");
+  const task: CrewTask = { spec, order: { policyName: "static", seed: 7 } };
+  const { checkpointFile = "" } = store.withCheckpoint(task);
+  const other = store.withCheckpoint({ ...task, order: { ...task.order, seed: 8 } });
+  expect(other.checkpointFile).not.toBe(checkpointFile);
+  const later = await RunStore.open(folder, "code 2");
+  expect(later.withCheckpoint(task).checkpointFile).not.toBe(checkpointFile);
+  writeFileSync(checkpointFile, "");
+  await store.put(task, await flyOne(spec, task.order));
+  expect(readdirSync(join(folder, "runs")).filter((name) => name.endsWith(".flight"))).toEqual([]);
+  expect(await store.get(store.withCheckpoint(task))).toBeDefined();
+});

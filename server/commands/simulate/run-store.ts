@@ -1,5 +1,6 @@
 /**
- * Results of runs on disk, so that a call that was stopped goes on where it was.
+ * Results of runs on disk, and how far those are that are under way, so that a call that was
+ * stopped goes on where it was.
  *
  * A run is kept under the hash of all that fixes it: its spec, its policy, its seed, the contents
  * of the files that the spec names, and the code. What changes none of these is flown once.
@@ -80,11 +81,21 @@ export class RunStore {
     const part = `${file}.${randomUUID()}.part`;
     await writeFile(part, JSON.stringify(kept));
     await rename(part, file);
+    await rm(this.#checkpointOf(key), { force: true });
+  }
+
+  /** The task with the file where its run writes down how far it is, until it is done. */
+  withCheckpoint<Task extends CrewTask>(task: Task): Task {
+    return { ...task, checkpointFile: this.#checkpointOf(this.#keyOf(task)) };
   }
 
   #keyOf({ spec, order }: CrewTask): string {
     const text = JSON.stringify([this.#basis, sorted(spec), sorted(order)]);
     return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  }
+
+  #checkpointOf(key: string): string {
+    return join(this.#folder, `${key}.flight`);
   }
 
   #fileOf(key: string): string {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as textOf } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 const pathOf = (relative: string): string =>
   fileURLToPath(new URL(`../../../${relative}`, import.meta.url));
@@ -142,6 +142,29 @@ describe("flotilla simulate", () => {
     expect(again.stderr).toContain("2 of 2 runs were flown before");
     const fresh = await simulate([...args, "--seeds", "2", "--baseline", "none", "--json"]);
     expect(again.stdout).toBe(fresh.stdout);
+  });
+
+  test("a run that was killed in its middle goes on there, and gives what it would have", async () => {
+    const state = join(folder, "killed");
+    const args = ["--scenario", BATCH, "--hours", "4", "--scale", "4", "--baseline", "none"];
+    const all = [...args, "--state", state, "--json"];
+    const child = spawn(process.execPath, [PROGRAM, "simulate", ...all], {
+      cwd: folder,
+      stdio: "ignore",
+    });
+    const ended = once(child, "close");
+    const runs = join(state, "runs");
+    const isWritten = (): boolean =>
+      existsSync(runs) && readdirSync(runs).some((name) => name.endsWith(".flight"));
+    await vi.waitUntil(() => isWritten() || child.exitCode !== null, { timeout: 100_000 });
+    child.kill("SIGKILL");
+    await ended;
+    expect(child.signalCode).toBe("SIGKILL");
+    const again = await simulate(all);
+    expect(again.status).toBe(0);
+    expect(again.stderr).toMatch(/goes on from hour \d+ of 4, where it was stopped/);
+    expect(readdirSync(runs).map((name) => name.replace(/^\w+/, ""))).toEqual([".json"]);
+    expect(again.stdout).toBe((await simulate([...args, "--json"])).stdout);
   });
 
   const hasData = existsSync(join(DATA, "servegen"));

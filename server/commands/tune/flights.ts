@@ -19,7 +19,7 @@ export interface FlightMeans {
   readonly base: unknown;
   readonly parameters: readonly Parameter[];
   readonly crew: Pick<Crew, "fly">;
-  readonly store?: Pick<RunStore, "get" | "put">;
+  readonly store?: Pick<RunStore, "get" | "put" | "withCheckpoint">;
   /** Told of each flight that was on disk. */
   readonly onKept?: (wish: FlightWish) => void;
 }
@@ -34,7 +34,7 @@ export function flightsOf(means: FlightMeans): (wish: FlightWish) => Promise<Fig
       onKept?.(wish);
       return figuresOf(kept);
     }
-    const [result] = await crew.fly([task]);
+    const [result] = await crew.fly([store?.withCheckpoint(task) ?? task]);
     if (result === undefined) throw new Error("a flight came to its end without a result");
     await store?.put(task, result);
     return figuresOf(result);
