@@ -8,7 +8,7 @@ export {
 } from "./autoscale/evict.ts";
 export { expectNext } from "./autoscale/expect.ts";
 export { foresee } from "./autoscale/foresee.ts";
-export { type FunctionState } from "./autoscale/function-state.ts";
+export { type FunctionState, type ScaledContainer } from "./autoscale/function-state.ts";
 export { fitsOnNode } from "./fits-on.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";

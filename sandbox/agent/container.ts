@@ -24,6 +24,7 @@ import { ContainerRequests } from "./container-requests.ts";
 import { ownLines, ownResults, ownValues } from "./own-answers.ts";
 import { bootMessageOf, environmentOf, sandboxSpecOf } from "./sandbox-spec.ts";
 import { AbortedInputs } from "./aborted-inputs.ts";
+import { FirstWord, isOfStart, type StartMessage } from "./first-word.ts";
 import { judge, type EndOfContainer } from "./blame.ts";
 import { ContainerShells } from "./container-shells.ts";
 import { ContainerStreams } from "./container-streams.ts";
@@ -59,6 +60,7 @@ export class Container {
   readonly #requests: ContainerRequests;
   readonly #image = new ContainerImage();
   readonly #use: UseMeter;
+  readonly #firstWord = new FirstWord();
   #sandbox: RunningSandbox | undefined;
   #ready = false;
   #restored = false;
@@ -232,6 +234,8 @@ export class Container {
     const { start } = this.#options;
     if (!this.#ready && nowMs - this.#receivedAtMs > start.startupTimeoutMs)
       this.#kill("startup_timeout");
+    const fault = this.#firstWord.faultAt(nowMs);
+    if (fault !== undefined && this.#sandbox !== undefined) this.#giveUp(this.#sandbox, fault);
     const overdue = this.#inputs.longestRunMs(nowMs) > start.timeoutMs + TIMEOUT_SLACK_MS;
     if (this.#ready && overdue) this.#kill("timeout");
   }
@@ -307,6 +311,7 @@ export class Container {
       ? loadMessageOf({ start, params })
       : bootMessageOf({ start, params, env: this.#environment });
     this.#send(message, code, params);
+    this.#firstWord.asked(this.#options.clock.nowMs());
   }
 
   /** Its code is loaded, in the first half of a start. */
@@ -341,13 +346,12 @@ export class Container {
   }
 
   #receive({ header, body }: Frame<FromRunner>): void {
+    this.#firstWord.heard();
+    if (isOfStart(header)) {
+      this.#start(header);
+      return;
+    }
     switch (header.type) {
-      case "loaded":
-      case "load_failed":
-      case "entered":
-      case "ready":
-        this.#start(header);
-        return;
       case "results":
         this.#results(header.results, body);
         return;
@@ -373,9 +377,7 @@ export class Container {
   }
 
   /** What it says before its first input; from "entered" it goes on to "ready" by itself. */
-  #start(
-    header: Extract<FromRunner, { type: "loaded" | "load_failed" | "entered" | "ready" }>,
-  ): void {
+  #start(header: StartMessage): void {
     if (header.type === "loaded") this.#loaded(header.obstacle);
     if (header.type === "ready") this.#becomeReady(header);
     if (header.type !== "load_failed") return;

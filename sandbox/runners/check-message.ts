@@ -32,8 +32,9 @@ export function checkMessage(header: unknown): FromRunner {
       const obstacle = optionalText(message["obstacle"], "obstacle");
       return { type: "loaded", ...(obstacle === undefined ? {} : { obstacle }) };
     }
+    case "begun":
     case "entered":
-      return { type: "entered" };
+      return { type: message["type"] };
     case "load_failed":
       return { type: "load_failed", error: errorOf(message["error"]) };
     case "results":

@@ -133,6 +133,8 @@ export interface ReadyMessage {
 /** From the runner. `values` carries payloads as its body, and so does `results`: it carries the payloads of the successes as its body, in order. */
 export type FromRunner =
   | ReadyMessage
+  /** The process has taken `boot` or `load` and goes on to load the code. */
+  | { readonly type: "begun" }
   /** `load` is done and the process waits; with `obstacle` no image may be made of it. */
   | { readonly type: "loaded"; readonly obstacle?: string }
   /** The process has taken `enter`, seeded its generators, and goes on to `ready`. */

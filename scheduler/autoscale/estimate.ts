@@ -12,6 +12,11 @@
  * second keeps up with what goes on arriving (Little's law) while it works off the backlog:
  * without it a function whose containers start slowly falls behind by one start time.
  *
+ * Containers whose oldest input has run for four times the usual, and for longer than the time in
+ * which to finish, are held: nobody knows when that input ends, so they count for themselves, and
+ * the formula is for the rest. Otherwise a function of short inputs would let what waits wait for
+ * as long as a long one runs.
+ *
  * The rate is that of the last minute, or, in panic, of the last six seconds: when those bring
  * at least twice as much. In both, the two fullest seconds do not count: one call with many
  * inputs is a batch that the backlog shows already, and no stream that goes on.
@@ -37,6 +42,9 @@ const FIRST_CONTAINERS_MAX = 4;
 /** An input that has run this long says something about the others. */
 const TELLING_AGE_MS = 250;
 
+/** An input that has run so many times the mean is another kind, and may run on. */
+const HELD_FACTOR = 4;
+
 /** Work is never spread thinner than this, however fast containers start. */
 const DRAIN_TARGET_MS_MIN = 250;
 
@@ -61,10 +69,13 @@ export function estimate(state: FunctionState, nowMs: number, rules: ScaleRules)
     return { needed, reason: `${work} unknown length: ${needed} for now` };
   }
   const rate = arrivalRateOf(state, rules);
-  const needed = neededFor(state, { ...state, serviceMs: state.serviceMs, rate: rate.perSecond });
+  const load = { ...state, serviceMs: state.serviceMs, rate: rate.perSecond };
+  const held = heldOf(state, state.serviceMs, nowMs);
+  const needed = neededBeside(state, held, load);
   const each = `about ${Number(state.serviceMs.toPrecision(2))} ms each`;
   const within = `${needed} to finish within ${Math.round(drainTargetMs(state))} ms`;
-  return { needed, reason: `${work} ${each}: ${within}${rateNote(rate)}` };
+  const beside = held === 0 ? "" : `, ${held} of them held by inputs that run far longer`;
+  return { needed, reason: `${work} ${each}: ${within}${beside}${rateNote(rate)}` };
 }
 
 /** Containers for `inputs` that come at once. */
@@ -98,12 +109,28 @@ function neededFor(state: FunctionState, load: Load): number {
   return Math.max(1, Math.min(unitsOf(state, inputs), wanted));
 }
 
+/** Containers whose oldest input is none of the usual ones. */
+function heldOf(state: FunctionState, serviceMs: number, nowMs: number): number {
+  const usualMs = Math.max(drainTargetMs(state), HELD_FACTOR * serviceMs);
+  return state.containers.filter(
+    ({ runsSinceMs }) => runsSinceMs !== undefined && nowMs - runsSinceMs > usualMs,
+  ).length;
+}
+
+function neededBeside(state: FunctionState, held: number, load: Load): number {
+  if (held === 0) return neededFor(state, load);
+  const running = Math.max(0, load.running - held * inputsPerContainer(state));
+  const others = load.backlog + running === 0 ? 0 : neededFor(state, { ...load, running });
+  return Math.min(unitsOf(state, load.backlog + load.running), held + others);
+}
+
 function neededBlindly(state: FunctionState, nowMs: number): number {
   const { backlog, running } = state;
   const ready = state.containers.filter((container) => container.state !== "starting").length;
   const units = unitsOf(state, backlog + running);
   const first = Math.min(units, ready === 0 ? FIRST_CONTAINERS_MAX : ready);
-  const ageMs = Math.max(0, nowMs - (state.oldestStartedAtMs ?? nowMs));
+  const begun = state.containers.flatMap(({ runsSinceMs }) => runsSinceMs ?? []);
+  const ageMs = Math.max(0, nowMs - Math.min(nowMs, ...begun));
   if (ageMs < TELLING_AGE_MS) return first;
   return Math.max(first, neededFor(state, { backlog, running, serviceMs: ageMs, rate: 0 }));
 }

@@ -7,6 +7,8 @@ export interface ScaledContainer {
   readonly state: "starting" | "idle" | "busy";
   /** Set exactly when it is idle. */
   readonly idleSinceMs?: number;
+  /** When the oldest of the inputs that it runs began; absent while it runs none. */
+  readonly runsSinceMs?: number;
 }
 
 /** How many inputs one container runs at once. */
@@ -41,8 +43,6 @@ export interface FunctionState {
   readonly serviceMs?: number;
   /** Moving average of a container start; absent until one has started. */
   readonly startupMs?: number;
-  /** When the oldest running input was begun; lets long first inputs be recognised. */
-  readonly oldestStartedAtMs?: number;
   /** When inputs came; absent if nobody has written it down. */
   readonly arrivals?: ArrivalHistory;
 }

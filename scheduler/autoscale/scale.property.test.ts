@@ -8,10 +8,11 @@ const NOW_MS = 3_600_000;
 const anyContainers: fc.Arbitrary<readonly ScaledContainer[]> = fc
   .array(fc.tuple(fc.constantFrom("starting", "idle", "busy"), fc.nat(120_000)), { maxLength: 15 })
   .map((kinds) =>
-    kinds.map(([kind, idleMs], index) => ({
+    kinds.map(([kind, sinceMs], index) => ({
       containerId: `co_${index}`,
       state: kind,
-      ...(kind === "idle" ? { idleSinceMs: NOW_MS - idleMs } : {}),
+      ...(kind === "idle" ? { idleSinceMs: NOW_MS - sinceMs } : {}),
+      ...(kind === "busy" ? { runsSinceMs: NOW_MS - sinceMs } : {}),
     })),
   );
 
@@ -42,7 +43,6 @@ const anyState: fc.Arbitrary<FunctionState> = fc
       {
         serviceMs: fc.integer({ min: 0, max: 5_000 }),
         startupMs: fc.integer({ min: 0, max: 60_000 }),
-        oldestStartedAtMs: fc.integer({ min: NOW_MS - 5_000, max: NOW_MS }),
         lastActiveAtMs: fc.integer({ min: NOW_MS - 120_000, max: NOW_MS }),
         concurrency: fc.record({
           target: fc.integer({ min: 1, max: 8 }),

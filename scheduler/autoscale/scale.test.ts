@@ -33,6 +33,10 @@ function busy(containerId: string): ScaledContainer {
   return { containerId, state: "busy" };
 }
 
+function running(containerId: string, runsSinceMs: number): ScaledContainer {
+  return { containerId, state: "busy", runsSinceMs };
+}
+
 test("the number wanted follows the work that waits", () => {
   const cases: [Partial<FunctionState>, number][] = [
     [{}, 0],
@@ -56,17 +60,45 @@ test("the number wanted follows the work that waits", () => {
 });
 
 test("first inputs that run long are recognised by their age", () => {
-  const containers = ["a", "b", "c", "d"].map(busy);
-  const load = { containers, backlog: 96, running: 4, startupMs: 1_000, oldestStartedAtMs: 0 };
+  const containers = ["a", "b", "c", "d"].map((name) => running(name, 0));
+  const load = { containers, backlog: 96, running: 4, startupMs: 1_000 };
   expect(scale(state(load), 10).wanted).toBe(4);
   expect(scale(state(load), 500).wanted).toBe(50);
   expect(scale(state(load), 60_000).wanted).toBe(100);
 });
 
 test("a burst of unknown work does not make a fleet while one container learns its length", () => {
-  const load = { backlog: 9_999, running: 1, containers: [busy("a")], oldestStartedAtMs: 0 };
+  const load = { backlog: 9_999, running: 1, containers: [running("a", 0)] };
   expect(scale(state(load), 100).wanted).toBe(1);
   expect(scale(state({ ...load, backlog: 9 }), 500).wanted).toBe(5);
+});
+
+test("what waits does not wait for an input that runs far longer than the others did", () => {
+  const usual = { serviceMs: 40, startupMs: 1_000 };
+  const one = { ...usual, containers: [running("a", 0)], running: 1 };
+  expect(scale(state({ ...one, backlog: 1 }), 1_000).wanted).toBe(1);
+  expect(scale(state({ ...one, backlog: 1 }), 1_001)).toMatchObject({ wanted: 2, start: 1 });
+  expect(scale(state({ ...one, backlog: 50 }), 1_001).wanted).toBe(3);
+  expect(scale(state(one), 1_001).wanted).toBe(1);
+  // Four times what is usual, where that is longer than a start.
+  expect(scale(state({ ...one, serviceMs: 500, backlog: 1 }), 2_000).wanted).toBe(1);
+  expect(scale(state({ ...one, serviceMs: 500, backlog: 1 }), 2_001).wanted).toBe(2);
+  const three = ["a", "b", "c"].map((name) => running(name, 0));
+  const full = { ...usual, containers: three, running: 3 };
+  expect(scale(state(full), 60_000).wanted).toBe(3);
+  const { wanted, reason } = scale(state({ ...full, backlog: 1 }), 60_000);
+  expect(wanted).toBe(4);
+  expect(reason).toContain("3 of them held by inputs that run far longer");
+});
+
+test("a container that holds as many connections as it takes leaves the next to another", () => {
+  const concurrency = { target: 4, max: 4 };
+  const full = { concurrency, serviceMs: 30, startupMs: 1_000, running: 4 };
+  const containers = [running("a", 0)];
+  expect(scale(state({ ...full, containers }), 60_000).wanted).toBe(1);
+  expect(scale(state({ ...full, containers, backlog: 1 }), 60_000).wanted).toBe(2);
+  // Not all of its inputs need be such: it never has more containers than all inputs fill.
+  expect(scale(state({ ...full, containers, running: 3, backlog: 1 }), 60_000).wanted).toBe(1);
 });
 
 test("containers that start already are not started again", () => {

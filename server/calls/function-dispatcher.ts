@@ -103,9 +103,9 @@ export class FunctionDispatcher {
     return this.#held.size;
   }
 
-  /** When the input that has run longest began; undefined while none runs. */
-  get oldestStartedAtMs(): number | undefined {
-    return this.slots.oldestStartedAtMs;
+  /** When the oldest input of a container began, as far as we can tell; undefined for none. */
+  runsSinceMs(containerId: string): number | undefined {
+    return this.slots.headSinceMs(containerId);
   }
 
   inflightCount(containerId: string): number {

@@ -69,9 +69,9 @@ export class Slots {
     return this.all().find(({ inflight }) => inflight.has(inputId))?.containerId;
   }
 
-  /** When the input that has run longest began; undefined while none runs. */
-  get oldestStartedAtMs(): number | undefined {
-    const begun = this.all().filter((slot) => slot.inflight.size > 0);
-    return begun.length === 0 ? undefined : Math.min(...begun.map((slot) => slot.headSinceMs));
+  /** When the oldest input of a container began; undefined while it has none. */
+  headSinceMs(containerId: string): number | undefined {
+    const slot = this.#slots.get(containerId);
+    return slot === undefined || slot.inflight.size === 0 ? undefined : slot.headSinceMs;
   }
 }

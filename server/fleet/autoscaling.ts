@@ -1,6 +1,6 @@
 /** Makes each function's containers as many as its autoscaler wants: new ones pend, idle ones stop. */
 import type { Clock, IdSource } from "../../core/index.ts";
-import { foresee, scale, type FunctionState } from "../../scheduler/index.ts";
+import { foresee, scale, type FunctionState, type ScaledContainer } from "../../scheduler/index.ts";
 import type { FunctionTable, LiveFunction } from "../calls/function-table.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 
@@ -148,7 +148,6 @@ function functionStateOf(
   nowMs: number,
 ): FunctionState {
   const { dispatcher, spec } = live;
-  const { oldestStartedAtMs } = dispatcher;
   const running = containers.reduce(
     (sum, container) => sum + dispatcher.inflightCount(container.containerId),
     0,
@@ -160,15 +159,10 @@ function functionStateOf(
     // What runs in containers that leave their nodes waits for nobody either.
     backlog: Math.max(0, live.open.openCount - dispatcher.runningCount),
     running,
-    containers: containers.filter(counts).map((container) => ({
-      containerId: container.containerId,
-      state: scaleStateOf(container),
-      ...(container.idleSinceMs === undefined ? {} : { idleSinceMs: container.idleSinceMs }),
-    })),
+    containers: containers.filter(counts).map((container) => scaledOf(container)),
     ...(live.retired ? {} : { arrivals: live.arrivals.history(nowMs) }),
     ...serviceOf(live),
     ...(live.startupMs === undefined ? {} : { startupMs: live.startupMs }),
-    ...(oldestStartedAtMs === undefined ? {} : { oldestStartedAtMs }),
   };
 }
 
@@ -209,6 +203,17 @@ function boundsOf({ spec, retired }: LiveFunction): Bounds {
     return { minContainers: 0, maxContainers, bufferContainers: 0, scaledownWindowMs: 0 };
   }
   return { minContainers, maxContainers, bufferContainers, scaledownWindowMs };
+}
+
+function scaledOf(container: ContainerRecord): ScaledContainer {
+  const { containerId, idleSinceMs, live } = container;
+  const runsSinceMs = live.dispatcher.runsSinceMs(containerId);
+  return {
+    containerId,
+    state: scaleStateOf(container),
+    ...(idleSinceMs === undefined ? {} : { idleSinceMs }),
+    ...(runsSinceMs === undefined ? {} : { runsSinceMs }),
+  };
 }
 
 function scaleStateOf(container: ContainerRecord): "starting" | "idle" | "busy" {

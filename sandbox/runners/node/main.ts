@@ -96,9 +96,11 @@ process.on("SIGTERM", () => exitProcess(0));
 function receive({ header, body }: Frame<ToRunner>): void {
   switch (header.type) {
     case "boot":
+      channel.send({ type: "begun" });
       void boot(header, body);
       return;
     case "load":
+      channel.send({ type: "begun" });
       void load(header, body);
       return;
     case "enter":

@@ -61,7 +61,10 @@ class Runner:
         self._take_over()
         header, code = next(self._frames, ({}, b""))
         start = {"boot": self._boot, "load": self._load_to_be_kept}.get(header.get("type"))
-        loaded = None if start is None else start(header, code)
+        if start is None:
+            return
+        self._channel.send({"type": "begun"})
+        loaded = start(header, code)
         if loaded is None:
             return
         if self._processes is None:
