@@ -145,7 +145,7 @@ test("extended attributes of programs come from layers to the root, whatever is 
       code(`${FS} fs.rmSync("/srv/removed"); fs.writeFileSync("/srv/new", "new");
         fs.appendFileSync("/srv/changed", "!"); fs.mkdirSync("/srv/removed");`),
     ],
-    { kind: "registry", ref: `${registry.host}/test/image:attributes` },
+    { kind: "registry", ref: `${registry.host}/org/name:attributes` },
   );
   const found = [...xattrsOfRoot(built.root)].map(([path, all]) => [
     path,

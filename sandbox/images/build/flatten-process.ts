@@ -36,8 +36,6 @@ export interface Flattened {
   readonly fileCount: number;
 }
 
-if (import.meta.main) await main();
-
 async function main(): Promise<void> {
   const settings = JSON.parse(process.argv.at(-1) ?? "{}") as FlattenSettings;
   process.stdout.write(JSON.stringify(await flatten(settings)));
@@ -136,3 +134,6 @@ function take(path: string, { uid, gid, mode, atimeMs, mtimeMs }: Stats): void {
 function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
+
+// After the class above, which does not exist before.
+if (import.meta.main) await main();

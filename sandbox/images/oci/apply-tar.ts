@@ -213,11 +213,13 @@ class LayerWriter {
     this.#leftOutXattrCount += xattrs.length - kept.length;
     if (this.#xattrs.isEmpty && kept.length === 0) return;
     const path = await this.#tree.pathOf(names);
-    if (type === "directory") return this.#xattrs.set(path, kept);
-    this.#xattrs.remove(path);
-    if (type !== "hardlink") return this.#xattrs.set(path, kept);
-    const linked = await this.#tree.pathOf([...this.#prefix, ...namesOf(linkName)]);
-    this.#xattrs.set(path, this.#xattrs.of(linked));
+    if (type !== "directory") this.#xattrs.remove(path);
+    if (type === "hardlink") {
+      const linked = await this.#tree.pathOf([...this.#prefix, ...namesOf(linkName)]);
+      this.#xattrs.set(path, this.#xattrs.of(linked));
+    } else {
+      this.#xattrs.set(path, kept);
+    }
   }
 
   async #remove(names: Names): Promise<void> {
