@@ -34,6 +34,7 @@ export {
 } from "./images/build/builder.ts";
 export type { BaseImage } from "./images/build/bases.ts";
 export { hostFiles, readHostIndexes, type HostIndexes } from "./images/build/host-indexes.ts";
+export { xattrsOfRoot } from "./images/build/layer-store.ts";
 export { BUILT_DIR } from "./images/node-images.ts";
 export { ACCESS_LIST_BYTES_MAX, accessListBytes, readAccessList } from "./lazyfs/access-lists.ts";
 export { LAZYFS_FILE } from "./lazyfs/serving-process.ts";

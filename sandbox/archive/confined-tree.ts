@@ -25,6 +25,7 @@ import {
   unlink,
   type FileHandle,
 } from "node:fs/promises";
+import { relative } from "node:path";
 import { assert, PlatformError, systemCodeOf } from "../../core/index.ts";
 import { DEPTH_MAX, foldedName } from "./entry-path.ts";
 import { fdPath, lookAt, type SeenEntry } from "./seen-entry.ts";
@@ -146,6 +147,18 @@ export class ConfinedTree {
     return this.#at(names, false, async ({ folder, name }) => {
       const { dev, ino } = await folder.stat();
       return `${dev}:${ino}/${name}`;
+    });
+  }
+
+  /** The names from the root to where a path leads, links on the way resolved. @throws as `list` */
+  async pathOf(names: Names): Promise<Names> {
+    if (names.length === 0) return [];
+    return this.#at(names, false, async ({ folder, name }) => {
+      const [root, path] = await Promise.all(
+        [this.#root, folder].map((one) => readlink(fdPath(one))),
+      );
+      const way = relative(root ?? "", path ?? "").split("/");
+      return [...way.filter((part) => part !== ""), name];
     });
   }
 

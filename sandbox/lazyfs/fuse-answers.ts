@@ -4,7 +4,14 @@
  * What the kernel may remember it is told to: names that are there and that are not, attributes,
  * links, contents. OPEN and OPENDIR are answered with ENOSYS, after which it never asks again.
  */
-import { readXattrs, S_IFDIR, S_IFLNK, type ImageIndex, type Xattr } from "../store/index.ts";
+import {
+  isGivenXattr,
+  readXattrs,
+  S_IFDIR,
+  S_IFLNK,
+  type ImageIndex,
+  type Xattr,
+} from "../store/index.ts";
 import {
   DIRENT_BYTES,
   ENTRY_BYTES,
@@ -34,13 +41,6 @@ export const ANSWER_BYTES_MAX = READ_BYTES_MAX + REPLY_HEADER_BYTES;
 
 const DOT = Buffer.from(".");
 const DOTS = Buffer.from("..");
-
-/**
- * The attributes that are given: notes of programs about files. All others mean something to the
- * kernel (`security.capability` gives rights to who runs the file), and whoever made an image has
- * no say in that on the machines that mount it.
- */
-const GIVEN_XATTRS = "user.";
 
 /** Answers requests into a buffer of its own. */
 export class FuseAnswers {
@@ -227,5 +227,5 @@ function anyXattrs(index: ImageIndex): boolean {
 function givenXattrs(index: ImageIndex, inode: number): readonly Xattr[] {
   const bytes = index.xattrBytes(inode);
   if (bytes.byteLength === 0) return [];
-  return (readXattrs(bytes) ?? []).filter(({ name }) => name.startsWith(GIVEN_XATTRS));
+  return (readXattrs(bytes) ?? []).filter(({ name }) => isGivenXattr(name));
 }

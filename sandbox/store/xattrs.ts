@@ -8,8 +8,18 @@ export interface Xattr {
   readonly value: Uint8Array;
 }
 
+const GIVEN = "user.";
 const HEADER_BYTES = 6;
 const OUTPUT_BYTES_MAX = 256 * 1_024 * 1_024;
+
+/**
+ * Whether programs are given an attribute: those of programs about files alone. All others mean
+ * something to a kernel (`security.capability` gives rights to who runs the file), and whoever
+ * made an image has no say in that on the machines that mount it.
+ */
+export function isGivenXattr(name: string): boolean {
+  return name.startsWith(GIVEN) && name.length > GIVEN.length;
+}
 
 /** Attributes as an index keeps them, by name: u16 and u32 lengths, name, value. */
 export function writeXattrs(xattrs: readonly Xattr[]): Uint8Array {

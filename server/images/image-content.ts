@@ -2,7 +2,12 @@
  * What is in built images, as chunks from which nodes read: stored after a build, removed when
  * no image in use needs it, also while others are being stored.
  */
-import { ingestTree, type ChunkKeeper, type ChunkStore } from "../../sandbox/index.ts";
+import {
+  ingestTree,
+  xattrsOfRoot,
+  type ChunkKeeper,
+  type ChunkStore,
+} from "../../sandbox/index.ts";
 
 export interface ImageContentOptions {
   readonly chunks: ChunkStore;
@@ -38,8 +43,8 @@ export class ImageContent {
     const lease = this.#keeper.lease();
     try {
       const { imageId: contentId } = await ingestTree(rootDir, lease.store, {
-        // Those of layers are overlayfs's own, and the builder keeps no others.
-        xattrs: new Map(),
+        // Those on its disk are overlayfs's own.
+        xattrs: xattrsOfRoot(rootDir),
         specialFiles: "skip",
         ...(signal === undefined ? {} : { signal }),
       });

@@ -12,10 +12,11 @@ import { RegistryClient } from "../oci/registry-client.ts";
 import { debianSources, makeDebianBase, sourcesText } from "./debian-base.ts";
 import type { HostIndexes } from "./host-indexes.ts";
 import type { BaseIdentity, StepSurroundings } from "./layer-plan.ts";
+import { LayerXattrs, XATTRS_FILE } from "./layer-xattrs.ts";
 import type { StepRunner } from "./run-step.ts";
 import type { Follower } from "./shared-work.ts";
 
-/** A base that is known, and how to make it in `<work>/tree`. */
+/** A base that is known, and how to make it in `<work>`, as layers are kept there. */
 export interface OpenedBase extends BaseIdentity {
   make(making: Follower & { readonly work: string; readonly runner: StepRunner }): Promise<void>;
 }
@@ -108,15 +109,26 @@ async function registryBase(
     make: async ({ work, onLine, signal: whileMade }) => {
       const client = new RegistryClient(http, whileMade, login);
       const file = join(work, "layer");
+      const xattrs = new LayerXattrs();
+      let leftOutCount = 0;
       for (const [index, layer] of found.layers.entries()) {
         const megabytes = (layer.byteCount / 1e6).toFixed(1);
         onLine(`layer ${index + 1} of ${found.layers.length} (${megabytes} MB)`);
-        await applyTar(await client.layer(found, layer, file), join(work, "tree"));
+        const archive = await client.layer(found, layer, file);
+        const { leftOutXattrCount } = await applyTar(archive, join(work, "tree"), { xattrs });
+        leftOutCount += leftOutXattrCount;
         await rm(file, { force: true });
         whileMade.throwIfAborted();
       }
+      await xattrs.write(join(work, XATTRS_FILE));
+      if (leftOutCount > 0) onLine(leftOutText(leftOutCount));
     },
   };
+}
+
+function leftOutText(count: number): string {
+  const what = count === 1 ? "1 extended attribute is" : `${count} extended attributes are`;
+  return `${what} left out: containers are given those named user.* of files and folders alone`;
 }
 
 /** Whether this host has what Debian's packages are fetched and unpacked with. */

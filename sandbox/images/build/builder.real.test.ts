@@ -17,9 +17,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { ImageBase, ImageStage, ImageStep } from "../../../sdk/protocol/index.ts";
 import { systemClock } from "../../system-clock.ts";
 import { FakeRegistry } from "../oci/fake-registry.ts";
-import { tarOf, type TarSample } from "../oci/test-tar.ts";
+import { paxOf, tarOf, type TarSample } from "../oci/test-tar.ts";
 import { ImageBuilder, StepFailedError, type BuildProgress } from "./builder.ts";
 import type { HostIndexes } from "./host-indexes.ts";
+import { xattrsOfRoot } from "./layer-store.ts";
 
 const SCRATCH: ImageBase = { kind: "scratch" };
 let dir: string;
@@ -122,6 +123,42 @@ test("a folder that was removed and made again has nothing of what it was", asyn
       fs.writeFileSync("/srv/old/three", "3");`),
   ]);
   expect(readdirSync(join(root, "srv/old"))).toEqual(["three"]);
+});
+
+test("extended attributes of programs come from layers to the root, whatever is built on them", async () => {
+  const pax = (name: string, value: string): TarSample =>
+    paxOf({ [`SCHILY.xattr.${name}`]: value });
+  const folder = (name: string): TarSample => ({ name, flag: "5", mode: 0o755 });
+  const lower = ["kept", "changed", "removed", "second"].flatMap((name) => [
+    pax("user.from", "lower"),
+    { name: `srv/${name}`, content: name },
+  ]);
+  registry.add("attributes", {
+    layers: [
+      tarOf([pax("user.kind", "folder"), folder("srv"), ...lower]),
+      tarOf([pax("security.capability", "rights"), { name: "srv/second", content: "again" }]),
+    ],
+  });
+  const built = await build(
+    [
+      files("/srv", [pax("user.from", "files"), { name: "added", content: "added" }]),
+      code(`${FS} fs.rmSync("/srv/removed"); fs.writeFileSync("/srv/new", "new");
+        fs.appendFileSync("/srv/changed", "!"); fs.mkdirSync("/srv/removed");`),
+    ],
+    { kind: "registry", ref: `${registry.host}/org/name:attributes` },
+  );
+  const found = [...xattrsOfRoot(built.root)].map(([path, all]) => [
+    path,
+    all.map(({ name, value }) => `${name}=${Buffer.from(value).toString()}`).join(),
+  ]);
+  expect(Object.fromEntries(found)).toEqual({
+    srv: "user.kind=folder",
+    "srv/kept": "user.from=lower",
+    "srv/added": "user.from=files",
+  });
+  expect(logOf(built)).toContainEqual(expect.stringMatching(/^1 extended attribute is left out/));
+  await builder.store.removeRoot(built.root.split("/").at(-1) ?? "");
+  expect(xattrsOfRoot(built.root).size).toBe(0);
 });
 
 test("the image before stays as it was, though it shares its files", async () => {

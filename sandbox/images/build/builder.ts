@@ -23,7 +23,8 @@ import {
   type PlannedLayer,
   type StepSurroundings,
 } from "./layer-plan.ts";
-import { LayerStore, type LayerInfo } from "./layer-store.ts";
+import { LayerStore, ROOT_FOLDER, type LayerInfo } from "./layer-store.ts";
+import { XATTRS_FILE } from "./layer-xattrs.ts";
 import { fetchNpm, NPM_IDENTITY } from "./npm-archive.ts";
 import { createStepRunner, type StepRunner } from "./run-step.ts";
 import { SharedWork, type Follower } from "./shared-work.ts";
@@ -318,6 +319,7 @@ export class ImageBuilder {
     await mkdir(workDir, { recursive: true });
     const settings: LayerProcessSettings = {
       work: task,
+      xattrsFile: join(work, XATTRS_FILE),
       mount: {
         layersDir: this.#store.layersDir,
         lower: lower.map((key) => `${key}/tree`),
@@ -336,16 +338,17 @@ export class ImageBuilder {
     if (await this.#store.hasRoot(imageId)) return known;
     const work = await this.#store.workFolder();
     try {
-      const [mountPoint, target] = [join(work, "mnt"), join(work, "root")];
+      const [mountPoint, target] = [join(work, "mnt"), join(work, ROOT_FOLDER)];
       await mkdir(mountPoint);
       const settings: FlattenSettings = {
         layersDir: this.#store.layersDir,
         layers: layers.map(({ key }) => `${key}/tree`).reverse(),
         mountPoint,
         target,
+        xattrsFile: join(work, XATTRS_FILE),
       };
       const output = await inNamespace("./flatten-process.ts", settings, signal);
-      await this.#store.keepRoot(target, imageId);
+      await this.#store.keepRoot(work, imageId);
       return (JSON.parse(output) as Flattened).byteCount;
     } finally {
       await rm(work, { recursive: true, force: true });

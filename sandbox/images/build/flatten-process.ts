@@ -14,7 +14,8 @@ import {
   utimesSync,
   type Stats,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { LayerXattrs, XATTRS_FILE } from "./layer-xattrs.ts";
 import { mountLayers } from "./mount-layers.ts";
 
 export interface FlattenSettings {
@@ -25,6 +26,8 @@ export interface FlattenSettings {
   readonly mountPoint: string;
   /** A folder that is not there yet. */
   readonly target: string;
+  /** Where the extended attributes of its files are written, if there are any. */
+  readonly xattrsFile: string;
 }
 
 /** What it prints, as JSON. */
@@ -33,56 +36,93 @@ export interface Flattened {
   readonly fileCount: number;
 }
 
-if (import.meta.main) main();
-
-function main(): void {
+async function main(): Promise<void> {
   const settings = JSON.parse(process.argv.at(-1) ?? "{}") as FlattenSettings;
-  process.stdout.write(JSON.stringify(flatten(settings)));
+  process.stdout.write(JSON.stringify(await flatten(settings)));
 }
 
-function flatten({ layersDir, layers, mountPoint, target }: FlattenSettings): Flattened {
+async function flatten(settings: FlattenSettings): Promise<Flattened> {
+  const { layersDir, layers, mountPoint, target, xattrsFile } = settings;
   const [only, ...more] = layers;
   if (only === undefined) throw new Error("an image has at least one layer");
-  const trees = layers.map((layer) => join(layersDir, layer));
+  const holders = layers.map((layer) => ({
+    path: join(layersDir, layer),
+    xattrs: LayerXattrs.read(join(layersDir, dirname(layer), XATTRS_FILE)),
+  }));
   // Overlayfs wants two layers when nothing may be written.
   if (more.length > 0) mountLayers({ layersDir, lower: layers, target: mountPoint });
-  const view = more.length > 0 ? mountPoint : join(layersDir, only);
-  const seen = new Set<string>();
-  const total = { byteCount: 0, fileCount: 0 };
+  const flattening = new Flattening();
+  const from = more.length > 0 ? mountPoint : join(layersDir, only);
+  flattening.copyFolder({ from, to: target, names: [], holders });
+  await flattening.xattrs.write(xattrsFile);
+  return flattening.total;
+}
 
-  const copyFolder = (from: string, to: string, holders: readonly string[]): void => {
+/** A layer that has what is copied, and where. */
+interface Holder {
+  readonly path: string;
+  readonly xattrs: LayerXattrs;
+}
+
+interface Entry {
+  /** In the view of all layers. */
+  readonly from: string;
+  readonly to: string;
+  readonly names: readonly string[];
+  /** The topmost first. */
+  readonly holders: readonly Holder[];
+}
+
+class Flattening {
+  readonly xattrs = new LayerXattrs();
+  readonly #seen = new Set<string>();
+  #byteCount = 0;
+  #fileCount = 0;
+
+  get total(): Flattened {
+    return { byteCount: this.#byteCount, fileCount: this.#fileCount };
+  }
+
+  copyFolder({ from, to, names, holders }: Entry): void {
     const stat = lstatSync(from);
     mkdirSync(to);
-    for (const name of readdirSync(from))
-      copyEntry(join(from, name), join(to, name), name, holders);
+    for (const name of readdirSync(from)) {
+      const below = holders.map(({ path, xattrs }) => ({ path: join(path, name), xattrs }));
+      const entry = { from: join(from, name), to: join(to, name), names: [...names, name] };
+      this.#copyEntry({ ...entry, holders: below });
+    }
     take(to, stat);
-  };
-  const copyEntry = (from: string, to: string, name: string, holders: readonly string[]): void => {
+    // A folder is in an upper layer because of what is in it there.
+    const found = holders.map(({ xattrs }) => xattrs.of(names)).find((own) => own.length > 0);
+    this.xattrs.set(names, found ?? []);
+  }
+
+  #copyEntry(entry: Entry): void {
+    const { from, to, holders } = entry;
     const stat = lstatSync(from);
-    total.fileCount += 1;
+    this.#fileCount += 1;
     if (stat.isDirectory()) {
-      const below = holders
-        .map((holder) => join(holder, name))
-        .filter((path) => statOf(path)?.isDirectory() === true);
-      copyFolder(from, to, below);
+      const below = holders.filter(({ path }) => statOf(path)?.isDirectory() === true);
+      this.copyFolder({ ...entry, holders: below });
     } else if (stat.isSymbolicLink()) {
       symlinkSync(readlinkSync(from), to);
       lchownSync(to, stat.uid, stat.gid);
     } else if (stat.isFile()) {
-      const source = holders
-        .map((holder) => join(holder, name))
-        .find((path) => statOf(path)?.isFile() === true);
-      if (source === undefined) throw new Error(`no layer has ${from}`);
-      linkSync(source, to);
-      const own = lstatSync(source);
-      const inode = `${own.dev}:${own.ino}`;
-      if (!seen.has(inode)) total.byteCount += own.size;
-      seen.add(inode);
+      this.#linkFile(entry);
     }
     // Sockets, pipes and devices are of the step that made them.
-  };
-  copyFolder(view, target, trees);
-  return total;
+  }
+
+  #linkFile({ from, to, names, holders }: Entry): void {
+    const source = holders.find(({ path }) => statOf(path)?.isFile() === true);
+    if (source === undefined) throw new Error(`no layer has ${from}`);
+    linkSync(source.path, to);
+    const own = lstatSync(source.path);
+    const inode = `${own.dev}:${own.ino}`;
+    if (!this.#seen.has(inode)) this.#byteCount += own.size;
+    this.#seen.add(inode);
+    this.xattrs.set(names, source.xattrs.of(names));
+  }
 }
 
 function take(path: string, { uid, gid, mode, atimeMs, mtimeMs }: Stats): void {
@@ -94,3 +134,6 @@ function take(path: string, { uid, gid, mode, atimeMs, mtimeMs }: Stats): void {
 function statOf(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
 }
+
+// After the class above, which does not exist before.
+if (import.meta.main) await main();

@@ -10,6 +10,7 @@ import { applyTar, makeFolder } from "../oci/apply-tar.ts";
 import { PlatformError } from "../../../core/index.ts";
 import type { FileRights } from "../../../sdk/protocol/index.ts";
 import { copyFiles, type CopyWish } from "./copy-files.ts";
+import { LayerXattrs } from "./layer-xattrs.ts";
 import { mountLayers, type LayerMount } from "./mount-layers.ts";
 import { addRuntime } from "./runtime-layer.ts";
 
@@ -31,6 +32,8 @@ export type LayerWork =
 export interface LayerProcessSettings {
   readonly mount: LayerMount;
   readonly work: LayerWork;
+  /** Where the extended attributes of added files are written, if there are any. */
+  readonly xattrsFile: string;
 }
 
 /** Exit code when what was asked for is wrong, and not the machine. */
@@ -46,14 +49,14 @@ if (import.meta.main) {
   }
 }
 
-async function main({ mount, work }: LayerProcessSettings): Promise<void> {
+async function main({ mount, work, xattrsFile }: LayerProcessSettings): Promise<void> {
   mountLayers(mount);
   const root = mount.target;
   switch (work.kind) {
     case "runtime":
       return addRuntime(root);
     case "files":
-      return addFiles(root, work);
+      return addFiles(root, work, xattrsFile);
     case "copy":
       return copyFiles(mounted(work.from), root, work);
     case "folder":
@@ -64,14 +67,17 @@ async function main({ mount, work }: LayerProcessSettings): Promise<void> {
 async function addFiles(
   root: string,
   { archives, target, owner, mode }: Extract<LayerWork, { readonly kind: "files" }>,
+  xattrsFile: string,
 ): Promise<void> {
+  const xattrs = new LayerXattrs();
   const rights = {
     ...(owner === undefined ? {} : { owner }),
     ...(mode === undefined ? {} : { mode }),
   };
   for (const archive of archives) {
-    await applyTar(createReadStream(archive), root, { prefix: target, ...rights });
+    await applyTar(createReadStream(archive), root, { prefix: target, ...rights, xattrs });
   }
+  await xattrs.write(xattrsFile);
 }
 
 /** The folder where layers are seen as one; overlayfs wants two of them. */

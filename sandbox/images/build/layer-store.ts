@@ -2,8 +2,10 @@
  * Layers and roots on this machine's disk.
  *
  *     <dir>/layers/<key>/tree     what a step changed, as the upper folder of an overlay
+ *     <dir>/layers/<key>/xattrs.json  the extended attributes of its files, if there are any
  *     <dir>/layers/<key>/layer.json   written last: without it the layer is not there
  *     <dir>/roots/<imageId>/      a whole image, its files hard links to those of the layers
+ *     <dir>/roots/<imageId>.xattrs.json   the extended attributes of its files
  *     <dir>/work/                 what is being made; emptied when the store is opened
  *
  * A key says all that a layer was made from, so a layer is never changed, only removed.
@@ -11,6 +13,9 @@
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
+import { systemCodeOf } from "../../../core/index.ts";
+import type { Xattr } from "../../store/index.ts";
+import { LayerXattrs, XATTRS_FILE } from "./layer-xattrs.ts";
 
 /** What is known of a layer. */
 export interface LayerInfo {
@@ -20,6 +25,9 @@ export interface LayerInfo {
   readonly byteCount: number;
   readonly createdAtMs: number;
 }
+
+/** Folder of what becomes a root, in the folder where it is made. */
+export const ROOT_FOLDER = "root";
 
 const INFO_FILE = "layer.json";
 const KEY = /^[0-9a-f]{32}$/;
@@ -82,8 +90,14 @@ export class LayerStore {
     await rename(work, target);
   }
 
-  /** Makes a root of a folder, all at once. */
-  async keepRoot(folder: string, imageId: string): Promise<void> {
+  /** Makes a root of `<work>/root`, all at once, and of the attributes beside it. */
+  async keepRoot(work: string, imageId: string): Promise<void> {
+    const folder = join(work, ROOT_FOLDER);
+    await rename(join(work, XATTRS_FILE), xattrsFileOf(this.rootOf(imageId))).catch(
+      (error: unknown) => {
+        if (systemCodeOf(error) !== "ENOENT") throw error;
+      },
+    );
     await rename(folder, this.rootOf(imageId)).catch(async (error: unknown) => {
       if (!(await this.hasRoot(imageId))) throw error;
       await rm(folder, { recursive: true, force: true });
@@ -106,6 +120,7 @@ export class LayerStore {
 
   async removeRoot(imageId: string): Promise<void> {
     await this.#remove(this.rootOf(imageId));
+    await rm(xattrsFileOf(this.rootOf(imageId)), { force: true });
   }
 
   async freeBytes(): Promise<number> {
@@ -124,6 +139,15 @@ export class LayerStore {
     }
     await rm(away, { recursive: true, force: true });
   }
+}
+
+/** The extended attributes of what is in a root, by path as `ingestTree` takes them. */
+export function xattrsOfRoot(root: string): ReadonlyMap<string, readonly Xattr[]> {
+  return LayerXattrs.read(xattrsFileOf(root)).all();
+}
+
+function xattrsFileOf(root: string): string {
+  return `${root}.${XATTRS_FILE}`;
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { LayerXattrs } from "../build/layer-xattrs.ts";
 import { applyTar, makeFolder, type ApplyOptions } from "./apply-tar.ts";
 import { chunksOf, paxOf, tarOf, type TarSample } from "./test-tar.ts";
 
@@ -42,7 +43,7 @@ test("files, folders and links come with their modes and times", async () => {
     { name: "console", flag: "3" },
     { name: "pipe", flag: "6" },
   ]);
-  expect(applied).toEqual({ byteCount: 3, entryCount: 6, skippedCount: 2 });
+  expect(applied).toEqual({ byteCount: 3, entryCount: 6, skippedCount: 2, leftOutXattrCount: 0 });
   expect(read("usr/a")).toBe("one");
   expect(lstatSync(join(root, "usr/a")).mode & 0o7777).toBe(0o4755);
   expect(lstatSync(join(root, "usr/a")).mtimeMs).toBe(2_000_000);
@@ -224,5 +225,102 @@ describe("an archive that is not whole is refused", () => {
       await applyTar(chunksOf(damaged), root).catch(() => undefined);
       expect(readdirSync(outer).sort()).toEqual(["root", "secret"]);
     }
+  });
+});
+
+describe("extended attributes", () => {
+  const pax = (xattrs: Readonly<Record<string, string | Uint8Array>>): TarSample =>
+    paxOf(
+      Object.fromEntries(
+        Object.entries(xattrs).map(([name, value]) => [`SCHILY.xattr.${name}`, value]),
+      ),
+    );
+  const noted = (xattrs: LayerXattrs): Readonly<Record<string, string>> =>
+    Object.fromEntries(
+      [...xattrs.all()].map(([path, all]) => [
+        path,
+        all.map(({ name, value }) => `${name}=${Buffer.from(value).toString()}`).join(),
+      ]),
+    );
+
+  test("are noted of files and folders, under the path where links lead", async () => {
+    const xattrs = new LayerXattrs();
+    const { leftOutXattrCount } = await apply(
+      [
+        pax({ "user.root": "r" }),
+        dir("./"),
+        pax({ "user.kind": "folder" }),
+        dir("usr"),
+        dir("usr/lib"),
+        link("lib", "usr/lib"),
+        pax({ "user.a": "1", "security.capability": Buffer.from([1, 0, 0, 2]) }),
+        { name: "lib/file" },
+        pax({ "user.on-a-link": "x", "trusted.on-a-link": "y" }),
+        link("link", "usr"),
+        { name: "plain" },
+        hard("second", "lib/file"),
+      ],
+      { xattrs },
+    );
+    expect(noted(xattrs)).toEqual({
+      ".": "user.root=r",
+      usr: "user.kind=folder",
+      "usr/lib/file": "user.a=1",
+      second: "user.a=1",
+    });
+    // Those of the kernel, and those that no link can have.
+    expect(leftOutXattrCount).toBe(3);
+  });
+
+  test("are those of the last layer that has the entry", async () => {
+    const xattrs = new LayerXattrs();
+    const all = ["kept", "changed", "removed", "cleared", "replaced", "folder/below"];
+    const lower = all.flatMap((name) => [pax({ "user.x": "lower" }), { name }]);
+    await apply([pax({ "user.f": "lower" }), dir("folder"), ...lower], { xattrs });
+    await apply(
+      [
+        pax({ "user.x": "upper" }),
+        { name: "changed" },
+        { name: ".wh.removed" },
+        { name: "cleared" },
+        link("replaced", "kept"),
+        dir("folder"),
+      ],
+      { xattrs },
+    );
+    expect(noted(xattrs)).toEqual({
+      kept: "user.x=lower",
+      changed: "user.x=upper",
+      "folder/below": "user.x=lower",
+    });
+    await apply([{ name: "folder/.wh..wh..opq" }, { name: ".wh.kept" }], { xattrs });
+    expect(noted(xattrs)).toEqual({ changed: "user.x=upper" });
+    // A folder that comes to be on the way to a file has none of what had its name.
+    await apply([{ name: ".wh.changed" }, { name: "changed/file" }], { xattrs });
+    expect(noted(xattrs)).toEqual({});
+  });
+
+  test("of a folder that a file replaces are gone, with those below it", async () => {
+    const xattrs = new LayerXattrs();
+    await apply([pax({ "user.x": "1" }), dir("a"), pax({ "user.x": "2" }), { name: "a/b" }], {
+      xattrs,
+    });
+    await apply([pax({ "user.x": "3" }), { name: "a" }], { xattrs });
+    expect(noted(xattrs)).toEqual({ a: "user.x=3" });
+  });
+
+  test("by the hundred come whole, and one that is too long ends it all", async () => {
+    const xattrs = new LayerXattrs();
+    const hundreds = Object.fromEntries(
+      Array.from({ length: 500 }, (_, at) => [`user.${at}`, `value ${at}`]),
+    );
+    await apply([pax(hundreds), { name: "file" }], { xattrs });
+    expect(xattrs.of(["file"])).toHaveLength(500);
+    const tooLong = [pax({ "user.long": Buffer.alloc(65_537) }), { name: "file" }];
+    await expect(apply(tooLong)).rejects.toThrow(
+      'the extended attribute "user.long" of file is more than Linux takes',
+    );
+    const ofLink = [pax({ "user.long": Buffer.alloc(65_537) }), link("link", "file")];
+    expect((await apply(ofLink)).leftOutXattrCount).toBe(1);
   });
 });

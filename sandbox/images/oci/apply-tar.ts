@@ -13,6 +13,7 @@ import { ArchiveBudget, type ArchiveLimits } from "../../archive/archive-budget.
 import { ConfinedTree, type Owner } from "../../archive/confined-tree.ts";
 import { entryPathOf } from "../../archive/entry-path.ts";
 import { makeFolders, ownerIn } from "../build/image-owner.ts";
+import { keptXattrs, LayerXattrs } from "../build/layer-xattrs.ts";
 import { wrongImage } from "./image-error.ts";
 import { readTar, type TarEntry } from "./tar-reader.ts";
 
@@ -24,6 +25,8 @@ export interface ApplyOptions {
   readonly owner?: string;
   /** Permission bits of all of it; absent: as the archive says. */
   readonly mode?: number;
+  /** Where extended attributes are noted; what earlier archives noted there is of the root. */
+  readonly xattrs?: LayerXattrs;
 }
 
 export interface AppliedTar {
@@ -31,6 +34,8 @@ export interface AppliedTar {
   readonly entryCount: number;
   /** Devices and pipes that were left out. */
   readonly skippedCount: number;
+  /** Extended attributes that are not kept. */
+  readonly leftOutXattrCount: number;
 }
 
 const IMAGE_LIMITS: Partial<ArchiveLimits> = {
@@ -51,13 +56,15 @@ type Names = readonly string[];
 export async function applyTar(
   chunks: AsyncIterable<Uint8Array>,
   root: string,
-  { limits = IMAGE_LIMITS, prefix = ".", owner: name, mode }: ApplyOptions = {},
+  options: ApplyOptions = {},
 ): Promise<AppliedTar> {
+  const { limits = IMAGE_LIMITS, prefix = ".", owner: name, mode } = options;
+  const { xattrs = new LayerXattrs() } = options;
   return inTree(root, async (tree) => {
     const owner = name === undefined ? undefined : await ownerIn(tree, name);
     const below = namesOf(prefix);
     if (owner !== undefined) await makeFolders(tree, below, owner);
-    const layer = new LayerWriter(tree, new ArchiveBudget(limits), { below, owner, mode });
+    const layer = new LayerWriter(tree, new ArchiveBudget(limits), { below, owner, mode, xattrs });
     for await (const entry of readTar(chunks)) await layer.add(entry);
     await layer.end();
     return layer.applied;
@@ -86,6 +93,7 @@ interface LayerPlace {
   readonly below: Names;
   readonly owner: Owner | undefined;
   readonly mode: number | undefined;
+  readonly xattrs: LayerXattrs;
 }
 
 class LayerWriter {
@@ -93,6 +101,7 @@ class LayerWriter {
   readonly #budget: ArchiveBudget;
   readonly #prefix: Names;
   readonly #rights: Pick<LayerPlace, "owner" | "mode">;
+  readonly #xattrs: LayerXattrs;
   /** What this archive made, so that its opaque marks spare it. */
   readonly #made = new Set<string>();
   /** Times of folders by path, set when nothing changes them any more. */
@@ -100,17 +109,20 @@ class LayerWriter {
   #byteCount = 0;
   #entryCount = 0;
   #skippedCount = 0;
+  #leftOutXattrCount = 0;
 
-  constructor(tree: ConfinedTree, budget: ArchiveBudget, { below, ...rights }: LayerPlace) {
+  constructor(tree: ConfinedTree, budget: ArchiveBudget, { below, xattrs, ...rights }: LayerPlace) {
     this.#tree = tree;
     this.#budget = budget;
     this.#prefix = below;
     this.#rights = rights;
+    this.#xattrs = xattrs;
   }
 
   get applied(): AppliedTar {
     const [byteCount, entryCount] = [this.#byteCount, this.#entryCount];
-    return { byteCount, entryCount, skippedCount: this.#skippedCount };
+    const [skippedCount, leftOutXattrCount] = [this.#skippedCount, this.#leftOutXattrCount];
+    return { byteCount, entryCount, skippedCount, leftOutXattrCount };
   }
 
   async add(entry: TarEntry): Promise<void> {
@@ -128,6 +140,7 @@ class LayerWriter {
       return;
     }
     await this.#write(entry, names);
+    await this.#noteXattrs(entry, names);
     this.#made.add(await this.#tree.placeOf(names));
   }
 
@@ -140,8 +153,10 @@ class LayerWriter {
   /** The archive's own root: made, and with its mode where it is the image's, too. */
   async #takeRoot(entry: TarEntry): Promise<void> {
     const isWhole = this.#prefix.length === 0 && entry.type === "directory";
-    if (isWhole) await this.#folder(entry, []);
-    else await this.#tree.ensureFolder(this.#prefix);
+    if (isWhole) {
+      await this.#folder(entry, []);
+      await this.#noteXattrs(entry, []);
+    } else await this.#tree.ensureFolder(this.#prefix);
   }
 
   async #write(entry: TarEntry, names: Names): Promise<void> {
@@ -191,12 +206,35 @@ class LayerWriter {
     }
   }
 
+  /** An entry has exactly the attributes that it says, and another name of a file all of its. */
+  async #noteXattrs({ name, type, xattrs, linkName }: TarEntry, names: Names): Promise<void> {
+    const canHave = type === "file" || type === "directory";
+    const kept = canHave ? keptXattrs(name, xattrs) : [];
+    this.#leftOutXattrCount += xattrs.length - kept.length;
+    if (this.#xattrs.isEmpty && kept.length === 0) return;
+    const path = await this.#tree.pathOf(names);
+    if (type !== "directory") this.#xattrs.remove(path);
+    if (type === "hardlink") {
+      const linked = await this.#tree.pathOf([...this.#prefix, ...namesOf(linkName)]);
+      this.#xattrs.set(path, this.#xattrs.of(linked));
+    } else {
+      this.#xattrs.set(path, kept);
+    }
+  }
+
+  async #remove(names: Names): Promise<void> {
+    if (!this.#xattrs.isEmpty && (await this.#tree.seen(names)) !== undefined) {
+      this.#xattrs.remove(await this.#tree.pathOf(names));
+    }
+    await this.#tree.remove(names);
+  }
+
   /** Removes what earlier layers put into a folder. */
   async #empty(folder: Names): Promise<void> {
     await this.#tree.ensureFolder(folder);
     for (const name of await this.#tree.list(folder)) {
       const names = [...folder, name];
-      if (!this.#made.has(await this.#tree.placeOf(names))) await this.#tree.remove(names);
+      if (!this.#made.has(await this.#tree.placeOf(names))) await this.#remove(names);
     }
   }
 
@@ -205,7 +243,7 @@ class LayerWriter {
     if (hidden === "" || hidden === "." || hidden === "..") {
       throw wrongImage(`the layer removes "${names.join("/")}", which is no name`);
     }
-    await this.#tree.remove([...names.slice(0, -1), hidden]);
+    await this.#remove([...names.slice(0, -1), hidden]);
   }
 }
 

@@ -5,7 +5,9 @@
  * and an archive that ends early is an error. What an entry may do to a disk is decided by
  * whoever applies it (`apply-tar.ts`). Source: POSIX.1-2017 pax(1), GNU tar manual "Basic Tar".
  */
+import type { Xattr } from "../../store/index.ts";
 import { wrongImage } from "./image-error.ts";
+import { laterRecords, NO_RECORDS, parsePax, type PaxRecords } from "./pax-records.ts";
 
 export type TarEntryType =
   "file" | "hardlink" | "symlink" | "directory" | "character" | "block" | "fifo";
@@ -22,6 +24,8 @@ export interface TarEntry {
   readonly gid: number;
   readonly modifiedAtS: number;
   readonly byteCount: number;
+  /** Extended attributes, of any namespace. */
+  readonly xattrs: readonly Xattr[];
   /** The bytes of a file. What is not read is skipped when the next entry is asked for. */
   data(): AsyncGenerator<Uint8Array, void, void>;
 }
@@ -46,7 +50,7 @@ export async function* readTar(
   chunks: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<TarEntry, void, void> {
   const bytes = new ByteQueue(chunks);
-  let overrides: Records = {};
+  let overrides = NO_RECORDS;
   try {
     for (;;) {
       const block = await bytes.take(BLOCK);
@@ -55,7 +59,7 @@ export async function* readTar(
       const header = parseHeader(block);
       const { flag } = header;
       if (flag === "x" || flag === "L" || flag === "K") {
-        overrides = { ...overrides, ...(await readRecords(bytes, header)) };
+        overrides = laterRecords(overrides, await readRecords(bytes, header));
         continue;
       }
       if (flag === "g") {
@@ -63,7 +67,7 @@ export async function* readTar(
         continue;
       }
       const entry = entryOf(header, overrides);
-      overrides = {};
+      overrides = NO_RECORDS;
       const body = new EntryBody(bytes, entry.byteCount);
       yield { ...entry, data: () => body.read() };
       await body.skip();
@@ -72,8 +76,6 @@ export async function* readTar(
     await bytes.close();
   }
 }
-
-type Records = Readonly<Record<string, string>>;
 
 interface Header {
   readonly flag: string;
@@ -110,7 +112,7 @@ function checkSum(block: Uint8Array): void {
   if (sum !== numberAt(block, 148, 8)) throw wrongImage("a header of the archive is damaged");
 }
 
-function entryOf(header: Header, records: Records): Omit<TarEntry, "data"> {
+function entryOf(header: Header, { texts: records, xattrs }: PaxRecords): Omit<TarEntry, "data"> {
   const type = TYPES[header.flag];
   if (Object.keys(records).some((key) => key.startsWith("GNU.sparse"))) {
     throw wrongImage(`${header.name} is a sparse file, which images do not have`);
@@ -131,6 +133,7 @@ function entryOf(header: Header, records: Records): Omit<TarEntry, "data"> {
     gid: numberOf(records["gid"], header.gid),
     modifiedAtS: Math.floor(numberOf(records["mtime"], header.modifiedAtS)),
     byteCount: hasData ? byteCount : 0,
+    xattrs,
   };
 }
 
@@ -141,31 +144,16 @@ function numberOf(record: string | undefined, otherwise: number): number {
   throw wrongImage(`the archive has a number "${record.slice(0, 40)}"`);
 }
 
-/** A long name (GNU), or the records of a PAX header: `"<length> <key>=<value>\n"` each. */
-async function readRecords(bytes: ByteQueue, header: Header): Promise<Records> {
+/** A long name (GNU), or the records of a PAX header. */
+async function readRecords(bytes: ByteQueue, header: Header): Promise<PaxRecords> {
   if (header.byteCount > RECORDS_BYTES_MAX) throw wrongImage("a name in the archive is too long");
   const padded = Math.ceil(header.byteCount / BLOCK) * BLOCK;
   const block = padded === 0 ? new Uint8Array(0) : await bytes.take(padded);
   if (block === undefined) throw wrongImage("the archive ends within a header");
   const body = block.subarray(0, header.byteCount);
-  if (header.flag === "L") return { path: textAt(body, 0, body.length) };
-  if (header.flag === "K") return { linkpath: textAt(body, 0, body.length) };
-  return parsePax(body);
-}
-
-function parsePax(body: Uint8Array): Records {
-  const records = new Map<string, string>();
-  for (let at = 0; at < body.length;) {
-    const space = body.indexOf(32, at);
-    const length = Number(new TextDecoder().decode(body.subarray(at, Math.max(at, space))));
-    const isSane = space > at && Number.isInteger(length) && length > space - at + 1;
-    if (!isSane || at + length > body.length) throw wrongImage("a PAX header is damaged");
-    const record = new TextDecoder().decode(body.subarray(space + 1, at + length - 1));
-    const equals = record.indexOf("=");
-    if (equals > 0) records.set(record.slice(0, equals), record.slice(equals + 1));
-    at += length;
-  }
-  return Object.fromEntries(records);
+  const text = { L: "path", K: "linkpath" }[header.flag];
+  if (text === undefined) return parsePax(body);
+  return { texts: { [text]: textAt(body, 0, body.length) }, xattrs: [] };
 }
 
 function textAt(block: Uint8Array, start: number, length: number): string {

@@ -21,14 +21,19 @@ export function tarOf(samples: readonly TarSample[], hasEnd = true): Buffer {
 }
 
 /** A PAX header for the entry after it. */
-export function paxOf(records: Readonly<Record<string, string>>): TarSample {
-  const lines = Object.entries(records).map(([key, value]) => {
-    const rest = Buffer.byteLength(` ${key}=${value}\n`);
-    let length = rest + 1;
-    while (String(length).length + rest !== length) length = String(length).length + rest;
-    return `${length} ${key}=${value}\n`;
-  });
-  return { name: "pax", flag: "x", content: lines.join("") };
+export function paxOf(records: Readonly<Record<string, string | Uint8Array>>): TarSample {
+  const lines = Object.entries(records).map(([key, value]) => paxRecord(key, value));
+  return { name: "pax", flag: "x", content: Buffer.concat(lines) };
+}
+
+/** One record of a PAX header. */
+export function paxRecord(key: string, value: string | Uint8Array): Buffer {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from("\n")]);
+  let length = rest.length + 1;
+  while (String(length).length + rest.length !== length) {
+    length = String(length).length + rest.length;
+  }
+  return Buffer.concat([Buffer.from(String(length)), rest]);
 }
 
 export async function* chunksOf(bytes: Uint8Array, size = 1_000): AsyncGenerator<Uint8Array> {
