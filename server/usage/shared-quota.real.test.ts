@@ -1,16 +1,8 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { WorkspaceQuotas } from "../../sdk/protocol/index.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
+import { OPEN_STORE, StoreProcesses, urlOf } from "../store/test-processes.ts";
 
-const OPEN = JSON.stringify(new URL("../store/sqlite/open.ts", import.meta.url).href);
-const METER = JSON.stringify(new URL("./usage-meter.ts", import.meta.url).href);
-const RATES = JSON.stringify(new URL("./rates.ts", import.meta.url).href);
 const SERVERS = 3;
 const ROUNDS = 40;
 const START_MS = Date.UTC(2026, 0, 10);
@@ -20,9 +12,9 @@ const START_MS = Date.UTC(2026, 0, 10);
  * those that it got, and says how many the workspace was seen to have after each that it took.
  */
 const SERVER = `
-  import { openRecordStore } from ${OPEN};
-  import { UsageMeter } from ${METER};
-  import { catalogRates } from ${RATES};
+  ${OPEN_STORE}
+  import { UsageMeter } from ${urlOf("../usage/usage-meter.ts")};
+  import { catalogRates } from ${urlOf("../usage/rates.ts")};
   const [path, serverId, rounds, gpuCount, startMs] = process.argv.slice(1);
   const store = openRecordStore(path);
   let nowMs = Number(startMs);
@@ -58,19 +50,13 @@ const SERVER = `
   process.stdout.write("waiting\\n");
 `;
 
-let dir: string;
-let path: string;
-const children: ChildProcess[] = [];
+let processes: StoreProcesses;
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), "flotilla-quota-"));
-  path = join(dir, "records.db");
+  processes = await StoreProcesses.open();
 });
 
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-  await rm(dir, { recursive: true });
-});
+afterEach(() => processes.close());
 
 interface Said {
   /** Most that the workspace was seen to hold: containers, or GPUs where it has such a quota. */
@@ -80,21 +66,17 @@ interface Said {
 
 /** Servers in processes of their own that begin at the same time on one store. */
 async function race(quotas: WorkspaceQuotas, gpuCount: number): Promise<readonly Said[]> {
+  const path = processes.pathOf();
   const store = openRecordStore(path);
   await store.usage.setQuotas("default", quotas);
   await store.close();
   const servers = Array.from({ length: SERVERS }, (_, index) => {
-    const words = [path, `server${index}`, String(ROUNDS), String(gpuCount), String(START_MS)];
-    const child = spawn(process.execPath, ["--input-type=module", "--eval", SERVER, ...words], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    children.push(child);
-    return { child, lines: createInterface({ input: child.stdout }) };
+    const words = [`server${index}`, String(ROUNDS), String(gpuCount), String(START_MS)];
+    return processes.run(SERVER, path, ...words);
   });
-  await Promise.all(servers.map(({ lines }) => once(lines, "line")));
-  const said = servers.map(({ lines }) => once(lines, "line"));
-  for (const { child } of servers) child.stdin.write("go");
-  return (await Promise.all(said)).map(([line]) => JSON.parse(String(line)) as Said);
+  await Promise.all(servers.map((server) => server.next()));
+  for (const server of servers) server.tell("go");
+  return Promise.all(servers.map(async (server) => JSON.parse(await server.next()) as Said));
 }
 
 test("servers that share a store never hold more containers than the quota together", async () => {
