@@ -10,7 +10,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { access, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
-import type { RemovableBlobs } from "./blob-store.ts";
+import { blobFileIn } from "../../sandbox/index.ts";
+import { giveBack, keptMemory } from "../../sdk/protocol/index.ts";
+import type { MemoryFor, RemovableBlobs } from "./blob-store.ts";
 
 /** Blobs that this process has verified, of which the newest are remembered. */
 const VERIFIED_MAX = 10_000;
@@ -21,7 +23,7 @@ export function openDirectoryBlobStore(
   dir: string,
   onDamage: (sha256: string) => void = () => undefined,
 ): RemovableBlobs {
-  const pathOf = (sha256: string): string => join(dir, sha256.slice(0, 2), sha256);
+  const pathOf = (sha256: string): string => blobFileIn(dir, sha256);
 
   const verified = new Set<string>();
   const noteVerified = (sha256: string): void => {
@@ -29,6 +31,20 @@ export function openDirectoryBlobStore(
     verified.add(sha256);
     const [oldest] = verified;
     if (verified.size > VERIFIED_MAX && oldest !== undefined) verified.delete(oldest);
+  };
+
+  const get = async (sha256: string, memoryFor?: MemoryFor): Promise<Uint8Array | undefined> => {
+    if (!SHA256.test(sha256)) return undefined;
+    const bytes = await read(pathOf(sha256), memoryFor);
+    if (bytes === undefined) return undefined;
+    if (verified.has(sha256)) return bytes;
+    if (createHash("sha256").update(bytes).digest("hex") === sha256) {
+      noteVerified(sha256);
+      return bytes;
+    }
+    onDamage(sha256);
+    await rm(pathOf(sha256), { force: true });
+    return undefined;
   };
 
   return {
@@ -49,22 +65,18 @@ export function openDirectoryBlobStore(
       return sha256;
     },
 
-    async get(sha256) {
-      if (!SHA256.test(sha256)) return undefined;
-      const bytes = await read(pathOf(sha256));
-      if (bytes === undefined) return undefined;
-      if (verified.has(sha256)) return bytes;
-      if (createHash("sha256").update(bytes).digest("hex") === sha256) {
-        noteVerified(sha256);
-        return bytes;
-      }
-      onDamage(sha256);
-      await rm(pathOf(sha256), { force: true });
-      return undefined;
-    },
+    get,
 
     async has(sha256) {
       return SHA256.test(sha256) && (await exists(pathOf(sha256)));
+    },
+
+    async isIn(asked, sha256) {
+      if (asked !== dir) return false;
+      if (verified.has(sha256)) return exists(pathOf(sha256));
+      const bytes = await get(sha256, keptMemory);
+      if (bytes !== undefined) giveBack(bytes);
+      return bytes !== undefined;
     },
 
     async remove(sha256) {
@@ -106,10 +118,14 @@ async function write(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-async function read(path: string): Promise<Uint8Array | undefined> {
+async function read(
+  path: string,
+  memoryFor: MemoryFor = () => undefined,
+): Promise<Uint8Array | undefined> {
   try {
     await using file = await open(path);
-    const bytes = Buffer.allocUnsafeSlow((await file.stat()).size);
+    const { size } = await file.stat();
+    const bytes = memoryFor(size) ?? Buffer.allocUnsafeSlow(size);
     let end = 0;
     for (;;) {
       const { bytesRead } = await file.read(bytes, end);

@@ -49,10 +49,14 @@ const UNWRITTEN_BYTES_MAX = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
 const exitProcess = process.exit.bind(process);
-const channel = new RunnerChannel(receive, () => exitProcess(0));
+const channel: RunnerChannel = new RunnerChannel(
+  receive,
+  () => exitProcess(0),
+  (header) => (header.type === "response" ? requests.placeOf(header) : undefined),
+);
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
-const requests = new ServerRequests(channel);
+const requests: ServerRequests = new ServerRequests(channel);
 const chunks = chunkStoreOf(requests);
 const streams = new Map<string, ValueStream>();
 const webInputs = new WebInputs(channel);

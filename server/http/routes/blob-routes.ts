@@ -4,7 +4,8 @@
  */
 import { z } from "zod";
 import { PlatformError } from "../../../core/index.ts";
-import { giveBack, type StoredBlob } from "../../../sdk/protocol/index.ts";
+import { BLOB_DIR_HEADER } from "../../../sandbox/index.ts";
+import { giveBack, keptMemory, type StoredBlob } from "../../../sdk/protocol/index.ts";
 import { SHA256_HEX } from "../../apps/deploy-schema.ts";
 import { acceptBytes, BLOB_MEDIA_TYPE, ReceivedBytes } from "../body-parsers.ts";
 import { answers, binary, json, media, nothing } from "../documented.ts";
@@ -93,13 +94,22 @@ function readRoutes(app: ApiServer, { blobs, blobOwners }: Places): void {
         summary: "The bytes of a hash",
         tags,
         params,
-        response: answers({ 200: media(BLOB_MEDIA_TYPE, binary("The bytes."), "The bytes.") }, 404),
+        response: answers(
+          {
+            200: media(BLOB_MEDIA_TYPE, binary("The bytes."), "The bytes."),
+            204: nothing(`They are a file of the folder that the header ${BLOB_DIR_HEADER} names.`),
+          },
+          404,
+        ),
       },
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      const isThere = await isTheirs(principalOf(request), sha256);
-      const bytes = isThere ? await blobs.get(sha256) : undefined;
+      if (!(await isTheirs(principalOf(request), sha256))) throw noBlob(sha256);
+      const dir = request.headers[BLOB_DIR_HEADER];
+      const isFile = typeof dir === "string" && (await blobs.isIn?.(dir, sha256));
+      if (isFile === true) return reply.code(204).send();
+      const bytes = await blobs.get(sha256, keptMemory);
       if (bytes === undefined) throw noBlob(sha256);
       reply.type(BLOB_MEDIA_TYPE).header("cache-control", "private, immutable, max-age=31536000");
       // Sent is what the system has taken.
