@@ -364,7 +364,12 @@ async function returnedBy(given: unknown, queued: Queued, input: RunningInput): 
   if (skip === undefined) {
     throw new TypeError("the function is a generator: call it with remoteGen");
   }
-  const stream = new ValueStream({ skip, signal: input.signal, send: sendValueOf(inputId) });
+  const stream = new ValueStream({
+    skip,
+    signal: input.signal,
+    send: sendValueOf(inputId),
+    store: async (segments, signal) => storeSegments(segments, chunks, signal),
+  });
   streams.set(inputId, stream);
   try {
     return await orUncaught(stream.drain(iterator), input);
