@@ -43,7 +43,7 @@ const CHUNK_BYTES_MAX = 64 * 1024 * 1024;
 const SEGMENTS_MAX = 1_024;
 const HASH_BYTES = 32;
 /** Chunks on their way at once. */
-const CHUNKS_AT_ONCE = 3;
+const CHUNKS_AT_ONCE = 4;
 
 /** Whether a payload is the reference to a large one. */
 export function isReference(payload: Uint8Array): boolean {
@@ -51,7 +51,7 @@ export function isReference(payload: Uint8Array): boolean {
 }
 
 /**
- * Keeps a payload as blobs and gives the reference to it. Takes at most three chunks of
+ * Keeps a payload as blobs and gives the reference to it. Takes at most four chunks of
  * memory beside the segments, which must not change meanwhile.
  *
  * @throws what the store throws, or the signal's reason.

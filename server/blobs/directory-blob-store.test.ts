@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -61,4 +61,16 @@ test("bytes are read into memory that the reader has, if it has some for them", 
   expect(await blobs.get(sha256, () => memory)).toEqual(Uint8Array.from(Buffer.from("one")));
   expect(Buffer.from(memory).toString()).toBe("one");
   expect(await blobs.get(sha256, () => undefined)).toEqual(Buffer.from("one"));
+});
+
+test("a blob is stored although its folder is gone, and one that cannot be leaves nothing", async () => {
+  const blobs = openDirectoryBlobStore(dir);
+  const sha256 = await blobs.put(Buffer.from("one"));
+  await rm(join(dir, sha256.slice(0, 2)), { recursive: true });
+  expect(await blobs.put(Buffer.from("one"))).toBe(sha256);
+  expect(await blobs.get(sha256)).toEqual(Buffer.from("one"));
+  await rm(dir, { recursive: true });
+  await writeFile(dir, "no folder");
+  await expect(blobs.put(Buffer.from("two"))).rejects.toMatchObject({ code: "unavailable" });
+  expect(await readFile(dir, "utf8")).toBe("no folder");
 });

@@ -54,8 +54,7 @@ export function openDirectoryBlobStore(
       if (await exists(path)) return sha256;
       const temporary = `${path}.${randomUUID()}`;
       try {
-        await mkdir(dirname(path), { recursive: true });
-        await write(temporary, bytes);
+        await writeInFolder(temporary, bytes);
         await rename(temporary, path);
       } catch (error) {
         await rm(temporary, { force: true });
@@ -106,6 +105,17 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (systemCodeOf(error) === "ENOENT") return false;
     throw unavailable(`looking for ${path}`, error);
+  }
+}
+
+/** The folder is there but for its first blob. */
+async function writeInFolder(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await write(path, bytes);
+  } catch (error) {
+    if (systemCodeOf(error) !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true });
+    await write(path, bytes);
   }
 }
 

@@ -135,10 +135,12 @@ function storeRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
     async (request): Promise<StoredBlob> => {
       const { body } = request;
       if (!(body instanceof ReceivedBytes)) throw noBytes();
-      await blobs.put(body.bytes, body.sha256);
-      giveBack(body.bytes);
-      await blobOwners.add(principalOf(request).workspaceId, body.sha256);
-      return { sha256: body.sha256 };
+      const { bytes, sha256 } = body;
+      // Whoever has sent all of it may read it, whether or not it comes to be stored.
+      const owned = blobOwners.add(principalOf(request).workspaceId, sha256);
+      await Promise.all([blobs.put(bytes, sha256), owned]);
+      giveBack(bytes);
+      return { sha256 };
     },
   );
 }
