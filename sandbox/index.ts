@@ -1,8 +1,10 @@
 /** The sandbox room: the node agent, and how it talks. */
 export { readAgentConfig, type AgentConfig } from "./agent/config.ts";
 export type { MetadataCloud } from "./agent/cloud-metadata.ts";
+export { blobFileIn } from "./agent/blob-files.ts";
 export {
   BATCH_HEADER,
+  BLOB_DIR_HEADER,
   CONTAINER_HEADER,
   HEARTBEAT_MS,
   MACHINE_HEADER,

@@ -3,9 +3,9 @@ import { newCallId } from "./call-id.ts";
 import { callHeaderOf, signalOf, type CallOptions } from "./call-options.ts";
 import type { CallTarget } from "./call-target.ts";
 import { cancelInPassing, type Client } from "./client/client.ts";
+import { decodePayload } from "./client/large-values.ts";
 import { pause } from "./client/pause.ts";
 import { WAIT_MS_MAX } from "./protocol/api.ts";
-import { decodeValue } from "./protocol/values.ts";
 import { waitForValue } from "./results.ts";
 
 /** What a generator function yields; `never` for another, `unknown` when it is not known. */
@@ -71,7 +71,7 @@ async function* valuesOf(
     const page = await client.values(callId, query, signal);
     for (const payload of page.payloads) {
       signal?.throwIfAborted();
-      yield decodeValue(payload);
+      yield await decodePayload(payload, client.chunks, signal);
     }
     cursor = page.nextCursor;
     const isEmpty = page.payloads.length === 0;

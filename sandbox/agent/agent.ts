@@ -48,6 +48,8 @@ export const AGENT_VERSION = "0.1.0";
 
 export interface NodeAgentOptions {
   readonly serverUrl: string;
+  /** Folder of the server's blobs, on the server's machine. */
+  readonly blobDir?: string | undefined;
   /** A join token, or the session token of an earlier connection. */
   readonly token: string;
   /** Headers that go with a join token. */
@@ -112,7 +114,7 @@ export class NodeAgent {
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
-    const { serverUrl, clock, onError, seed } = options;
+    const { serverUrl, blobDir, clock, onError, seed } = options;
     this.#link = new LinkClient({
       ...options,
       clock,
@@ -135,7 +137,7 @@ export class NodeAgent {
       onKept: (artifact) => this.#link.send({ type: "kept", artifact }),
     });
     this.#ready = this.#openReady();
-    this.#relay = createRelay({ serverUrl, token: () => this.#link.token });
+    this.#relay = createRelay({ serverUrl, blobDir, token: () => this.#link.token });
     this.#timer = setInterval(() => this.#checkTimeouts(), CHECK_MS);
     this.#reports = {
       ready: (containerId, startMs, restored, stages) => {

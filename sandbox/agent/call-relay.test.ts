@@ -1,8 +1,13 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { settled } from "../fake/clock.ts";
 import { createRelay, type RelayedAnswer, type RelayedRequest } from "./call-relay.ts";
+import { blobFileIn } from "./blob-files.ts";
+import { BLOB_DIR_HEADER } from "./link.ts";
 import { TestContainer } from "./test-container.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -70,6 +75,72 @@ describe("a relay", () => {
     const { status, body } = await relay("co_1", ASK, new AbortController().signal);
     expect(status).toBe(503);
     expect(JSON.parse(Buffer.from(body).toString())).toMatchObject({ retryable: true });
+  });
+});
+
+describe("a relay on the machine of its server", () => {
+  const sha256 = "ab".repeat(32);
+  const ASK_BLOB: RelayedRequest = { ...ASK, path: `/v1/blobs/${sha256}` };
+  const heard: IncomingMessage[] = [];
+  let status = 204;
+  let dir: string;
+  const server = createServer((request, response) => {
+    heard.push(request);
+    const isFile = request.headers[BLOB_DIR_HEADER] !== undefined;
+    response.writeHead(isFile ? status : 200).end(isFile && status === 204 ? undefined : "sent");
+  });
+  const ask = async (request: RelayedRequest) => {
+    const serverUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const relay = createRelay({ serverUrl, token: () => "fl_agent", blobDir: dir });
+    const answer = await relay("co_1", request, new AbortController().signal);
+    return { ...answer, body: Buffer.from(answer.body).toString() };
+  };
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), "flotilla-relay-"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  });
+  afterAll(async () => {
+    server.close();
+    await rm(dir, { recursive: true });
+  });
+  beforeEach(() => {
+    heard.length = 0;
+    status = 204;
+  });
+
+  test("asks for a blob of a file and reads it there", async () => {
+    await mkdir(join(dir, "ab"), { recursive: true });
+    await writeFile(blobFileIn(dir, sha256), "of the file");
+    expect(await ask(ASK_BLOB)).toEqual({ status: 200, body: "of the file" });
+    expect(heard.map(({ headers }) => headers[BLOB_DIR_HEADER])).toEqual([dir]);
+    expect(heard[0]?.headers["x-flotilla-container"]).toBe("co_1");
+  });
+
+  test("reads no file that the server does not give, whatever it says instead", async () => {
+    for (status of [200, 403, 404, 503]) {
+      expect(await ask(ASK_BLOB)).toMatchObject({ status, body: "sent" });
+    }
+    expect(heard).toHaveLength(4);
+  });
+
+  test("has the bytes sent when the file is gone or cannot be read", async () => {
+    await rm(blobFileIn(dir, sha256), { force: true });
+    expect(await ask(ASK_BLOB)).toMatchObject({ status: 200, body: "sent" });
+    await mkdir(blobFileIn(dir, sha256), { recursive: true });
+    expect(await ask(ASK_BLOB)).toMatchObject({ status: 200, body: "sent" });
+    expect(heard.map(({ headers }) => headers[BLOB_DIR_HEADER])).toEqual([
+      dir,
+      undefined,
+      dir,
+      undefined,
+    ]);
+  });
+
+  test("speaks of its folder with blobs alone", async () => {
+    await ask(ASK);
+    await ask({ method: "POST", path: "/v1/blobs", body: Buffer.from("x") });
+    expect(heard.map(({ headers }) => headers[BLOB_DIR_HEADER])).toEqual([undefined, undefined]);
   });
 });
 

@@ -46,6 +46,7 @@ test("everything that is told is taken", async () => {
     gpuType: "H100",
     emulatedGpus: true,
     endsWithParent: true,
+    blobDir: "/server/blobs",
   };
   await writeFile(path, JSON.stringify(all));
   expect(await readAgentConfig(path)).toEqual(all);

@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly egressOpenRanges?: readonly string[];
   /** Folders of this machine with chunks of images; more are fetched from the server. */
   readonly chunkDirs?: readonly string[];
+  /** Folder of this machine where the server keeps blobs; more are fetched from the server. */
+  readonly blobDir?: string;
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
 }
@@ -72,7 +74,8 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   if (flag !== undefined) return `"${flag}" must be true or false`;
   const list = listFaultOf(settings);
   if (list !== undefined) return list;
-  const { gpuType, resources } = settings;
+  const { gpuType, blobDir, resources } = settings;
+  if (blobDir !== undefined && typeof blobDir !== "string") return '"blobDir" must be a folder';
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
 }

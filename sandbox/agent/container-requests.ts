@@ -69,6 +69,8 @@ export class ContainerRequests {
       if (this.#open.get(requestId) !== controller) return;
       const { relay, containerId } = this.#options;
       const answer = await relay(containerId, request, controller.signal);
+      // An answer that came early leaves the request on its way.
+      if (answer.status >= 200 && answer.status < 300) giveBack(request.body);
       if (this.#open.get(requestId) !== controller) return;
       this.#open.delete(requestId);
       await this.#answer(requestId, answer);

@@ -280,3 +280,5 @@ export const BATCH_HEADER = "x-flotilla-batch";
 export const MACHINE_HEADER = "x-flotilla-machine";
 /** Header of requests that an agent sends on for a container: its id. */
 export const CONTAINER_HEADER = "x-flotilla-container";
+/** Header of requests for blobs, of an agent on the server's machine: where blobs may be files. */
+export const BLOB_DIR_HEADER = "x-flotilla-blob-dir";

@@ -1,6 +1,6 @@
 /** What a container's runner says, read frame by frame and checked. */
 import { messageOf } from "../../core/index.ts";
-import { FRAME_BYTES_MAX, FrameDecoder, type Frame } from "../../sdk/protocol/index.ts";
+import { FRAME_BYTES_MAX, FrameDecoder, keptMemory, type Frame } from "../../sdk/protocol/index.ts";
 import { checkMessage } from "../runners/check-message.ts";
 import type { FromRunner } from "../runners/protocol.ts";
 import type { RunningSandbox } from "../runtime/runtime.ts";
@@ -22,7 +22,7 @@ export function readRunner(
   heard: readonly Uint8Array[],
   { onFrame, onBroken }: RunnerListener,
 ): void {
-  const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX);
+  const decoder = new FrameDecoder(FRAME_BYTES_MAX, HEADER_BYTES_MAX, placeOf);
   const pace = new ReadPace(channel, HEADER_BYTES_PER_SECOND_MAX);
   const onData = (chunk: Uint8Array): void => {
     const before = decoder.headerBytes;
@@ -42,4 +42,11 @@ export function readRunner(
   channel.on("data", onData).resume();
   // The end of the channel is the end of the container, which `exited` tells.
   channel.on("error", () => undefined);
+}
+
+/** Only the bodies of requests are passed on and gone. */
+function placeOf(header: unknown, bodyBytes: number): Uint8Array | undefined {
+  const isRequest =
+    typeof header === "object" && header !== null && Reflect.get(header, "type") === "request";
+  return isRequest ? keptMemory(bodyBytes) : undefined;
 }

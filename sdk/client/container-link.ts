@@ -14,6 +14,7 @@ export interface ContainerLink {
       readonly path: string;
       readonly contentType?: string | undefined;
       readonly body?: Uint8Array | undefined;
+      readonly place?: Uint8Array | undefined;
     },
     signal?: AbortSignal,
   ): Promise<{
@@ -34,10 +35,10 @@ export function containerLink(): ContainerLink | undefined {
 export async function exchangeThrough(
   link: ContainerLink,
   path: string,
-  { method, headers, body, signal }: HttpRequest,
+  { method, headers, body, place, signal }: HttpRequest,
 ): Promise<HttpAnswer> {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
-  const request = { method, path, contentType: headers["content-type"], body: bytes };
+  const request = { method, path, contentType: headers["content-type"], body: bytes, place };
   const answer = await link.request(request, signal);
   return {
     status: answer.status,

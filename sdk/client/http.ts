@@ -14,6 +14,8 @@ export interface HttpRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string | undefined;
+  /** Where the body of the answer may be put, if it is just as many bytes. */
+  readonly place?: Uint8Array | undefined;
   /** Aborts the exchange, the reading of the answer included. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -37,7 +39,7 @@ export async function exchange(url: string, request: HttpRequest): Promise<HttpA
   const sending = open(url, signal === undefined ? options : { ...options, signal });
   return new Promise((resolve, reject) => {
     sending.once("error", reject);
-    sending.once("response", (message) => resolve(answerOf(message)));
+    sending.once("response", (message) => resolve(answerOf(message, request.place)));
     sending.end(body);
   });
 }
@@ -67,20 +69,22 @@ function sizeOf(body: Uint8Array | string): number {
   return typeof body === "string" ? new TextEncoder().encode(body).byteLength : body.byteLength;
 }
 
-function answerOf(message: IncomingMessage): HttpAnswer {
+function answerOf(message: IncomingMessage, place: Uint8Array | undefined): HttpAnswer {
   return {
     status: message.statusCode ?? 0,
     header: (name) => {
       const value = message.headers[name];
       return Array.isArray(value) ? value.join(", ") : value;
     },
-    bytes: () => bytesOf(message),
+    bytes: () => bytesOf(message, place),
     stream: () => message as AsyncIterable<Uint8Array>,
   };
 }
 
-function bytesOf(message: IncomingMessage): Promise<Uint8Array> {
-  const gathered = new GatheredBytes(Number(message.headers["content-length"] ?? 0));
+function bytesOf(message: IncomingMessage, place: Uint8Array | undefined): Promise<Uint8Array> {
+  const expectedBytes = Number(message.headers["content-length"] ?? 0);
+  const isFound = message.statusCode === 200;
+  const gathered = new GatheredBytes(expectedBytes, isFound ? place : undefined);
   return new Promise((resolve, reject) => {
     message.on("data", (chunk: Uint8Array) => {
       gathered.add(chunk);

@@ -23,7 +23,8 @@ export function chunkStoreOf(transport: Transport): ChunkStore {
       });
       return sha256;
     },
-    get: (sha256, signal) => transport.send({ method: "GET", path: `/v1/blobs/${sha256}`, signal }),
+    get: (sha256, signal, place) =>
+      transport.send({ method: "GET", path: `/v1/blobs/${sha256}`, signal, place }),
   };
 }
 

@@ -34,6 +34,8 @@ export interface ApiRequest {
   readonly path: string;
   readonly body?: Uint8Array | string;
   readonly contentType?: string;
+  /** Where the body of the answer may be put, if it is just as many bytes. */
+  readonly place?: Uint8Array | undefined;
   /** How long the server was asked to wait before it answers; Infinity for an endless answer. */
   readonly waitMs?: number;
   readonly retryForMs?: number;
@@ -160,9 +162,10 @@ function isFailure(outcome: unknown): outcome is Failure {
 }
 
 function httpRequestOf({ token, workspace }: Connection, request: ApiRequest): HttpRequest {
-  const { method, body, contentType } = request;
+  const { method, body, contentType, place } = request;
   return {
     method,
+    place,
     headers: {
       authorization: `Bearer ${token}`,
       ...(workspace === undefined ? {} : { [WORKSPACE_HEADER]: workspace }),

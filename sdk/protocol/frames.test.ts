@@ -83,3 +83,29 @@ test("a large body has memory of its own, and is counted while it comes", () => 
   const [frame] = decoder.push(bytes.subarray(MIB / 2));
   expect(frame?.body.buffer.byteLength).toBe(MIB);
 });
+
+test("a large body comes to its place, wherever its bytes are cut, and a small one does not", () => {
+  const place = new Uint8Array(700_000);
+  const asked: unknown[] = [];
+  const decoder = new FrameDecoder(10 * MIB, 100, (header, bodyBytes) => {
+    asked.push([header, bodyBytes]);
+    return place;
+  });
+  const body = new Uint8Array(700_000).map((_, index) => index % 251);
+  const whole = Buffer.concat([
+    encodeFrame("small", [new Uint8Array(5)]),
+    encodeFrame("large", [body]),
+    encodeFrame("other", [body.subarray(1)]),
+  ]);
+  const frames = Array.from({ length: Math.ceil(whole.byteLength / 65_536) }, (_, at) =>
+    decoder.pushBorrowed(whole.subarray(at * 65_536, (at + 1) * 65_536)),
+  ).flat();
+  expect(frames.map(({ header }) => header)).toEqual(["small", "large", "other"]);
+  expect(frames[1]?.body).toBe(place);
+  expect(Buffer.compare(place, body)).toBe(0);
+  expect(frames[2]?.body).not.toBe(place);
+  expect(asked).toEqual([
+    ["large", 700_000],
+    ["other", 699_999],
+  ]);
+});

@@ -100,22 +100,31 @@ interface LargeFrame<Header> {
   readonly body: GatheredBytes;
 }
 
+/** Where the large body of a frame is to be put; undefined: in memory of its own. */
+export type PlaceOfBody<Header> = (header: Header, bodyBytes: number) => Uint8Array | undefined;
+
 /**
  * Turns a stream of bytes, cut anywhere, into frames. A large body has memory of its own, which
- * whoever gets it may give back.
+ * whoever gets it may give back, or is put where `placeOf` says.
  */
 export class FrameDecoder<Header = unknown> {
   readonly #frameBytesMax: number;
   readonly #headerBytesMax: number;
+  readonly #placeOf: PlaceOfBody<Header>;
   #chunks: Uint8Array[] = [];
   #bufferedBytes = 0;
   #headerBytes = 0;
   #large: LargeFrame<Header> | undefined;
 
   /** @param headerBytesMax Largest header: what it costs to read one as JSON. */
-  constructor(frameBytesMax: number = FRAME_BYTES_MAX, headerBytesMax: number = frameBytesMax) {
+  constructor(
+    frameBytesMax: number = FRAME_BYTES_MAX,
+    headerBytesMax: number = frameBytesMax,
+    placeOf: PlaceOfBody<Header> = () => undefined,
+  ) {
     this.#frameBytesMax = frameBytesMax;
     this.#headerBytesMax = headerBytesMax;
+    this.#placeOf = placeOf;
   }
 
   /** Bytes of all headers so far: what it cost to read them. */
@@ -156,8 +165,10 @@ export class FrameDecoder<Header = unknown> {
       if (this.#bufferedBytes < wantedBytes) return frames;
       this.#headerBytes += headerBytes;
       const { header, body } = parseFrame<Header>(this.#take(wantedBytes), headerBytes);
-      if (isLarge) this.#large = { header, bodyBytes, body: new GatheredBytes(bodyBytes) };
-      else frames.push({ header, body });
+      if (isLarge) {
+        const gathered = new GatheredBytes(bodyBytes, this.#placeOf(header, bodyBytes));
+        this.#large = { header, bodyBytes, body: gathered };
+      } else frames.push({ header, body });
     }
   }
 

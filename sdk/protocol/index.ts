@@ -52,6 +52,7 @@ export {
   FrameError,
   splitBody,
   type Frame,
+  type PlaceOfBody,
 } from "./frames.ts";
 export {
   ARCHIVE_BYTES_MAX,
@@ -76,7 +77,7 @@ export {
   type PruneReport,
 } from "./image.ts";
 export type { Paged } from "./paged.ts";
-export { GatheredBytes, giveBack } from "./gathered-bytes.ts";
+export { GatheredBytes, giveBack, keptMemory } from "./gathered-bytes.ts";
 export {
   isReference,
   loadReference,

@@ -32,7 +32,7 @@ class FakeStore implements ChunkStore {
     const bytes = this.blobs.get(sha256);
     await Promise.resolve();
     if (bytes === undefined) throw new Error(`no blob ${sha256}`);
-    return bytes;
+    return bytes.slice();
   }
 }
 
@@ -47,7 +47,7 @@ async function throughBlobs(value: unknown): Promise<unknown> {
   const reference = await storeSegments(encodeSegments(value), store);
   expect(isReference(reference)).toBe(true);
   expect(reference.byteLength).toBeLessThan(64 * 1024);
-  expect(store.heldMax).toBeLessThanOrEqual(3);
+  expect(store.heldMax).toBeLessThanOrEqual(4);
   return decodeSegments(await loadReference(reference, store));
 }
 
@@ -76,6 +76,27 @@ describe("a large payload", () => {
     const [value] = decodeSegments(loaded) as [Uint8Array];
     expect(loaded.some((segment) => segment.buffer === value.buffer)).toBe(true);
     expect(value.buffer.byteLength).toBe(sent.byteLength);
+  });
+
+  test("comes to where it stays, chunk by chunk, from a store that puts it there", async () => {
+    const parts = [patterned(100), patterned(19 * MIB, 3), patterned(5, 5), patterned(4 * MIB, 7)];
+    const store = new FakeStore();
+    const reference = await storeSegments(parts, store);
+    let placed = 0;
+    const placing = {
+      put: store.put.bind(store),
+      get: async (sha256: string, _signal?: AbortSignal, place?: Uint8Array) => {
+        const bytes = await store.get(sha256);
+        if (place?.byteLength !== bytes.byteLength) return bytes;
+        place.set(bytes);
+        placed += 1;
+        return place;
+      },
+    };
+    const loaded = await loadReference(reference, placing);
+    expect(Buffer.compare(joinSegments(loaded), joinSegments(parts))).toBe(0);
+    // All but those with the ends of segments in them.
+    expect(placed).toBe(store.blobs.size - 2);
   });
 
   test("whose parts are small blobs is cut the same way whatever the segments are", async () => {
@@ -108,7 +129,7 @@ describe("a large payload", () => {
       },
     };
     await expect(loadReference(reference, counting, controller.signal)).rejects.toThrow("enough");
-    expect(asked).toBeLessThanOrEqual(3);
+    expect(asked).toBeLessThanOrEqual(4);
   });
 
   test("of which a part is gone or has another size is an error", async () => {
@@ -160,7 +181,7 @@ describe("a reference that nobody made", () => {
   test("says which blobs it names, and other payloads name none", async () => {
     const store = new FakeStore();
     const reference = await storeSegments([patterned(17 * MIB), patterned(3, 7)], store);
-    expect(namedChunks(reference)).toHaveLength(3);
+    expect(namedChunks(reference)).toHaveLength(5);
     expect(new Set(namedChunks(reference))).toEqual(new Set(store.blobs.keys()));
     expect(namedChunks(forged(8 * MIB, [5], 2))).toEqual([]);
     expect(namedChunks(joinSegments(encodeSegments("ab".repeat(64), "it")))).toEqual([]);

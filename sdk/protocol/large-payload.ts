@@ -26,12 +26,16 @@ import { ENCODING } from "./values/tags.ts";
 export interface ChunkStore {
   /** Keeps bytes, and gives the SHA-256 (hexadecimal) that names them; again changes nothing. */
   put(bytes: Uint8Array, signal?: AbortSignal): Promise<string>;
-  /** The bytes of a hash, in memory that is the caller's own. Rejects when they are not there. */
-  get(sha256: string, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * The bytes of a hash: in `place`, if the store puts them there and they are as many as it has,
+   * or in memory that is the caller's own. Rejects when they are not there; then `place` may hold
+   * a part of them.
+   */
+  get(sha256: string, signal?: AbortSignal, place?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** Bytes of a chunk: large enough that a request for each costs little. */
-const CHUNK_BYTES = 8 * 1024 * 1024;
+const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Smallest chunk that is read: a reference stays small whatever it says. */
 const CHUNK_BYTES_MIN = 1024 * 1024;
 /** Largest chunk that is read: what one blob may have. */
@@ -39,7 +43,7 @@ const CHUNK_BYTES_MAX = 64 * 1024 * 1024;
 const SEGMENTS_MAX = 1_024;
 const HASH_BYTES = 32;
 /** Chunks on their way at once. */
-const CHUNKS_AT_ONCE = 3;
+const CHUNKS_AT_ONCE = 4;
 
 /** Whether a payload is the reference to a large one. */
 export function isReference(payload: Uint8Array): boolean {
@@ -47,7 +51,7 @@ export function isReference(payload: Uint8Array): boolean {
 }
 
 /**
- * Keeps a payload as blobs and gives the reference to it. Takes at most three chunks of
+ * Keeps a payload as blobs and gives the reference to it. Takes at most four chunks of
  * memory beside the segments, which must not change meanwhile.
  *
  * @throws what the store throws, or the signal's reason.
@@ -90,11 +94,15 @@ export async function loadReference(
   await eachChunk(totalBytes, chunkBytes, async (position, from, to) => {
     signal?.throwIfAborted();
     const hash = hashes.subarray(position * HASH_BYTES, (position + 1) * HASH_BYTES);
-    const chunk = await store.get(hexOfBytes(hash), signal);
+    const parts = partsOf(segments, from, to);
+    // Most chunks are within one segment, and come to where they stay.
+    const place = parts.length === 1 ? parts[0]?.bytes : undefined;
+    const chunk = await store.get(hexOfBytes(hash), signal, place);
     if (chunk.byteLength !== to - from) {
       throw broken(`a chunk has ${chunk.byteLength} bytes instead of ${to - from}`);
     }
-    for (const { bytes, at } of partsOf(segments, from, to)) {
+    if (chunk === place) return;
+    for (const { bytes, at } of parts) {
       bytes.set(chunk.subarray(at - from, at - from + bytes.byteLength));
     }
     giveBack(chunk);

@@ -10,6 +10,9 @@ import type { PlatformConfig } from "../config.ts";
 import type { RecordStore } from "../store/record-store.ts";
 import type { Closers } from "./closers.ts";
 
+/** Their place below the data folder, or the prefix in a bucket. */
+const BLOBS = "blobs";
+
 /** What `openBlobs` stands on. */
 export interface BlobParts {
   readonly store: Pick<RecordStore, "blobs">;
@@ -26,6 +29,14 @@ export async function openBlobs(config: PlatformConfig, parts: BlobParts): Promi
   return new BlobKeeper({ ...parts, blobs, records: parts.store.blobs });
 }
 
+/** The folder of blobs that are files; undefined when they are kept elsewhere. */
+export function blobDirOf({
+  dataDir,
+  blobStore,
+}: Pick<PlatformConfig, "dataDir" | "blobStore">): string | undefined {
+  return blobStore === undefined ? join(dataDir, BLOBS) : undefined;
+}
+
 async function openStore(
   { dataDir, blobStore }: PlatformConfig,
   { clusterId, logger, closers }: BlobParts,
@@ -33,7 +44,7 @@ async function openStore(
   const onDamage = (sha256: string): void => {
     logger.error({ sha256 }, "a blob was damaged and is removed");
   };
-  if (blobStore === undefined) return openDirectoryBlobStore(join(dataDir, "blobs"), onDamage);
+  if (blobStore === undefined) return openDirectoryBlobStore(join(dataDir, BLOBS), onDamage);
   const open = async (...parts: readonly string[]): Promise<RemovableBlobs> => {
     const prefix = [blobStore.prefix, ...parts].filter((part) => part !== "").join("/");
     const objects = await openS3Objects({ ...blobStore, prefix });
@@ -44,14 +55,14 @@ async function openStore(
     return createS3Blobs(objects, onDamage);
   };
   // Blobs are removed: another platform in the same bucket must have its own.
-  return ownBefore(await open("blobs", clusterId), await open("blobs"));
+  return ownBefore(await open(BLOBS, clusterId), await open(BLOBS));
 }
 
 /** Stores into and removes from its own; reads what is not there where all stored before. */
 function ownBefore(own: RemovableBlobs, shared: Pick<BlobStore, "get" | "has">): RemovableBlobs {
   return {
     put: (bytes, sha256) => own.put(bytes, sha256),
-    get: async (sha256) => (await own.get(sha256)) ?? shared.get(sha256),
+    get: async (sha256, memoryFor) => (await own.get(sha256, memoryFor)) ?? shared.get(sha256),
     has: async (sha256) => (await own.has(sha256)) || shared.has(sha256),
     remove: (sha256) => own.remove(sha256),
   };

@@ -9,6 +9,7 @@ import { joinTokenFor } from "../fleet/join-tokens.ts";
 import { LocalAgents, localUserDataOf } from "../fleet/local-agents.ts";
 import { giveBackAll, LocalNode } from "../fleet/local-node.ts";
 import type { NodeTable } from "../fleet/node-table.ts";
+import { blobDirOf } from "./blobs.ts";
 import type { Closers } from "./closers.ts";
 import type { Foundations } from "./foundations.ts";
 import { localAgentsDirOf } from "./leftovers.ts";
@@ -50,7 +51,7 @@ export async function openLocalDesk(
 
 /** Takes this machine into the fleet, when the settings say so; resolves once its agent is there. */
 export async function startLocalNode(
-  { localNode, policy, egressOpenRanges }: PlatformConfig,
+  config: PlatformConfig,
   foundations: Foundations,
   place: {
     readonly desk: LocalDesk;
@@ -59,7 +60,9 @@ export async function startLocalNode(
     readonly closers: Closers;
   },
 ): Promise<void> {
+  const { localNode, policy, egressOpenRanges } = config;
   if (localNode === undefined) return;
+  const blobDir = blobDirOf(config);
   const { desk, nodes, serverUrl, closers } = place;
   const { isolation } = localNode;
   const { chunks } = foundations;
@@ -85,6 +88,7 @@ export async function startLocalNode(
         resources,
         ...(gpuType === undefined ? {} : { gpuType, emulatedGpus: emulated }),
         ...(chunks.dir === undefined ? {} : { chunkDirs: [chunks.dir] }),
+        ...(blobDir === undefined ? {} : { blobDir }),
         ...(egressOpenRanges && { egressOpenRanges }),
       }),
     logTail: (machineId) => desk.agents.logTail(machineId),

@@ -95,7 +95,8 @@ export class BlobKeeper {
         }
         return blobs.put(bytes, sha256);
       },
-      get: (sha256) => blobs.get(sha256),
+      get: (sha256, memoryFor) => blobs.get(sha256, memoryFor),
+      isIn: async (dir, sha256) => (await blobs.isIn?.(dir, sha256)) ?? false,
       // Whoever is told so may name it without sending it.
       has: async (sha256) => (await records.renew(sha256, clock.nowMs())) && blobs.has(sha256),
     };

@@ -1,3 +1,6 @@
+/** Memory for so many bytes; undefined when it has none for them. */
+export type MemoryFor = (byteCount: number) => Uint8Array | undefined;
+
 /** Bytes by their SHA-256: code bundles and large payloads. */
 export interface BlobStore {
   /**
@@ -10,9 +13,16 @@ export interface BlobStore {
   /**
    * The bytes, verified against their hash, in memory that is the caller's own; undefined when
    * absent. @throws unavailable
+   *
+   * @param memoryFor Memory that they may be put into, for so many bytes.
    */
-  get(sha256: string): Promise<Uint8Array | undefined>;
+  get(sha256: string, memoryFor?: MemoryFor): Promise<Uint8Array | undefined>;
   has(sha256: string): Promise<boolean>;
+  /**
+   * Whether the bytes, verified against their hash, are a file of that folder (`blobFileIn`).
+   * Absent where blobs are no files. @throws unavailable
+   */
+  isIn?(dir: string, sha256: string): Promise<boolean>;
 }
 
 /** A store that blobs can be taken out of. */

@@ -10,7 +10,9 @@ import { createHash, randomUUID } from "node:crypto";
 import { access, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, PlatformError, systemCodeOf } from "../../core/index.ts";
-import type { RemovableBlobs } from "./blob-store.ts";
+import { blobFileIn } from "../../sandbox/index.ts";
+import { giveBack, keptMemory } from "../../sdk/protocol/index.ts";
+import type { MemoryFor, RemovableBlobs } from "./blob-store.ts";
 
 /** Blobs that this process has verified, of which the newest are remembered. */
 const VERIFIED_MAX = 10_000;
@@ -21,7 +23,7 @@ export function openDirectoryBlobStore(
   dir: string,
   onDamage: (sha256: string) => void = () => undefined,
 ): RemovableBlobs {
-  const pathOf = (sha256: string): string => join(dir, sha256.slice(0, 2), sha256);
+  const pathOf = (sha256: string): string => blobFileIn(dir, sha256);
 
   const verified = new Set<string>();
   const noteVerified = (sha256: string): void => {
@@ -31,6 +33,20 @@ export function openDirectoryBlobStore(
     if (verified.size > VERIFIED_MAX && oldest !== undefined) verified.delete(oldest);
   };
 
+  const get = async (sha256: string, memoryFor?: MemoryFor): Promise<Uint8Array | undefined> => {
+    if (!SHA256.test(sha256)) return undefined;
+    const bytes = await read(pathOf(sha256), memoryFor);
+    if (bytes === undefined) return undefined;
+    if (verified.has(sha256)) return bytes;
+    if (createHash("sha256").update(bytes).digest("hex") === sha256) {
+      noteVerified(sha256);
+      return bytes;
+    }
+    onDamage(sha256);
+    await rm(pathOf(sha256), { force: true });
+    return undefined;
+  };
+
   return {
     async put(bytes, known) {
       const sha256 = known ?? createHash("sha256").update(bytes).digest("hex");
@@ -38,8 +54,7 @@ export function openDirectoryBlobStore(
       if (await exists(path)) return sha256;
       const temporary = `${path}.${randomUUID()}`;
       try {
-        await mkdir(dirname(path), { recursive: true });
-        await write(temporary, bytes);
+        await writeInFolder(temporary, bytes);
         await rename(temporary, path);
       } catch (error) {
         await rm(temporary, { force: true });
@@ -49,22 +64,18 @@ export function openDirectoryBlobStore(
       return sha256;
     },
 
-    async get(sha256) {
-      if (!SHA256.test(sha256)) return undefined;
-      const bytes = await read(pathOf(sha256));
-      if (bytes === undefined) return undefined;
-      if (verified.has(sha256)) return bytes;
-      if (createHash("sha256").update(bytes).digest("hex") === sha256) {
-        noteVerified(sha256);
-        return bytes;
-      }
-      onDamage(sha256);
-      await rm(pathOf(sha256), { force: true });
-      return undefined;
-    },
+    get,
 
     async has(sha256) {
       return SHA256.test(sha256) && (await exists(pathOf(sha256)));
+    },
+
+    async isIn(asked, sha256) {
+      if (asked !== dir) return false;
+      if (verified.has(sha256)) return exists(pathOf(sha256));
+      const bytes = await get(sha256, keptMemory);
+      if (bytes !== undefined) giveBack(bytes);
+      return bytes !== undefined;
     },
 
     async remove(sha256) {
@@ -97,6 +108,17 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** The folder is there but for its first blob. */
+async function writeInFolder(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await write(path, bytes);
+  } catch (error) {
+    if (systemCodeOf(error) !== "ENOENT") throw error;
+    await mkdir(dirname(path), { recursive: true });
+    await write(path, bytes);
+  }
+}
+
 /** In one go: `writeFile` and `readFile` go in pieces, which costs large blobs half their time. */
 async function write(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, "wx");
@@ -106,10 +128,14 @@ async function write(path: string, bytes: Uint8Array): Promise<void> {
   }
 }
 
-async function read(path: string): Promise<Uint8Array | undefined> {
+async function read(
+  path: string,
+  memoryFor: MemoryFor = () => undefined,
+): Promise<Uint8Array | undefined> {
   try {
     await using file = await open(path);
-    const bytes = Buffer.allocUnsafeSlow((await file.stat()).size);
+    const { size } = await file.stat();
+    const bytes = memoryFor(size) ?? Buffer.allocUnsafeSlow(size);
     let end = 0;
     for (;;) {
       const { bytesRead } = await file.read(bytes, end);

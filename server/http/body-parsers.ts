@@ -8,6 +8,7 @@ import {
   FRAME_MEDIA_TYPE,
   GatheredBytes,
   giveBack,
+  keptMemory,
   type Frame,
 } from "../../sdk/protocol/index.ts";
 
@@ -61,7 +62,7 @@ async function receiveBytes(
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > BLOB_BYTES_MAX) throw tooLarge();
   const hash = createHash("sha256");
-  const gathered = new GatheredBytes(announced);
+  const gathered = new GatheredBytes(announced, keptMemory(announced));
   for await (const chunk of payload) {
     if (gathered.byteCount + chunk.byteLength > BLOB_BYTES_MAX) throw tooLarge();
     hash.update(chunk);

@@ -266,6 +266,9 @@ export function statusOf(callId: string, changed: Partial<CallStatus> = {}): Cal
   };
 }
 
+/** The folder in which the fake platform's blobs are, as it says. */
+export const FAKE_BLOB_DIR = "/fake/blobs";
+
 function createFakeBlobs(blobs: Map<string, Uint8Array>): BlobStore {
   return {
     put: (bytes) => {
@@ -274,6 +277,7 @@ function createFakeBlobs(blobs: Map<string, Uint8Array>): BlobStore {
       return Promise.resolve(sha256);
     },
     get: (sha256) => Promise.resolve(blobs.get(sha256)?.slice()),
+    isIn: (dir, sha256) => Promise.resolve(dir === FAKE_BLOB_DIR && blobs.has(sha256)),
     has: (sha256) => Promise.resolve(blobs.has(sha256)),
   };
 }

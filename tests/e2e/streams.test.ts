@@ -123,4 +123,61 @@ describe("generators", () => {
       expect(seen).toEqual(upTo(150));
     },
   );
+
+  describe("of values that are larger than a frame", () => {
+    const MIB = 1024 * 1024;
+    type Large = AsyncGenerator<{ position: number; bytes: Uint8Array }, Uint8Array>;
+    const lookUpLarge = () => lookUp<[readonly number[], number?], Large>("large");
+
+    /** What came, as `position:bytes`, with what was not the value's own bytes. */
+    function shown({ position, bytes }: { position: number; bytes: Uint8Array }): string {
+      const wrong = Buffer.compare(bytes, Buffer.alloc(bytes.byteLength, position + 1));
+      return `${position}:${bytes.byteLength / MIB}${wrong === 0 ? "" : " broken"}`;
+    }
+
+    it("yields them in order with small ones between, and gives a large one at the end", async () => {
+      const large = await lookUpLarge();
+      const sizes = [40, 1, 17, 0, 17, 33];
+      const stream = large.remoteGen(sizes);
+      const seen: string[] = [];
+      let step = await stream.next();
+      for (; step.done !== true; step = await stream.next()) seen.push(shown(step.value));
+      expect(seen).toEqual(sizes.map((mib, position) => `${position}:${mib}`));
+      expect([step.value.byteLength, step.value[0]]).toEqual([17 * MIB, 255]);
+    });
+
+    it("makes one at a time, and none after the reader has left", async () => {
+      const large = await lookUpLarge();
+      const many = Array.from({ length: 60 }, () => 17);
+      for await (const { position } of large.remoteGen(many)) if (position === 2) break;
+      await expect
+        .poll(logs, { interval: 200, timeout: 10_000 })
+        .toMatch(/large ended after [3-6]/);
+    });
+
+    it("carries them from a container to a container", async () => {
+      const passedOn = await lookUp<[readonly number[]], AsyncGenerator<Uint8Array, void>>(
+        "passedOn",
+      );
+      const seen: number[] = [];
+      for await (const bytes of passedOn.remoteGen([18, 17])) seen.push(bytes.byteLength / MIB);
+      expect(seen).toEqual([18, 17]);
+    });
+
+    it.each(Object.entries(breakages))(
+      "gives each once, in order, although %s",
+      async (_, breakIt) => {
+        const large = await lookUpLarge();
+        const sizes = Array.from({ length: 12 }, (_size, index) => (index % 3 === 1 ? 1 : 17));
+        const seen: string[] = [];
+        let broken: Promise<void> | undefined;
+        for await (const value of large.remoteGen(sizes, 100)) {
+          seen.push(shown(value));
+          if (value.position === 4) broken = breakIt();
+        }
+        await broken;
+        expect(seen).toEqual(sizes.map((mib, position) => `${position}:${mib}`));
+      },
+    );
+  });
 });

@@ -10,7 +10,14 @@
  */
 import { readSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { encodeFrame, FrameDecoder, type Frame } from "../../../sdk/protocol/index.ts";
+import {
+  encodeFrame,
+  encodeFrameHead,
+  FRAME_BYTES_MAX,
+  FrameDecoder,
+  type Frame,
+  type PlaceOfBody,
+} from "../../../sdk/protocol/index.ts";
 import type { FromRunner, ToRunner } from "../protocol.ts";
 import { replaceInput } from "./no-input.ts";
 
@@ -20,6 +27,8 @@ const RETRY_MS = 1;
 const LAST_WRITE_MS_MAX = 2_000;
 /** Read at once at most, into memory that is used again: a read costs much within gVisor. */
 const READ_BYTES = 256 * 1024;
+/** A body of at least so much is written from where it is; below, a write costs more than a copy. */
+const UNCOPIED_BYTES_MIN = 256 * 1024;
 /** How often the channel is looked at, by how long nothing has come. */
 const POLL_PAUSES = [
   { quietMs: 50, pauseMs: 1 },
@@ -29,7 +38,7 @@ const POLL_PAUSES = [
 
 export class RunnerChannel {
   readonly #socket: Socket;
-  readonly #decoder = new FrameDecoder<ToRunner>();
+  readonly #decoder: FrameDecoder<ToRunner>;
   readonly #onFrame: (frame: Frame<ToRunner>) => void;
   readonly #onEnd: () => void;
   #unwritten: Uint8Array[] = [];
@@ -38,7 +47,12 @@ export class RunnerChannel {
   #cameAtMs = 0;
   #polled: Uint8Array | undefined;
 
-  constructor(onFrame: (frame: Frame<ToRunner>) => void, onEnd: () => void) {
+  constructor(
+    onFrame: (frame: Frame<ToRunner>) => void,
+    onEnd: () => void,
+    placeOf: PlaceOfBody<ToRunner>,
+  ) {
+    this.#decoder = new FrameDecoder(FRAME_BYTES_MAX, FRAME_BYTES_MAX, placeOf);
     this.#onFrame = onFrame;
     this.#onEnd = onEnd;
     replaceInput();
@@ -77,6 +91,16 @@ export class RunnerChannel {
 
   send(message: FromRunner, bodies: readonly Uint8Array[] = []): void {
     this.#unwritten.push(encodeFrame(message, bodies));
+    this.#write();
+  }
+
+  /** As `send`, of a body that does not change before the message is answered. */
+  sendUnchanging(message: FromRunner, body: Uint8Array): void {
+    if (body.byteLength < UNCOPIED_BYTES_MIN) {
+      this.send(message, [body]);
+      return;
+    }
+    this.#unwritten.push(encodeFrameHead(message, body.byteLength), body);
     this.#write();
   }
 

@@ -16,8 +16,10 @@ export function chunkStoreOf(requests: Pick<ServerRequests, "request">): ChunkSt
       const { sha256 } = JSON.parse(Buffer.from(answer.body).toString("utf8")) as StoredBlob;
       return sha256;
     },
-    get: async (sha256, signal) =>
-      (await settled(requests, { method: "GET", path: `/v1/blobs/${sha256}` }, signal)).body,
+    get: async (sha256, signal, place) => {
+      const request = { method: "GET", path: `/v1/blobs/${sha256}`, place };
+      return (await settled(requests, request, signal)).body;
+    },
   };
 }
 

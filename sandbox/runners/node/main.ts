@@ -49,10 +49,14 @@ const UNWRITTEN_BYTES_MAX = 1024 * 1024;
 const NOTHING = new Uint8Array(0);
 
 const exitProcess = process.exit.bind(process);
-const channel = new RunnerChannel(receive, () => exitProcess(0));
+const channel: RunnerChannel = new RunnerChannel(
+  receive,
+  () => exitProcess(0),
+  (header) => (header.type === "response" ? requests.placeOf(header) : undefined),
+);
 const running = new RunningInputs();
 const output = new Output(scheduleLogs, () => running.present?.inputId);
-const requests = new ServerRequests(channel);
+const requests: ServerRequests = new ServerRequests(channel);
 const chunks = chunkStoreOf(requests);
 const streams = new Map<string, ValueStream>();
 const webInputs = new WebInputs(channel);
@@ -362,7 +366,12 @@ async function returnedBy(given: unknown, queued: Queued, input: RunningInput): 
   if (skip === undefined) {
     throw new TypeError("the function is a generator: call it with remoteGen");
   }
-  const stream = new ValueStream({ skip, signal: input.signal, send: sendValueOf(inputId) });
+  const stream = new ValueStream({
+    skip,
+    signal: input.signal,
+    send: sendValueOf(inputId),
+    store: async (segments, signal) => storeSegments(segments, chunks, signal),
+  });
   streams.set(inputId, stream);
   try {
     return await orUncaught(stream.drain(iterator), input);

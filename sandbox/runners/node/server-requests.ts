@@ -8,6 +8,8 @@ export interface ServerRequest {
   readonly path: string;
   readonly contentType?: string | undefined;
   readonly body?: Uint8Array | undefined;
+  /** Where the body of the answer is put, if it is large and just as many bytes. */
+  readonly place?: Uint8Array | undefined;
 }
 
 export interface ServerAnswer {
@@ -18,12 +20,19 @@ export interface ServerAnswer {
 
 const NOTHING = new Uint8Array(0);
 
+type AnswerMessage = Extract<ToRunner, { type: "response" }>;
+
+interface OpenRequest {
+  readonly resolve: (answer: ServerAnswer) => void;
+  readonly place: Uint8Array | undefined;
+}
+
 export class ServerRequests {
-  readonly #channel: Pick<RunnerChannel, "send">;
-  readonly #open = new Map<number, (answer: ServerAnswer) => void>();
+  readonly #channel: Pick<RunnerChannel, "send" | "sendUnchanging">;
+  readonly #open = new Map<number, OpenRequest>();
   #lastId = 0;
 
-  constructor(channel: Pick<RunnerChannel, "send">) {
+  constructor(channel: Pick<RunnerChannel, "send" | "sendUnchanging">) {
     this.#channel = channel;
   }
 
@@ -38,11 +47,12 @@ export class ServerRequests {
       this.#channel.send({ type: "request_cancel", requestId });
       reject(signal?.reason as Error);
     };
-    this.#open.set(requestId, resolve);
+    this.#open.set(requestId, { resolve, place: request.place });
     signal?.addEventListener("abort", giveUp, { once: true });
     const { method, path, contentType, body = NOTHING } = request;
     const message = { type: "request", requestId, method, path } as const;
-    this.#channel.send(contentType === undefined ? message : { ...message, contentType }, [body]);
+    const whole = contentType === undefined ? message : { ...message, contentType };
+    this.#channel.sendUnchanging(whole, body);
     try {
       return await promise;
     } finally {
@@ -50,11 +60,16 @@ export class ServerRequests {
     }
   }
 
+  /** Where the body of an answer is put that has begun to come. */
+  placeOf({ requestId }: Pick<AnswerMessage, "requestId">): Uint8Array | undefined {
+    return this.#open.get(requestId)?.place;
+  }
+
   /** An answer came; one that nobody waits for any more is dropped. */
-  receive(answer: Extract<ToRunner, { type: "response" }>, body: Uint8Array): void {
+  receive(answer: AnswerMessage, body: Uint8Array): void {
     const { requestId, status, retryAfter } = answer;
-    const resolve = this.#open.get(requestId);
+    const asked = this.#open.get(requestId);
     this.#open.delete(requestId);
-    resolve?.({ status, retryAfter, body });
+    asked?.resolve({ status, retryAfter, body });
   }
 }

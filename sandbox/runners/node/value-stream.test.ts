@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeValue } from "../../../sdk/protocol/index.ts";
+import { decodeSegments, decodeValue, encodeValue } from "../../../sdk/protocol/index.ts";
 import { iteratorOf, ValueStream } from "./value-stream.ts";
 
 interface Sent {
@@ -8,11 +8,21 @@ interface Sent {
   readonly value: unknown;
 }
 
-function bench(skip = 0) {
+const MIB = 1024 * 1024;
+
+/** Stands for a payload that is kept elsewhere. */
+const STORED = encodeValue("stored");
+
+type Store = ConstructorParameters<typeof ValueStream>[0]["store"];
+
+const storeAtOnce: Store = () => Promise.resolve(STORED);
+
+function bench({ skip = 0, store = storeAtOnce }: { skip?: number; store?: Store } = {}) {
   const sent: Sent[] = [];
   const controller = new AbortController();
   const stream = new ValueStream({
     skip,
+    store,
     signal: controller.signal,
     send: (sequence, payload) => sent.push({ sequence, value: decodeValue(payload) }),
   });
@@ -59,7 +69,7 @@ describe("a stream of values", () => {
   test("sends large values one by one", async () => {
     const { sent, stream } = bench();
     function* large(): Generator<Uint8Array> {
-      for (;;) yield new Uint8Array(9 * 1024 * 1024);
+      for (;;) yield new Uint8Array(9 * MIB);
     }
     void stream.drain(large()).catch(() => undefined);
     await settled();
@@ -95,6 +105,95 @@ describe("a stream of values", () => {
     expect(log).toEqual(["finally"]);
   });
 
+  test("stores what is larger than a frame first, each once the one before was read", async () => {
+    const stored: unknown[] = [];
+    const store: Store = (segments) => {
+      stored.push((decodeSegments(segments) as Uint8Array)[0]);
+      return storeAtOnce(segments, new AbortController().signal);
+    };
+    const { sent, stream } = bench({ store });
+    function* large(): Generator<Uint8Array> {
+      const memory = new Uint8Array(17 * MIB);
+      for (let value = 0; value < 3; value += 1) yield memory.fill(value);
+    }
+    const draining = stream.drain(large());
+    for (const position of [0, 1, 2]) {
+      await settled();
+      expect(stored).toEqual([0, 1, 2].slice(0, position + 1));
+      expect(sent.at(-1)).toEqual({ sequence: position, value: "stored" });
+      stream.consume(position + 1);
+    }
+    await draining;
+    expect(sent).toHaveLength(3);
+  });
+
+  test("sends a value after those before it, however long they take to be stored", async () => {
+    let finish: (reference: Uint8Array) => void = () => undefined;
+    const store: Store = () => new Promise((resolve) => (finish = resolve));
+    const { sent, stream } = bench({ store });
+    const log: string[] = [];
+    function* mixed(): Generator {
+      yield 1;
+      yield new Uint8Array(17 * MIB);
+      log.push("went on");
+      yield 3;
+    }
+    const draining = stream.drain(mixed());
+    await settled();
+    // Whoever yields may write to the same memory again: only once it is stored.
+    expect([sent.length, log]).toEqual([1, []]);
+    finish(STORED);
+    await settled();
+    expect([sent.length, log]).toEqual([2, []]);
+    stream.consume(2);
+    await settled();
+    expect(log).toEqual(["went on"]);
+    await draining;
+    expect(sent.map(({ value }) => value)).toEqual([1, "stored", 3]);
+  });
+
+  test("ends the generator when a large value cannot be stored, or is wanted no more", async () => {
+    for (const isAborted of [false, true]) {
+      const log: string[] = [];
+      const store: Store = async (_, signal) => {
+        if (!isAborted) throw new Error("the store is away");
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        throw signal.reason;
+      };
+      const { sent, stream, controller } = bench({ store });
+      async function* large(): AsyncGenerator<Uint8Array> {
+        try {
+          yield await Promise.resolve(new Uint8Array(17 * MIB));
+        } finally {
+          log.push("finally");
+        }
+      }
+      const draining = stream.drain(large()).catch(String);
+      await settled();
+      controller.abort(new Error("enough"));
+      expect(await draining).toBe(`Error: ${isAborted ? "enough" : "the store is away"}`);
+      expect([sent.length, log]).toEqual([0, ["finally"]]);
+    }
+  });
+
+  test("stores nothing of what the reader has already", async () => {
+    let storedCount = 0;
+    const store: Store = (segments, signal) => {
+      storedCount += 1;
+      return storeAtOnce(segments, signal);
+    };
+    const { sent, stream } = bench({ skip: 2, store });
+    function* large(): Generator<Uint8Array> {
+      const memory = new Uint8Array(17 * MIB);
+      for (let value = 0; value < 3; value += 1) yield memory;
+    }
+    const draining = stream.drain(large());
+    await settled();
+    stream.consume(3);
+    await draining;
+    expect([storedCount, sent.map(({ sequence }) => sequence)]).toEqual([1, [2]]);
+  });
+
   test("passes on what the generator throws", async () => {
     const { stream, sent } = bench();
     function* thrower(): Generator<number> {
@@ -117,6 +216,7 @@ describe("a stream of values", () => {
             let seen = 0;
             const stream: ValueStream = new ValueStream({
               skip: ledger.length,
+              store: storeAtOnce,
               signal: controller.signal,
               send: (sequence, payload) => {
                 if (seen >= lostAfter) {

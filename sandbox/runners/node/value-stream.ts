@@ -4,8 +4,8 @@
  * A generator that runs again begins anew: its first `skip` values are with the reader already
  * and are not sent. So it should yield the same values in the same order each time.
  */
-import { encodeValue } from "../../../sdk/protocol/index.ts";
-import { tooLargeError } from "../too-large.ts";
+import { encodeSegments, joinSegments, PAYLOAD_BYTES_MAX } from "../../../sdk/protocol/index.ts";
+import { muchTooLargeError } from "../too-large.ts";
 
 /** Values that may be on their way to the reader. */
 const AHEAD_VALUES_MAX = 32;
@@ -19,13 +19,15 @@ export interface ValueStreamOptions {
   readonly skip: number;
   /** Sends the value of a position. */
   readonly send: (sequence: number, payload: Uint8Array) => void;
+  /** Keeps a payload that is too large for a frame, and gives what names it. */
+  readonly store: (segments: readonly Uint8Array[], signal: AbortSignal) => Promise<Uint8Array>;
   /** Aborts when no more is wanted. */
   readonly signal: AbortSignal;
 }
 
 export class ValueStream {
   readonly #options: ValueStreamOptions;
-  /** Sizes of the values sent and not consumed, oldest first. */
+  /** Sizes of the values sent and not consumed, oldest first; of large ones, what they name. */
   readonly #ahead: number[] = [];
   #sequence = 0;
   #consumed: number;
@@ -54,7 +56,7 @@ export class ValueStream {
    * @throws what the generator throws, or the signal's reason.
    */
   async drain(iterator: AnyIterator): Promise<unknown> {
-    const { signal, skip, send } = this.#options;
+    const { signal, skip } = this.#options;
     const wake = (): void => this.#wake?.();
     signal.addEventListener("abort", wake);
     try {
@@ -69,11 +71,7 @@ export class ValueStream {
         const sequence = this.#sequence;
         this.#sequence += 1;
         if (sequence < skip) continue;
-        const payload = encodeValue(step.value, `value ${sequence}`);
-        const error = tooLargeError(payload.byteLength);
-        if (error !== undefined) throw new RangeError(error.message);
-        this.#ahead.push(payload.byteLength);
-        send(sequence, payload);
+        await this.#send(sequence, step.value);
       }
     } catch (error) {
       // A value that cannot be sent leaves the generator in the middle.
@@ -82,6 +80,19 @@ export class ValueStream {
     } finally {
       signal.removeEventListener("abort", wake);
     }
+  }
+
+  /** The generator stands still meanwhile: it cannot change what is being stored. */
+  async #send(sequence: number, value: unknown): Promise<void> {
+    const { send, store, signal } = this.#options;
+    const segments = encodeSegments(value, `value ${sequence}`);
+    const size = segments.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const error = muchTooLargeError(size, `value ${sequence}`);
+    if (error !== undefined) throw new RangeError(error.message);
+    const isLarge = size > PAYLOAD_BYTES_MAX;
+    const payload = isLarge ? await store(segments, signal) : joinSegments(segments);
+    this.#ahead.push(size);
+    send(sequence, payload);
   }
 
   async #room(): Promise<void> {

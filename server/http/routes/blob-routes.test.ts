@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createHash } from "node:crypto";
+import { FAKE_BLOB_DIR } from "../fake-services.ts";
 import { CODE, CODE_SHA256, createFakeClient, refused, type FakeClient } from "../fake-client.ts";
 
 let client: FakeClient;
@@ -38,6 +39,19 @@ describe("blobs", () => {
     expect((await client.send({ url })).rawPayload).toEqual(CODE);
     const stranger = client.platform.strangerToken;
     refused(await client.send({ url }, stranger), 404, "not_found");
+  });
+
+  test("that are files of a folder which their reader names are not sent", async () => {
+    await client.putBlob(CODE_SHA256, CODE);
+    const read = (dir: string, token?: string) =>
+      client.send(
+        { url: `/v1/blobs/${CODE_SHA256}`, headers: { "x-flotilla-blob-dir": dir } },
+        token,
+      );
+    const answer = await read(FAKE_BLOB_DIR);
+    expect([answer.statusCode, answer.rawPayload.byteLength]).toEqual([204, 0]);
+    expect((await read("/other")).rawPayload).toEqual(CODE);
+    refused(await read(FAKE_BLOB_DIR, client.platform.strangerToken), 404, "not_found");
   });
 
   test("of no bytes are bytes too", async () => {

@@ -4,7 +4,8 @@
  */
 import { z } from "zod";
 import { PlatformError } from "../../../core/index.ts";
-import { giveBack, type StoredBlob } from "../../../sdk/protocol/index.ts";
+import { BLOB_DIR_HEADER } from "../../../sandbox/index.ts";
+import { giveBack, keptMemory, type StoredBlob } from "../../../sdk/protocol/index.ts";
 import { SHA256_HEX } from "../../apps/deploy-schema.ts";
 import { acceptBytes, BLOB_MEDIA_TYPE, ReceivedBytes } from "../body-parsers.ts";
 import { answers, binary, json, media, nothing } from "../documented.ts";
@@ -93,13 +94,22 @@ function readRoutes(app: ApiServer, { blobs, blobOwners }: Places): void {
         summary: "The bytes of a hash",
         tags,
         params,
-        response: answers({ 200: media(BLOB_MEDIA_TYPE, binary("The bytes."), "The bytes.") }, 404),
+        response: answers(
+          {
+            200: media(BLOB_MEDIA_TYPE, binary("The bytes."), "The bytes."),
+            204: nothing(`They are a file of the folder that the header ${BLOB_DIR_HEADER} names.`),
+          },
+          404,
+        ),
       },
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      const isThere = await isTheirs(principalOf(request), sha256);
-      const bytes = isThere ? await blobs.get(sha256) : undefined;
+      if (!(await isTheirs(principalOf(request), sha256))) throw noBlob(sha256);
+      const dir = request.headers[BLOB_DIR_HEADER];
+      const isFile = typeof dir === "string" && (await blobs.isIn?.(dir, sha256));
+      if (isFile === true) return reply.code(204).send();
+      const bytes = await blobs.get(sha256, keptMemory);
       if (bytes === undefined) throw noBlob(sha256);
       reply.type(BLOB_MEDIA_TYPE).header("cache-control", "private, immutable, max-age=31536000");
       // Sent is what the system has taken.
@@ -125,10 +135,12 @@ function storeRoute(app: ApiServer, { blobs, blobOwners }: Places): void {
     async (request): Promise<StoredBlob> => {
       const { body } = request;
       if (!(body instanceof ReceivedBytes)) throw noBytes();
-      await blobs.put(body.bytes, body.sha256);
-      giveBack(body.bytes);
-      await blobOwners.add(principalOf(request).workspaceId, body.sha256);
-      return { sha256: body.sha256 };
+      const { bytes, sha256 } = body;
+      // Whoever has sent all of it may read it, whether or not it comes to be stored.
+      const owned = blobOwners.add(principalOf(request).workspaceId, sha256);
+      await Promise.all([blobs.put(bytes, sha256), owned]);
+      giveBack(bytes);
+      return { sha256 };
     },
   );
 }
