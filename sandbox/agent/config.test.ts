@@ -46,6 +46,7 @@ test("everything that is told is taken", async () => {
     gpuType: "H100",
     emulatedGpus: true,
     endsWithParent: true,
+    aloneMsMax: 600_000,
   };
   await writeFile(path, JSON.stringify(all));
   expect(await readAgentConfig(path)).toEqual(all);
@@ -70,6 +71,7 @@ test.each([
   [{ isolation: null }, "isolation"],
   [{ emulatedGpus: "yes" }, "emulatedGpus"],
   [{ endsWithParent: 1 }, "endsWithParent"],
+  [{ aloneMsMax: "600 s" }, "aloneMsMax"],
   [{ gpuType: 100 }, "gpuType"],
   [{ resources: 5 }, "resources"],
   [{ resources: { gpuCount: 0, cpuMilli: "100", memoryMiB: 1 } }, "resources.cpuMilli"],

@@ -72,6 +72,7 @@ export async function createAgent(
   const volumes = await createVolumes(config, surroundings, images, () => agent.token);
   const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
+    ...(config.aloneMsMax === undefined ? {} : { aloneMsMax: config.aloneMsMax }),
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
     snapshotDir: join(dataDir, "snapshots"),
