@@ -17,6 +17,7 @@ export {
   type ServerMessage,
   type StartContainer,
 } from "./agent/link.ts";
+export { AGENT_VERSION } from "./agent/agent.ts";
 export { PieceStream } from "./streams/piece-stream.ts";
 export { pieceOf } from "./streams/check-piece.ts";
 export type { HeaderPairs, Piece } from "./streams/piece.ts";

@@ -21,7 +21,7 @@ import {
 import { Closers } from "./assembly/closers.ts";
 import { openContainerStreams } from "./assembly/container-streams.ts";
 import { openFoundations, type Foundations } from "./assembly/foundations.ts";
-import { openLocalDesk, startLocalNode } from "./assembly/local-machine.ts";
+import { openLocalDesk, startLocalNode, takeOver } from "./assembly/local-machine.ts";
 import {
   checkIsolation,
   closeOwnNodes,
@@ -138,17 +138,19 @@ async function assemble(config: PlatformConfig, workshop: Workshop): Promise<Pla
   const http = buildHttpServer({ ...foundations, ...limit, services, version: VERSION, logger });
   const { nodes } = fleet;
   await fleet.open();
+  // Before anybody can connect, so that no agent comes as a node that is about to be closed.
+  const left = await takeOver(desk, nodes);
+  await closeOwnNodes(nodes, clock.nowMs(), left?.nodeId);
   closers.add("the records of its own nodes", () => closeOwnNodes(nodes, clock.nowMs()));
   closers.add("the fleet", () => fleet.close());
   whole.serverUrl = await listen(http, config);
   const { serverUrl, emulatorUrls } = whole;
   closers.add("HTTP", () => http.close());
-  await closeOwnNodes(nodes, clock.nowMs());
   await workspaces.finishRemovals();
   await forgetOwnSecrets(foundations, secrets);
   await resume(foundations, calls, fleet);
   // Nothing is rented for what this machine can take: it joins before the fleet looks.
-  await startLocalNode(config, foundations, { desk, nodes, serverUrl, closers });
+  await startLocalNode(config, foundations, { desk, left, nodes, serverUrl, closers });
   fleet.start();
   startSchedules(config, workshop, calls);
   return { url: serverUrl, adminToken, emulatorUrls, close: () => closers.close() };

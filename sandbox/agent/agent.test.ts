@@ -15,6 +15,7 @@ import {
   agent,
   running,
   dismissals,
+  clock,
   errors,
   run,
   welcome,
@@ -152,6 +153,26 @@ describe("the link", () => {
     await running;
     expect(dismissals).toEqual(["the server refuses this agent's token"]);
     expect(server.refusals).toBe(5);
+  });
+
+  test("an agent gives up when no server has been there for longer than it may be alone", async () => {
+    run({ aloneMsMax: 60_000 });
+    const link = await welcome();
+    const tried = async (): Promise<void> => {
+      const before = errors.length;
+      await until(() => errors.length > before + 2, "it tries again");
+    };
+    // Time with a server does not count.
+    clock.now += 600_000;
+    server.close();
+    link.cut();
+    await tried();
+    clock.now += 59_999;
+    await tried();
+    expect(dismissals).toEqual([]);
+    clock.now += 1;
+    await running;
+    expect(dismissals).toEqual(["no server was there for 60 s"]);
   });
 
   test("a goodbye dismisses the agent with its reason", async () => {

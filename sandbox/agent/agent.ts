@@ -56,6 +56,8 @@ export interface NodeAgentOptions {
   readonly joinHeaders?: Readonly<Record<string, string>>;
   /** It gives up when no server has taken it in for so long; absent means never. */
   readonly welcomeWithinMs?: number;
+  /** It gives up when no server has been there for so long; absent means never. */
+  readonly aloneMsMax?: number;
   /** Called on every welcome, with the token for the next connection. */
   readonly onSession?: (nodeId: string, sessionToken: string) => void;
   /** Fixes the pauses between connections; best different on each machine. */

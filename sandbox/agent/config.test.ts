@@ -47,6 +47,7 @@ test("everything that is told is taken", async () => {
     emulatedGpus: true,
     endsWithParent: true,
     blobDir: "/server/blobs",
+    aloneMsMax: 600_000,
   };
   await writeFile(path, JSON.stringify(all));
   expect(await readAgentConfig(path)).toEqual(all);
@@ -71,6 +72,7 @@ test.each([
   [{ isolation: null }, "isolation"],
   [{ emulatedGpus: "yes" }, "emulatedGpus"],
   [{ endsWithParent: 1 }, "endsWithParent"],
+  [{ aloneMsMax: "600 s" }, "aloneMsMax"],
   [{ gpuType: 100 }, "gpuType"],
   [{ resources: 5 }, "resources"],
   [{ resources: { gpuCount: 0, cpuMilli: "100", memoryMiB: 1 } }, "resources.cpuMilli"],

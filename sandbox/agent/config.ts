@@ -28,6 +28,8 @@ export interface AgentConfig {
   readonly blobDir?: string;
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
+  /** End, with all containers, when no server has been there for so long; absent means never. */
+  readonly aloneMsMax?: number;
 }
 
 /** How a rented machine learns who it is. */
@@ -74,8 +76,9 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   if (flag !== undefined) return `"${flag}" must be true or false`;
   const list = listFaultOf(settings);
   if (list !== undefined) return list;
-  const { gpuType, blobDir, resources } = settings;
+  const { gpuType, blobDir, resources, aloneMsMax } = settings;
   if (blobDir !== undefined && typeof blobDir !== "string") return '"blobDir" must be a folder';
+  if (aloneMsMax !== undefined && !isAmount(aloneMsMax)) return '"aloneMsMax" must be a time in ms';
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
 }

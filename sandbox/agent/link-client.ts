@@ -18,6 +18,8 @@ export interface LinkClientOptions {
   readonly onSession?: (nodeId: string, sessionToken: string) => void;
   /** Without any welcome for so long from the start, it is given up; absent means never. */
   readonly welcomeWithinMs?: number;
+  /** Without a server for so long, at the start or later, it is given up; absent means never. */
+  readonly aloneMsMax?: number;
   readonly clock: Clock;
   readonly rng: Rng;
   /** Called on every connection with our name; gives what to say first. */
@@ -64,8 +66,8 @@ export class LinkClient {
   /** Keeps the link until `close`; resolves then, or when the server rejects this agent. */
   async run(): Promise<void> {
     const { clock, rng, onError, onRejected } = this.#options;
-    const { welcomeWithinMs = Infinity } = this.#options;
     const startedAtMs = clock.nowMs();
+    let aloneSinceMs = startedAtMs;
     let pauseMs = RETRY_MS_MIN;
     while (!this.#closing.signal.aborted) {
       const hadWelcome = await this.#connectOnce().catch((error: unknown) => {
@@ -76,8 +78,11 @@ export class LinkClient {
         onRejected("the server refuses this agent's token");
         return;
       }
-      if (!this.#hasSession && clock.nowMs() - startedAtMs >= welcomeWithinMs) {
-        onRejected(`no server took this machine in within ${welcomeWithinMs / 1000} s`);
+      const nowMs = clock.nowMs();
+      if (hadWelcome) aloneSinceMs = nowMs;
+      const hopeless = this.#hopeless(nowMs - startedAtMs, nowMs - aloneSinceMs);
+      if (hopeless !== undefined) {
+        onRejected(hopeless);
         return;
       }
       pauseMs = hadWelcome ? RETRY_MS_MIN : Math.min(RETRY_MS_MAX, pauseMs * 2);
@@ -94,6 +99,15 @@ export class LinkClient {
   close(): void {
     this.#closing.abort();
     this.#socket?.close();
+  }
+
+  /** Why it is no use to go on; undefined while it is. */
+  #hopeless(sinceStartMs: number, aloneMs: number): string | undefined {
+    const { welcomeWithinMs = Infinity, aloneMsMax = Infinity } = this.#options;
+    if (!this.#hasSession && sinceStartMs >= welcomeWithinMs) {
+      return `no server took this machine in within ${welcomeWithinMs / 1000} s`;
+    }
+    return aloneMs < aloneMsMax ? undefined : `no server was there for ${aloneMsMax / 1000} s`;
   }
 
   /** One connection, from its making to its end; true when the server welcomed us. */

@@ -73,6 +73,7 @@ export async function createAgent(
   const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
     blobDir: config.blobDir,
+    ...(config.aloneMsMax === undefined ? {} : { aloneMsMax: config.aloneMsMax }),
     ...(await credentialsOf(config, metadata, surroundings)),
     codeDir: join(dataDir, "code"),
     snapshotDir: join(dataDir, "snapshots"),

@@ -101,10 +101,16 @@ function checkReachable({ publicUrl, host }: PlatformConfig): void {
 
 /**
  * Closes the records of nodes that were processes of this machine, itself and the emulated
- * clouds' instances: they end with the platform, and are new ones on every start.
+ * clouds' instances: they end with the platform, and are new ones on every start. One that
+ * outlived a killed platform may stay, the node `keptId`.
  */
-export async function closeOwnNodes(nodes: NodeTable, nowMs: number): Promise<void> {
+export async function closeOwnNodes(
+  nodes: NodeTable,
+  nowMs: number,
+  keptId?: string,
+): Promise<void> {
   for (const { stored } of nodes.all()) {
+    if (stored.node.nodeId === keptId) continue;
     if (stored.node.cloud !== "local" && !stored.node.emulated) continue;
     const node: Node = { ...stored.node, state: "terminated", stateSinceMs: nowMs };
     await nodes.put([{ ...stored, node, terminatedAtMs: nowMs }], nowMs);

@@ -10,7 +10,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync }
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { systemCodeOf, type Clock } from "../../core/index.ts";
+import { MS_PER_MINUTE, systemCodeOf, type Clock } from "../../core/index.ts";
 import { reap, type AgentConfig } from "../../sandbox/index.ts";
 
 const AGENT_MAIN = fileURLToPath(new URL("../../sandbox/agent/main.ts", import.meta.url));
@@ -35,11 +35,16 @@ export interface AgentProcessOptions {
   /** Where the agents of this machine keep images and runners together. */
   readonly cacheDir: string;
   readonly clock: Clock;
+  /** In a session of its own, so that nothing that ends this process ends it. */
+  readonly isDetached?: boolean;
 }
+
+/** How long an agent of this machine goes on while its server is away, with its containers. */
+export const ALONE_MS_MAX = 10 * MS_PER_MINUTE;
 
 /** Starts an agent whose folder is `config.dataDir`. */
 export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
-  const { config, cacheDir, clock } = options;
+  const { config, cacheDir, clock, isDetached = false } = options;
   const { dataDir } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const configFile = join(dataDir, CONFIG_FILE);
@@ -47,6 +52,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   const log = openSync(join(dataDir, LOG_FILE), "a", 0o600);
   const child = spawn(process.execPath, [AGENT_MAIN, "--config", configFile, "--cache", cacheDir], {
     stdio: ["ignore", log, log],
+    detached: isDetached,
   });
   closeSync(log);
   const exited = new Promise<void>((resolve) => {
@@ -92,6 +98,20 @@ export async function endLeftoverAgent(dataDir: string, clock: Clock): Promise<b
   return isRunning;
 }
 
+/**
+ * As `AgentProcess.terminate`, for the agent of a folder, whoever started it: it may stop its
+ * containers, and is killed when it takes too long.
+ */
+export async function endAgent(dataDir: string, clock: Clock): Promise<void> {
+  const deadlineMs = clock.nowMs() + STOP_MS;
+  const pid = agentPidOf(dataDir);
+  if (pid !== undefined) kill(pid, "SIGTERM");
+  while (agentPidOf(dataDir) !== undefined && clock.nowMs() < deadlineMs) {
+    await clock.sleep(POLL_MS);
+  }
+  await endLeftoverAgent(dataDir, clock);
+}
+
 /** The pid of the agent of that very folder, whoever started it; undefined when none runs. */
 export function agentPidOf(dataDir: string): number | undefined {
   const configFile = join(dataDir, CONFIG_FILE);
@@ -121,15 +141,15 @@ async function killAgentOf(dataDir: string, clock: Clock): Promise<boolean> {
   let wasThere = false;
   for (let pid = agentPidOf(dataDir); pid !== undefined; pid = agentPidOf(dataDir)) {
     wasThere = true;
-    kill(pid);
+    kill(pid, "SIGKILL");
     await clock.sleep(POLL_MS);
   }
   return wasThere;
 }
 
-function kill(pid: number): void {
+function kill(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch (error) {
     if (systemCodeOf(error) !== "ESRCH") throw error;
   }

@@ -5,7 +5,7 @@ import type { MachineLauncher } from "../../providers/emulators/shared/index.ts"
 import { catalogRegions } from "../../providers/index.ts";
 import type { ProvidersOptions } from "../../providers/registry.ts";
 import type { EmulatedCloud } from "../config.ts";
-import { removeAgentDir, startAgentProcess } from "./agent-process.ts";
+import { ALONE_MS_MAX, removeAgentDir, startAgentProcess } from "./agent-process.ts";
 import { firstBootOf } from "./user-data.ts";
 
 export interface EmulatedCloudOptions {
@@ -121,6 +121,7 @@ function emulatorOptionsOf({
           resources: machine.resources,
           ...(machine.gpuType === undefined ? {} : { gpuType: machine.gpuType }),
           emulatedGpus: machine.gpuType !== undefined,
+          aloneMsMax: ALONE_MS_MAX,
         },
         cacheDir,
         clock,

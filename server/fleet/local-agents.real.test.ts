@@ -1,13 +1,13 @@
 /** Real node agents, of no server that answers: how they are started, found and ended. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { systemClock } from "../system-clock.ts";
 import { endLeftoverAgents } from "./agent-process.ts";
-import { LocalAgents, localUserDataOf } from "./local-agents.ts";
+import { LocalAgents, localUserDataOf, type AgentSettings } from "./local-agents.ts";
 
 const userData = localUserDataOf({
   serverUrl: "http://127.0.0.1:9",
@@ -16,6 +16,7 @@ const userData = localUserDataOf({
   isolation: "process",
 });
 
+const polling = { timeout: 30_000, interval: 100 };
 let dir: string;
 let agentsDir: string;
 
@@ -49,6 +50,35 @@ it("finds and ends the agent of a platform that was killed", async () => {
   await next.end("local-1");
   expect(await next.find("local-1")).toBeUndefined();
   expect(existsSync(join(agentsDir, "local-1"))).toBe(false);
+});
+
+it("starts agents in sessions of their own, so that what ends this one's leaves them", async () => {
+  const pid = await open().launch({ machineId: "local-1", userData });
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const [, , group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  expect([group, session]).toEqual([String(pid), String(pid)]);
+});
+
+it("lets an agent that it did not start stop by itself, and ends one that does not", async () => {
+  const pid = await open().launch({ machineId: "local-1", userData });
+  const next = open();
+  // It listens to signals once it looks for its server.
+  await expect.poll(() => next.logTail("local-1"), polling).toMatch(/connecting to/);
+  await next.end("local-1");
+  expect(existsSync(`/proc/${pid}`)).toBe(false);
+
+  const stopped = await open().launch({ machineId: "local-2", userData });
+  process.kill(stopped, "SIGSTOP");
+  await next.end("local-2");
+  expect(existsSync(`/proc/${stopped}`)).toBe(false);
+});
+
+it("starts agents that end by themselves when no server has been there for too long", async () => {
+  const settings = { ...(JSON.parse(userData) as AgentSettings), aloneMsMax: 500 };
+  const agents = open();
+  await agents.launch({ machineId: "local-1", userData: localUserDataOf(settings) });
+  await expect.poll(() => agents.find("local-1"), polling).toBeUndefined();
+  expect(agents.logTail("local-1")).toContain("ending: no server was there for 0.5 s");
 });
 
 it("ends all that are left under a folder, and counts them", async () => {

@@ -1,4 +1,7 @@
-/** The node agents of this machine's own provider, as processes: it starts, finds and ends them. */
+/**
+ * The node agents of this machine's own provider, as processes: it starts, finds and ends them.
+ * They are no part of the server's: one goes on when the server is killed, and the next finds it.
+ */
 import { join } from "node:path";
 import { messageOf, PlatformError, type Clock } from "../../core/index.ts";
 import type { AgentHost, AgentLaunch } from "../../providers/index.ts";
@@ -6,8 +9,7 @@ import type { AgentConfig } from "../../sandbox/index.ts";
 import {
   agentLogTail,
   agentPidOf,
-  endLeftoverAgent,
-  removeAgentDir,
+  endAgent,
   startAgentProcess,
   type AgentProcess,
 } from "./agent-process.ts";
@@ -30,9 +32,8 @@ export function localUserDataOf(settings: AgentSettings): string {
 
 export class LocalAgents implements AgentHost {
   readonly #options: LocalAgentsOptions;
-  /** Those that this process started. */
+  /** Those that this process started: where no system tells of processes, the only ones known. */
   readonly #own = new Map<string, AgentProcess>();
-
   constructor(options: LocalAgentsOptions) {
     this.#options = options;
   }
@@ -41,7 +42,7 @@ export class LocalAgents implements AgentHost {
   async launch({ machineId, userData }: AgentLaunch): Promise<number> {
     const { cacheDir, clock } = this.#options;
     const config = { ...settingsIn(userData), dataDir: this.#dirOf(machineId) };
-    const agent = await startAgentProcess({ config, cacheDir, clock });
+    const agent = await startAgentProcess({ config, cacheDir, clock, isDetached: true });
     this.#own.set(machineId, agent);
     return agent.pid;
   }
@@ -51,11 +52,9 @@ export class LocalAgents implements AgentHost {
   }
 
   async end(machineId: string): Promise<void> {
-    const dataDir = this.#dirOf(machineId);
     await this.#own.get(machineId)?.terminate();
     this.#own.delete(machineId);
-    await endLeftoverAgent(dataDir, this.#options.clock);
-    await removeAgentDir(dataDir);
+    await endAgent(this.#dirOf(machineId), this.#options.clock);
   }
 
   /** The end of what the agent of a machine has written. */

@@ -8,7 +8,7 @@ import {
 } from "../../providers/fake/index.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
 import type { RecordStore } from "../store/record-store.ts";
-import { LocalNode } from "./local-node.ts";
+import { LocalNode, type LocalNodeOptions } from "./local-node.ts";
 import { NodeTable } from "./node-table.ts";
 
 const shape: Omit<Offer, "offerId"> = {
@@ -43,8 +43,12 @@ describe("this machine as a node", () => {
     store = openRecordStore(":memory:");
     nodes = new NodeTable(store.nodes);
     errors = [];
+    local = open();
+  });
+
+  const open = (changes: Partial<LocalNodeOptions> = {}): LocalNode => {
     let tokenCount = 0;
-    local = new LocalNode({
+    return new LocalNode({
       nodeId: "no_1",
       isolation: "process",
       provider,
@@ -57,8 +61,9 @@ describe("this machine as a node", () => {
       logTail: (machineId) => `the log of ${machineId}`,
       clock,
       onError: (error) => errors.push(error instanceof Error ? error.message : String(error)),
+      ...changes,
     });
-  });
+  };
   afterEach(async () => {
     await local.close();
     await store.close();
@@ -147,6 +152,65 @@ describe("this machine as a node", () => {
     if (record !== undefined) record.connected = true;
     await clock.advance(10);
     await expect(joined).resolves.toBeUndefined();
+  });
+
+  /** As if this platform had been killed: the next one finds the machine and takes it over. */
+  const takeOver = async (): Promise<string> => {
+    await start();
+    const leftMachineId = stored()?.node.providerNodeId ?? "";
+    await nodes.update("no_1", { state: "healthy" }, clock.nowMs());
+    local = open({ leftMachineId });
+    await start();
+    return leftMachineId;
+  };
+
+  it("is taken over as it was left, and rented by nobody anew", async () => {
+    const machineId = await takeOver();
+    const joined = local.untilJoined();
+    const record = nodes.get("no_1");
+    if (record !== undefined) record.connected = true;
+    await clock.advance(10);
+    await joined;
+    // Its agent may be away for a while again.
+    await look();
+    if (record !== undefined) record.connected = false;
+    await clock.advance(60_000);
+    await look();
+    expect((await live()).map(({ providerNodeId }) => providerNodeId)).toEqual([machineId]);
+    expect(stored()).toMatchObject({ clientToken: "no_1-1", node: { state: "healthy" } });
+    await local.close();
+    expect(await live()).toEqual([]);
+  });
+
+  it("is rented anew when the agent that was left has ended, which fails no start", async () => {
+    await start();
+    const leftMachineId = stored()?.node.providerNodeId ?? "";
+    provider.reclaim(leftMachineId);
+    local = open({ leftMachineId });
+    await start();
+    expect(stored()).toMatchObject({ clientToken: "no_1-2" });
+    const joined = local.untilJoined();
+    const record = nodes.get("no_1");
+    if (record !== undefined) record.connected = true;
+    await clock.advance(10);
+    await expect(joined).resolves.toBeUndefined();
+  });
+
+  it("is given back and rented anew when the agent that was left does not come back", async () => {
+    const machineId = await takeOver();
+    await clock.advance(15_000);
+    await settle();
+    expect((await live()).map(({ providerNodeId }) => providerNodeId)).toEqual([machineId]);
+    await look();
+    const [machine, ...others] = await live();
+    expect(others).toEqual([]);
+    expect(machine?.providerNodeId).not.toBe(machineId);
+    expect(stored()).toMatchObject({ clientToken: "no_1-2" });
+    // What follows is a start like any other.
+    provider.reclaim(machine?.providerNodeId ?? "");
+    expect(await joinFailure()).toMatchObject({
+      message: expect.stringContaining("ended at its start") as string,
+    });
   });
 
   const joinFailure = async (): Promise<unknown> => {

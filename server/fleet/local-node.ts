@@ -5,6 +5,9 @@
  * wanted, never drained, given back when the platform stops. Each look lists the machine; when
  * it does not run, whatever is left of it is released and it is rented under a new token, as the
  * same node. Nothing is concluded from a listing that fails.
+ *
+ * A platform that was killed leaves its machine running: the next one takes it over, as the node
+ * that it was, if its agent comes back in time.
  */
 import { messageOf, PlatformError, type Clock, type Node, type Offer } from "../../core/index.ts";
 import { CLUSTER_TAG } from "../../pool/index.ts";
@@ -13,6 +16,10 @@ import type { NodeTable } from "./node-table.ts";
 
 export interface LocalNodeOptions {
   readonly nodeId: string;
+  /** The machine that a killed platform left as this node; absent: there is none. */
+  readonly leftMachineId?: string;
+  /** What is noted on the machine beside its cluster. */
+  readonly tags?: Readonly<Record<string, string>>;
   readonly isolation: Node["isolation"];
   /** The desk of this machine. */
   readonly provider: Provider;
@@ -31,6 +38,8 @@ const LOOK_MS = 500;
 /** From the rent of the machine to its agent's first connection, its base image built meanwhile. */
 const JOIN_MS_MAX = 60_000;
 const JOIN_POLL_MS = 10;
+/** How long an agent that was left may take to come back; it tries at least every 3 s. */
+const RETURN_MS_MAX = 15_000;
 
 /** Releases every machine that a desk lists, also what is left of those that have ended. */
 export async function giveBackAll(provider: Provider): Promise<void> {
@@ -45,15 +54,20 @@ export class LocalNode {
   #loop: Promise<void> | undefined;
   /** The machine rented last. */
   #machineId: string | undefined;
-  #rentCount = 0;
+  /** When an agent that was left must be back; undefined once it is, or when none was left. */
+  #backByMs: number | undefined;
   /** Why the last rent led to nothing that runs. */
   #failure: string | undefined;
 
   constructor(options: LocalNodeOptions) {
     this.#options = options;
+    this.#machineId = options.leftMachineId;
   }
 
   start(): void {
+    if (this.#machineId !== undefined) {
+      this.#backByMs = this.#options.clock.nowMs() + RETURN_MS_MAX;
+    }
     this.#loop = this.#keepRented();
   }
 
@@ -97,29 +111,34 @@ export class LocalNode {
   }
 
   async #look(): Promise<void> {
-    const { provider } = this.#options;
+    const { provider, nodes, nodeId, clock } = this.#options;
     const { nodes: machines } = await provider.listNodes();
-    if (machines.some((machine) => machine.providerNodeId === this.#machineId && isUp(machine))) {
-      return;
-    }
-    if (this.#machineId !== undefined) this.#failure ??= "ended at its start";
+    if (nodes.get(nodeId)?.connected === true) this.#backByMs = undefined;
+    const isLate = this.#backByMs !== undefined && clock.nowMs() > this.#backByMs;
+    const isOurs = ({ providerNodeId }: ProviderNode): boolean =>
+      providerNodeId === this.#machineId;
+    if (!isLate && machines.some((machine) => isOurs(machine) && isUp(machine))) return;
+    // That one which was left does not come back is no failure of this start.
+    const isNew = this.#machineId !== undefined && this.#backByMs === undefined;
+    if (isNew) this.#failure ??= "ended at its start";
+    this.#backByMs = undefined;
     await giveBackAll(provider);
     await this.#rent();
   }
 
   async #rent(): Promise<void> {
-    const { provider, nodeId, clusterId, userDataFor } = this.#options;
+    const { provider, nodes, nodeId, clusterId, tags, userDataFor } = this.#options;
     const [offer] = await provider.listOffers();
     if (offer === undefined) return;
-    this.#rentCount += 1;
-    const clientToken = `${nodeId}-${this.#rentCount}`;
+    const rentCount = rentCountIn(nodes.get(nodeId)?.stored.clientToken) + 1;
+    const clientToken = `${nodeId}-${rentCount}`;
     await this.#record(offer, clientToken);
     const { rented, refusals } = await provider.rent({
       offers: [offer],
       nodeIds: [nodeId],
       clientToken,
       userData: await userDataFor(offer),
-      tags: { [CLUSTER_TAG]: clusterId },
+      tags: { ...tags, [CLUSTER_TAG]: clusterId },
     });
     const [machine] = rented;
     if (machine === undefined) {
@@ -176,6 +195,12 @@ function nodeBy(
   };
 }
 
-function isUp({ state }: ProviderNode): boolean {
+/** How often a node was rented, as the token of its last rent says. */
+function rentCountIn(clientToken: string | undefined): number {
+  return Number(clientToken?.split("-").at(-1) ?? 0);
+}
+
+/** Whether a machine runs, or will. */
+export function isUp({ state }: ProviderNode): boolean {
   return state === "booting" || state === "running";
 }

@@ -49,6 +49,8 @@ export class UsageMeter {
   readonly #uses = new Map<string, ExtraUse>();
   /** Ends that are not written yet. */
   readonly #ends = new Map<string, number>();
+  /** Spans of containers that were found running, while that is not written. */
+  readonly #resuming = new Set<Promise<void>>();
   #accounts: ReadonlyMap<string, Account> = new Map();
   /** Warnings that were given this month, by workspace. */
   readonly #told = new Set<string>();
@@ -74,11 +76,13 @@ export class UsageMeter {
 
   /** A container was found running: its span goes on, or begins now. */
   resume(container: Metered, node: Node): void {
-    this.#options.store.usage
+    const resuming = this.#options.store.usage
       .resume(this.#spanOf(container, node))
       .catch((error: unknown) =>
         this.#options.onError(error, `metering container ${container.containerId}`),
-      );
+      )
+      .finally(() => this.#resuming.delete(resuming));
+    this.#resuming.add(resuming);
   }
 
   /** Containers have used so much beyond what is reserved since their starts; may be said again. */
@@ -106,6 +110,8 @@ export class UsageMeter {
 
   /** All that its agent holds of a node is known: what else was lost there has ended. */
   async settleNode(nodeId: string): Promise<void> {
+    // What was found a moment ago is still lost until that is written.
+    await Promise.all(this.#resuming);
     for (const span of await this.#lost()) {
       if (span.nodeId === nodeId)
         await this.#options.store.usage.end(span.containerId, span.untilMs);

