@@ -66,6 +66,11 @@ export class Dispatch {
     return this.#ends.nextMs;
   }
 
+  /** When the oldest input of a container began; undefined while it runs none. */
+  runsSinceMs({ runs: [oldest] }: Container): number | undefined {
+    return oldest === undefined ? undefined : this.#runs.beganMs(oldest);
+  }
+
   arrive(owner: FunctionState, nowMs: number, serviceMs: number): void {
     owner.inputs += 1;
     owner.arrivedSinceLook += 1;

@@ -24,6 +24,7 @@ import {
   type EvictableContainer,
   type FitsOn,
   type SchedulerState,
+  type ScaledContainer,
 } from "../../scheduler/index.ts";
 import type { Container } from "./function-state.ts";
 import type { Dispatch } from "./dispatch.ts";
@@ -143,7 +144,7 @@ export class Placing {
         concurrency: { target: spec.concurrency, max: spec.concurrency },
         backlog: queue.length,
         running: owner.running,
-        containers: staying.map(scaledOf),
+        containers: staying.map((container) => scaledOf(container, this.#options.dispatch)),
         arrivals: owner.arrivals.history(nowMs),
         ...(owner.serviceMs === undefined ? {} : { serviceMs: owner.serviceMs }),
         ...(owner.startupMs === undefined ? {} : { startupMs: owner.startupMs }),
@@ -278,10 +279,12 @@ function lookOf(container: Container, idleAtMs: number | undefined): PlacedConta
   };
 }
 
-function scaledOf({ containerId, state, idleSinceMs }: Container) {
-  if (state !== "ready") return { containerId, state: "starting" as const };
-  if (Number.isNaN(idleSinceMs)) return { containerId, state: "busy" as const };
-  return { containerId, state: "idle" as const, idleSinceMs };
+function scaledOf(container: Container, dispatch: Pick<Dispatch, "runsSinceMs">): ScaledContainer {
+  const { containerId, state, idleSinceMs } = container;
+  if (state !== "ready") return { containerId, state: "starting" };
+  if (!Number.isNaN(idleSinceMs)) return { containerId, state: "idle", idleSinceMs };
+  const runsSinceMs = dispatch.runsSinceMs(container);
+  return { containerId, state: "busy", ...(runsSinceMs === undefined ? {} : { runsSinceMs }) };
 }
 
 function requestOf({ containerId, owner, requestedAtMs }: Container): ContainerRequest {
