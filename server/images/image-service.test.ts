@@ -37,7 +37,9 @@ beforeEach(() => {
     store: async (root, keep) => {
       const contentId = `content of ${root}`;
       kept.add(contentId);
-      await keep(contentId);
+      const { leases } = stored.chunkRecords("chunks");
+      await leases.begin("one", nowMs);
+      await keep(contentId, "one").finally(() => leases.end("one"));
     },
     collect: async () => {
       const used = (await stored.images.list()).map(({ contentId }) => contentId);

@@ -17,7 +17,7 @@ import type {
 } from "../../sdk/protocol/index.ts";
 import type { SecretVault } from "../secrets/secret-vault.ts";
 import type { BuildFollower, ImageService, LayerFiles, Principal } from "../services.ts";
-import type { RecordStore, StoredDeployment } from "../store/record-store.ts";
+import type { RecordStore, StoredDeployment, StoredImage } from "../store/record-store.ts";
 import type { ImageContent } from "./image-content.ts";
 import {
   everythingUnused,
@@ -135,7 +135,7 @@ class Images implements ImageService {
   }
 
   async collect(): Promise<void> {
-    await this.#inTurn(() => this.#collect());
+    await this.#collect();
   }
 
   /** Builds an image of which the last layer is an archive that is on its way. */
@@ -200,7 +200,8 @@ class Images implements ImageService {
     return this.#inTurn(async () => {
       const found = await store.images.find(workspaceId, imageId);
       if (found?.contentId === undefined || !(await content.has(found.contentId))) return undefined;
-      await store.images.put({ ...found, usedAtMs: clock.nowMs() });
+      const isThere = await store.images.putShared({ ...found, usedAtMs: clock.nowMs() });
+      if (!isThere) return undefined;
       return { imageId, byteCount: found.byteCount, wasCached: true };
     });
   }
@@ -243,40 +244,43 @@ class Images implements ImageService {
     { definition, signal, onEvent }: BuildRequest,
     builder: BuilderHere,
   ): Promise<void> {
-    const note = (contentId: string): Promise<void> =>
-      this.#note(who, { ...built, contentId }, definition);
-    if (built.wasCached && (await this.#inTurn(() => this.#noteKnown(built.imageId, note)))) return;
+    const noted = (contentId: string): StoredImage =>
+      this.#noted(who, { ...built, contentId }, definition);
+    if (built.wasCached && (await this.#inTurn(() => this.#noteKnown(built.imageId, noted)))) {
+      return;
+    }
     const index = built.layerKeys.length - 1;
     onEvent({ kind: "log", index, text: "storing the files of the image for its nodes" });
-    await this.#options.content.store(builder.store.rootOf(built.imageId), note, signal);
+    const { store, content } = this.#options;
+    const note = (contentId: string, leaseId: string): Promise<void> =>
+      store.images.put(noted(contentId), leaseId);
+    await content.store(builder.store.rootOf(built.imageId), note, signal);
   }
 
   /**
-   * Notes an image by the files that another record of it has, in one turn with removals: these
-   * cannot take the files in between. False when nobody has them.
+   * Notes an image by the files that another record of it has, in one step with the check that it
+   * has them still: nobody can take them in between. False when nobody has them.
    */
-  async #noteKnown(imageId: string, note: (contentId: string) => Promise<void>): Promise<boolean> {
+  async #noteKnown(imageId: string, noted: (contentId: string) => StoredImage): Promise<boolean> {
     const { store, content } = this.#options;
     const known = (await store.images.list()).find(
       (image) => image.imageId === imageId && image.contentId !== undefined,
     )?.contentId;
     if (known === undefined || !(await content.has(known))) return false;
-    await note(known);
-    return true;
+    return store.images.putShared(noted(known));
   }
 
-  async #note(
+  #noted(
     who: Principal,
     built: NotedRoot & { readonly contentId: string },
     { steps }: ImageDefinition,
-  ): Promise<void> {
-    const { store, clock } = this.#options;
-    const nowMs = clock.nowMs();
+  ): StoredImage {
+    const nowMs = this.#options.clock.nowMs();
     const { imageId, contentId, layerKeys, env, workdir, byteCount, words, isKept } = built;
     const variables = steps.flatMap((step) =>
       step.kind === "env" ? [`env ${Object.keys(step.variables).join(" ")}`] : [],
     );
-    await store.images.put({
+    return {
       imageId,
       contentId,
       layerKeys,
@@ -288,7 +292,7 @@ class Images implements ImageService {
       steps: [...words, ...variables],
       createdAtMs: nowMs,
       usedAtMs: nowMs,
-    });
+    };
   }
 
   /** What was just built is about to be deployed, and stays for a while. */
@@ -303,12 +307,10 @@ class Images implements ImageService {
   async #remove(choose: (shelf: Shelf) => Removal, isPruning = false): Promise<Removed> {
     const { builder } = this.#options;
     if ("absent" in builder) return { images: [], layers: [], chunkBytes: 0 };
-    return this.#inTurn(async () => {
-      const removal = await this.#removeNow(builder, choose);
-      // Every image that stays is read for it.
-      const isWorthIt = isPruning || removal.images.length > 0;
-      return { ...removal, chunkBytes: isWorthIt ? await this.#collect() : 0 };
-    });
+    const removal = await this.#inTurn(() => this.#removeNow(builder, choose));
+    // Every image that stays is read for it.
+    const isWorthIt = isPruning || removal.images.length > 0;
+    return { ...removal, chunkBytes: isWorthIt ? await this.#collect() : 0 };
   }
 
   /** Does something while nothing is removed. */

@@ -49,6 +49,19 @@ export function testVolumes({ store, reopen }: OpenBench): void {
     expect(await (await reopen()).volumes.find("main", "models")).toEqual({ ...VOLUME, ...head });
   });
 
+  it("takes a version under a lease that is held, and none under one that has ended", async () => {
+    const { volumes, volumeVersions, chunkRecords } = store();
+    const { leases } = chunkRecords("chunks");
+    await volumes.create(VOLUME);
+    await leases.begin("one", 1_000);
+    expect(await volumeVersions.add(aVersion(1), "one")).toBe(true);
+    await leases.end("one");
+    const late = volumeVersions.add(aVersion(2), "one");
+    await expect(late).rejects.toMatchObject({ code: "conflict", details: { lease: "one" } });
+    expect(await volumeVersions.list("vo_1")).toEqual([aVersion(1)]);
+    expect(await volumes.find("main", "models")).toMatchObject({ version: 1 });
+  });
+
   it("finds a commit by its writer's name for it", async () => {
     const { volumes, volumeVersions } = store();
     await volumes.create(VOLUME);
