@@ -79,12 +79,32 @@ export class ChunkKeeper {
     return this.#collecting;
   }
 
+  /**
+   * Bytes of the chunks that nothing would need if some of the images in use were not.
+   *
+   * @param without One mention of each is taken from those in use.
+   * @throws PlatformError `unavailable` when an image in use cannot be read
+   */
+  async bytesWithout(without: readonly ChunkId[]): Promise<number> {
+    const inUse = [...(await this.#options.imagesInUse())];
+    for (const imageId of without) {
+      const at = inUse.indexOf(imageId);
+      if (at >= 0) inUse.splice(at, 1);
+    }
+    const needed = await this.#needed(new Map(), inUse);
+    let bytes = 0;
+    for await (const { id, byteCount } of this.#options.store.list()) {
+      if (!needed.has(id)) bytes += byteCount;
+    }
+    return bytes;
+  }
+
   async #collect(): Promise<CollectionFigures> {
     const { store, records, clock } = this.#options;
     const read = new Map<ChunkId, readonly ChunkId[]>();
     const unneeded = new Map<ChunkId, number>();
     let chunkCount = 0;
-    const neededAtFirst = await this.#needed(read);
+    const neededAtFirst = await this.#neededNow(read);
     for await (const { id, byteCount } of store.list()) {
       chunkCount += 1;
       if (!neededAtFirst.has(id)) unneeded.set(id, byteCount);
@@ -106,7 +126,7 @@ export class ChunkKeeper {
   ): Promise<readonly ChunkId[]> {
     const { records, clock } = this.#options;
     const beforeTurn = await records.condemned.oldestTurn(clock.nowMs());
-    const needed = await this.#needed(read);
+    const needed = await this.#neededNow(read);
     const removed: ChunkId[] = [];
     for (const ids of steps(condemned.filter((id) => !needed.has(id)))) {
       removed.push(...(await this.#remove(ids, beforeTurn)));
@@ -125,12 +145,19 @@ export class ChunkKeeper {
     return taken;
   }
 
+  async #neededNow(read: Map<ChunkId, readonly ChunkId[]>): Promise<ReadonlySet<ChunkId>> {
+    return this.#needed(read, await this.#options.imagesInUse());
+  }
+
   /** @param read What was read of images before, which never changes; added to. */
-  async #needed(read: Map<ChunkId, readonly ChunkId[]>): Promise<ReadonlySet<ChunkId>> {
-    const { store, imagesInUse, chunksOf } = this.#options;
+  async #needed(
+    read: Map<ChunkId, readonly ChunkId[]>,
+    imageIds: readonly ChunkId[],
+  ): Promise<ReadonlySet<ChunkId>> {
+    const { store, chunksOf } = this.#options;
     const source = createChunkSource([store]);
     const needed = new Set<ChunkId>();
-    for (const imageId of new Set(await imagesInUse())) {
+    for (const imageId of new Set(imageIds)) {
       const ids =
         (await chunksOf?.(imageId)) ?? read.get(imageId) ?? (await chunksOfImage(source, imageId));
       for (const id of ids) needed.add(id);

@@ -46,8 +46,13 @@ test("what no image in use needs is removed, and what others share stays", async
   await content.store(treeOf("two", "two"), keep);
   expect(chunkCount()).toBeGreaterThan(alone);
   const [one = "", two = ""] = inUse;
+  inUse = [one, two, two];
+  expect(await content.bytesWithout([two])).toBe(0);
+  const bytes = await content.bytesWithout([two, two]);
+  expect(await content.bytesWithout([one, two, two, "none"])).toBeGreaterThan(bytes);
   inUse = [one];
-  expect(await content.collect()).toBeGreaterThan(0);
+  expect(bytes).toBeGreaterThan(0);
+  expect(await content.collect()).toBe(bytes);
   expect(chunkCount()).toBe(alone);
   expect([await content.has(one), await content.has(two)]).toEqual([true, false]);
   inUse = [];

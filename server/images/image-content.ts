@@ -13,7 +13,7 @@ import {
 export interface ImageContentOptions {
   readonly chunks: ChunkStore;
   /** The one keeper of these chunks. */
-  readonly keeper: Pick<ChunkKeeper, "lease" | "collect">;
+  readonly keeper: Pick<ChunkKeeper, "lease" | "collect" | "bytesWithout">;
 }
 
 const TRIES_MAX = 3;
@@ -51,6 +51,11 @@ export class ImageContent {
         if (!(error instanceof LeaseEndedError) || tries >= TRIES_MAX) throw error;
       }
     }
+  }
+
+  /** Bytes of the chunks that no content in use would need if these were not, each once. */
+  async bytesWithout(contentIds: readonly string[]): Promise<number> {
+    return this.#keeper.bytesWithout(contentIds);
   }
 
   /** Removes the chunks that no content in use needs; gives the bytes that they took. */

@@ -16,7 +16,7 @@ import type {
   PruneReport,
 } from "../../sdk/protocol/index.ts";
 import type { SecretVault } from "../secrets/secret-vault.ts";
-import type { BuildFollower, ImageService, LayerFiles, Principal } from "../services.ts";
+import type { BuildFollower, ImageService, LayerFiles, Principal, PruneWish } from "../services.ts";
 import type { RecordStore, StoredDeployment, StoredImage } from "../store/record-store.ts";
 import type { ImageContent } from "./image-content.ts";
 import {
@@ -34,7 +34,7 @@ export interface ImageServiceOptions {
   /** Why there is no builder, when there is none. */
   readonly builder: BuilderHere | { readonly absent: string };
   /** The files of images, as nodes read them. */
-  readonly content: Pick<ImageContent, "has" | "store" | "collect">;
+  readonly content: Pick<ImageContent, "has" | "store" | "collect" | "bytesWithout">;
   readonly clock: Pick<Clock, "nowMs">;
   /** Opens the secrets that hold logins of registries. */
   readonly secrets: Pick<SecretVault, "valuesOf">;
@@ -122,16 +122,16 @@ class Images implements ImageService {
     await this.#remove((shelf) => oneImage(shelf, who.workspaceId, imageId));
   }
 
-  async prune(who: Principal): Promise<PruneReport> {
-    const { images, layers, chunkBytes } = await this.#remove(
-      (shelf) => everythingUnused(shelf, who.workspaceId),
-      true,
+  async prune(who: Principal, { isDryRun }: PruneWish): Promise<PruneReport> {
+    const choose = (shelf: Shelf): Removal => everythingUnused(shelf, who.workspaceId);
+    if (!isDryRun) return reportOf(await this.#remove(choose, true));
+    const { builder, content } = this.#options;
+    if ("absent" in builder) return reportOf(NOTHING);
+    const removal = choose(await this.#shelf(builder));
+    const chunkBytes = await content.bytesWithout(
+      removal.images.flatMap(({ contentId }) => contentId ?? []),
     );
-    return {
-      images: images.map(({ imageId }) => imageId),
-      layerCount: layers.length,
-      freedByteCount: layers.reduce((sum, { byteCount }) => sum + byteCount, chunkBytes),
-    };
+    return reportOf({ ...removal, chunkBytes });
   }
 
   async collect(): Promise<void> {
@@ -306,7 +306,7 @@ class Images implements ImageService {
   /** Removes what `choose` says, one removal at a time; gives what was removed. */
   async #remove(choose: (shelf: Shelf) => Removal, isPruning = false): Promise<Removed> {
     const { builder } = this.#options;
-    if ("absent" in builder) return { images: [], layers: [], chunkBytes: 0 };
+    if ("absent" in builder) return NOTHING;
     const removal = await this.#inTurn(() => this.#removeNow(builder, choose));
     // Every image that stays is read for it.
     const isWorthIt = isPruning || removal.images.length > 0;
@@ -322,15 +322,10 @@ class Images implements ImageService {
 
   async #removeNow(builder: BuilderHere, choose: (shelf: Shelf) => Removal): Promise<Removal> {
     const { images: stored } = this.#options.store;
-    const all = await stored.list();
-    const removal = choose({
-      images: all,
-      layers: await builder.store.layers(),
-      used: await this.#used(all),
-      busyKeys: new Set([...builder.busyKeys, ...[...this.#needed].flat()]),
-    });
+    const shelf = await this.#shelf(builder);
+    const removal = choose(shelf);
     const staying = new Set(
-      all.filter((each) => !removal.images.includes(each)).map((each) => each.imageId),
+      shelf.images.filter((each) => !removal.images.includes(each)).map((each) => each.imageId),
     );
     for (const image of removal.images) {
       await stored.remove(image.workspaceId, image.imageId);
@@ -342,6 +337,16 @@ class Images implements ImageService {
     }
     for (const { key } of removal.layers) await builder.store.removeLayer(key);
     return removal;
+  }
+
+  async #shelf(builder: BuilderHere): Promise<Shelf> {
+    const images = await this.#options.store.images.list();
+    return {
+      images,
+      layers: await builder.store.layers(),
+      used: await this.#used(images),
+      busyKeys: new Set([...builder.busyKeys, ...[...this.#needed].flat()]),
+    };
   }
 
   /** Bytes of the chunks that were removed; those that cannot be now go the next time. */
@@ -392,6 +397,16 @@ interface NotedRoot extends BuiltRoot {
 interface Removed extends Removal {
   /** What the removed chunks took. */
   readonly chunkBytes: number;
+}
+
+const NOTHING: Removed = { images: [], layers: [], chunkBytes: 0 };
+
+function reportOf({ images, layers, chunkBytes }: Removed): PruneReport {
+  return {
+    images: images.map(({ imageId }) => imageId),
+    layerCount: layers.length,
+    freedByteCount: layers.reduce((sum, { byteCount }) => sum + byteCount, chunkBytes),
+  };
 }
 
 /** Functions of running deployments that use an image, as `app/function`. */

@@ -25,6 +25,11 @@ interface ImageListing {
   readonly images: readonly { readonly imageId: string; readonly steps: readonly string[] }[];
 }
 
+interface Pruned {
+  readonly images: readonly string[];
+  readonly freedByteCount: number;
+}
+
 const SEEN = `const fs = require("fs");
 const text = (path) => fs.readFileSync(path, "utf8");
 console.log(JSON.stringify([
@@ -66,7 +71,14 @@ test(
     expect(ran.status, ran.stderr).toBe(0);
     expect(JSON.parse(ran.stdout)).toEqual(EXPECTED);
 
-    platform.cli("image", "prune");
+    const prune = (...options: readonly string[]) =>
+      JSON.parse(platform.cli("image", "prune", "--json", ...options)) as Pruned;
+    const would = prune("--dry-run");
+    expect(would.images.length).toBeGreaterThan(1);
+    expect(would.freedByteCount).toBeGreaterThan(0);
+    expect(prune("--dry-run").images).toEqual(would.images);
+    expect(prune().images).toEqual(would.images);
+    expect(prune().images).toEqual([]);
     const { images } = await platform.get<ImageListing>("/v1/images");
     const kept = images.find((each) => each.imageId === imageId);
     expect(kept?.steps.at(-1)).toBe(`files of ${sandbox.sandboxId}`);
