@@ -74,7 +74,7 @@ test(
     const prune = (...options: readonly string[]) =>
       JSON.parse(platform.cli("image", "prune", "--json", ...options)) as Pruned;
     const would = prune("--dry-run");
-    expect(would.images.length).toBeGreaterThan(1);
+    expect(would.images.length).toBeGreaterThan(0);
     expect(would.freedByteCount).toBeGreaterThan(0);
     expect(prune("--dry-run").images).toEqual(would.images);
     expect(prune().images).toEqual(would.images);
