@@ -46,7 +46,8 @@ export class ImageContent {
   ): Promise<void> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#store(rootDir, keep, signal);
+        await this.#store(rootDir, keep, signal);
+        return;
       } catch (error) {
         if (!(error instanceof LeaseEndedError) || tries >= TRIES_MAX) throw error;
       }
