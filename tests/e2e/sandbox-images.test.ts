@@ -88,6 +88,47 @@ test(
   BUILD_MS,
 );
 
+test(
+  "an image of files that were written over such an image has both, and what was removed is gone",
+  async () => {
+    const first = await Sandbox.create({ image, diskMiB: 64, memoryMiB: 256 });
+    await first.files.write("/srv/data/first", "first");
+    await first.files.write("/srv/data/both", "first");
+    const one = await first.snapshotFilesystem();
+    await first.terminate();
+
+    // Built upon, and with a disk over all of it.
+    const built = one.runFunction(() => {
+      process.getBuiltinModule("node:fs").writeFileSync("/srv/data/built", "built");
+    });
+    const second = await Sandbox.create({ image: built, diskMiB: 64, memoryMiB: 256 });
+    await second.files.remove("/srv/data/first");
+    await second.files.write("/srv/data/both", "second");
+    await second.files.write("/srv/data/built", "second");
+    const two = await second.snapshotFilesystem();
+    await second.terminate();
+
+    const textsIn = async (from: Image): Promise<unknown> => {
+      const sandbox = await Sandbox.create({ image: from, diskMiB: 16, memoryMiB: 256 });
+      const list = `const fs = require("fs"); const dir = "/srv/data/";
+        console.log(JSON.stringify(fs.readdirSync(dir).map((name) =>
+          name + "=" + fs.readFileSync(dir + name, "utf8"))))`;
+      const { stdout, stderr } = await (await sandbox.exec(["node", "-e", list])).output();
+      await sandbox.terminate();
+      return stderr === "" ? JSON.parse(stdout) : stderr;
+    };
+    const base = ["changed=changed", "gone=gone", "kept=kept"];
+    const both = [
+      ["both=first", "first=first"],
+      ["both=second", "built=second"],
+    ] as const;
+    for (const [at, from] of [one, two].entries()) {
+      expect(await textsIn(from)).toEqual([...base, ...(both[at] ?? [])].toSorted());
+    }
+  },
+  BUILD_MS,
+);
+
 test("a sandbox that cannot write, and one that has ended, say so", async () => {
   const sandbox = await Sandbox.create({ memoryMiB: 256 });
   await expect(sandbox.snapshotFilesystem()).rejects.toThrow(
