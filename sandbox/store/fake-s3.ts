@@ -61,19 +61,22 @@ export class FakeS3 {
     }
     const url = new URL(request.url ?? "/", this.endpoint);
     const key = decodeURIComponent(url.pathname.split("/").slice(2).join("/"));
-    const isChange = request.method === "PUT" || request.method === "POST";
+    const isHead = request.method === "HEAD";
     if (fault?.kind === "unanswered") {
-      if (request.method === "PUT") this.objects.set(key, body);
-      else if (isChange) this.#remove(body);
+      this.#change(request.method, key, body);
       request.socket.destroy();
-    } else if (request.method === "PUT") {
-      this.objects.set(key, body);
-      response.writeHead(200, { etag: '"e"' }).end();
-    } else if (isChange) {
-      this.#remove(body);
+    } else if (this.#change(request.method, key, body)) {
       sendXml(response, "<DeleteResult></DeleteResult>");
     } else if (url.searchParams.has("list-type")) this.#list(url.searchParams, response);
-    else this.#give(key, request.method === "HEAD", fault?.kind === "cut", response);
+    else this.#give(key, isHead, fault?.kind === "cut", response);
+  }
+
+  /** Stores or removes; whether that was asked. */
+  #change(method: string | undefined, key: string, body: Buffer): boolean {
+    if (method === "PUT") this.objects.set(key, body);
+    else if (method === "POST") this.#remove(body);
+    else return false;
+    return true;
   }
 
   #give(key: string, isHead: boolean, isCut: boolean, response: ServerResponse): void {

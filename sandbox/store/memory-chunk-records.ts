@@ -34,20 +34,26 @@ export function createMemoryChunkRecords(): MemoryChunkRecords {
   return {
     checkLease: (leaseId) => void heldLease(leaseId),
     leases: {
-      begin: async (leaseId, untilMs) => void leases.set(leaseId, { turn: ++turn, untilMs }),
+      begin: async (leaseId, untilMs) => {
+        leases.set(leaseId, { turn: ++turn, untilMs });
+        return Promise.resolve();
+      },
       renew: async (leaseId, untilMs) => {
         const lease = leases.get(leaseId);
         if (lease !== undefined) lease.untilMs = Math.max(lease.untilMs, untilMs);
-        return lease !== undefined;
+        return Promise.resolve(lease !== undefined);
       },
       claim: async (leaseId, ids, { nowMs, untilMs }) => {
         const lease = heldLease(leaseId);
         lease.untilMs = Math.max(lease.untilMs, untilMs);
         const removing = [...new Set(ids)].filter((id) => isRemoving(id, nowMs));
         for (const id of ids) if (!isRemoving(id, nowMs)) condemned.delete(id);
-        return removing;
+        return Promise.resolve(removing);
       },
-      end: async (leaseId) => void leases.delete(leaseId),
+      end: async (leaseId) => {
+        leases.delete(leaseId);
+        return Promise.resolve();
+      },
     },
     condemned: {
       condemn: async (ids, nowMs) => {
@@ -57,11 +63,12 @@ export function createMemoryChunkRecords(): MemoryChunkRecords {
           const isOver = (known?.removingUntilMs ?? Infinity) <= nowMs;
           if (known === undefined || isOver) condemned.set(id, { turn });
         }
+        return Promise.resolve();
       },
       oldestTurn: async (nowMs) => {
         for (const [id, { untilMs }] of leases) if (untilMs <= nowMs) leases.delete(id);
         const turns = [...leases.values()].map((lease) => lease.turn);
-        return turns.length === 0 ? ++turn : Math.min(...turns);
+        return Promise.resolve(turns.length === 0 ? ++turn : Math.min(...turns));
       },
       take: async (ids, { beforeTurn, untilMs }) => {
         const taken = [...new Set(ids)].filter((id) => {
@@ -70,12 +77,13 @@ export function createMemoryChunkRecords(): MemoryChunkRecords {
           return isFree && known.turn < beforeTurn;
         });
         for (const id of taken) condemned.set(id, { turn: 0, removingUntilMs: untilMs });
-        return taken;
+        return Promise.resolve(taken);
       },
       forget: async (ids, untilMs) => {
         for (const id of ids) {
           if (condemned.get(id)?.removingUntilMs === untilMs) condemned.delete(id);
         }
+        return Promise.resolve();
       },
     },
   };

@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import type { StoredImage } from "../record-store.ts";
 import type { OpenBench } from "./samples.ts";
 
-function anImage(imageId: string, changes: Partial<StoredImage> = {}): StoredImage {
+/** An image of a workspace, with what a test changes of it. */
+export function anImage(imageId: string, changes: Partial<StoredImage> = {}): StoredImage {
   return {
     imageId,
     workspaceId: "main",
@@ -83,45 +84,6 @@ export function testImages({ store, reopen }: OpenBench): void {
     await reopened.put(anImage("a", { contentId: "e".repeat(64) }));
     expect(await reopened.reads("main", contentId)).toBeUndefined();
     expect(await reopened.reads("main", "e".repeat(64))).toBeUndefined();
-  });
-
-  it("puts one under a lease that is held, and nothing under one that has ended", async () => {
-    const { images, chunkRecords } = store();
-    const { leases } = chunkRecords("chunks");
-    await leases.begin("one", 1_000);
-    await images.put(anImage("a"), "one");
-    await leases.end("one");
-    for (const leaseId of ["one", "never begun"]) {
-      const late = images.put(anImage("b"), leaseId);
-      await expect(late).rejects.toMatchObject({ code: "conflict", details: { lease: leaseId } });
-    }
-    expect(await images.list()).toEqual([anImage("a")]);
-  });
-
-  it("puts one that shares another's files while a record has them", async () => {
-    const { images } = store();
-    const contentId = "c".repeat(64);
-    await images.put(anImage("a", { contentId }));
-    const shared = anImage("b", { contentId, workspaceId: "other" });
-    expect(await images.putShared(shared)).toBe(true);
-    expect(await images.putShared(anImage("none"))).toBe(false);
-    await images.remove("main", "a");
-    expect(await images.putShared({ ...shared, usedAtMs: 5 })).toBe(true);
-    await images.remove("other", "b");
-    expect(await images.putShared(shared)).toBe(false);
-    expect(await images.list()).toEqual([]);
-  });
-
-  it("keeps leases and condemned chunks when it is opened again, and stores of chunks apart", async () => {
-    const { leases, condemned } = store().chunkRecords("chunks");
-    await leases.begin("one", 1_000);
-    await condemned.condemn(["a"], 0);
-    const reopened = await reopen();
-    const [same, other] = [reopened.chunkRecords("chunks"), reopened.chunkRecords("memory-chunks")];
-    expect(await same.leases.renew("one", 2_000)).toBe(true);
-    const when = { beforeTurn: await other.condemned.oldestTurn(0), untilMs: 2_000 };
-    expect(await other.condemned.take(["a"], when)).toEqual([]);
-    expect(await same.condemned.take(["a"], when)).toEqual(["a"]);
   });
 
   it("says that there was nothing to remove", async () => {

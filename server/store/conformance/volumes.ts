@@ -3,10 +3,12 @@ import { expect, it } from "vitest";
 import type { StoredVolumeVersion } from "../volume-store.ts";
 import type { OpenBench } from "./samples.ts";
 
-const VOLUME = { workspaceId: "main", name: "models", volumeId: "vo_1", createdAtMs: 5 };
+/** A volume without a version. */
+export const VOLUME = { workspaceId: "main", name: "models", volumeId: "vo_1", createdAtMs: 5 };
 const EMPTY = { ...VOLUME, version: 0, entryCount: 0, bytes: 0, committedAtMs: 5 };
 
-function aVersion(version: number, changes: Partial<StoredVolumeVersion> = {}) {
+/** A version of it, with what a test changes of that. */
+export function aVersion(version: number, changes: Partial<StoredVolumeVersion> = {}) {
   return {
     volumeId: "vo_1",
     version,
@@ -47,19 +49,6 @@ export function testVolumes({ store, reopen }: OpenBench): void {
     expect(await volumeVersions.list("vo_1")).toEqual([aVersion(2), aVersion(1)]);
     const head = { version: 2, contentId: "c2", entryCount: 3, bytes: 4, committedAtMs: 20 };
     expect(await (await reopen()).volumes.find("main", "models")).toEqual({ ...VOLUME, ...head });
-  });
-
-  it("takes a version under a lease that is held, and none under one that has ended", async () => {
-    const { volumes, volumeVersions, chunkRecords } = store();
-    const { leases } = chunkRecords("chunks");
-    await volumes.create(VOLUME);
-    await leases.begin("one", 1_000);
-    expect(await volumeVersions.add(aVersion(1), "one")).toBe(true);
-    await leases.end("one");
-    const late = volumeVersions.add(aVersion(2), "one");
-    await expect(late).rejects.toMatchObject({ code: "conflict", details: { lease: "one" } });
-    expect(await volumeVersions.list("vo_1")).toEqual([aVersion(1)]);
-    expect(await volumes.find("main", "models")).toMatchObject({ version: 1 });
   });
 
   it("finds a commit by its writer's name for it", async () => {
