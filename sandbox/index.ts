@@ -46,7 +46,14 @@ export type { OfferAnswer } from "./snapshots/shared-snapshots.ts";
 export { chunkIdOf, decodeChunk, encodeChunk } from "./store/chunk.ts";
 export { createChunkSource } from "./store/chunk-source.ts";
 export { readImageIndex } from "./store/open-index.ts";
-export { ChunkKeeper, type StoreLease } from "./store/chunk-keeper.ts";
+export { ChunkKeeper } from "./store/chunk-keeper.ts";
+export {
+  LeaseEndedError,
+  type ChunkLeases,
+  type ChunkRecords,
+  type CondemnedChunks,
+} from "./store/chunk-records.ts";
+export type { StoreLease } from "./store/store-lease.ts";
 export type { ChunkStore, StoredChunk } from "./store/chunk-store.ts";
 export { createMemoryTier } from "./store/memory-tier.ts";
 export { openDiskTier } from "./store/disk-tier.ts";

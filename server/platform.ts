@@ -340,7 +340,7 @@ function prepareFiles(files: AgentFiles, { onError }: Foundations): void {
 }
 
 function createUpkeep(
-  { store, chunks, sweepBlobs, onError }: Foundations,
+  { store, sweepBlobs, onError }: Foundations,
   {
     calls,
     apps,
@@ -355,14 +355,11 @@ function createUpkeep(
     sweepBlobs,
     endSandboxes: async (nowMs) =>
       endSandboxes(apps, await workspaceIdsIn(store), { nowMs, onError }),
-    // Another server may be storing into a bucket, and its leases are known to it alone.
-    ...(chunks.dir === undefined
-      ? {}
-      : {
-          collectChunks: async () => {
-            await images.collect();
-            await snapshots.collect();
-          },
-        }),
+    collectChunks: () => {
+      // Nothing else waits for it: a bucket may take minutes to be listed.
+      const collected = images.collect().then(() => snapshots.collect());
+      collected.catch((error: unknown) => onError(error, "removing chunks that nothing needs"));
+      return Promise.resolve();
+    },
   });
 }

@@ -151,6 +151,11 @@ export interface BuildFollower {
   readonly onEvent: (event: BuildEvent) => void;
 }
 
+/** How to prune. */
+export interface PruneWish {
+  readonly isDryRun: boolean;
+}
+
 /** Files that become the last layer of an image, and stay until it is removed by its id. */
 export interface LayerFiles {
   /** A tar archive as layers of OCI images are. */
@@ -176,9 +181,9 @@ export interface ImageService {
   remove(who: Principal, imageId: string): Promise<void>;
   /**
    * Removes the workspace's images that no running deployment uses and that can be built again,
-   * and layers of no image.
+   * and layers of no image; a dry run only says what that would be.
    */
-  prune(who: Principal): Promise<PruneReport>;
+  prune(who: Principal, wish: PruneWish): Promise<PruneReport>;
   /** Removes the chunks that no image needs, of whatever workspace. */
   collect(): Promise<void>;
 }

@@ -10,6 +10,8 @@ export type S3Fault =
   | { readonly kind: "status"; readonly status: number; readonly code: string }
   /** The connection breaks in the middle of the answer's body. */
   | { readonly kind: "cut" }
+  /** What was asked is done, and the connection is closed without an answer. */
+  | { readonly kind: "unanswered" }
   /** The connection is closed without an answer. */
   | { readonly kind: "reset" };
 
@@ -59,12 +61,22 @@ export class FakeS3 {
     }
     const url = new URL(request.url ?? "/", this.endpoint);
     const key = decodeURIComponent(url.pathname.split("/").slice(2).join("/"));
-    if (request.method === "PUT") {
-      this.objects.set(key, body);
-      response.writeHead(200, { etag: '"e"' }).end();
-    } else if (request.method === "POST") this.#remove(body, response);
-    else if (url.searchParams.has("list-type")) this.#list(url.searchParams, response);
-    else this.#give(key, request.method === "HEAD", fault?.kind === "cut", response);
+    const isHead = request.method === "HEAD";
+    if (fault?.kind === "unanswered") {
+      this.#change(request.method, key, body);
+      request.socket.destroy();
+    } else if (this.#change(request.method, key, body)) {
+      sendXml(response, "<DeleteResult></DeleteResult>");
+    } else if (url.searchParams.has("list-type")) this.#list(url.searchParams, response);
+    else this.#give(key, isHead, fault?.kind === "cut", response);
+  }
+
+  /** Stores or removes; whether that was asked. */
+  #change(method: string | undefined, key: string, body: Buffer): boolean {
+    if (method === "PUT") this.objects.set(key, body);
+    else if (method === "POST") this.#remove(body);
+    else return false;
+    return true;
   }
 
   #give(key: string, isHead: boolean, isCut: boolean, response: ServerResponse): void {
@@ -80,11 +92,10 @@ export class FakeS3 {
     } else response.end(object);
   }
 
-  #remove(body: Buffer, response: ServerResponse): void {
+  #remove(body: Buffer): void {
     for (const [, key = ""] of body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)) {
       this.objects.delete(key);
     }
-    sendXml(response, "<DeleteResult></DeleteResult>");
   }
 
   #list(query: URLSearchParams, response: ServerResponse): void {

@@ -157,8 +157,9 @@ export class AdminClient {
     return { images, layerCount: first?.layerCount ?? 0, diskByteCount: first?.diskByteCount ?? 0 };
   }
 
-  pruneImages(): Promise<PruneReport> {
-    const path = "/v1/images/prune";
+  /** Removes what nothing runs on; a dry run only says what. */
+  pruneImages(isDryRun = false): Promise<PruneReport> {
+    const path = `/v1/images/prune${isDryRun ? "?dryRun=true" : ""}`;
     return this.#client.transport.json<PruneReport>({ method: "POST", path });
   }
 

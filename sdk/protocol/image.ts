@@ -113,7 +113,7 @@ export interface ImageList extends Paged {
   readonly diskByteCount: number;
 }
 
-/** What `POST /v1/images/prune` removed. */
+/** What `POST /v1/images/prune` removed, or with `dryRun=true` would remove. */
 export interface PruneReport {
   readonly images: readonly string[];
   readonly layerCount: number;

@@ -26,9 +26,14 @@ export interface ChunkUsers {
 }
 
 /** The one keeper of the chunks of images and volumes. */
-export function openChunkKeeper({ store, chunks }: Foundations, users: ChunkUsers): ChunkKeeper {
+export function openChunkKeeper(
+  { store, chunks, clock }: Foundations,
+  users: ChunkUsers,
+): ChunkKeeper {
   return new ChunkKeeper({
     store: chunks.store,
+    records: store.chunkRecords("chunks"),
+    clock,
     imagesInUse: async () => {
       // What still runs of an image that was removed is read to its end.
       const alive = users.functionsAlive().map(({ image }) => image);

@@ -32,6 +32,7 @@ export async function openShelves(
   const images = await openImageService(config, foundations, { keeper, secrets });
   const snapshots = new SnapshotShelf({
     ...(await openSnapshotStores(config, foundations.clusterId, closers)),
+    records: foundations.store.chunkRecords("memory-chunks"),
     clock: foundations.clock,
     runs: (nodeId, snapshotId) => fleet.runsSnapshot(nodeId, snapshotId),
     isShared: () => fleet.nodes.schedulable().length > 1,

@@ -4,7 +4,7 @@ import type { StoredImage } from "../store/record-store.ts";
 export interface Shelf {
   readonly images: readonly Pick<
     StoredImage,
-    "workspaceId" | "imageId" | "layerKeys" | "usedAtMs" | "isKept"
+    "workspaceId" | "imageId" | "layerKeys" | "usedAtMs" | "isKept" | "contentId"
   >[];
   readonly layers: readonly { readonly key: string; readonly byteCount: number }[];
   /** Images that running deployments use, as `workspace/image`. */

@@ -4,20 +4,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ChunkKeeper, openDiskTier } from "../../sandbox/index.ts";
-import type { StoredImage } from "../store/record-store.ts";
+import type { RecordStore, StoredImage } from "../store/record-store.ts";
 import { openRecordStore } from "../store/sqlite/open.ts";
+import { systemClock } from "../system-clock.ts";
 import { ImageContent } from "./image-content.ts";
 import { storeMissingContent } from "./missing-content.ts";
 
 let dir: string;
 let content: ImageContent;
 let inUse: string[];
+let store: RecordStore;
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "flotilla-content-"));
   inUse = [];
   const chunks = await openDiskTier({ dir: join(dir, "chunks") });
-  const keeper = new ChunkKeeper({ store: chunks, imagesInUse: () => Promise.resolve(inUse) });
+  store = openRecordStore(":memory:");
+  const records = store.chunkRecords("chunks");
+  const imagesInUse = (): Promise<readonly string[]> => Promise.resolve(inUse);
+  const keeper = new ChunkKeeper({ store: chunks, records, imagesInUse, clock: systemClock });
   content = new ImageContent({ chunks, keeper });
 });
 afterEach(async () => rm(dir, { recursive: true }));
@@ -41,8 +46,13 @@ test("what no image in use needs is removed, and what others share stays", async
   await content.store(treeOf("two", "two"), keep);
   expect(chunkCount()).toBeGreaterThan(alone);
   const [one = "", two = ""] = inUse;
+  inUse = [one, two, two];
+  expect(await content.bytesWithout([two])).toBe(0);
+  const bytes = await content.bytesWithout([two, two]);
+  expect(await content.bytesWithout([one, two, two, "none"])).toBeGreaterThan(bytes);
   inUse = [one];
-  expect(await content.collect()).toBeGreaterThan(0);
+  expect(bytes).toBeGreaterThan(0);
+  expect(await content.collect()).toBe(bytes);
   expect(chunkCount()).toBe(alone);
   expect([await content.has(one), await content.has(two)]).toEqual([true, false]);
   inUse = [];
@@ -68,7 +78,6 @@ test("an image whose storing failed leaves nothing that stays", async () => {
 });
 
 test("images of an earlier version get their files stored, those without a root do not", async () => {
-  const store = openRecordStore(":memory:");
   const common = { layerKeys: [], steps: [], env: {}, workdir: "/", byteCount: 1 };
   const times = { createdAtMs: 1, usedAtMs: 1 };
   const put = async (imageId: string, more: Partial<StoredImage> = {}): Promise<void> =>

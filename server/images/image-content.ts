@@ -4,6 +4,7 @@
  */
 import {
   ingestTree,
+  LeaseEndedError,
   xattrsOfRoot,
   type ChunkKeeper,
   type ChunkStore,
@@ -12,8 +13,10 @@ import {
 export interface ImageContentOptions {
   readonly chunks: ChunkStore;
   /** The one keeper of these chunks. */
-  readonly keeper: Pick<ChunkKeeper, "lease" | "collect">;
+  readonly keeper: Pick<ChunkKeeper, "lease" | "collect" | "bytesWithout">;
 }
+
+const TRIES_MAX = 3;
 
 /** The contents of images in one store of chunks; one for each store. */
 export class ImageContent {
@@ -30,15 +33,41 @@ export class ImageContent {
   }
 
   /**
-   * Stores the tree under `rootDir`. Once `keep` has resolved, what it was told must be among
-   * the contents in use, or it may be removed.
+   * Stores the tree under `rootDir`. What `keep` is told must be among the contents in use when
+   * it resolves, put there in one step with the check that the lease is held. When that has
+   * ended, which takes a server that stood still for long, all is stored anew.
    *
    * @throws PlatformError as reading the tree or the store does
    */
   async store(
     rootDir: string,
-    keep: (contentId: string) => Promise<void>,
+    keep: (contentId: string, leaseId: string) => Promise<void>,
     signal?: AbortSignal,
+  ): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#store(rootDir, keep, signal);
+        return;
+      } catch (error) {
+        if (!(error instanceof LeaseEndedError) || tries >= TRIES_MAX) throw error;
+      }
+    }
+  }
+
+  /** Bytes of the chunks that no content in use would need if these were not, each once. */
+  async bytesWithout(contentIds: readonly string[]): Promise<number> {
+    return this.#keeper.bytesWithout(contentIds);
+  }
+
+  /** Removes the chunks that no content in use needs; gives the bytes that they took. */
+  async collect(): Promise<number> {
+    return (await this.#keeper.collect()).removedBytes;
+  }
+
+  async #store(
+    rootDir: string,
+    keep: (contentId: string, leaseId: string) => Promise<void>,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     const lease = this.#keeper.lease();
     try {
@@ -48,14 +77,9 @@ export class ImageContent {
         specialFiles: "skip",
         ...(signal === undefined ? {} : { signal }),
       });
-      await keep(contentId);
+      await keep(contentId, await lease.held());
     } finally {
-      lease.close();
+      await lease.close();
     }
-  }
-
-  /** Removes the chunks that no content in use needs; gives the bytes that they took. */
-  async collect(): Promise<number> {
-    return (await this.#keeper.collect()).removedBytes;
   }
 }

@@ -37,7 +37,9 @@ beforeEach(() => {
     store: async (root, keep) => {
       const contentId = `content of ${root}`;
       kept.add(contentId);
-      await keep(contentId);
+      const { leases } = stored.chunkRecords("chunks");
+      await leases.begin("one", nowMs);
+      await keep(contentId, "one").finally(() => leases.end("one"));
     },
     collect: async () => {
       const used = (await stored.images.list()).map(({ contentId }) => contentId);
@@ -45,6 +47,7 @@ beforeEach(() => {
       for (const contentId of gone) kept.delete(contentId);
       return gone.length * 5;
     },
+    bytesWithout: (contentIds) => Promise.resolve(contentIds.length * 5),
   };
   act = () => Promise.resolve();
   stored = openRecordStore(":memory:");
@@ -188,9 +191,16 @@ test("nobody is told of a build that was cancelled", async () => {
 test("pruning removes what nothing runs on, with its root and its layers", async () => {
   await build();
   const { appId } = await deploy(ID);
-  expect(await images.prune(WHO)).toEqual({ images: [], layerCount: 0, freedByteCount: 0 });
+  expect(await images.prune(WHO, { isDryRun: false })).toEqual({
+    images: [],
+    layerCount: 0,
+    freedByteCount: 0,
+  });
   await stored.registry.stop(appId, 2);
-  expect(await images.prune(WHO)).toEqual({ images: [ID], layerCount: 2, freedByteCount: 25 });
+  const everything = { images: [ID], layerCount: 2, freedByteCount: 25 };
+  expect(await images.prune(WHO, { isDryRun: true })).toEqual(everything);
+  expect([layers.size, roots.size, kept.size]).toEqual([2, 1, 1]);
+  expect(await images.prune(WHO, { isDryRun: false })).toEqual(everything);
   expect([layers.size, roots.size, kept.size]).toEqual([0, 0, 0]);
   expect((await images.list(WHO)).images).toEqual([]);
 });
@@ -214,7 +224,7 @@ test("files whose image is pruned while it is found built are stored again", asy
   await build();
   wasCached = true;
   act = async () => {
-    await images.prune(WHO);
+    await images.prune(WHO, { isDryRun: false });
     expect(kept.size).toBe(0);
   };
   await build();
@@ -228,7 +238,7 @@ test("the root of an image that is about to be stored is not removed under it", 
   content = {
     ...content,
     store: async (root, keep) => {
-      await images.prune(WHO);
+      await images.prune(WHO, { isDryRun: false });
       expect(roots).toContain(ID);
       await store(root, keep);
     },
@@ -243,7 +253,10 @@ test("chunks that cannot be removed now are told of, and the images are gone nev
   const told: string[] = [];
   content = { ...content, collect: () => Promise.reject(new Error("the store is away")) };
   open((_, doing) => told.push(doing));
-  expect(await images.prune(WHO)).toMatchObject({ images: [ID], layerCount: 2 });
+  expect(await images.prune(WHO, { isDryRun: false })).toMatchObject({
+    images: [ID],
+    layerCount: 2,
+  });
   expect(told).toEqual(["removing the chunks of images"]);
 });
 
@@ -251,7 +264,7 @@ test("layers that a build under way has found are not removed under it", async (
   await build();
   const pruned = Promise.withResolvers<undefined>();
   act = async () => {
-    const report = await images.prune(WHO);
+    const report = await images.prune(WHO, { isDryRun: false });
     expect(report).toMatchObject({ images: [ID], layerCount: 0 });
     pruned.resolve(undefined);
   };
@@ -318,7 +331,7 @@ test("an image of files is built above another, listed by their words, and kept 
     layers: LAYERS.map((key) => ({ key, words: `step of ${key}` })),
   });
 
-  expect((await images.prune(WHO)).images).toEqual([ID]);
+  expect((await images.prune(WHO, { isDryRun: false })).images).toEqual([ID]);
   const { images: listed } = await images.list(WHO);
   expect(listed).toMatchObject([{ imageId: OTHER_ID, steps: ["files of a sandbox"] }]);
   await images.remove(WHO, OTHER_ID);

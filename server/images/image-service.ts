@@ -16,8 +16,8 @@ import type {
   PruneReport,
 } from "../../sdk/protocol/index.ts";
 import type { SecretVault } from "../secrets/secret-vault.ts";
-import type { BuildFollower, ImageService, LayerFiles, Principal } from "../services.ts";
-import type { RecordStore, StoredDeployment } from "../store/record-store.ts";
+import type { BuildFollower, ImageService, LayerFiles, Principal, PruneWish } from "../services.ts";
+import type { RecordStore, StoredDeployment, StoredImage } from "../store/record-store.ts";
 import type { ImageContent } from "./image-content.ts";
 import {
   everythingUnused,
@@ -34,7 +34,7 @@ export interface ImageServiceOptions {
   /** Why there is no builder, when there is none. */
   readonly builder: BuilderHere | { readonly absent: string };
   /** The files of images, as nodes read them. */
-  readonly content: Pick<ImageContent, "has" | "store" | "collect">;
+  readonly content: Pick<ImageContent, "has" | "store" | "collect" | "bytesWithout">;
   readonly clock: Pick<Clock, "nowMs">;
   /** Opens the secrets that hold logins of registries. */
   readonly secrets: Pick<SecretVault, "valuesOf">;
@@ -122,20 +122,20 @@ class Images implements ImageService {
     await this.#remove((shelf) => oneImage(shelf, who.workspaceId, imageId));
   }
 
-  async prune(who: Principal): Promise<PruneReport> {
-    const { images, layers, chunkBytes } = await this.#remove(
-      (shelf) => everythingUnused(shelf, who.workspaceId),
-      true,
+  async prune(who: Principal, { isDryRun }: PruneWish): Promise<PruneReport> {
+    const choose = (shelf: Shelf): Removal => everythingUnused(shelf, who.workspaceId);
+    if (!isDryRun) return reportOf(await this.#remove(choose, true));
+    const { builder, content } = this.#options;
+    if ("absent" in builder) return reportOf(NOTHING);
+    const removal = choose(await this.#shelf(builder));
+    const chunkBytes = await content.bytesWithout(
+      removal.images.flatMap(({ contentId }) => contentId ?? []),
     );
-    return {
-      images: images.map(({ imageId }) => imageId),
-      layerCount: layers.length,
-      freedByteCount: layers.reduce((sum, { byteCount }) => sum + byteCount, chunkBytes),
-    };
+    return reportOf({ ...removal, chunkBytes });
   }
 
   async collect(): Promise<void> {
-    await this.#inTurn(() => this.#collect());
+    await this.#collect();
   }
 
   /** Builds an image of which the last layer is an archive that is on its way. */
@@ -200,7 +200,8 @@ class Images implements ImageService {
     return this.#inTurn(async () => {
       const found = await store.images.find(workspaceId, imageId);
       if (found?.contentId === undefined || !(await content.has(found.contentId))) return undefined;
-      await store.images.put({ ...found, usedAtMs: clock.nowMs() });
+      const isThere = await store.images.putShared({ ...found, usedAtMs: clock.nowMs() });
+      if (!isThere) return undefined;
       return { imageId, byteCount: found.byteCount, wasCached: true };
     });
   }
@@ -243,40 +244,43 @@ class Images implements ImageService {
     { definition, signal, onEvent }: BuildRequest,
     builder: BuilderHere,
   ): Promise<void> {
-    const note = (contentId: string): Promise<void> =>
-      this.#note(who, { ...built, contentId }, definition);
-    if (built.wasCached && (await this.#inTurn(() => this.#noteKnown(built.imageId, note)))) return;
+    const noted = (contentId: string): StoredImage =>
+      this.#noted(who, { ...built, contentId }, definition);
+    if (built.wasCached && (await this.#inTurn(() => this.#noteKnown(built.imageId, noted)))) {
+      return;
+    }
     const index = built.layerKeys.length - 1;
     onEvent({ kind: "log", index, text: "storing the files of the image for its nodes" });
-    await this.#options.content.store(builder.store.rootOf(built.imageId), note, signal);
+    const { store, content } = this.#options;
+    const note = (contentId: string, leaseId: string): Promise<void> =>
+      store.images.put(noted(contentId), leaseId);
+    await content.store(builder.store.rootOf(built.imageId), note, signal);
   }
 
   /**
-   * Notes an image by the files that another record of it has, in one turn with removals: these
-   * cannot take the files in between. False when nobody has them.
+   * Notes an image by the files that another record of it has, in one step with the check that it
+   * has them still: nobody can take them in between. False when nobody has them.
    */
-  async #noteKnown(imageId: string, note: (contentId: string) => Promise<void>): Promise<boolean> {
+  async #noteKnown(imageId: string, noted: (contentId: string) => StoredImage): Promise<boolean> {
     const { store, content } = this.#options;
     const known = (await store.images.list()).find(
       (image) => image.imageId === imageId && image.contentId !== undefined,
     )?.contentId;
     if (known === undefined || !(await content.has(known))) return false;
-    await note(known);
-    return true;
+    return store.images.putShared(noted(known));
   }
 
-  async #note(
+  #noted(
     who: Principal,
     built: NotedRoot & { readonly contentId: string },
     { steps }: ImageDefinition,
-  ): Promise<void> {
-    const { store, clock } = this.#options;
-    const nowMs = clock.nowMs();
+  ): StoredImage {
+    const nowMs = this.#options.clock.nowMs();
     const { imageId, contentId, layerKeys, env, workdir, byteCount, words, isKept } = built;
     const variables = steps.flatMap((step) =>
       step.kind === "env" ? [`env ${Object.keys(step.variables).join(" ")}`] : [],
     );
-    await store.images.put({
+    return {
       imageId,
       contentId,
       layerKeys,
@@ -288,7 +292,7 @@ class Images implements ImageService {
       steps: [...words, ...variables],
       createdAtMs: nowMs,
       usedAtMs: nowMs,
-    });
+    };
   }
 
   /** What was just built is about to be deployed, and stays for a while. */
@@ -302,13 +306,11 @@ class Images implements ImageService {
   /** Removes what `choose` says, one removal at a time; gives what was removed. */
   async #remove(choose: (shelf: Shelf) => Removal, isPruning = false): Promise<Removed> {
     const { builder } = this.#options;
-    if ("absent" in builder) return { images: [], layers: [], chunkBytes: 0 };
-    return this.#inTurn(async () => {
-      const removal = await this.#removeNow(builder, choose);
-      // Every image that stays is read for it.
-      const isWorthIt = isPruning || removal.images.length > 0;
-      return { ...removal, chunkBytes: isWorthIt ? await this.#collect() : 0 };
-    });
+    if ("absent" in builder) return NOTHING;
+    const removal = await this.#inTurn(() => this.#removeNow(builder, choose));
+    // Every image that stays is read for it.
+    const isWorthIt = isPruning || removal.images.length > 0;
+    return { ...removal, chunkBytes: isWorthIt ? await this.#collect() : 0 };
   }
 
   /** Does something while nothing is removed. */
@@ -320,15 +322,10 @@ class Images implements ImageService {
 
   async #removeNow(builder: BuilderHere, choose: (shelf: Shelf) => Removal): Promise<Removal> {
     const { images: stored } = this.#options.store;
-    const all = await stored.list();
-    const removal = choose({
-      images: all,
-      layers: await builder.store.layers(),
-      used: await this.#used(all),
-      busyKeys: new Set([...builder.busyKeys, ...[...this.#needed].flat()]),
-    });
+    const shelf = await this.#shelf(builder);
+    const removal = choose(shelf);
     const staying = new Set(
-      all.filter((each) => !removal.images.includes(each)).map((each) => each.imageId),
+      shelf.images.filter((each) => !removal.images.includes(each)).map((each) => each.imageId),
     );
     for (const image of removal.images) {
       await stored.remove(image.workspaceId, image.imageId);
@@ -340,6 +337,16 @@ class Images implements ImageService {
     }
     for (const { key } of removal.layers) await builder.store.removeLayer(key);
     return removal;
+  }
+
+  async #shelf(builder: BuilderHere): Promise<Shelf> {
+    const images = await this.#options.store.images.list();
+    return {
+      images,
+      layers: await builder.store.layers(),
+      used: await this.#used(images),
+      busyKeys: new Set([...builder.busyKeys, ...[...this.#needed].flat()]),
+    };
   }
 
   /** Bytes of the chunks that were removed; those that cannot be now go the next time. */
@@ -390,6 +397,16 @@ interface NotedRoot extends BuiltRoot {
 interface Removed extends Removal {
   /** What the removed chunks took. */
   readonly chunkBytes: number;
+}
+
+const NOTHING: Removed = { images: [], layers: [], chunkBytes: 0 };
+
+function reportOf({ images, layers, chunkBytes }: Removed): PruneReport {
+  return {
+    images: images.map(({ imageId }) => imageId),
+    layerCount: layers.length,
+    freedByteCount: layers.reduce((sum, { byteCount }) => sum + byteCount, chunkBytes),
+  };
 }
 
 /** Functions of running deployments that use an image, as `app/function`. */

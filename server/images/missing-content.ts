@@ -24,7 +24,9 @@ export async function storeMissingContent(options: MissingContentOptions): Promi
       if (image.contentId !== undefined && (await content.has(image.contentId))) continue;
       const root = builder.store.rootOf(image.imageId);
       if (!existsSync(root)) continue;
-      await content.store(root, (contentId) => store.images.put({ ...image, contentId }));
+      await content.store(root, (contentId, leaseId) =>
+        store.images.put({ ...image, contentId }, leaseId),
+      );
     } catch (error) {
       onError(error, `storing the files of image ${image.imageId}: ${messageOf(error)}`);
     }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chunkIdOf, encodeChunk, manifestOf, openDiskTier } from "../../sandbox/index.ts";
 import type { ChunkStore, SnapshotRecord } from "../../sandbox/index.ts";
+import { openRecordStore } from "../store/sqlite/open.ts";
 import { SnapshotShelf } from "./snapshot-shelf.ts";
 
 const SNAPSHOT = "ab".repeat(32);
@@ -33,7 +34,8 @@ beforeEach(async () => {
   shelf = new SnapshotShelf({
     notes,
     chunks,
-    clock: { nowMs: () => nowMs },
+    records: openRecordStore(":memory:").chunkRecords("memory-chunks"),
+    clock: { nowMs: () => nowMs, sleep: () => Promise.resolve() },
     runs: (nodeId, snapshotId) => running.has(nodeId) && snapshotId === SNAPSHOT,
     isShared: () => isShared,
   });

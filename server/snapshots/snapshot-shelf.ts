@@ -11,10 +11,12 @@ import {
   chunkIdsOf,
   decodeChunk,
   readManifest,
+  type ChunkRecords,
   type ChunkStore,
   type OfferAnswer,
   type SnapshotRecord,
   type StoredChunk,
+  type StoreLease,
 } from "../../sandbox/index.ts";
 import type { SnapshotService } from "../services.ts";
 
@@ -22,7 +24,9 @@ export interface SnapshotShelfOptions {
   /** Notes by the key of their snapshot. */
   readonly notes: ChunkStore;
   readonly chunks: ChunkStore;
-  readonly clock: Pick<Clock, "nowMs">;
+  /** Of the chunks. */
+  readonly records: ChunkRecords;
+  readonly clock: Pick<Clock, "nowMs" | "sleep">;
   /** Whether a node has a container of a function with such snapshots. */
   readonly runs: (nodeId: string, snapshotId: string) => boolean;
   /** Whether there is another node that could use what one offers. */
@@ -40,9 +44,9 @@ export class SnapshotShelf implements SnapshotService {
 
   constructor(options: SnapshotShelfOptions) {
     this.#options = options;
-    const { chunks: store, notes } = options;
+    const { chunks: store, records, clock, notes } = options;
     this.#keeper = new ChunkKeeper({
-      store,
+      ...{ store, records, clock },
       imagesInUse: async () => (await this.#noted()).map(({ id }) => id),
       chunksOf: async (key) => {
         const bytes = await notes.get(key);
@@ -69,10 +73,22 @@ export class SnapshotShelf implements SnapshotService {
     const lease = this.#keeper.lease();
     try {
       const missing = await missingOf(lease.store, record);
-      if (missing.length === 0) await this.#options.notes.put(record.key, bytes);
+      if (missing.length === 0) await this.#note(record.key, bytes, lease);
       return { wanted: true, missing };
     } finally {
-      lease.close();
+      await lease.close();
+    }
+  }
+
+  /** A note that came after its lease had ended, in a server that stood still, is taken back. */
+  async #note(key: string, bytes: Uint8Array, lease: StoreLease): Promise<void> {
+    const { notes } = this.#options;
+    await notes.put(key, bytes);
+    try {
+      await lease.held();
+    } catch (error) {
+      await notes.delete([key]);
+      throw error;
     }
   }
 

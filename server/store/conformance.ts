@@ -7,6 +7,7 @@
 import { afterEach, beforeEach, describe } from "vitest";
 import { testArrivals } from "./conformance/arrivals.ts";
 import { testBlobRecords } from "./conformance/blobs.ts";
+import { testChunkRecords } from "./conformance/chunks.ts";
 import { testImages } from "./conformance/images.ts";
 import { testLedger } from "./conformance/ledger.ts";
 import { testLedgerAgainstModel } from "./conformance/model.ts";
@@ -73,6 +74,7 @@ export function testRecordStore(name: string, makeBench: () => Promise<RecordSto
     describe("offers", () => testOffers(open));
     describe("schedules", () => testSchedules(open));
     describe("images", () => testImages(open));
+    describe("records of chunks", () => testChunkRecords(open));
     describe("secrets", () => testSecrets(open));
     describe("volumes", () => testVolumes(open));
   });

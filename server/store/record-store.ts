@@ -15,6 +15,7 @@ import type {
   WireError,
 } from "../../sdk/protocol/index.ts";
 import type { MicroUsd, Node } from "../../core/index.ts";
+import type { ChunkRecords } from "../../sandbox/index.ts";
 import type { MachineTraces, MemoryChanges, MemoryEntry, RentBatch } from "../../pool/index.ts";
 import type { OfferRecord } from "../fleet/observed/offer-record.ts";
 import type { BlobRecords } from "./blob-records.ts";
@@ -46,6 +47,8 @@ export interface RecordStore {
   readonly fences: FenceStore;
   readonly offers: OfferRecords;
   readonly images: ImageStore;
+  /** Who stores and who removes chunks, for the store of chunks of this name. */
+  readonly chunkRecords: (name: ChunkStoreName) => ChunkRecords;
   readonly secrets: SecretStore;
   readonly volumes: VolumeStore;
   readonly volumeVersions: VolumeVersionStore;
@@ -489,9 +492,19 @@ export interface StoredImage {
   readonly usedAtMs: number;
 }
 
+/** The stores of chunks that a platform has: of images and volumes, and of memory. */
+export type ChunkStoreName = "chunks" | "memory-chunks";
+
 export interface ImageStore {
-  /** Inserts or replaces by workspace and id; when it was created stays what it was first. */
-  put(image: StoredImage): Promise<void>;
+  /**
+   * Inserts or replaces by workspace and id; when it was created stays what it was first.
+   *
+   * @param leaseId The lease under which its files were stored, which must be held.
+   * @throws LeaseEndedError, with nothing put, when it has ended
+   */
+  put(image: StoredImage, leaseId?: string): Promise<void>;
+  /** The same of one whose files another record has, or its own; false when none has. */
+  putShared(image: StoredImage): Promise<boolean>;
   find(workspaceId: string, imageId: string): Promise<StoredImage | undefined>;
   /** All images of all workspaces, those used last first. */
   list(): Promise<readonly StoredImage[]>;

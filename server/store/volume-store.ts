@@ -53,8 +53,13 @@ export interface VolumeStore {
 }
 
 export interface VolumeVersionStore {
-  /** Adds the version after the newest one; false when another was faster, or it is gone. */
-  add(version: StoredVolumeVersion): Promise<boolean>;
+  /**
+   * Adds the version after the newest one; false when another was faster, or it is gone.
+   *
+   * @param leaseId The lease under which what it has anew was stored, which must be held.
+   * @throws LeaseEndedError, with nothing added, when it has ended
+   */
+  add(version: StoredVolumeVersion, leaseId?: string): Promise<boolean>;
   /** Newest first. */
   list(volumeId: string): Promise<readonly StoredVolumeVersion[]>;
   findCommit(volumeId: string, commitId: string): Promise<StoredVolumeVersion | undefined>;

@@ -29,6 +29,8 @@ export function openFakeVolumes(options: FakeVolumeOptions): FakeVolumes {
   const chunks = options.chunks ?? createMemoryTier({ nowMs: () => clock.nowMs() });
   const keeper: ChunkKeeper = new ChunkKeeper({
     store: chunks,
+    records: store.chunkRecords("chunks"),
+    clock,
     imagesInUse: () => volumes.contentIdsInUse(),
   });
   const key = new Uint8Array(32).fill(3);

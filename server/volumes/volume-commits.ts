@@ -4,7 +4,13 @@
  * has all of a commit or nothing of it; chunks that belong to none are collected.
  */
 import { PlatformError, type Clock } from "../../core/index.ts";
-import { piecesOf, storeChunks, VersionStore, type StoreLease } from "../../sandbox/index.ts";
+import {
+  LeaseEndedError,
+  piecesOf,
+  storeChunks,
+  VersionStore,
+  type StoreLease,
+} from "../../sandbox/index.ts";
 import type { CommitReport, VolumeCommit } from "../../sdk/protocol/index.ts";
 import { createTurns } from "../apps/turns.ts";
 import type { RecordStore } from "../store/record-store.ts";
@@ -73,11 +79,15 @@ export class VolumeCommits {
     try {
       const report = await this.#inTurn(volumeId, () =>
         this.#commit(volume, commit, { ...held, by }),
-      );
+      ).catch((error: unknown) => {
+        // Nothing can come of it any more.
+        if (upload !== undefined && error instanceof LeaseEndedError) uploads.end(upload);
+        throw error;
+      });
       if (upload !== undefined) uploads.end(upload);
       return report;
     } finally {
-      own?.close();
+      await own?.close();
     }
   }
 
@@ -124,7 +134,8 @@ export class VolumeCommits {
       }
       const contentId = await versions.write(merge.tree, held.lease.store);
       const version = head.version + 1;
-      const isAdded = await this.#add({
+      const leaseId = await held.lease.held();
+      const isAdded = await this.#add(leaseId, {
         ...{ volumeId, version, commitId: commit.commitId, by: held.by },
         ...(contentId === undefined ? {} : { contentId }),
         ...{ changedCount, removedCount },
@@ -139,10 +150,14 @@ export class VolumeCommits {
     });
   }
 
-  async #add(version: Omit<StoredVolumeVersion, "committedAtMs">): Promise<boolean> {
+  async #add(
+    leaseId: string,
+    version: Omit<StoredVolumeVersion, "committedAtMs">,
+  ): Promise<boolean> {
     const { store, clock } = this.#options;
     const nowMs = clock.nowMs();
-    if (!(await store.volumeVersions.add({ ...version, committedAtMs: nowMs }))) return false;
+    const added = { ...version, committedAtMs: nowMs };
+    if (!(await store.volumeVersions.add(added, leaseId))) return false;
     const { volumeId, version: newest } = version;
     const upTo = newest - KEPT_COUNT;
     const forgotten = await store.volumeVersions.forget(volumeId, upTo, nowMs - KEPT_MS);

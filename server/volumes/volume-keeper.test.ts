@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { countingIds } from "../../core/index.ts";
-import { createMemoryTier, type ChunkStore } from "../../sandbox/index.ts";
+import { createMemoryTier, LeaseEndedError, type ChunkStore } from "../../sandbox/index.ts";
 import type { DeployRequest, VolumeChange } from "../../sdk/protocol/index.ts";
 import type { Principal } from "../services.ts";
 import type { RecordStore } from "../store/record-store.ts";
@@ -53,13 +53,15 @@ function fileOf(path: string, text: string): VolumeChange {
 
 /** Uploads and commits files as one version. */
 async function write(files: Readonly<Record<string, string>>, volume = "v", who = WHO) {
-  const { uploadId } = await fake.volumes.beginUpload(who, volume);
+  // One server has the whole of it, also where a test has two.
+  const { volumes } = fake;
+  const { uploadId } = await volumes.beginUpload(who, volume);
   const bodies = Object.values(files)
     .filter((text) => text !== "")
     .map((text) => Buffer.from(text));
-  await fake.volumes.storeChunks(who, { volume, uploadId }, bodies);
+  await volumes.storeChunks(who, { volume, uploadId }, bodies);
   const changes = Object.entries(files).map(([path, text]) => fileOf(path, text));
-  return fake.volumes.commit(who, volume, {
+  return volumes.commit(who, volume, {
     commitId: commitId(),
     uploadId,
     changes,
@@ -186,6 +188,24 @@ test("chunks of no version go, those of an open upload and of every version stay
   await fake.volumes.beginUpload(WHO, "w");
   await fake.keeper.collect();
   expect(await chunks.has(question)).toEqual(new Set());
+});
+
+test("a commit whose chunks were stored too long ago is refused, and its upload is over", async () => {
+  await fake.volumes.create(WHO, { name: "v" });
+  const { uploadId } = await fake.volumes.beginUpload(WHO, "v");
+  await fake.volumes.storeChunks(WHO, { volume: "v", uploadId }, [Buffer.from("late")]);
+  // Another server collects, for which this one has stood still.
+  await store.chunkRecords("chunks").condemned.oldestTurn(nowMs + 24 * HOUR_MS);
+  await fake.keeper.collect();
+  expect((await chunks.has([idOf(Buffer.from("late"))])).size).toBe(0);
+  const changes = [fileOf("a", "late")];
+  const commit = { commitId: commitId(), uploadId, changes, removals: [] };
+  const commitLate = () => fake.volumes.commit(WHO, "v", commit);
+  await expect(commitLate()).rejects.toThrow(LeaseEndedError);
+  await expect(commitLate()).rejects.toThrow("upload anew");
+  expect((await fake.volumes.get(WHO, "v")).version).toBe(0);
+  await write({ a: "late" });
+  expect(await read("a")).toBe("late");
 });
 
 test("old versions are forgotten, but not what a container still reads", async () => {

@@ -81,7 +81,7 @@ export class VolumeUploads {
 
   /** Ends one: what it stored is in a version by now, or may go. */
   end({ uploadId, lease }: OpenUpload): void {
-    if (this.#open.delete(uploadId)) lease.close();
+    if (this.#open.delete(uploadId)) void lease.close();
   }
 
   #endIdle(): void {

@@ -25,6 +25,11 @@ interface ImageListing {
   readonly images: readonly { readonly imageId: string; readonly steps: readonly string[] }[];
 }
 
+interface Pruned {
+  readonly images: readonly string[];
+  readonly freedByteCount: number;
+}
+
 const SEEN = `const fs = require("fs");
 const text = (path) => fs.readFileSync(path, "utf8");
 console.log(JSON.stringify([
@@ -66,12 +71,60 @@ test(
     expect(ran.status, ran.stderr).toBe(0);
     expect(JSON.parse(ran.stdout)).toEqual(EXPECTED);
 
-    platform.cli("image", "prune");
+    const prune = (...options: readonly string[]) =>
+      JSON.parse(platform.cli("image", "prune", "--json", ...options)) as Pruned;
+    const would = prune("--dry-run");
+    expect(would.images.length).toBeGreaterThan(0);
+    expect(would.freedByteCount).toBeGreaterThan(0);
+    expect(prune("--dry-run").images).toEqual(would.images);
+    expect(prune().images).toEqual(would.images);
+    expect(prune().images).toEqual([]);
     const { images } = await platform.get<ImageListing>("/v1/images");
     const kept = images.find((each) => each.imageId === imageId);
     expect(kept?.steps.at(-1)).toBe(`files of ${sandbox.sandboxId}`);
     platform.cli("image", "delete", imageId.slice(0, 12));
     await expect(Sandbox.create({ image: made })).rejects.toThrow(/there is no image/);
+  },
+  BUILD_MS,
+);
+
+test(
+  "an image of files that were written over such an image has both, and what was removed is gone",
+  async () => {
+    const first = await Sandbox.create({ image, diskMiB: 64, memoryMiB: 256 });
+    await first.files.write("/srv/data/first", "first");
+    await first.files.write("/srv/data/both", "first");
+    const one = await first.snapshotFilesystem();
+    await first.terminate();
+
+    // Built upon, and with a disk over all of it.
+    const built = one.runFunction(() => {
+      process.getBuiltinModule("node:fs").writeFileSync("/srv/data/built", "built");
+    });
+    const second = await Sandbox.create({ image: built, diskMiB: 64, memoryMiB: 256 });
+    await second.files.remove("/srv/data/first");
+    await second.files.write("/srv/data/both", "second");
+    await second.files.write("/srv/data/built", "second");
+    const two = await second.snapshotFilesystem();
+    await second.terminate();
+
+    const textsIn = async (from: Image): Promise<unknown> => {
+      const sandbox = await Sandbox.create({ image: from, diskMiB: 16, memoryMiB: 256 });
+      const list = `const fs = require("fs"); const dir = "/srv/data/";
+        console.log(JSON.stringify(fs.readdirSync(dir).map((name) =>
+          name + "=" + fs.readFileSync(dir + name, "utf8"))))`;
+      const { stdout, stderr } = await (await sandbox.exec(["node", "-e", list])).output();
+      await sandbox.terminate();
+      return stderr === "" ? JSON.parse(stdout) : stderr;
+    };
+    const base = ["changed=changed", "gone=gone", "kept=kept"];
+    const both = [
+      ["both=first", "first=first"],
+      ["both=second", "built=second"],
+    ] as const;
+    for (const [at, from] of [one, two].entries()) {
+      expect(await textsIn(from)).toEqual([...base, ...(both[at] ?? [])].toSorted());
+    }
   },
   BUILD_MS,
 );

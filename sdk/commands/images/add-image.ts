@@ -37,6 +37,7 @@ export function addImage(program: Command): void {
   image
     .command("prune")
     .description("remove the images that no running app uses, and layers of no image")
+    .option("--dry-run", "only say which, and remove nothing")
     .option(...JSON_OPTION)
     .action(async (options: object) => {
       const { pruneImages } = await import("./image-commands.ts");

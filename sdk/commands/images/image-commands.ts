@@ -91,17 +91,27 @@ function imageIdOf(prefix: string, images: readonly { readonly imageId: string }
   throw new UsageError(`"${prefix}" ${why}`, "see `flotilla image list`");
 }
 
+export interface PruneOptions {
+  readonly json?: boolean;
+  /** Only say what would be removed. */
+  readonly dryRun?: boolean;
+}
+
 /** Removes what nothing runs on. */
-export async function pruneImages({ json }: { readonly json?: boolean }): Promise<void> {
-  const report = await new AdminClient(new Client()).pruneImages();
+export async function pruneImages({ json, dryRun = false }: PruneOptions): Promise<void> {
+  const report = await new AdminClient(new Client()).pruneImages(dryRun);
   if (json === true) {
     printJson(report);
     return;
   }
   const { images, layerCount, freedByteCount } = report;
-  printData(
-    `Removed ${images.length} images and ${layerCount} layers: ${megabytes(freedByteCount)} are free`,
-  );
+  const what = `${images.length} images and ${layerCount} layers: ${megabytes(freedByteCount)}`;
+  if (!dryRun) {
+    printData(`Removed ${what} are free`);
+    return;
+  }
+  for (const imageId of images) printData(imageId);
+  printData(`Would remove ${what} would be free`);
 }
 
 function megabytes(byteCount: number): string {

@@ -139,10 +139,17 @@ function shelfRoutes(app: ApiServer, { services }: RouteDeps): void {
         operationId: "pruneImages",
         summary: "Remove the images that no running deployment uses, and layers of no image",
         tags,
-        response: answers({ 200: json(pruneReportSchema, "What was removed.") }),
+        querystring: z.strictObject({
+          dryRun: z
+            .enum(["true", "false"])
+            .default("false")
+            .describe("Only say what would be removed."),
+        }),
+        response: answers({ 200: json(pruneReportSchema, "What was or would be removed.") }),
       },
     },
-    async (request): Promise<PruneReport> => images.prune(principalOf(request)),
+    async (request): Promise<PruneReport> =>
+      images.prune(principalOf(request), { isDryRun: request.query.dryRun === "true" }),
   );
 }
 

@@ -3,7 +3,8 @@ import { expect, it } from "vitest";
 import type { StoredImage } from "../record-store.ts";
 import type { OpenBench } from "./samples.ts";
 
-function anImage(imageId: string, changes: Partial<StoredImage> = {}): StoredImage {
+/** An image of a workspace, with what a test changes of it. */
+export function anImage(imageId: string, changes: Partial<StoredImage> = {}): StoredImage {
   return {
     imageId,
     workspaceId: "main",

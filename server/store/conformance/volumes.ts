@@ -3,10 +3,12 @@ import { expect, it } from "vitest";
 import type { StoredVolumeVersion } from "../volume-store.ts";
 import type { OpenBench } from "./samples.ts";
 
-const VOLUME = { workspaceId: "main", name: "models", volumeId: "vo_1", createdAtMs: 5 };
+/** A volume without a version. */
+export const VOLUME = { workspaceId: "main", name: "models", volumeId: "vo_1", createdAtMs: 5 };
 const EMPTY = { ...VOLUME, version: 0, entryCount: 0, bytes: 0, committedAtMs: 5 };
 
-function aVersion(version: number, changes: Partial<StoredVolumeVersion> = {}) {
+/** A version of it, with what a test changes of that. */
+export function aVersion(version: number, changes: Partial<StoredVolumeVersion> = {}) {
   return {
     volumeId: "vo_1",
     version,

@@ -386,4 +386,22 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // What starts of an image read; NULL until one has told.
   `ALTER TABLE images ADD COLUMN reads BLOB;`,
+  // Who stores chunks, and which of them nothing was seen to need, in one order.
+  `
+  CREATE TABLE chunk_turns (turn INTEGER NOT NULL);
+  INSERT INTO chunk_turns VALUES (0);
+  CREATE TABLE chunk_leases (
+    lease_id TEXT PRIMARY KEY,
+    store TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE condemned_chunks (
+    store TEXT NOT NULL,
+    chunk_id TEXT NOT NULL,
+    turn INTEGER NOT NULL,
+    removing_until_ms INTEGER,
+    PRIMARY KEY (store, chunk_id)
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -2,6 +2,7 @@ import type { RecordStore } from "../record-store.ts";
 import { Database } from "./database.ts";
 import { SqliteArrivals } from "./sqlite-arrivals.ts";
 import { SqliteBlobRecords } from "./sqlite-blob-records.ts";
+import { createSqliteChunkRecords } from "./sqlite-chunk-records.ts";
 import { SqliteFences } from "./sqlite-fences.ts";
 import { SqliteCallReader } from "./sqlite-call-reader.ts";
 import { SqliteImages } from "./sqlite-images.ts";
@@ -46,6 +47,7 @@ export function openRecordStore(path: string): RecordStore {
     schedules,
     scheduleRuns: schedules,
     images: new SqliteImages(db),
+    chunkRecords: (name) => createSqliteChunkRecords(db, name),
     secrets: new SqliteSecrets(db),
     volumes: new SqliteVolumes(db),
     volumeVersions: new SqliteVolumeVersions(db),

@@ -1,6 +1,7 @@
 /** Images that were built, in SQLite. */
 import type { ImageStore, StoredImage } from "../record-store.ts";
 import type { Database } from "./database.ts";
+import { checkChunkLease } from "./sqlite-chunk-records.ts";
 import { bytes, count, text, type Row } from "./row.ts";
 
 const COLUMNS = "workspace_id, image_id, created_at_ms, used_at_ms, image";
@@ -13,19 +14,19 @@ export class SqliteImages implements ImageStore {
     this.#db = db;
   }
 
-  async put(image: StoredImage): Promise<void> {
-    const { workspaceId, imageId, createdAtMs, usedAtMs, ...rest } = image;
+  async put(image: StoredImage, leaseId?: string): Promise<void> {
     await this.#db.write(() => {
-      this.#db.run(
-        `INSERT INTO images (${COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (workspace_id, image_id) DO UPDATE SET used_at_ms = ?4, image = ?5,
-           reads = CASE WHEN image ->> 'contentId' IS ?5 ->> 'contentId' THEN reads END`,
-        workspaceId,
-        imageId,
-        createdAtMs,
-        usedAtMs,
-        JSON.stringify(rest),
-      );
+      if (leaseId !== undefined) checkChunkLease(this.#db, leaseId);
+      this.#put(image);
+    });
+  }
+
+  async putShared(image: StoredImage): Promise<boolean> {
+    return this.#db.write(() => {
+      const sql = "SELECT 1 FROM images WHERE image ->> 'contentId' = ? LIMIT 1";
+      const known = this.#db.get(sql, image.contentId ?? null);
+      if (known !== undefined) this.#put(image);
+      return known !== undefined;
     });
   }
 
@@ -67,6 +68,19 @@ export class SqliteImages implements ImageStore {
     const sql = `SELECT reads FROM images WHERE ${OF_CONTENT} AND reads IS NOT NULL LIMIT 1`;
     const [row] = this.#db.all(sql, workspaceId, contentId);
     return Promise.resolve(row === undefined ? undefined : bytes(row, "reads"));
+  }
+
+  #put({ workspaceId, imageId, createdAtMs, usedAtMs, ...rest }: StoredImage): void {
+    this.#db.run(
+      `INSERT INTO images (${COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)
+       ON CONFLICT (workspace_id, image_id) DO UPDATE SET used_at_ms = ?4, image = ?5,
+         reads = CASE WHEN image ->> 'contentId' IS ?5 ->> 'contentId' THEN reads END`,
+      workspaceId,
+      imageId,
+      createdAtMs,
+      usedAtMs,
+      JSON.stringify(rest),
+    );
   }
 }
 

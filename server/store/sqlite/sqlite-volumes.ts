@@ -8,6 +8,7 @@ import type {
   VolumeVersionStore,
 } from "../volume-store.ts";
 import type { Database } from "./database.ts";
+import { checkChunkLease } from "./sqlite-chunk-records.ts";
 import { count, text, type Row } from "./row.ts";
 
 const SELECT = `SELECT v.workspace_id, v.name, v.volume_id, v.created_at_ms, v.version,
@@ -57,10 +58,11 @@ export class SqliteVolumeVersions implements VolumeVersionStore {
     this.#db = db;
   }
 
-  async add(version: StoredVolumeVersion): Promise<boolean> {
+  async add(version: StoredVolumeVersion, leaseId?: string): Promise<boolean> {
     const { volumeId, contentId = null, commitId, committedAtMs, by } = version;
     const { changedCount, removedCount, entryCount, bytes } = version;
     return this.#db.write(() => {
+      if (leaseId !== undefined) checkChunkLease(this.#db, leaseId);
       const head = "UPDATE volumes SET version = ? WHERE volume_id = ? AND version = ?";
       const { version: next } = version;
       if (this.#db.run(head, next, volumeId, next - 1) === 0) return false;
