@@ -37,12 +37,16 @@ export async function filterFor(
  *
  * Who owns an app never changes, so each app is looked up once; ids new to this reader cost
  * one listing of the workspace.
+ *
+ * @param wanted What `filterFor` found: the app that it names is the workspace's own. So the many
+ *   who follow one app do not all list the workspace at its next event.
  */
 export function createEventScope(
   who: Principal,
-  store: Pick<RecordStore, "registry">,
+  store: { readonly registry: Pick<RecordStore["registry"], "list"> },
+  wanted: EventFilter = {},
 ): (event: PlatformEvent) => boolean | Promise<boolean> {
-  const own = new Map<string, boolean>();
+  const own = new Map(wanted.appId === undefined ? [] : [[wanted.appId, true]]);
   const lookUp = async (appId: string): Promise<boolean> => {
     for (const app of await store.registry.list(who.workspaceId)) own.set(app.appId, true);
     const isOwn = own.get(appId) ?? false;

@@ -47,7 +47,7 @@ export function eventRoutes(app: ApiServer, deps: RouteDeps): void {
       const after = request.headers["last-event-id"] ?? request.query.after;
       await deps.openRequests.run(reply, async (signal) => {
         const events = deps.services.events.read(filter, after, signal);
-        const visible = only(events, createEventScope(who, deps.store));
+        const visible = only(events, createEventScope(who, deps.store, filter));
         reply.hijack();
         await writeEvents(reply.raw, visible, { clock: deps.clock, signal });
       });
