@@ -6,7 +6,7 @@ import type { ChunkSource } from "../store/index.ts";
 import { markHash, signatureOf } from "./find-changes.ts";
 import type { JournalStep } from "./journal.ts";
 import type { KnownTree } from "./known-tree.ts";
-import { entryOfChange } from "./merge.ts";
+import { changeOf, entryOfChange } from "./merge.ts";
 import { entryMark, sorted, type TreeEntry, type VolumeTree } from "./volume-tree.ts";
 
 export interface ApplyOptions {
@@ -118,10 +118,4 @@ export async function* contentOf(
     }
     yield content;
   }
-}
-
-function changeOf(path: string, entry: TreeEntry): VolumeChange {
-  if (entry.kind !== "file") return { path, ...entry };
-  const { executable, ...file } = entry;
-  return { path, ...file, ...(executable ? { executable } : {}) };
 }

@@ -9,6 +9,12 @@ export interface Piece {
   readonly bytes: Uint8Array;
 }
 
+/** One that is kept under its name, and is read only if the server has it no more. */
+export interface KeptPiece {
+  readonly id: string;
+  readonly load: () => Promise<Uint8Array>;
+}
+
 const ZEROS = Buffer.alloc(VOLUME_PIECE_BYTES);
 
 /**

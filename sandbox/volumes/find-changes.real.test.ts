@@ -5,7 +5,6 @@ import {
   chmodSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
@@ -15,95 +14,37 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ConfinedTree } from "../archive/confined-tree.ts";
-import { mountLayers } from "../images/build/mount-layers.ts";
-import { chunkIdOf } from "../store/chunk.ts";
-import { findChanges, type FoundChanges } from "./find-changes.ts";
+import type { FoundChanges } from "./find-changes.ts";
 import { Journal } from "./journal.ts";
 import { KnownTree } from "./known-tree.ts";
-import type { TreeEntry } from "./volume-tree.ts";
+import { said, TestOverlay } from "./test-overlay.ts";
 
 const SECRET = "of the host";
 const RACE_ROUNDS = 150;
 
+let overlay: TestOverlay;
 let dir: string;
 let at: (path: string) => string;
-let known: KnownTree;
-let journal: Journal;
-let pieces: Map<string, string>;
 let opened: Server | undefined;
 
 beforeEach(async () => {
-  dir = mkdtempSync(join(tmpdir(), "flotilla-changes-"));
-  for (const part of ["lower/d", "upper", "work", "merged", "outside"]) {
-    mkdirSync(join(dir, part), { recursive: true });
-  }
+  overlay = await TestOverlay.open({ f: "f", "d/x": "x" });
+  dir = overlay.dir;
+  at = (path) => overlay.at(path);
+  mkdirSync(join(dir, "outside"));
   writeFileSync(join(dir, "outside/secret"), SECRET, { mode: 0o600 });
-  writeFileSync(join(dir, "lower/f"), "f");
-  writeFileSync(join(dir, "lower/d/x"), "x");
-  mountLayers({
-    layersDir: dir,
-    lower: ["lower"],
-    upper: { dir: "upper", workDir: "work" },
-    target: "merged",
-    options: ["redirect_dir=off", "metacopy=off", "index=off"],
-  });
-  at = (path) => join(dir, "merged", path);
-  const file = (text: string): TreeEntry => {
-    const chunks = [chunkIdOf(Buffer.from(text))];
-    return { kind: "file", bytes: text.length, chunks, modifiedAtMs: 0, executable: false };
-  };
-  const folder: TreeEntry = { kind: "folder", modifiedAtMs: 0 };
-  known = new KnownTree(
-    new Map([
-      ["f", file("f")],
-      ["d", folder],
-      ["d/x", file("x")],
-    ]),
-  );
-  journal = await Journal.open(join(dir, "journal"));
-  pieces = new Map();
 });
 
 afterEach(() => {
   opened?.close();
-  execFileSync("umount", [join(dir, "merged")]);
-  rmSync(dir, { recursive: true });
+  overlay.close();
 });
 
-async function find(more: { readonly settledBeforeMs?: number } = {}): Promise<FoundChanges> {
-  const upper = await ConfinedTree.open(join(dir, "upper"));
-  const merged = await ConfinedTree.open(join(dir, "merged"));
-  try {
-    return await findChanges({
-      ...{ upper, merged, known, ...more },
-      signatures: journal.signatures,
-      take: ({ id, bytes }) => {
-        pieces.set(id, Buffer.from(bytes).toString());
-        return Promise.resolve();
-      },
-    });
-  } finally {
-    await upper.close();
-    await merged.close();
-  }
-}
-
-/** Says that what was found is committed. */
-async function commit({ changes, removals, signatures }: FoundChanges): Promise<void> {
-  const removed = removals.map(({ path }) => path);
-  await journal.add({ signatures: [...signatures], changes, removed });
-  journal.applyTo(known, { changes, removed });
-}
-
-const said = ({ changes, removals }: FoundChanges): readonly string[] =>
-  [
-    ...changes.map((change) => `${change.kind} ${change.path}`),
-    ...removals.map(({ path }) => `gone ${path}`),
-  ].sort();
+const find = (more: { readonly settledBeforeMs?: number } = {}): Promise<FoundChanges> =>
+  overlay.find(more);
+const commit = (found: FoundChanges): Promise<void> => overlay.commit(found);
 
 test("nothing is found where nothing was done, and nothing again after a commit", async () => {
   expect(said(await find())).toEqual([]);
@@ -146,7 +87,7 @@ test("a file of the same size and time is found changed all the same", async () 
   utimesSync(at("n"), 1, 1);
   const found = await find();
   expect(said(found)).toEqual(["file n"]);
-  expect([...pieces.values()]).toContain("two");
+  expect([...overlay.pieces.values()]).toContain("two");
 });
 
 test("hard links are files of their own, and one out of the folder cannot be", async () => {
@@ -165,7 +106,7 @@ test("links are kept as texts, whatever they point to, and never read", async ()
   expect(said(found)).toEqual(
     ["absolute", "folder", "loop", "relative"].map((each) => `link ${each}`),
   );
-  expect([...pieces.values()]).not.toContain(SECRET);
+  expect([...overlay.pieces.values()]).not.toContain(SECRET);
 });
 
 test("a folder that became a link to a folder outside is a link", async () => {
@@ -197,7 +138,7 @@ test("a file with holes is as large as it says, and costs what it has", async ()
   truncateSync(at("sparse"), 5 * 1024 * 1024);
   const [change] = (await find()).changes;
   expect(change).toMatchObject({ bytes: 5 * 1024 * 1024, chunks: ["", "", "", "", ""] });
-  expect(pieces.size).toBe(0);
+  expect(overlay.pieces.size).toBe(0);
 });
 
 test("what was written a moment ago waits, when it is asked to", async () => {
@@ -213,10 +154,10 @@ test("another agent that reads the journal goes on where this one was", async ()
   rmSync(at("f"));
   await commit(await find());
   writeFileSync(join(dir, "journal"), '{"signatures":[["cut', { flag: "a" });
-  journal = await Journal.open(join(dir, "journal"));
-  const tree = known.tree;
-  known = new KnownTree(new Map([...tree].filter(([path]) => path !== "n")));
-  journal.replay(known);
+  overlay.journal = await Journal.open(join(dir, "journal"));
+  const { tree } = overlay.known;
+  overlay.known = new KnownTree(new Map([...tree].filter(([path]) => path !== "n")));
+  overlay.journal.replay(overlay.known);
   expect(said(await find())).toEqual([]);
 });
 
@@ -246,6 +187,6 @@ test("folders that are exchanged for links all the time lead nowhere outside", a
   }
   await racer.terminate();
   expect(readCount).toBeGreaterThan(0);
-  expect([...pieces.values()]).not.toContain(SECRET);
+  expect([...overlay.pieces.values()]).not.toContain(SECRET);
   expect(readFileSync(join(dir, "outside/secret"), "utf8")).toBe(SECRET);
 });

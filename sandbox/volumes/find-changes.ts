@@ -3,7 +3,8 @@
  *
  * The folder is an overlay: the version that it began with below, its changes above. So only
  * what is above is looked at, and of that only what is not as it was at the last look: by inode,
- * size and times, of which the time of change cannot be set by a program.
+ * size and times, of which the time of change cannot be set by a program. What a folder that was
+ * renamed has of the version is a change under its new name, and nothing of it is read.
  *
  * The folder is hostile: whoever wrote it may exchange files for links meanwhile. All paths go
  * through `ConfinedTree`, which follows none.
@@ -17,18 +18,24 @@ import type { ConfinedTree } from "../archive/confined-tree.ts";
 import type { SeenEntry } from "../archive/seen-entry.ts";
 import { cutPieces, type Piece } from "./cut-pieces.ts";
 import type { KnownTree } from "./known-tree.ts";
-import { pathFault } from "./merge.ts";
+import { changeOf, pathFault } from "./merge.ts";
+import { Origins } from "./origins.ts";
 import { entryMark, pathOf } from "./volume-tree.ts";
 
 export interface FindOptions {
   /** The changes alone, and all as the container sees it. */
   readonly upper: ConfinedTree;
   readonly merged: ConfinedTree;
+  /** The version below, as it is mounted, and what it has. */
+  readonly lower: ConfinedTree;
+  readonly base: KnownTree;
   readonly known: KnownTree;
   /** What files were at the last look, by path: see `signatureOf`. */
   readonly signatures: ReadonlyMap<string, string>;
   /** Takes the pieces of changed files. */
   readonly take: (piece: Piece) => Promise<void>;
+  /** Takes pieces of the version, which need be read only if nobody has them any more. */
+  readonly takeAgain: (chunkIds: readonly string[]) => Promise<void>;
   /** Files modified after this are left for the next time; absent: none. */
   readonly settledBeforeMs?: number;
   readonly signal?: AbortSignal;
@@ -72,12 +79,15 @@ class Search implements FoundChanges {
   readonly skipped: string[] = [];
   readonly busy: string[] = [];
   readonly #options: FindOptions;
+  readonly #origins: Origins;
 
   constructor(options: FindOptions) {
     this.#options = options;
+    this.#origins = new Origins(options);
   }
 
-  async folder(names: readonly string[]): Promise<void> {
+  /** @param guess The folder of the version that it came from, if it was not renamed itself. */
+  async folder(names: readonly string[], guess = ""): Promise<void> {
     const { upper, merged, known, signal } = this.#options;
     signal?.throwIfAborted();
     const path = names.join("/");
@@ -89,11 +99,59 @@ class Search implements FoundChanges {
     for (const entry of above) {
       // What hides something below: the mark of overlayfs, seen in what is not there.
       if (entry.name !== undefined && !there.has(entry.name)) continue;
-      await this.#entry(names, entry);
+      await this.#entry(names, entry, guess);
+    }
+    const aboveNames = new Set(above.map(({ name }) => name));
+    const untouched = [...there].filter((name) => !aboveNames.has(name));
+    if (untouched.length > 0) await this.#below(names, untouched, guess);
+  }
+
+  /** What shows in a folder of the version below: after a rename that is another folder's. */
+  async #below(
+    names: readonly string[],
+    untouched: readonly string[],
+    guess: string,
+  ): Promise<void> {
+    const path = names.join("/");
+    const origin = await this.#origins.of(names, untouched, guess);
+    if (origin.kind === "unsure") this.busy.push(path);
+    for (const name of untouched) {
+      if (origin.kind === "hollow") await this.#hollow([...names, name]);
+      if (origin.kind !== "folder") continue;
+      await this.#untouched(pathOf(path, name), pathOf(origin.path, name));
     }
   }
 
-  async #entry(folder: readonly string[], entry: SeenEntry): Promise<void> {
+  /** Something of the version, whole, maybe under another name. */
+  async #untouched(path: string, from: string): Promise<void> {
+    const { base, known, takeAgain } = this.#options;
+    const entry = base.get(from);
+    // What is in step from the start on is the very entry.
+    if (entry === undefined || known.get(path) === entry) return;
+    if (pathFault(path) !== undefined) {
+      this.skipped.push(path);
+      return;
+    }
+    const inside = base.namesIn(from);
+    for (const name of known.namesIn(path)) {
+      if (!inside.has(name)) this.#removed(pathOf(path, name));
+    }
+    const isNews = this.#change(changeOf(path, entry));
+    if (entry.kind === "file" && isNews) await takeAgain(entry.chunks);
+    for (const name of inside) await this.#untouched(pathOf(path, name), pathOf(from, name));
+  }
+
+  /** A folder with nothing but folders in it. */
+  async #hollow(names: readonly string[]): Promise<void> {
+    const stats = await this.#options.merged.seen(names);
+    if (stats?.isDirectory() !== true) return;
+    const path = names.join("/");
+    const modifiedAtMs = Math.floor(Number(stats.mtimeNs / 1_000_000n));
+    this.#change({ kind: "folder", path, modifiedAtMs });
+    await this.folder(names);
+  }
+
+  async #entry(folder: readonly string[], entry: SeenEntry, folderGuess: string): Promise<void> {
     const { name, stats, target } = entry;
     const path = pathOf(folder.join("/"), name ?? "?");
     if (name === undefined || pathFault(path) !== undefined) {
@@ -105,7 +163,7 @@ class Search implements FoundChanges {
       if (this.#options.known.get(path)?.kind !== "folder") {
         this.#change({ kind: "folder", path, modifiedAtMs });
       }
-      await this.folder([...folder, name]);
+      await this.folder([...folder, name], pathOf(folderGuess, name));
     } else if (stats.isFile()) await this.#file([...folder, name], stats);
     else if (target !== undefined && target !== "") {
       this.#change({ kind: "link", path, target, modifiedAtMs });
@@ -171,8 +229,8 @@ class Search implements FoundChanges {
     }
   }
 
-  /** Says that a path is so, unless it was so before. */
-  #change(change: VolumeChange): void {
+  /** Says that a path is so, unless it was so before; whether that is news. */
+  #change(change: VolumeChange): boolean {
     const before = this.#options.known.get(change.path);
     // A file or link in the place of a folder: what was in that is gone.
     if (before?.kind === "folder" && change.kind !== "folder") {
@@ -181,8 +239,9 @@ class Search implements FoundChanges {
       }
     }
     const was = entryMark(before, markHash);
-    if (isSame(before, change, was)) return;
+    if (isSame(before, change, was)) return false;
     this.changes.push({ ...change, was });
+    return true;
   }
 }
 

@@ -88,6 +88,13 @@ export function entryOfChange(change: VolumeChange): TreeEntry {
   return { kind: "file", bytes, chunks, modifiedAtMs, executable };
 }
 
+/** The change that makes a path what an entry says. */
+export function changeOf(path: string, entry: TreeEntry): VolumeChange {
+  if (entry.kind !== "file") return { path, ...entry };
+  const { executable, ...file } = entry;
+  return { path, ...file, ...(executable ? { executable } : {}) };
+}
+
 class Work {
   readonly tree: Map<string, TreeEntry>;
   readonly overwritten = new Set<string>();

@@ -14,7 +14,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { PlatformError, type Clock } from "../../core/index.ts";
 import type {
   CommitReport,
@@ -28,6 +28,7 @@ import { unmountFuse } from "../lazyfs/fuse-mount.ts";
 import type { ChunkSource } from "../store/index.ts";
 import { readImageIndex } from "../store/index.ts";
 import { applyVersion } from "./apply-version.ts";
+import type { KeptPiece, Piece } from "./cut-pieces.ts";
 import { findChanges, type FoundChanges } from "./find-changes.ts";
 import { Journal } from "./journal.ts";
 import { KnownTree } from "./known-tree.ts";
@@ -52,6 +53,8 @@ interface Committed {
   readonly found: FoundChanges;
 }
 
+/** Folders of the version may be renamed; what came of which is told by inodes. */
+export const MOUNT_OPTIONS = ["redirect_dir=on", "xino=off", "metacopy=off", "index=off"];
 const FACTS = "facts.json";
 /** What changed so shortly ago may be half written, and waits for the next commit by itself. */
 const SETTLE_MS = 1_000;
@@ -67,21 +70,28 @@ export class MountedVolume {
   readonly #surroundings: VolumeSurroundings;
   readonly #client: VolumeClient;
   readonly #journal: Journal;
+  /** The version, as it is mounted. */
+  readonly #lower: string;
   readonly #release: () => void;
-  #known: KnownTree | undefined;
+  #trees: { readonly base: KnownTree; readonly known: KnownTree } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(
     dir: string,
     start: VolumeStart,
     surroundings: VolumeSurroundings,
-    { journal, release }: { readonly journal: Journal; readonly release: () => void },
+    {
+      journal,
+      lower,
+      release,
+    }: { readonly journal: Journal; readonly lower: string; readonly release: () => void },
   ) {
     this.#dir = dir;
     this.start = start;
     this.#surroundings = surroundings;
     this.#client = surroundings.openClient(start);
     this.#journal = journal;
+    this.#lower = lower;
     this.#release = release;
   }
 
@@ -131,12 +141,12 @@ export class MountedVolume {
         lower: [held.root],
         upper: { dir: "upper", workDir: "work" },
         target: "merged",
-        // Changes are found by name: a folder that is moved is moved file by file.
-        options: ["redirect_dir=off", "metacopy=off", "index=off"],
+        options: MOUNT_OPTIONS,
       });
       const journal = await Journal.open(join(dir, "journal"));
       const release = (): void => held.release();
-      return new MountedVolume(dir, start, surroundings, { journal, release });
+      const lower = resolve(dir, held.root);
+      return new MountedVolume(dir, start, surroundings, { journal, lower, release });
     } catch (error) {
       held.release();
       throw error;
@@ -181,7 +191,7 @@ export class MountedVolume {
       await this.#commitAll();
       const head = await this.#client.head();
       if (head.volumeId !== this.start.volumeId) throw madeAnew(this.start.name);
-      const known = await this.#knownTree();
+      const { known } = await this.#knownTrees();
       const next = await this.#treeOf(head.contentId);
       const applied = await this.#inTrees((trees) =>
         applyVersion({ ...trees, known, next, source: this.#surroundings.source }),
@@ -215,16 +225,22 @@ export class MountedVolume {
   }
 
   async #commit(settledBeforeMs?: number): Promise<Committed> {
-    const known = await this.#knownTree();
+    const { base, known } = await this.#knownTrees();
     let upload: PieceUpload | undefined;
+    const take = async (piece: Piece | KeptPiece): Promise<void> => {
+      upload ??= await this.#client.upload();
+      await upload.add(piece);
+    };
+    const { source } = this.#surroundings;
     const found = await this.#inTrees((trees) =>
       findChanges({
         ...trees,
+        base,
         known,
         signatures: this.#journal.signatures,
-        take: async (piece) => {
-          upload ??= await this.#client.upload();
-          await upload.add(piece);
+        take,
+        takeAgain: async (ids) => {
+          for (const id of ids) if (id !== "") await take({ id, load: () => source.read(id) });
         },
         ...(settledBeforeMs === undefined ? {} : { settledBeforeMs }),
       }),
@@ -262,26 +278,25 @@ export class MountedVolume {
     work: (trees: {
       readonly upper: ConfinedTree;
       readonly merged: ConfinedTree;
+      readonly lower: ConfinedTree;
     }) => Promise<Result>,
   ): Promise<Result> {
-    const upper = await ConfinedTree.open(this.upper);
-    const merged = await ConfinedTree.open(this.root).catch(async (error: unknown) => {
-      await upper.close();
-      throw error;
+    await using open = new AsyncDisposableStack();
+    const tree = async (root: string): Promise<ConfinedTree> =>
+      open.adopt(await ConfinedTree.open(root), (opened) => opened.close());
+    return await work({
+      upper: await tree(this.upper),
+      merged: await tree(this.root),
+      lower: await tree(this.#lower),
     });
-    try {
-      return await work({ upper, merged });
-    } finally {
-      await upper.close();
-      await merged.close();
-    }
   }
 
-  async #knownTree(): Promise<KnownTree> {
-    if (this.#known !== undefined) return this.#known;
-    const known = new KnownTree(await this.#treeOf(this.start.contentId));
+  async #knownTrees(): Promise<{ readonly base: KnownTree; readonly known: KnownTree }> {
+    if (this.#trees !== undefined) return this.#trees;
+    const tree = await this.#treeOf(this.start.contentId);
+    const known = new KnownTree(tree);
     this.#journal.replay(known);
-    return (this.#known = known);
+    return (this.#trees = { base: new KnownTree(tree), known });
   }
 
   async #treeOf(contentId: string | undefined): Promise<VolumeTree> {

@@ -9,7 +9,7 @@ import {
   type VolumeSummary,
   type VolumeUpload,
 } from "../../sdk/protocol/index.ts";
-import type { Piece } from "./cut-pieces.ts";
+import type { KeptPiece, Piece } from "./cut-pieces.ts";
 import { VOLUME_GRANT_HEADER, type VolumeStart } from "./volume-start.ts";
 
 export interface VolumeClientOptions {
@@ -31,7 +31,7 @@ export interface VolumeClient {
 /** Chunks on their way to the server, some at a time. */
 export interface PieceUpload {
   readonly uploadId: string;
-  add(piece: Piece): Promise<void>;
+  add(piece: Piece | KeptPiece): Promise<void>;
   /** Sends what is left. */
   finish(): Promise<void>;
 }
@@ -76,31 +76,45 @@ function createUpload(
   uploadId: string,
   post: (path: string, body: Body) => Promise<unknown>,
 ): PieceUpload {
-  let waiting: Piece[] = [];
+  let waiting: (Piece | KeptPiece)[] = [];
   let byteCount = 0;
-  const flush = async (): Promise<void> => {
-    const pieces = new Map(waiting.map((piece) => [piece.id, piece.bytes]));
-    waiting = [];
-    byteCount = 0;
-    if (pieces.size === 0) return;
-    const path = `/uploads/${uploadId}`;
-    const question = json({ chunkIds: [...pieces.keys()] });
-    const { missing } = (await post(`${path}/missing`, question)) as ChunkAnswer;
-    const bodies = missing.flatMap((id) => pieces.get(id) ?? []);
+  const send = async (bodies: readonly Uint8Array[]): Promise<void> => {
     if (bodies.length === 0) return;
     const sizes = bodies.map((bytes) => bytes.byteLength);
     const frame = encodeFrame({ sizes }, bodies);
-    await post(`${path}/chunks`, { type: FRAME_MEDIA_TYPE, bytes: frame });
+    await post(`/uploads/${uploadId}/chunks`, { type: FRAME_MEDIA_TYPE, bytes: frame });
+  };
+  const flush = async (): Promise<void> => {
+    const pieces = new Map(waiting.map((piece) => [piece.id, piece]));
+    waiting = [];
+    byteCount = 0;
+    if (pieces.size === 0) return;
+    const question = json({ chunkIds: [...pieces.keys()] });
+    const path = `/uploads/${uploadId}/missing`;
+    const { missing } = (await post(path, question)) as ChunkAnswer;
+    let bodies: Uint8Array[] = [];
+    // Of kept ones it is not known before how large they are.
+    for (const piece of missing.flatMap((id) => pieces.get(id) ?? [])) {
+      bodies.push(await bytesOf(piece));
+      if (bodies.reduce((sum, bytes) => sum + bytes.byteLength, 0) < BATCH_BYTES) continue;
+      await send(bodies);
+      bodies = [];
+    }
+    await send(bodies);
   };
   return {
     uploadId,
     add: async (piece) => {
       waiting.push(piece);
-      byteCount += piece.bytes.byteLength;
+      byteCount += "load" in piece ? 0 : piece.bytes.byteLength;
       if (byteCount >= BATCH_BYTES || waiting.length >= BATCH_PIECES) await flush();
     },
     finish: flush,
   };
+}
+
+async function bytesOf(piece: Piece | KeptPiece): Promise<Uint8Array> {
+  return "load" in piece ? piece.load() : piece.bytes;
 }
 
 async function request(

@@ -6,7 +6,7 @@ import { TestPlatform } from "../support/platform.ts";
 
 const APP = `
 import { openSync, closeSync, readFileSync, writeFileSync, readdirSync, rmSync, mkdirSync,
-  symlinkSync, linkSync, renameSync, statSync } from "node:fs";
+  symlinkSync, linkSync, renameSync, statSync, existsSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { App, Volume } from "flotilla";
 const app = new App("shelf");
@@ -44,6 +44,25 @@ export const hold = app.function({ ...spec, name: "hold" }, async (waitMs) => {
   const after = attempt(() => readFileSync("/srv/data/from-outside", "utf8"));
   return { before, refused, report, after, names: readdirSync("/srv/data").sort(),
     run: execFileSync("/srv/data/deep/er/tool", { encoding: "utf8" }).trim() };
+});
+export const move = app.function({ ...spec, name: "move" }, async () => {
+  const [from, to] = ["/srv/data/tree", "/srv/data/empty"];
+  writeFileSync("/made/began", "");
+  await made.commit();
+  while (!existsSync("/made/go")) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await made.reload();
+  }
+  const refused = ["/srv/data/deep", from + "/inner/own", "/made/tree"].map((path) =>
+    attempt(() => renameSync(from, path)));
+  renameSync(from, to);
+  writeFileSync(to + "/inner/added", "added");
+  const text = readFileSync(to + "/inner/two", "utf8");
+  const { overwritten } = await data.commit();
+  await data.reload();
+  const again = attempt(() => renameSync(to + "/inner", "/srv/data/out"));
+  const { changedCount } = await data.commit();
+  return { refused, text, overwritten, again, changedCount };
 });
 `;
 
@@ -153,5 +172,39 @@ describe("volumes", { shuffle: false }, () => {
     const old = join(platform.scratchDir, "old");
     platform.cli("volume", "get", "data", "model", old, "--at", String(before + 1));
     expect(existsSync(join(old, "zeros"))).toBe(true);
+  });
+
+  it("let folders be renamed, and keep what others put into them meanwhile", async () => {
+    const folder = join(platform.scratchDir, "tree");
+    mkdirSync(join(folder, "inner"), { recursive: true });
+    writeFileSync(join(folder, "one"), "one");
+    writeFileSync(join(folder, "inner", "two"), "two");
+    platform.cli("volume", "put", "data", folder, "tree");
+    const hollow = join(platform.scratchDir, "empty");
+    mkdirSync(hollow);
+    platform.cli("volume", "put", "data", hollow, "empty");
+    const made = Volume.fromName("made");
+    const moving = await platform.lookup<[], object>("shelf", "move");
+    const moved = await moving.spawn();
+    await expect
+      .poll(async () => (await made.list()).map(({ path }) => path), { timeout: 20_000 })
+      .toContain("began");
+    // Another writer's file keeps the old folder; what it removed comes back under the new name.
+    await data.writeFile("tree/inner/theirs", "theirs");
+    await data.remove("tree/one");
+    await made.writeFile("go", "");
+    expect(await moved.get()).toEqual({
+      refused: ["ENOTEMPTY", "EINVAL", "EXDEV"],
+      text: "two",
+      overwritten: [],
+      again: "done",
+      changedCount: 3,
+    });
+    const paths = async (at: string): Promise<readonly string[]> =>
+      (await data.list(at, { recursive: true })).map(({ path }) => path);
+    expect(await paths("tree")).toEqual(["tree/inner", "tree/inner/theirs"]);
+    expect(await paths("empty")).toEqual(["empty/one"]);
+    expect(await paths("out")).toEqual(["out/added", "out/two"]);
+    expect(Buffer.from(await data.readFile("empty/one")).toString()).toBe("one");
   });
 });
