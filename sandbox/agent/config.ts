@@ -24,6 +24,8 @@ export interface AgentConfig {
   readonly egressOpenRanges?: readonly string[];
   /** Folders of this machine with chunks of images; more are fetched from the server. */
   readonly chunkDirs?: readonly string[];
+  /** Port on which other nodes are given chunks of images, 0 for any; absent: they get none. */
+  readonly peerPort?: number;
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
   /** End, with all containers, when no server has been there for so long; absent means never. */
@@ -59,6 +61,7 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
 const TEXTS = ["serverUrl", "token", "dataDir"] as const;
 const FLAGS = ["emulatedGpus", "endsWithParent"] as const;
 const AMOUNTS = ["gpuCount", "cpuMilli", "memoryMiB"] as const;
+const PORT_MAX = 65_535;
 const ISOLATIONS: readonly unknown[] = ["gvisor", "process"] satisfies readonly Isolation[];
 
 /** What is wrong with settings; undefined when nothing is. */
@@ -74,10 +77,20 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   if (flag !== undefined) return `"${flag}" must be true or false`;
   const list = listFaultOf(settings);
   if (list !== undefined) return list;
-  const { gpuType, resources, aloneMsMax } = settings;
-  if (aloneMsMax !== undefined && !isAmount(aloneMsMax)) return '"aloneMsMax" must be a time in ms';
+  const number = numberFaultOf(settings);
+  if (number !== undefined) return number;
+  const { gpuType, resources } = settings;
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
+}
+
+function numberFaultOf({
+  peerPort = 0,
+  aloneMsMax = 0,
+}: Readonly<Record<string, unknown>>): string | undefined {
+  const isPort = Number.isInteger(peerPort) && isAmount(peerPort) && Number(peerPort) <= PORT_MAX;
+  if (!isPort) return '"peerPort" must be a port';
+  return isAmount(aloneMsMax) ? undefined : '"aloneMsMax" must be a time in ms';
 }
 
 function listFaultOf({
