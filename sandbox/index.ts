@@ -17,6 +17,7 @@ export {
   type ServerMessage,
   type StartContainer,
 } from "./agent/link.ts";
+export { peerKeyOf, peerTicketOf, type ChunkPeer } from "./peers/peer-ticket.ts";
 export { AGENT_VERSION } from "./agent/agent.ts";
 export { PieceStream } from "./streams/piece-stream.ts";
 export { pieceOf } from "./streams/check-piece.ts";

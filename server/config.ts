@@ -27,6 +27,8 @@ export interface PlatformConfig {
   readonly localNode?: LocalNodeConfig;
   /** Private ranges that containers may reach where their function is allowed to. */
   readonly egressOpenRanges?: readonly string[];
+  /** Port on which rented machines give each other chunks of images, 0 for any; absent: none do. */
+  readonly peerPort?: number;
   /** Emulated clouds, and then no real ones; absent means none. */
   readonly emulatedClouds?: EmulatedCloudsConfig;
   /** Rent from the real AWS with the machine's own credentials. */

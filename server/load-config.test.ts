@@ -110,6 +110,7 @@ test.each<[ConfigFlags, Record<string, string>, RegExp]>([
   [{ localGpus: "H10O:8" }, {}, /^--local-gpus takes .*did you mean H100\?/],
   [{}, { FLOTILLA_LOCAL_USD_PER_HOUR: "free" }, /^FLOTILLA_LOCAL_USD_PER_HOUR takes an amount/],
   [{ localGpus: "H100:0" }, {}, /^--local-gpus takes .*1 to 16/],
+  [{}, { FLOTILLA_PEER_PORT: "65536" }, /^FLOTILLA_PEER_PORT takes a whole number/],
   [{}, { FLOTILLA_EGRESS_OPEN_RANGES: "10.0.0.0/33" }, /^FLOTILLA_EGRESS_OPEN_RANGES takes a list/],
   [{}, { FLOTILLA_PORT: "http" }, /^FLOTILLA_PORT takes a whole number/],
   [{}, { FLOTILLA_LOG_LEVEL: "inof" }, /^FLOTILLA_LOG_LEVEL takes .*did you mean info\?/],
@@ -231,4 +232,9 @@ test("blobs lie in the data folder, or in the bucket that is named", () => {
   expect(loadConfig({}, amazon).blobStore).toEqual({ bucket: "bucket", prefix: "a/b" });
   const own = { ...amazon, FLOTILLA_BLOB_STORE_ENDPOINT: "http://127.0.0.1:9000" };
   expect(loadConfig({}, own).blobStore).toMatchObject({ endpoint: "http://127.0.0.1:9000" });
+});
+
+test("has machines give each other chunks only where a port is set for it", () => {
+  expect(loadConfig({}, {}).peerPort).toBeUndefined();
+  expect(loadConfig({}, { FLOTILLA_PEER_PORT: "7071" }).peerPort).toBe(7_071);
 });

@@ -100,6 +100,7 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
     policy: policyOf(settings),
     ...(localNode === undefined ? {} : { localNode }),
     ...(egressOpenRanges === undefined ? {} : { egressOpenRanges }),
+    ...peerPortOf(settings),
     ...emulatedCloudsOf(settings, flags),
     ...cloudsOf(settings),
     priceSources: priceSourcesOf(settings),
@@ -109,6 +110,11 @@ export function loadConfig(flags: ConfigFlags, env: Environment): PlatformConfig
         DEFAULT_IMAGE_DISK_GB) * BYTES_PER_GB,
     logLevel: settings.read("logLevel", "FLOTILLA_LOG_LEVEL", oneOf(LOG_LEVELS)) ?? "info",
   };
+}
+
+function peerPortOf(settings: Settings): Pick<PlatformConfig, "peerPort"> {
+  const peerPort = settings.read(undefined, "FLOTILLA_PEER_PORT", wholeNumber(0, 65_535));
+  return peerPort === undefined ? {} : { peerPort };
 }
 
 function blobStoreOf(settings: Settings): Pick<PlatformConfig, "blobStore"> {

@@ -270,6 +270,7 @@ async function createFleet(
           token: batchTokenOf(clientToken, foundations.key),
           rented: { batch: clientToken, cloud: metadataCloudOf(offers) },
           ...(config.egressOpenRanges && { egressOpenRanges: config.egressOpenRanges }),
+          ...(config.peerPort === undefined ? {} : { peerPort: config.peerPort }),
         },
         await whole.agentFiles.all(),
       ),

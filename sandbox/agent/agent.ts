@@ -5,14 +5,9 @@
  * believed. When the link breaks it keeps its containers and results and says so on its return.
  */
 import { hostname } from "node:os";
-import {
-  createRng,
-  messageOf,
-  type Clock,
-  type Isolation,
-  type Resources,
-} from "../../core/index.ts";
+import { createRng, messageOf, type Isolation, type Resources } from "../../core/index.ts";
 import type { NodeImages } from "../images/node-images.ts";
+import { peerUrlOf, type PeerServer } from "../peers/peer-server.ts";
 import { limitsOn } from "../runtime/limits.ts";
 import type { Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import { createHttpSnapshots } from "../snapshots/shared-snapshots.ts";
@@ -23,7 +18,7 @@ import { filesOf } from "./container-image.ts";
 import { Container } from "./container.ts";
 import type { ContainerReports } from "./container-options.ts";
 import { explainDisk } from "./full-disk.ts";
-import { LinkClient } from "./link-client.ts";
+import { LinkClient, type LinkClientOptions } from "./link-client.ts";
 import type {
   AgentMessage,
   AgentResult,
@@ -46,20 +41,12 @@ import { roomFor, type Room, type RoomAnswer } from "./room.ts";
 
 export const AGENT_VERSION = "0.1.0";
 
-export interface NodeAgentOptions {
-  readonly serverUrl: string;
+export interface NodeAgentOptions extends Pick<
+  LinkClientOptions,
+  "serverUrl" | "token" | "joinHeaders" | "welcomeWithinMs" | "aloneMsMax" | "onSession" | "clock"
+> {
   /** Folder of the server's blobs, on the server's machine. */
   readonly blobDir?: string | undefined;
-  /** A join token, or the session token of an earlier connection. */
-  readonly token: string;
-  /** Headers that go with a join token. */
-  readonly joinHeaders?: Readonly<Record<string, string>>;
-  /** It gives up when no server has taken it in for so long; absent means never. */
-  readonly welcomeWithinMs?: number;
-  /** It gives up when no server has been there for so long; absent means never. */
-  readonly aloneMsMax?: number;
-  /** Called on every welcome, with the token for the next connection. */
-  readonly onSession?: (nodeId: string, sessionToken: string) => void;
   /** Fixes the pauses between connections; best different on each machine. */
   readonly seed: string;
   readonly codeDir: string;
@@ -78,9 +65,10 @@ export interface NodeAgentOptions {
   readonly runtime: Runtime;
   /** The images of this node, which the caller closes. */
   readonly images: NodeImages;
+  /** Gives its chunks to other nodes; without it they get none. */
+  readonly peers?: PeerServer;
   /** The volumes of its containers; without it they have none. */
   readonly volumes?: NodeVolumes;
-  readonly clock: Clock;
   readonly onError: (error: unknown, doing: string) => void;
   /** The server wants this agent to end. */
   readonly onDismissed: (reason: string) => void;
@@ -122,7 +110,7 @@ export class NodeAgent {
       clock,
       rng: createRng(seed),
       onError,
-      hello: (nodeId) => this.#hello(nodeId),
+      hello: (...place) => this.#hello(...place),
       onMessage: (message, body) => this.#receive(message, body),
       onLost: () => {
         for (const container of this.#containers.values()) {
@@ -271,8 +259,8 @@ export class NodeAgent {
     });
   }
 
-  #hello(nodeId: string): AgentMessage {
-    const { resources, gpuType, emulatedGpus, isolation } = this.#options;
+  #hello(nodeId: string, localAddress = ""): AgentMessage {
+    const { resources, gpuType, emulatedGpus, isolation, peers } = this.#options;
     const node: NodeFacts = {
       nodeId,
       hostname: hostname(),
@@ -282,6 +270,7 @@ export class NodeAgent {
       emulatedGpus,
       isolation,
       ...(gpuType === undefined ? {} : { gpuType }),
+      ...(peers && localAddress !== "" && { peerUrl: peerUrlOf(localAddress, peers.port) }),
     };
     const containers = [...this.#containers.values()].map((container) => {
       const { held } = container;
@@ -297,6 +286,7 @@ export class NodeAgent {
   #receive(message: ServerMessage, body: Uint8Array): void {
     switch (message.type) {
       case "welcome":
+        if (message.peerKey !== undefined) this.#options.peers?.admit(message.peerKey);
         this.#options.images.renewToken();
         this.#resend();
         this.#uses.forget();

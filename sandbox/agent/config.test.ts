@@ -48,6 +48,7 @@ test("everything that is told is taken", async () => {
     endsWithParent: true,
     blobDir: "/server/blobs",
     aloneMsMax: 600_000,
+    peerPort: 7_071,
   };
   await writeFile(path, JSON.stringify(all));
   expect(await readAgentConfig(path)).toEqual(all);
@@ -73,6 +74,9 @@ test.each([
   [{ emulatedGpus: "yes" }, "emulatedGpus"],
   [{ endsWithParent: 1 }, "endsWithParent"],
   [{ aloneMsMax: "600 s" }, "aloneMsMax"],
+  [{ peerPort: 70_000 }, "peerPort"],
+  [{ peerPort: 1.5 }, "peerPort"],
+  [{ peerPort: "7071" }, "peerPort"],
   [{ gpuType: 100 }, "gpuType"],
   [{ resources: 5 }, "resources"],
   [{ resources: { gpuCount: 0, cpuMilli: "100", memoryMiB: 1 } }, "resources.cpuMilli"],

@@ -26,6 +26,8 @@ export interface AgentConfig {
   readonly chunkDirs?: readonly string[];
   /** Folder of this machine where the server keeps blobs; more are fetched from the server. */
   readonly blobDir?: string;
+  /** Port on which other nodes are given chunks of images, 0 for any; absent: they get none. */
+  readonly peerPort?: number;
   /** End when the process that started this one is gone. */
   readonly endsWithParent?: boolean;
   /** End, with all containers, when no server has been there for so long; absent means never. */
@@ -61,6 +63,7 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
 const TEXTS = ["serverUrl", "token", "dataDir"] as const;
 const FLAGS = ["emulatedGpus", "endsWithParent"] as const;
 const AMOUNTS = ["gpuCount", "cpuMilli", "memoryMiB"] as const;
+const PORT_MAX = 65_535;
 const ISOLATIONS: readonly unknown[] = ["gvisor", "process"] satisfies readonly Isolation[];
 
 /** What is wrong with settings; undefined when nothing is. */
@@ -76,11 +79,21 @@ function faultOf(settings: Readonly<Record<string, unknown>>): string | undefine
   if (flag !== undefined) return `"${flag}" must be true or false`;
   const list = listFaultOf(settings);
   if (list !== undefined) return list;
-  const { gpuType, blobDir, resources, aloneMsMax } = settings;
+  const number = numberFaultOf(settings);
+  if (number !== undefined) return number;
+  const { gpuType, blobDir, resources } = settings;
   if (blobDir !== undefined && typeof blobDir !== "string") return '"blobDir" must be a folder';
-  if (aloneMsMax !== undefined && !isAmount(aloneMsMax)) return '"aloneMsMax" must be a time in ms';
   if (gpuType !== undefined && typeof gpuType !== "string") return '"gpuType" must be a text';
   return resources === undefined ? undefined : resourceFaultOf(resources);
+}
+
+function numberFaultOf({
+  peerPort = 0,
+  aloneMsMax = 0,
+}: Readonly<Record<string, unknown>>): string | undefined {
+  const isPort = Number.isInteger(peerPort) && isAmount(peerPort) && Number(peerPort) <= PORT_MAX;
+  if (!isPort) return '"peerPort" must be a port';
+  return isAmount(aloneMsMax) ? undefined : '"aloneMsMax" must be a time in ms';
 }
 
 function listFaultOf({

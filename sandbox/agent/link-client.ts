@@ -11,6 +11,7 @@ import { HEARTBEAT_MS, type AgentMessage, type ServerMessage } from "./link.ts";
 
 export interface LinkClientOptions {
   readonly serverUrl: string;
+  /** A join token, or the session token of an earlier connection. */
   readonly token: string;
   /** Sent with the join token, until there is a session. */
   readonly joinHeaders?: Readonly<Record<string, string>>;
@@ -22,8 +23,11 @@ export interface LinkClientOptions {
   readonly aloneMsMax?: number;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Called on every connection with our name; gives what to say first. */
-  readonly hello: (nodeId: string) => AgentMessage;
+  /**
+   * Called on every connection with our name, and the address of this machine that it goes out
+   * from; gives what to say first.
+   */
+  readonly hello: (nodeId: string, localAddress: string | undefined) => AgentMessage;
   readonly onMessage: (message: ServerMessage, body: Uint8Array) => void;
   /** A connection on which the server had welcomed us ended. */
   readonly onLost?: () => void;
@@ -48,6 +52,7 @@ export class LinkClient {
   #rejections = 0;
   #heardAtMs = 0;
   #hasSession = false;
+  #localAddress: string | undefined;
 
   constructor(options: LinkClientOptions) {
     this.#options = options;
@@ -128,6 +133,9 @@ export class LinkClient {
     const hear = (): void => {
       this.#heardAtMs = clock.nowMs();
     };
+    socket.once("upgrade", (response) => {
+      this.#localAddress = response.socket.localAddress;
+    });
     socket.on("ping", hear);
     socket.on("message", (data) => {
       hear();
@@ -166,7 +174,7 @@ export class LinkClient {
       this.#rejections = 0;
       this.#hasSession = true;
       this.#options.onSession?.(header.nodeId, header.sessionToken);
-      this.send(this.#options.hello(header.nodeId));
+      this.send(this.#options.hello(header.nodeId, this.#localAddress));
     }
     this.#options.onMessage(header, body);
   }

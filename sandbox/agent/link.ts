@@ -13,6 +13,7 @@
 import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import type { InputHeader, PythonEntry, ValueHeader } from "../runners/protocol.ts";
+import type { ChunkPeer } from "../peers/peer-ticket.ts";
 import type { VolumeStart } from "../volumes/volume-start.ts";
 import type { Piece } from "../streams/piece.ts";
 import type { StartStages } from "./start-stages.ts";
@@ -31,6 +32,8 @@ export interface NodeFacts {
   readonly gpuType?: string;
   readonly emulatedGpus: boolean;
   readonly isolation: Isolation;
+  /** Where other nodes may ask it for chunks; absent: nowhere. */
+  readonly peerUrl?: string;
 }
 
 /** A container the agent holds when it (re)connects. */
@@ -72,6 +75,8 @@ export interface StartContainer {
   readonly imageId?: string;
   /** The image's files: name of their index among the server's chunks. */
   readonly contentId?: string;
+  /** Other nodes that may have the image's files, at most 3; absent means none is known. */
+  readonly peers?: readonly ChunkPeer[];
   /** Whose image that is; present with one. */
   readonly workspaceId?: string;
   /** Folder in the image that it starts in. */
@@ -126,7 +131,13 @@ export interface ExpectedStart extends Pick<
  * payload of the parameters.
  */
 export type ServerMessage =
-  | { readonly type: "welcome"; readonly nodeId: string; readonly sessionToken: string }
+  | {
+      readonly type: "welcome";
+      readonly nodeId: string;
+      readonly sessionToken: string;
+      /** Under which other nodes have tickets for this one's chunks; absent: none has. */
+      readonly peerKey?: string;
+    }
   /** The agent must end: its node is released or unknown. */
   | { readonly type: "goodbye"; readonly reason: string }
   | { readonly type: "start"; readonly container: StartContainer }

@@ -9,11 +9,13 @@ import { createMountedImages, NO_IMAGES, type NodeImages } from "../images/node-
 import { preparePythonImage } from "../images/python-image.ts";
 import { openGpus, type GpuAccess } from "../gpu/gpu-access.ts";
 import { isMemoryShort } from "../pools/memory-pressure.ts";
+import { PeerServer } from "../peers/peer-server.ts";
 import { bundleRunner } from "../runners/bundle-runner.ts";
 import { createGvisorRuntime } from "../runtime/gvisor.ts";
 import { createProcessRuntime } from "../runtime/process.ts";
 import { findPython } from "../runtime/python-launch.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { openDiskTier } from "../store/index.ts";
 import { createNodeVolumes, volumesDirOf, type NodeVolumes } from "../volumes/node-volumes.ts";
 import { NodeAgent, type NodeAgentOptions } from "./agent.ts";
 import { openCloudMetadata, type CloudMetadata } from "./cloud-metadata.ts";
@@ -69,6 +71,7 @@ export async function createAgent(
   const runtime = await createRuntime(config, cacheDir, clock, gpus.access);
   const metadata = rented && metadataOf(rented, clock);
   const images = await createImages(config, surroundings, () => agent.token);
+  const peers = await openPeers(config, surroundings);
   const volumes = await createVolumes(config, surroundings, images, () => agent.token);
   const agent: NodeAgent = new NodeAgent({
     serverUrl: config.serverUrl,
@@ -87,6 +90,7 @@ export async function createAgent(
     runtime,
     images,
     ...(volumes === undefined ? {} : { volumes }),
+    ...(peers === undefined ? {} : { peers }),
     clock,
     onError,
     onDismissed,
@@ -108,7 +112,7 @@ export async function createAgent(
     health,
     ...(metadata ? [new InterruptionWatch({ metadata, clock, onNotice, onRisk, onError })] : []),
   ];
-  return watched(agent, images, watches);
+  return watched(agent, { images, peers }, watches);
 }
 
 /** What the agent may hand out, and its kind of GPU: as configured, else as found. */
@@ -163,7 +167,11 @@ interface Watch {
   close(): void;
 }
 
-function watched(agent: NodeAgent, images: NodeImages, watches: readonly Watch[]): StartedAgent {
+function watched(
+  agent: NodeAgent,
+  { images, peers }: { readonly images: NodeImages; readonly peers: PeerServer | undefined },
+  watches: readonly Watch[],
+): StartedAgent {
   const closeWatches = (): void => {
     for (const watch of watches) watch.close();
   };
@@ -173,6 +181,7 @@ function watched(agent: NodeAgent, images: NodeImages, watches: readonly Watch[]
     },
     close: async () => {
       closeWatches();
+      await peers?.close();
       await agent.close();
       await images.close();
     },
@@ -241,6 +250,24 @@ async function createImages(
     clock,
     onError,
   });
+}
+
+/** Gives chunks to other nodes where that is wanted; one that cannot is of use all the same. */
+async function openPeers(
+  { dataDir, isolation, serverUrl, peerPort }: AgentConfig,
+  { clock, onError }: AgentSurroundings,
+): Promise<PeerServer | undefined> {
+  if (peerPort === undefined || isolation === "process") return undefined;
+  // Nodes that find their server on this machine are found there too, and nowhere else.
+  const isLoopback = /^(127\.|localhost$|\[::1\]$)/.test(new URL(serverUrl).hostname);
+  const place = { port: peerPort, ...(isLoopback ? { host: "127.0.0.1" } : {}) };
+  try {
+    const stores = [await openDiskTier({ dir: chunksDirOf(dataDir) })];
+    return await PeerServer.open({ ...place, stores, clock, onError });
+  } catch (error) {
+    onError(error, "giving chunks to other nodes");
+    return undefined;
+  }
 }
 
 async function createVolumes(

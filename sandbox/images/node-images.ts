@@ -21,7 +21,7 @@ export interface HeldContainerImage {
 /** What a container says about the image that it is to run in. */
 export type WantedImage = Pick<
   StartContainer,
-  "imageId" | "contentId" | "workspaceId" | "workdir" | "diskMiB"
+  "imageId" | "contentId" | "workspaceId" | "workdir" | "diskMiB" | "peers"
 >;
 
 /** Images for the containers of one node. */
@@ -85,6 +85,7 @@ export function createMountedImages(options: MountedImagesOptions): NodeImages {
     hold: async (wanted, onLost) => {
       // What it may write to must be its own: no user but root may write to what is root's.
       const owner = wanted.diskMiB === undefined ? undefined : USER_ID;
+      if (wanted.peers !== undefined) mounts.meet(wanted.peers);
       const held = await mounts.hold(wanted.contentId ?? "", onLost, owner);
       return {
         image: imageAt(held.root, sourceOf(wanted), wanted.workdir),

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import type { Clock } from "../../core/index.ts";
 import { createChunkSource, createHttpChunks, materialise, openDiskTier } from "../store/index.ts";
 import type { ChunkId } from "../store/index.ts";
+import type { ChunkPeer } from "../peers/peer-ticket.ts";
 import { AccessLists } from "./access-lists.ts";
 import { createSharedLists, type SharedLists } from "./shared-lists.ts";
 import { canMount, imageMountsUnder, unmountFuse } from "./fuse-mount.ts";
@@ -73,6 +74,8 @@ export class ImageMounts {
   readonly #mounts = new Map<string, Mount>();
   #process: ServingProcess | undefined;
   #token = "";
+  /** The peers told of last. */
+  #met: readonly ChunkPeer[] = [];
 
   constructor(options: ImageMountsOptions) {
     this.#options = options;
@@ -91,6 +94,12 @@ export class ImageMounts {
   /** Starts the serving process ahead of the first image. */
   open(): void {
     if (this.#canMount) this.#serving();
+  }
+
+  /** Other nodes that may have chunks of what is held next. */
+  meet(peers: readonly ChunkPeer[]): void {
+    this.#met = peers;
+    this.#process?.meet(peers);
   }
 
   /** The token may be another one than before. */
@@ -194,6 +203,7 @@ export class ImageMounts {
         onTrouble: (message) => onError(new Error(message), "serving images"),
       });
       this.#process = started;
+      if (this.#met.length > 0) started.meet(this.#met);
     } else if (now !== this.#token) this.#process.renew(now);
     this.#token = now;
     return this.#process;

@@ -19,6 +19,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Clock } from "../../core/index.ts";
+import { PeerServer, peerUrlOf } from "../peers/peer-server.ts";
+import { peerKeyOf, peerTicketOf } from "../peers/peer-ticket.ts";
 import { openDiskTier, type DiskTier, type ImageIndex } from "../store/index.ts";
 import { ingestTree } from "../store/ingest-tree.ts";
 import { canMount, imageMountsUnder } from "./fuse-mount.ts";
@@ -186,6 +188,29 @@ describe.skipIf(!canMount())("an image that is mounted", () => {
     );
     expect(all.map((bytes) => bytes[0])).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     expect(new Set(asked).size).toBe(asked.length);
+  });
+
+  test("comes from another node where one has it, and from the server when that is gone", async () => {
+    const { serverUrl, asked } = await serveChunks((_, encoded) => Promise.resolve(encoded));
+    const onError = (error: unknown): never => expect.unreachable(String(error));
+    const place = { port: 0, host: "127.0.0.1", stores: [store], clock, onError };
+    const giver = await PeerServer.open(place);
+    const key = peerKeyOf(Buffer.alloc(32, 1), "no_giver");
+    giver.admit(key);
+    const expiresAtMs = Date.now() + 60_000;
+    const ticket = peerTicketOf(key, { nodeId: "no_asker", expiresAtMs });
+    const mounts = mountsOf({ serverUrl, sharedDirs: [] });
+    mounts.meet([{ url: peerUrlOf("127.0.0.1", giver.port), ticket }]);
+    const { root } = await mounts.hold(imageId);
+    expect((await readBytes(join(root, "piece-0")))[0]).toBe(1);
+    expect(asked).toEqual([]);
+    await giver.close();
+    const all = await Promise.all(
+      Array.from({ length: 8 }, (_, piece) => readBytes(join(root, `piece-${piece}`))),
+    );
+    expect(all.map((bytes) => bytes[0])).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect((await readBytes(join(root, "large"))).byteLength).toBe(8 * PIECE);
+    expect(readFileSync(join(root, "link"), "utf8")).toBe("content of 7 ".repeat(7));
   });
 
   test("gives EIO at the deadline when its store does not answer, and works when it does again", async () => {

@@ -1,6 +1,7 @@
 /** Serves images as its parent says: mounts, unmounts, tells what was used. */
 import { mkdirSync } from "node:fs";
 import { messageOf, PlatformError, type Clock } from "../../core/index.ts";
+import { PeerChunks } from "../peers/peer-chunks.ts";
 import {
   createChunkSource,
   createHttpChunks,
@@ -33,11 +34,14 @@ export class ImageServer {
   readonly #turns = new Map<string, Promise<void>>();
   #surroundings: Promise<MountSurroundings> | undefined;
   readonly #threads: SpareThreads;
+  readonly #peers: PeerChunks;
   #token = "";
 
   constructor(options: ServeOptions) {
     this.#options = options;
     this.#threads = new SpareThreads(options.workerUrl, THREADS_PER_MOUNT);
+    const onTrouble = (message: string): void => options.say({ type: "trouble", message });
+    this.#peers = new PeerChunks({ clock: options.clock, onTrouble });
   }
 
   /** Does what a message says; answers come through `say`. */
@@ -52,6 +56,9 @@ export class ImageServer {
         return;
       case "token":
         this.#token = message.token;
+        return;
+      case "peers":
+        this.#peers.meet(message.peers);
         return;
       case "trace": {
         const chunks = this.#images.get(message.mountId)?.trace() ?? [];
@@ -125,7 +132,7 @@ export class ImageServer {
     const timeoutMs = Math.ceil(deadlineMs / 2);
     const server =
       serverUrl === undefined ? [] : [createHttpChunks({ serverUrl, token, timeoutMs })];
-    const remotes: readonly RemoteChunks[] = [...shared, ...server];
+    const remotes: readonly RemoteChunks[] = [...shared, this.#peers, ...server];
     return {
       source: createChunkSource([local], remotes),
       local: either(local, shared),

@@ -1,5 +1,6 @@
 /** What an agent and its process that serves images say to each other. */
 import type { ErrorCode } from "../../core/index.ts";
+import type { ChunkPeer } from "../peers/peer-ticket.ts";
 import type { ChunkId } from "../store/index.ts";
 
 /** Where a serving process finds chunks. */
@@ -20,6 +21,8 @@ export type ToServing =
   | { readonly type: "open"; readonly config: ServingConfig; readonly token: string }
   /** The bearer token for the server from now on. */
   | { readonly type: "token"; readonly token: string }
+  /** Other nodes that may have chunks. */
+  | { readonly type: "peers"; readonly peers: readonly ChunkPeer[] }
   | {
       readonly type: "mount";
       readonly mountId: string;

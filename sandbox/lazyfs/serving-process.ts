@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { PlatformError, type Clock } from "../../core/index.ts";
+import type { ChunkPeer } from "../peers/peer-ticket.ts";
 import type { FromServing, ServingConfig, ToServing } from "./serving-messages.ts";
 
 /** Its module, beside a bundled agent. */
@@ -88,6 +89,11 @@ export class ServingProcess {
   async trace(mountId: string): Promise<readonly number[]> {
     const answer = await this.#ask({ type: "trace", mountId });
     return answer.type === "traced" ? answer.chunks : [];
+  }
+
+  /** Other nodes that may have chunks of what is mounted next. */
+  meet(peers: readonly ChunkPeer[]): void {
+    this.#send({ type: "peers", peers });
   }
 
   /** The bearer token for the server from now on. */

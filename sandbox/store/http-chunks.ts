@@ -28,7 +28,7 @@ export function createHttpChunks(options: HttpChunksOptions): RemoteChunks {
         });
         if (response.status === 404) return undefined;
         if (!response.ok) throw refused(id, response.status);
-        return await bytesOf(id, response);
+        return await boundedBytes(id, response);
       } catch (error) {
         if (error instanceof PlatformError) throw error;
         throw new PlatformError(
@@ -44,8 +44,12 @@ export function createHttpChunks(options: HttpChunksOptions): RemoteChunks {
   };
 }
 
-/** A server that says too much is cut short: no answer is larger than a chunk. */
-async function bytesOf(id: string, response: Response): Promise<Uint8Array> {
+/**
+ * The body of an answer that is to be a chunk; one that says too much is cut short.
+ *
+ * @throws PlatformError `unavailable` when it is larger than any chunk; what reading it throws
+ */
+export async function boundedBytes(id: string, response: Response): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let byteCount = 0;
   const body: AsyncIterable<Uint8Array> | null = response.body;

@@ -23,6 +23,8 @@ export interface AgentIdentity {
   readonly nodeId: string;
   /** To be used on the next connection. */
   readonly sessionToken: string;
+  /** For the tickets of those who ask it for chunks; absent: there are none. */
+  readonly peerKey?: string;
 }
 
 type Hello = Extract<AgentMessage, { type: "hello" }>;
@@ -170,12 +172,12 @@ export class AgentHub implements AgentGateway, NodeLinks {
   }
 
   #welcome(socket: WebSocket, identity: AgentIdentity): void {
-    const { nodeId, sessionToken } = identity;
+    const { nodeId } = identity;
     const { clock, events, onError } = this.#options;
     this.#links.get(nodeId)?.cut();
     const link = new AgentLink(nodeId, socket, clock.nowMs());
     this.#links.set(nodeId, link);
-    link.send({ type: "welcome", nodeId, sessionToken });
+    link.send({ type: "welcome", ...identity });
     let greeted: Promise<boolean> | undefined;
     const receive = (data: RawData): void => {
       link.lastSeenMs = clock.nowMs();

@@ -109,7 +109,7 @@ function emulatorOptionsOf({
 }: EmulatedCloudOptions) {
   const launcher: MachineLauncher = {
     async launch(machine) {
-      const { serverUrl, token, rented } = firstBootOf(machine.userData);
+      const { serverUrl, token, rented, peerPort } = firstBootOf(machine.userData);
       const dataDir = join(agentsDir, machine.instanceId);
       const agent = await startAgentProcess({
         config: {
@@ -122,6 +122,7 @@ function emulatorOptionsOf({
           ...(machine.gpuType === undefined ? {} : { gpuType: machine.gpuType }),
           emulatedGpus: machine.gpuType !== undefined,
           aloneMsMax: ALONE_MS_MAX,
+          ...(peerPort === undefined ? {} : { peerPort }),
         },
         cacheDir,
         clock,

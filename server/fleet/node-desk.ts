@@ -1,6 +1,6 @@
 /** What happens when node agents arrive and go: identity, registration, loss. */
 import type { Clock, IdSource, Node } from "../../core/index.ts";
-import type { AgentMessage } from "../../sandbox/index.ts";
+import { peerKeyOf, type AgentMessage } from "../../sandbox/index.ts";
 import type { AgentCredentials, AgentEvents, AgentIdentity, AgentLine } from "../agents/hub.ts";
 import type { EventBody } from "../../sdk/protocol/index.ts";
 import {
@@ -12,6 +12,7 @@ import {
 import type { EventBus } from "../services.ts";
 import type { RecordStore, StoredToken } from "../store/record-store.ts";
 import { judgeJoin } from "./batch-joins.ts";
+import { peerUrlIn } from "./chunk-peers.ts";
 import type { ContainerDesk } from "./container-desk.ts";
 import type { NodeRecord, NodeTable } from "./node-table.ts";
 
@@ -57,7 +58,7 @@ export class NodeDesk implements AgentEvents {
     if (stored.kind === "join") return this.#join(stored, stored.nodeId);
     const sessionToken = bearerTokenOf(authorization);
     if (stored.kind !== "agent" || sessionToken === undefined) return undefined;
-    return { nodeId: stored.nodeId, sessionToken };
+    return this.#identity(stored.nodeId, sessionToken);
   }
 
   async arrived(link: AgentLine, hello: Hello): Promise<boolean> {
@@ -68,6 +69,7 @@ export class NodeDesk implements AgentEvents {
     record.connected = true;
     record.lastHeardAtMs = nowMs;
     record.facts = { resources, isolation };
+    record.peerUrl = peerUrlIn(hello.node.peerUrl);
     record.faults = hello.faults ?? [];
     this.#options.nodes.noteArtifacts(link.nodeId, hello.artifacts);
     await this.#noteJoined(record, nowMs);
@@ -206,7 +208,11 @@ export class NodeDesk implements AgentEvents {
       },
       { clock, ids },
     );
-    return { nodeId, sessionToken: token };
+    return this.#identity(nodeId, token);
+  }
+
+  #identity(nodeId: string, sessionToken: string): AgentIdentity {
+    return { nodeId, sessionToken, peerKey: peerKeyOf(this.#options.key, nodeId) };
   }
 }
 

@@ -10,6 +10,8 @@ export interface NodeRecord {
   lastHeardAtMs: number | undefined;
   /** What its agent said that the machine is. */
   facts: { readonly resources: Resources; readonly isolation: Isolation } | undefined;
+  /** Where its agent gives chunks to other nodes; undefined when it does not. */
+  peerUrl: string | undefined;
   /** What its agent's checks found broken. */
   faults: readonly string[];
   /** Content hashes that its agent said are on its disk; the newest last. */
@@ -153,6 +155,7 @@ export class NodeTable {
         connected: false,
         lastHeardAtMs: undefined,
         facts: undefined,
+        peerUrl: undefined,
         faults: [],
         artifacts: [],
         reclaimAtMs: undefined,

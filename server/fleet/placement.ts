@@ -7,7 +7,7 @@ import type {
   Rng,
   SchedulerPolicy,
 } from "../../core/index.ts";
-import type { VolumeStart } from "../../sandbox/index.ts";
+import type { ChunkPeer, VolumeStart } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import { place, Scheduler, type PlacementPlan } from "../../scheduler/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
@@ -32,6 +32,8 @@ export interface PlacementOptions {
   readonly secretsOf: (live: LiveFunction) => Promise<SecretValues>;
   /** The volumes of a container, as they are now; asked only for a function that has some. */
   readonly volumesOf: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
+  /** Other nodes that may have the files of a container's image, for a start on this node. */
+  readonly peersOf: (live: LiveFunction, nodeId: string) => readonly ChunkPeer[];
   /** A container could not be started before its agent heard of it. */
   readonly onUnstartable: (container: ContainerRecord, error: unknown) => void;
   /** Keeps the quotas of workspaces; absent: there are none. */
@@ -155,7 +157,8 @@ export class Placement {
     live.pendingReason = undefined;
     const isPlain = live.spec.secrets.length + live.spec.volumes.length === 0;
     if (isPlain && this.#options.usage === undefined) {
-      const start = startMessageOf(live, containerId, { cards });
+      const peers = this.#options.peersOf(live, nodeId);
+      const start = startMessageOf(live, containerId, { cards, peers });
       link.send({ type: "start", container: start }, [live.params]);
     } else void this.#startLater(container, nodeId, cards);
     const subject = { appId: live.appId, functionId: live.functionId, containerId, nodeId };
@@ -187,7 +190,8 @@ export class Placement {
       const volumes = live.spec.volumes.length === 0 ? [] : await volumesOf(live, containerId);
       if (!isAwaited()) return;
       if (container.state === "starting") {
-        const start = startMessageOf(live, containerId, { cards, secrets, volumes });
+        const peers = this.#options.peersOf(live, nodeId);
+        const start = startMessageOf(live, containerId, { cards, secrets, volumes, peers });
         // Without a link it is found missing when the agent is back.
         hub.link(nodeId)?.send({ type: "start", container: start }, [live.params]);
         return;

@@ -7,12 +7,13 @@
  * test runs the same round with agents of its own.
  */
 import type { Clock, IdSource, Node, Rng, SchedulerPolicy } from "../../core/index.ts";
-import type { VolumeStart } from "../../sandbox/index.ts";
+import type { ChunkPeer, VolumeStart } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import type { NodeLinks } from "../agents/hub.ts";
 import type { FunctionTable, LiveFunction } from "../calls/function-table.ts";
 import type { EventBus } from "../services.ts";
 import { Autoscaling } from "./autoscaling.ts";
+import { chunkPeersOf } from "./chunk-peers.ts";
 import { ContainerDesk, noteIdle, type ContainerDeskOptions } from "./container-desk.ts";
 import type { ContainerRecord, ContainerTable } from "./container-table.ts";
 import { Expectations } from "./expectations.ts";
@@ -43,6 +44,8 @@ export interface PlacingOptions extends Pick<
   readonly releaseByMs?: (nodeId: string) => number | undefined;
   /** The values of the secrets that a function names; absent: none does. */
   readonly secretsOf?: (live: LiveFunction) => Promise<SecretValues>;
+  /** Known to this platform alone; absent: nodes ask each other for nothing. */
+  readonly key?: Uint8Array;
   /** The volumes of a container; absent: it has none. */
   readonly volumesOf?: (live: LiveFunction, containerId: string) => Promise<readonly VolumeStart[]>;
 }
@@ -69,6 +72,7 @@ export class Placing {
       schedulable,
       secretsOf: options.secretsOf ?? (() => Promise.resolve({})),
       volumesOf: options.volumesOf ?? (() => Promise.resolve([])),
+      peersOf: (live, nodeId) => this.#peersOf(live, nodeId),
       onUnstartable: (container, error) => this.desk.startImpossible(container, error),
     });
     this.desk = new ContainerDesk({ ...options, placement: this.#placement });
@@ -94,6 +98,13 @@ export class Placing {
       waiting: (nowMs) => this.#waiting(nowMs),
       surplusNodeIds: () => this.#surplusNodeIds(),
     });
+  }
+
+  #peersOf({ image }: LiveFunction, nodeId: string): readonly ChunkPeer[] {
+    const { key, clock } = this.#options;
+    if (key === undefined) return [];
+    const start = { contentId: image?.contentId, nodeId, nowMs: clock.nowMs() };
+    return chunkPeersOf(start, { ...this.#options, key });
   }
 
   /**

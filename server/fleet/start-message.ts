@@ -1,5 +1,5 @@
 import { resourcesOf } from "../../core/index.ts";
-import type { ExpectedStart, StartContainer, VolumeStart } from "../../sandbox/index.ts";
+import type { ChunkPeer, ExpectedStart, StartContainer, VolumeStart } from "../../sandbox/index.ts";
 import type { SecretValues } from "../../sdk/protocol/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import { loadEnvOf, snapshotIdOf } from "./snapshot-id.ts";
@@ -9,6 +9,7 @@ export interface StartExtras {
   readonly cards: readonly number[];
   readonly secrets?: SecretValues;
   readonly volumes?: readonly VolumeStart[];
+  readonly peers?: readonly ChunkPeer[];
 }
 
 /**
@@ -19,7 +20,7 @@ export interface StartExtras {
 export function startMessageOf(
   live: LiveFunction,
   containerId: string,
-  { cards, secrets = {}, volumes = [] }: StartExtras,
+  { cards, secrets = {}, volumes = [], peers = [] }: StartExtras,
 ): StartContainer {
   const snapshotId = snapshotIdOf(live);
   const secretNames = Object.keys(secrets).filter((name) => !Object.hasOwn(live.spec.env, name));
@@ -43,6 +44,7 @@ export function startMessageOf(
     ...("allowHosts" in live.spec.network ? { allowHosts: live.spec.network.allowHosts } : {}),
     ...imageOf(live),
     ...(volumes.length === 0 ? {} : { volumes }),
+    ...(peers.length === 0 ? {} : { peers }),
     ...(live.params.byteLength === 0 ? {} : { paramsBytes: live.params.byteLength }),
   };
 }

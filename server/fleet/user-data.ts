@@ -27,6 +27,7 @@ export interface FirstBoot {
   readonly token: string;
   readonly rented: { readonly batch: string; readonly cloud: MetadataCloud };
   readonly egressOpenRanges?: readonly string[];
+  readonly peerPort?: number;
 }
 
 const HEADER = "#cloud-config\n";

@@ -13,7 +13,8 @@ const TEST_MS = 180_000;
 const platform = new TestPlatform();
 
 beforeAll(async () => {
-  await platform.start(["--emulated-clouds", "--emulated-boot-ms", "100"]);
+  const boot = ["--emulated-clouds", "--emulated-boot-ms", "100"];
+  await platform.start(boot, { FLOTILLA_PEER_PORT: "0" });
   platform.cli("deploy", FIXTURE);
 }, TEST_MS);
 
