@@ -1,6 +1,7 @@
 /** Pure planning: market, demand scenarios, policy and present fleet in, a fleet plan out. */
 export { NO_HISTORY, observeDemand, type DemandHistory } from "./buffer/demand-history.ts";
-export { planBuffers, type PlannedBuffer } from "./buffer/plan-buffers.ts";
+export { planBuffers, type BufferPlan, type PlannedBuffer } from "./buffer/plan-buffers.ts";
+export { limitedSpot } from "./buffer/spot-limits.ts";
 export { mayServe } from "./eligibility.ts";
 export { nextGain } from "./forecast/feedback.ts";
 export { offeredLoad } from "./forecast/offered-load.ts";

@@ -40,6 +40,44 @@ function workOf(containers: number, load: Partial<FunctionWork["load"]> = {}): F
   };
 }
 
+describe("spot where waiting has a price", () => {
+  const SPOT = testOffer("h100x1-spot", {
+    zone: "a",
+    purchase: "spot",
+    resources: { gpuCount: 1, cpuMilli: 16_000, memoryMiB: 131_072 },
+    reclaimFractionPerHour: 0.5,
+    nodeCountMax: 300,
+  });
+
+  /** The most nodes of the spot offer that a plan may have after an hour of the same work. */
+  function mostSpot(policy: OptimizerPolicy, count: number): number {
+    let seen = NO_WORK_SEEN;
+    const demand = demandOf([workOf(100)], policy);
+    for (let atMs = 0; atMs <= 60 * MS_PER_MINUTE; atMs += 10 * MS_PER_SECOND) {
+      const inputsPerSecond = 10 + 2 * Math.sin(atMs / (7 * MS_PER_MINUTE));
+      const moving = demandOf([workOf(100, { inputsPerSecond })], policy);
+      const look = { demand: moving, started: 100, missed: 0, spotGpuCount: 0, nowMs: atMs };
+      seen = observeWork(seen, look, policy);
+    }
+    const fleet = [{ offerId: SPOT.offerId, count }];
+    const market = { offers: [...OFFERS, SPOT], fleet, policy };
+    return planInputOf(seen, demand, market).input.offers[1]?.nodeCountMax ?? 0;
+  }
+
+  test("is held in one zone as far as idle GPUs can take it over, and no further", () => {
+    const most = mostSpot(POLICY, 0);
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(40);
+    // What is there stays until it is half as much again.
+    expect(mostSpot(POLICY, 300)).toBeGreaterThanOrEqual(1.5 * most - 1);
+    expect(mostSpot(POLICY, 300)).toBeLessThanOrEqual(1.5 * (most + 1));
+  });
+
+  test("is bound by nothing where waiting has none", () => {
+    expect(mostSpot(DEFAULT_OPTIMIZER_POLICY, 0)).toBe(300);
+  });
+});
+
 describe("demand", () => {
   const offeredOf = (work: FunctionWork): number => {
     const { offered } = demandOf([work], POLICY);
@@ -115,7 +153,8 @@ function steady(minutes: number, missFraction: number, policy = POLICY): SeenWor
   let seen = NO_WORK_SEEN;
   const demand = demandOf([workOf(100)], policy);
   for (let nowMs = 0; nowMs <= minutes * MS_PER_MINUTE; nowMs += 10 * MS_PER_SECOND) {
-    const look = { demand, started: 100, missed: 100 * missFraction, nowMs };
+    const missed = 100 * missFraction;
+    const look = { demand, started: 100, missed, spotGpuCount: 0, nowMs };
     seen = observeWork(seen, look, policy);
   }
   return seen;
@@ -134,10 +173,47 @@ describe("the gain", () => {
     const { gain } = seen;
     const demand = demandOf([], POLICY);
     for (let minute = 61; minute < 200; minute += 1) {
-      const look = { demand, started: 0, missed: 0, nowMs: minute * MS_PER_MINUTE };
+      const nowMs = minute * MS_PER_MINUTE;
+      const look = { demand, started: 0, missed: 0, spotGpuCount: 0, nowMs };
       seen = observeWork(seen, look, POLICY);
     }
     expect(seen.gain).toBeCloseTo(gain, 1);
+  });
+
+  /** The gain two hours on, when all wait for four minutes after the spot nodes are so many. */
+  function gainAfterLoss(spotBefore: number, spotAfter: number): number {
+    const demand = demandOf([workOf(100)], POLICY);
+    let seen = NO_WORK_SEEN;
+    for (let second = 0; second <= 7_200; second += 10) {
+      const isShort = second >= 3_600 && second < 3_840;
+      const missed = isShort ? 100 : 0.5;
+      const spotGpuCount = second < 3_600 ? spotBefore : spotAfter;
+      const nowMs = second * MS_PER_SECOND;
+      seen = observeWork(seen, { demand, started: 100, missed, spotGpuCount, nowMs }, POLICY);
+    }
+    return seen.gain;
+  }
+
+  test("is not told of waits that come of a loss of spot nodes, but of all others", () => {
+    expect(gainAfterLoss(60, 0)).toBeCloseTo(1, 2);
+    expect(gainAfterLoss(60, 60)).toBeGreaterThan(1.3);
+    expect(gainAfterLoss(0, 0)).toBeGreaterThan(1.3);
+    // Nodes that go one by one are no loss, nor are those that come.
+    expect(gainAfterLoss(60, 58)).toBeGreaterThan(1.3);
+    expect(gainAfterLoss(0, 60)).toBeGreaterThan(1.3);
+  });
+
+  test("is told again of what waits five minutes after a loss", () => {
+    const demand = demandOf([workOf(100)], POLICY);
+    let seen = NO_WORK_SEEN;
+    for (let second = 0; second <= 7_200; second += 10) {
+      const missed = second >= 3_600 + 300 ? 5 : 0.5;
+      const spotGpuCount = second < 3_600 ? 60 : 0;
+      const nowMs = second * MS_PER_SECOND;
+      seen = observeWork(seen, { demand, started: 100, missed, spotGpuCount, nowMs }, POLICY);
+    }
+    expect(seen.gain).toBeGreaterThan(1.2);
+    expect(seen.lossUntilMs).toBeUndefined();
   });
 });
 

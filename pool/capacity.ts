@@ -5,8 +5,10 @@
  *     wanted   containers that are there or wait for a node, by demand class; those that wait only
  *              because inputs do count as far as the work needs them
  *     offered  arrivals × time of an input, and some for the backlog: what forecasts learn
- *     gain     corrects the margin over the forecast until no more inputs wait than policy says
+ *     gain     corrects the margin over the forecast until no more inputs wait than policy says;
+ *              waits after a loss of many spot nodes do not count
  *     buffer   quantile of the forecast, less what is wanted (`optimizer/buffer/plan-buffers.ts`)
+ *     spot     in one zone no more than may go at once (`optimizer/buffer/spot-limits.ts`)
  *
  * Idle containers count as wanted, since their functions keep them for a while; they fill the
  * buffer's place, because a buffer is only what the forecast asks for beyond what is wanted.
@@ -22,11 +24,13 @@ import {
   type OptimizerPolicy,
 } from "../core/index.ts";
 import {
+  limitedSpot,
   nextGain,
   NO_HISTORY,
   observeDemand,
   offeredLoad,
   planBuffers,
+  type BufferPlan,
   type DemandHistory,
   type PlanInput,
   type PlannedBuffer,
@@ -63,6 +67,10 @@ export interface SeenWork {
   readonly learntMs: number;
   /** Inputs since the gain was last corrected: given a slot, and those that waited for it. */
   readonly since?: { readonly atMs: number; readonly started: number; readonly missed: number };
+  /** GPUs of spot nodes at the last look. */
+  readonly spotGpuCount?: number;
+  /** Until when waits say nothing of forecasts, since many spot nodes went at once. */
+  readonly lossUntilMs?: number;
 }
 
 export const NO_WORK_SEEN: SeenWork = { history: NO_HISTORY, gain: 1, learntMs: 0 };
@@ -75,6 +83,10 @@ export interface Demand {
 }
 
 const GAIN_EVERY_MS = 10 * MS_PER_MINUTE;
+/** Spot GPUs that are gone between two looks are a loss when they are more than this share. */
+const LOSS_FRACTION = 0.03;
+/** Machines boot in a few minutes, and what has gathered meanwhile is worked off in another. */
+const LOSS_MS = 5 * MS_PER_MINUTE;
 
 /** The demand of all functions. O(functions). */
 export function demandOf(work: readonly FunctionWork[], policy: OptimizerPolicy): Demand {
@@ -100,25 +112,50 @@ export function observeWork(
     readonly demand: Demand;
     readonly started: number;
     readonly missed: number;
+    /** GPUs of spot nodes that are there and not about to go. */
+    readonly spotGpuCount: number;
     readonly nowMs: number;
   },
   policy: OptimizerPolicy,
 ): SeenWork {
-  const { demand, nowMs: atMs } = look;
+  const { demand, nowMs: atMs, spotGpuCount } = look;
   const history = observeDemand(seen.history, { ...demand, atMs });
   const before = seen.since ?? { atMs, started: 0, missed: 0 };
-  const started = before.started + look.started;
-  const missed = before.missed + look.missed;
+  const lossUntilMs = lossAfter(seen, look);
+  const isTold = lossUntilMs === undefined;
+  const started = before.started + (isTold ? look.started : 0);
+  const missed = before.missed + (isTold ? look.missed : 0);
   const elapsedMs = atMs - before.atMs;
+  const spot = { spotGpuCount, ...(isTold ? {} : { lossUntilMs }) };
   if (elapsedMs < GAIN_EVERY_MS) {
-    return { ...seen, history, since: { atMs: before.atMs, started, missed } };
+    const { gain, learntMs } = seen;
+    return { history, gain, learntMs, since: { atMs: before.atMs, started, missed }, ...spot };
   }
   const { missFractionTarget: targetFraction } = policy.buffers;
   const missFraction = started === 0 ? targetFraction : missed / started;
   const { learntMs } = seen;
   const gain = nextGain(seen.gain, { missFraction, elapsedMs, learntMs, targetFraction });
   const since = { atMs, started: 0, missed: 0 };
-  return { history, gain, learntMs: learntMs + elapsedMs, since };
+  return { history, gain, learntMs: learntMs + elapsedMs, since, ...spot };
+}
+
+/**
+ * Until when waits come of a loss of spot nodes; undefined while they do not. The margin over
+ * forecasts is not there for losses, and one of them would raise it for a day: what a zone may
+ * hold is bound instead (`optimizer/buffer/spot-limits.ts`).
+ */
+function lossAfter(
+  { spotGpuCount: before = 0, lossUntilMs = 0 }: SeenWork,
+  look: Pick<Parameters<typeof observeWork>[1], "demand" | "spotGpuCount" | "nowMs">,
+): number | undefined {
+  const { demand, spotGpuCount, nowMs } = look;
+  const wanted = demand.classes.reduce(
+    (sum, { classId, needs }) => sum + (demand.quantity[classId] ?? 0) * (needs.gpu?.count ?? 0),
+    0,
+  );
+  const isLoss = before - spotGpuCount > LOSS_FRACTION * wanted;
+  const untilMs = isLoss ? nowMs + LOSS_MS : lossUntilMs;
+  return untilMs > nowMs ? untilMs : undefined;
 }
 
 /** What to plan with, and the buffers in it. */
@@ -140,20 +177,38 @@ export function planInputOf(
   const { offers, fleet, policy } = market;
   const { waitMicroUsdPerGpuHour, byGpuType } = policy.buffers;
   const holdsNone = waitMicroUsdPerGpuHour === 0 && Object.keys(byGpuType).length === 0;
-  const buffers = holdsNone ? [] : planBuffers({ history, gain, offers, policy }).buffers;
+  const { buffers, pools } = holdsNone
+    ? NO_BUFFERS
+    : planBuffers({ history, gain, offers, policy });
   const wanted = demand.classes.filter(({ classId }) => (demand.quantity[classId] ?? 0) > 0);
   const quantity = Object.fromEntries([
     ...wanted.map(({ classId }) => [classId, demand.quantity[classId] ?? 0] as const),
     ...buffers.map(({ demandClass, quantity }) => [demandClass.classId, quantity] as const),
   ]);
   const input = {
-    offers,
+    offers: holdsNone ? offers : withinRisk(pools, market),
     classes: [...wanted, ...buffers.map(({ demandClass }) => demandClass)],
     scenarios: [{ scenarioId: "now", probability: 1, quantity }],
     fleet,
     policy,
   };
   return { input, buffers };
+}
+
+const NO_BUFFERS: BufferPlan = { buffers: [], pools: [] };
+
+/** The offers as far as their zones may hold spot machines with so much idle capacity. */
+function withinRisk(
+  pools: BufferPlan["pools"],
+  { offers, fleet, policy }: Parameters<typeof planInputOf>[2],
+): readonly Offer[] {
+  return limitedSpot({
+    offers,
+    present: new Map(fleet.map(({ offerId, count }) => [offerId, count])),
+    idleGpuCount: pools.reduce((sum, { marginGpuCount }) => sum + marginGpuCount, 0),
+    leadMs: Math.max(0, ...pools.map(({ leadMs = 0 }) => leadMs)),
+    missFractionTarget: policy.buffers.missFractionTarget,
+  });
 }
 
 /**

@@ -58,6 +58,8 @@ export interface PoolBuffer {
   readonly wantedGpuCount: number;
   /** GPUs to hold idle, before the policy's bounds by type. */
   readonly bufferGpuCount: number;
+  /** GPUs beyond what the work keeps busy: the buffer, and idle ones that are wanted anyway. */
+  readonly marginGpuCount: number;
   /** The quantile of demand that is held; absent when nothing serves the pool. */
   readonly quantile?: number;
   readonly leadMs?: number;
@@ -113,7 +115,7 @@ function sizePool(pool: DemandPool, input: BufferInput): SizedPool {
   const first = poolMarket(parts, 1, input);
   if (first === undefined) {
     const reason = "no buffer: no offer may serve this demand";
-    return { pool: { ...about, bufferGpuCount: 0, reason }, parts };
+    return { pool: { ...about, bufferGpuCount: 0, marginGpuCount: 0, reason }, parts };
   }
   const most = (wanted + 1) * Math.exp(GROWTH_MAX) - 1;
   const demandAt = (quantile: number, leadMs: number): number =>
@@ -125,7 +127,9 @@ function sizePool(pool: DemandPool, input: BufferInput): SizedPool {
   const unit = Math.min(1, ...parts.map(({ needs }) => needs.gpu.count));
   const units = Math.ceil((Math.min(most, demand) - wanted) / unit - ROUNDING);
   const bufferGpuCount = Math.max(0, units) * unit;
-  const figures = { ...about, bufferGpuCount, quantile, ...market };
+  const level = pool.forecast.samples?.level.value ?? 0;
+  const marginGpuCount = Math.max(0, Math.min(most, demand) - level);
+  const figures = { ...about, bufferGpuCount, marginGpuCount, quantile, ...market };
   return { pool: { ...figures, reason: reasonOf(figures, demand, policy.buffers) }, parts };
 }
 

@@ -93,7 +93,8 @@ export class Capacity {
     const { optimizer } = this.#options.policy;
     const { work, started, missed } = this.#work.read(wanted, nowMs);
     const demand = demandOf(work, optimizer);
-    this.#seen = observeWork(this.#seen, { demand, started, missed, nowMs }, optimizer);
+    const look = { demand, started, missed, spotGpuCount: this.#spotGpuCount(), nowMs };
+    this.#seen = observeWork(this.#seen, look, optimizer);
     const key = keyOf(wanted);
     if (key === this.#plannedFor && nowMs - this.#plannedAtMs < REPLAN_MS) return;
     const offers = await this.#options.offers();
@@ -126,6 +127,14 @@ export class Capacity {
       }
       return this.#options.nodes.get(container.nodeId)?.stored.node.cloud !== LOCAL;
     });
+  }
+
+  /** GPUs of spot nodes that are there and not about to go. */
+  #spotGpuCount(): number {
+    return this.#options.nodes.all().reduce((sum, { stored: { node } }) => {
+      const isThere = node.state !== "draining" && node.state !== "terminated";
+      return node.purchase === "spot" && isThere ? sum + node.resources.gpuCount : sum;
+    }, 0);
   }
 
   /** Rented nodes by offer, each with the offer as it was rented should it not be open now. */

@@ -61,7 +61,9 @@ export class OurPolicy implements CapacityPolicy {
   async decide(view: CapacityView): Promise<CapacityAnswer> {
     const { nowMs, started, missed, offers } = view;
     const demand = demandOf(view.functions.map(workOf), this.#optimizer);
-    this.#seen = observeWork(this.#seen, { demand, started, missed, nowMs }, this.#optimizer);
+    const spotGpuCount = spotGpusOf(view.fleet);
+    const look = { demand, started, missed, spotGpuCount, nowMs };
+    this.#seen = observeWork(this.#seen, look, this.#optimizer);
     const fleet = view.fleet.map(({ offer, nodeCount }) => presentOf(offer, nodeCount, offers));
     const planned = planInputOf(this.#seen, demand, { offers, fleet, policy: this.#optimizer });
     const { input, buffers } = planned;
@@ -88,6 +90,14 @@ export class OurPolicy implements CapacityPolicy {
     };
     return this.#answer;
   }
+}
+
+function spotGpusOf(fleet: CapacityView["fleet"]): number {
+  return fleet.reduce(
+    (sum, { offer, nodeCount }) =>
+      sum + (offer.purchase === "spot" ? nodeCount * offer.resources.gpuCount : 0),
+    0,
+  );
 }
 
 function workOf(load: FunctionLoad): FunctionWork {
