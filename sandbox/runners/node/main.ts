@@ -20,6 +20,7 @@ import {
 import type { InputHeader, RunnerResult, ToRunner } from "../protocol.ts";
 import { muchTooLargeError } from "../too-large.ts";
 import { RunnerChannel } from "./channel.ts";
+import { setEnvironment } from "./environment.ts";
 import { generatorObstacle, prepareGenerators, reseedGenerators } from "./generators.ts";
 import { chunkStoreOf } from "./large-values.ts";
 import { imageObstacle } from "./obstacles.ts";
@@ -184,11 +185,6 @@ async function enter(
   channel.send({ type: "entered" });
   // It has a thread and a socket, which no image may have.
   if (await openWay()) await begin();
-}
-
-function setEnvironment(env: Readonly<Record<string, string>>): void {
-  for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
-  Object.assign(process.env, env);
 }
 
 /** Whether the container has its way out, if it is to have one; why not is said. */
