@@ -11,18 +11,22 @@ import { addCompletion } from "./add-completion.ts";
 import { addInit } from "./add-init.ts";
 import { addSandbox } from "./add-sandbox.ts";
 import { addShell } from "./add-shell.ts";
+import { addExamples, EXAMPLES, type Examples } from "./examples.ts";
 import { addSecret } from "./secrets/add-secret.ts";
 import { addVolume } from "./volumes/add-volume.ts";
 import { addToken, addUsage, addWorkspace } from "./workspaces/add-workspace.ts";
 
 export interface ProgramOptions {
-  /** Adds more commands, such as the operator's in a checkout; must load nothing itself. */
-  readonly extraCommands?: ((program: Command) => void) | undefined;
+  /**
+   * Adds more commands, such as the operator's in a checkout, and gives their examples; must load
+   * nothing itself.
+   */
+  readonly extraCommands?: ((program: Command) => Examples) | undefined;
 }
 
 const USAGE_EXIT = 2;
 
-const EXAMPLES = `
+const FIRST_STEPS = `
 Examples:
   $ flotilla up --detach                        start a platform on this machine
   $ flotilla run square.ts                      run the file's entrypoint
@@ -43,7 +47,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError("(add --help for what there is)")
-    .addHelpText("after", EXAMPLES);
+    .addHelpText("after", FIRST_STEPS);
   addInit(program, VERSION);
   addRun(program);
   addServe(program);
@@ -64,7 +68,7 @@ export function buildProgram(options: ProgramOptions = {}): Command {
   addUsage(program);
   addConfig(program);
   addCompletion(program);
-  options.extraCommands?.(program);
+  addExamples(program, { ...EXAMPLES, ...options.extraCommands?.(program) });
   return program;
 }
 

@@ -4,6 +4,7 @@
  * Declared here and loaded only when used, so that `flotilla --help` reads none of it.
  */
 import type { Command } from "commander";
+import { OPERATOR_EXAMPLES } from "./examples.ts";
 import type { ListOptions, RefreshCommandOptions, ShowOptions } from "./catalog/options.ts";
 import type { UpOptions } from "./flags.ts";
 import type { PlanOptions } from "./plan/options.ts";
@@ -12,8 +13,12 @@ import { registerSecretKey } from "./secret/register.ts";
 import { registerSimulate } from "./simulate/register.ts";
 import { registerTune } from "./tune/register.ts";
 
-/** Adds `up`, `down`, `agent`, `node`, `plan`, `simulate`, `tune`, `pool`, `cloud`, `catalog`, `secret rotate-key` and `doctor`. */
-export function registerOperatorCommands(program: Command): void {
+/**
+ * Adds `up`, `down`, `agent`, `node`, `plan`, `simulate`, `tune`, `pool`, `cloud`, `catalog`, `secret rotate-key` and `doctor`.
+ *
+ * @returns examples for their help, by their words
+ */
+export function registerOperatorCommands(program: Command): typeof OPERATOR_EXAMPLES {
   registerUp(program);
   program
     .command("down")
@@ -48,6 +53,7 @@ export function registerOperatorCommands(program: Command): void {
       const { runDoctor } = await import("./doctor.ts");
       await runDoctor(options);
     });
+  return OPERATOR_EXAMPLES;
 }
 
 function registerUp(program: Command): void {

@@ -62,7 +62,7 @@ describe("bash", () => {
 });
 
 test("commands that a checkout adds are completed too", () => {
-  const program = buildProgram({ extraCommands: (each) => void each.command("up") });
+  const program = buildProgram({ extraCommands: (each) => (each.command("up"), {}) });
   const [root] = commandTree(program);
   expect(root?.subcommands.map(({ text }) => text)).toContain("up");
 });
