@@ -362,7 +362,11 @@ export interface FleetService {
   status(): Promise<PlatformStatus>;
   /** How much one function has waiting and running, for `AppService`. */
   functionLoad(functionId: string): { readonly backlog: number; readonly containers: number };
-  /** Whose container a node has; undefined when it has none of this id. */
+  /**
+   * Whose container a node has; undefined when it has none of this id.
+   *
+   * @throws PlatformError `unavailable` until its agent has said what it has, after a restart
+   */
   ownerOf(
     nodeId: string,
     containerId: string,

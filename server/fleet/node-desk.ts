@@ -75,6 +75,7 @@ export class NodeDesk implements AgentEvents {
     await this.#noteJoined(record, nowMs);
     if (record.stored.node.cloud === "local") await this.#welcomeLocal(record, nowMs);
     await this.#options.containers.reconcile(link.nodeId, hello.containers, link);
+    record.hasToldContainers = true;
     this.#options.onArrived();
     return true;
   }

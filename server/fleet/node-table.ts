@@ -6,6 +6,8 @@ import type { Fence, NodeLedger, StoredNode } from "../store/record-store.ts";
 export interface NodeRecord {
   stored: StoredNode;
   connected: boolean;
+  /** Its agent has said which containers it holds, since this server knows the node. */
+  hasToldContainers: boolean;
   /** When its agent was last heard of; undefined before the first time. */
   lastHeardAtMs: number | undefined;
   /** What its agent said that the machine is. */
@@ -153,6 +155,7 @@ export class NodeTable {
       this.#nodes.set(nodeId, {
         stored,
         connected: false,
+        hasToldContainers: false,
         lastHeardAtMs: undefined,
         facts: undefined,
         peerUrl: undefined,

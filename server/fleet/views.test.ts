@@ -7,6 +7,37 @@ import { ContainerTable } from "./container-table.ts";
 import { NodeTable } from "./node-table.ts";
 import { createFleetService } from "./views.ts";
 
+type Parts = Parameters<typeof createFleetService>[0];
+
+function serviceOf(parts: Pick<Parts, "store" | "nodes" | "clock"> & Partial<Parts>) {
+  return createFleetService({
+    containers: new ContainerTable(),
+    // What these tests are not about: functions.
+    functions: {} as unknown as FunctionTable,
+    version: "1",
+    startedAtMs: 0,
+    stop: () => undefined,
+    latestPlan: () => undefined,
+    unfit: () => new Map(),
+    ...parts,
+  });
+}
+
+test("what a node's containers ask is put off until its agent has said which it has", async () => {
+  const store = openRecordStore(":memory:");
+  const clock = createManualClock(1_000);
+  const nodes = new NodeTable(store.nodes);
+  await nodes.put([aNode("no_1", {}, {})], clock.nowMs());
+  const service = serviceOf({ store, nodes, clock });
+  const asked = (): unknown => service.ownerOf("no_1", "co_1");
+  expect(asked).toThrow(expect.objectContaining({ code: "unavailable", retryable: true }));
+  const record = nodes.get("no_1");
+  if (record !== undefined) record.hasToldContainers = true;
+  expect(asked()).toBeUndefined();
+  expect(service.ownerOf("no_2", "co_1")).toBeUndefined();
+  await store.close();
+});
+
 test("nodes are listed with what their agents and the pool found broken, each fault once", async () => {
   const store = openRecordStore(":memory:");
   const clock = createManualClock(1_000);
@@ -20,23 +51,11 @@ test("nodes are listed with what their agents and the pool found broken, each fa
   };
   note("no_agent", "GPU 0 is lost", "the disk is full");
   note("no_both", "GPU 0 is lost", "the disk is full");
-  const service = createFleetService({
-    store,
-    nodes,
-    clock,
-    containers: new ContainerTable(),
-    // What this test is not about: functions.
-    functions: {} as unknown as FunctionTable,
-    version: "1",
-    startedAtMs: 0,
-    stop: () => undefined,
-    latestPlan: () => undefined,
-    unfit: () =>
-      new Map([
-        ["no_both", "GPU 0 is lost"],
-        ["no_pool", "it has 7 of the 8 GPUs of its offer"],
-      ]),
-  });
+  const unfit = new Map([
+    ["no_both", "GPU 0 is lost"],
+    ["no_pool", "it has 7 of the 8 GPUs of its offer"],
+  ]);
+  const service = serviceOf({ store, nodes, clock, unfit: () => unfit });
   const listed = await service.nodes();
   expect(Object.fromEntries(listed.map(({ nodeId, faults }) => [nodeId, faults]))).toEqual({
     no_well: [],

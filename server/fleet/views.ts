@@ -65,9 +65,19 @@ export function createFleetService(options: FleetViewsOptions): FleetService {
     }),
     ownerOf: (nodeId, containerId) => {
       const container = containers.get(containerId);
-      return container?.nodeId === nodeId ? container.live : undefined;
+      if (container?.nodeId === nodeId) return container.live;
+      if (nodes.get(nodeId)?.hasToldContainers === false) throw notToldYet(nodeId);
+      return undefined;
     },
   };
+}
+
+/** The server was started anew, and a container asks it something before its agent is back. */
+function notToldYet(nodeId: string): PlatformError {
+  return new PlatformError(`node ${nodeId} has not said yet which containers it has; try again`, {
+    code: "unavailable",
+    retryable: true,
+  });
 }
 
 function statusOf(
