@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { settled } from "../fake/clock.ts";
 import { createRelay, type RelayedAnswer, type RelayedRequest } from "./call-relay.ts";
 import { blobFileIn } from "./blob-files.ts";
@@ -97,16 +97,18 @@ describe("a relay on the machine of its server", () => {
   };
 
   beforeAll(async () => {
-    dir = await mkdtemp(join(tmpdir(), "flotilla-relay-"));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   });
-  afterAll(async () => {
+  afterAll(() => {
     server.close();
-    await rm(dir, { recursive: true });
   });
-  beforeEach(() => {
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), "flotilla-relay-"));
     heard.length = 0;
     status = 204;
+  });
+  afterEach(async () => {
+    await rm(dir, { recursive: true });
   });
 
   test("asks for a blob of a file and reads it there", async () => {
@@ -125,7 +127,6 @@ describe("a relay on the machine of its server", () => {
   });
 
   test("has the bytes sent when the file is gone or cannot be read", async () => {
-    await rm(blobFileIn(dir, sha256), { force: true });
     expect(await ask(ASK_BLOB)).toMatchObject({ status: 200, body: "sent" });
     await mkdir(blobFileIn(dir, sha256), { recursive: true });
     expect(await ask(ASK_BLOB)).toMatchObject({ status: 200, body: "sent" });
