@@ -75,6 +75,9 @@ describe("spot where waiting has a price", () => {
 
   test("is bound by nothing where waiting has none", () => {
     expect(mostSpot(DEFAULT_OPTIMIZER_POLICY, 0)).toBe(300);
+    const { buffers } = DEFAULT_OPTIMIZER_POLICY;
+    const atLeast = { ...buffers, byGpuType: { H100: { gpuCountMin: 4 } } };
+    expect(mostSpot({ ...DEFAULT_OPTIMIZER_POLICY, buffers: atLeast }, 0)).toBe(300);
   });
 });
 

@@ -186,7 +186,7 @@ export function planInputOf(
     ...buffers.map(({ demandClass, quantity }) => [demandClass.classId, quantity] as const),
   ]);
   const input = {
-    offers: holdsNone ? offers : withinRisk(pools, market),
+    offers: waitMicroUsdPerGpuHour === 0 ? offers : withinRisk(pools, market),
     classes: [...wanted, ...buffers.map(({ demandClass }) => demandClass)],
     scenarios: [{ scenarioId: "now", probability: 1, quantity }],
     fleet,
