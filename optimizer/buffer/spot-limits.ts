@@ -17,7 +17,8 @@
  *
  * Pure. O(n log n) in the number of offers.
  */
-import { MS_PER_HOUR, MS_PER_MINUTE, type Offer } from "../../core/index.ts";
+import { MS_PER_HOUR, type Offer } from "../../core/index.ts";
+import { WORK_OFF_MS } from "../forecast/offered-load.ts";
 import { partOf } from "../market-rules.ts";
 import { compareText } from "../read-input.ts";
 
@@ -33,8 +34,6 @@ export interface SpotRisk {
   readonly missFractionTarget: number;
 }
 
-/** Time in which what has gathered is worked off (`../forecast/offered-load.ts`). */
-const WORK_OFF_MS = MS_PER_MINUTE;
 /** Machines that are there may stay until they are so many times what may come. */
 const STAY_FACTOR = 1.5;
 

@@ -1,7 +1,7 @@
 import { MS_PER_MINUTE, MS_PER_SECOND } from "../../core/index.ts";
 
 /** A backlog is worth as many containers as work it off in this time, and one each at most. */
-const WORK_OFF_MS = MS_PER_MINUTE;
+export const WORK_OFF_MS = MS_PER_MINUTE;
 
 /** What is known of a function's work when nobody counts the containers it wants. */
 export interface Arrivals {

@@ -9,6 +9,7 @@ const TYPES = ["begun", "loaded", "load_failed", "entered", "ready"] as const;
 /** It answers at once: what takes longer hangs, whatever the user's code may take to load. */
 const SILENT_MS_MAX = 60_000;
 
+/** Whether it is a word of the start, which no input has a part in. */
 export function isOfStart(message: FromRunner): message is StartMessage {
   return TYPES.some((type) => type === message.type);
 }

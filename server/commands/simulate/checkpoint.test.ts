@@ -11,21 +11,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { flyOne, type FlightOrder, type RunSpec } from "../../../simulations/index.ts";
 import { checkpointTo, readCheckpoint } from "./checkpoint.ts";
+import { SCENARIO } from "./test-scenario.ts";
 
-const SCENARIO = `
-name: small
-description: A test.
-hours: 0.5
-functions:
-  - id: chat
-    gpu: [H100]
-    serviceSeconds: 10
-    coldSeconds: 5
-    demand: { meanPerSecond: 0.2 }
-market:
-  machines:
-    - { cloud: aws, region: us-east-1, instanceType: p5, purchase: on-demand, gpu: H100, usdPerGpuHour: 3 }
-`;
 const ORDER: FlightOrder = { policyName: "flotilla", seed: 3 };
 
 let folder = "";

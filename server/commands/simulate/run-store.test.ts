@@ -12,21 +12,7 @@ import { Crew, type CrewTask } from "./crew.ts";
 import { flyPolicies, type Keeping } from "./fly-policies.ts";
 import type { ProgressScreen } from "./progress.ts";
 import { RunStore } from "./run-store.ts";
-
-const SCENARIO = `
-name: small
-description: A test.
-hours: 0.5
-functions:
-  - id: chat
-    gpu: [H100]
-    serviceSeconds: 10
-    coldSeconds: 5
-    demand: { meanPerSecond: 0.2 }
-market:
-  machines:
-    - { cloud: aws, region: us-east-1, instanceType: p5, purchase: on-demand, gpu: H100, usdPerGpuHour: 3 }
-`;
+import { SCENARIO } from "./test-scenario.ts";
 
 let folder = "";
 let spec: RunSpec;
