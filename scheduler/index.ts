@@ -13,5 +13,6 @@ export { fitsOnNode } from "./fits-on.ts";
 export { scale } from "./autoscale/scale.ts";
 export { place } from "./place.ts";
 export { type PlacementPlan } from "./plan.ts";
+export { ON_TIME_MS, OVERDUE_MS, turnOf, type Turn } from "./queue/turn.ts";
 export { planRepack, type RepackMove } from "./repack/plan-repack.ts";
 export { Scheduler, type SchedulerState } from "./scheduler.ts";

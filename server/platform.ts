@@ -204,11 +204,12 @@ async function createOwnerToken({ store, clock, ids }: Foundations): Promise<str
   return (await createToken(store.tokens, token, { clock, ids })).token;
 }
 
-function openQueue({ redis, onError }: Foundations, functionId: string): FunctionQueue {
+function openQueue({ redis, clock, onError }: Foundations, functionId: string): FunctionQueue {
   return new FunctionQueue({
     functionId,
     connection: redis,
     prefix: QUEUE_PREFIX,
+    nowMs: () => clock.nowMs(),
     onError: (error) => onError(error, `reaching the queue of ${functionId}`),
   });
 }

@@ -1,4 +1,5 @@
 /** What a simulation reports. Plain data: it survives JSON, and everything shown is made of it. */
+import { ON_TIME_MS } from "../scheduler/index.ts";
 
 /** Quantiles of times, in milliseconds, weighted by inputs. */
 export interface TimeQuantiles {
@@ -127,4 +128,4 @@ export interface SimulationResult {
 }
 
 /** An input that waited longer than this for a slot is a miss. */
-export const MISS_WAIT_MS = 2_000;
+export const MISS_WAIT_MS = ON_TIME_MS;

@@ -3,21 +3,27 @@ import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 
 /** What is taken and neither finished nor put back counts as held. */
 export class MemoryQueue implements RangeQueue {
-  waiting: InputRange[] = [];
+  waiting: (InputRange & { readonly addedAtMs: number })[] = [];
   readonly held = new Map<string, InputRange>();
   /** Times somebody asked for a range. */
   asked = 0;
   #taken = 0;
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number = () => 0) {
+    this.#nowMs = nowMs;
+  }
 
   add(ranges: readonly InputRange[]): Promise<void> {
-    this.waiting.push(...ranges);
+    const addedAtMs = this.#nowMs();
+    this.waiting.push(...ranges.map((range) => ({ ...range, addedAtMs })));
     return Promise.resolve();
   }
 
   lease(range: InputRange): ReturnType<RangeQueue["lease"]> {
     const leaseId = `leased-${range.callId}-${range.from}`;
     this.held.set(leaseId, range);
-    return { range: { ...range, leaseId }, stored: Promise.resolve() };
+    return { range: { ...range, leaseId, addedAtMs: this.#nowMs() }, stored: Promise.resolve() };
   }
 
   take(): Promise<LeasedRange | undefined> {

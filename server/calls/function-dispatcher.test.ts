@@ -316,7 +316,7 @@ describe("a function's dispatcher", () => {
     expect(sent).toHaveLength(1);
     await bench.answer("co_a", sent);
     // Another server's inputs are found by asking.
-    bench.queue.waiting.push({ callId: CALL, from: 1, to: 2 });
+    bench.queue.waiting.push({ callId: CALL, from: 1, to: 2, addedAtMs: bench.nowMs });
     bench.dispatcher.pump();
     await settled();
     expect(bench.takeSent().size).toBe(0);

@@ -12,12 +12,14 @@
  * and stands in assign.ts, window.ts and settlement.ts.
  */
 import type { AgentResult } from "../../sandbox/index.ts";
+import { ON_TIME_MS, OVERDUE_MS } from "../../scheduler/index.ts";
 import type { WireError } from "../../sdk/protocol/index.ts";
 import { assignInputs, type InputConcurrency } from "./assign.ts";
 import type { ContainerEnd, DispatcherPort } from "./dispatcher-port.ts";
 import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 import { inputIdOf, type LocalInput, type LocalLease } from "./input.ts";
 import { exhaustionOf, failureOf, settlementOf, type Settlement } from "./settlement.ts";
+import { RangeLine } from "./range-line.ts";
 import { Resting } from "./resting.ts";
 import type { RetryRule } from "./retry.ts";
 import { RunTimes } from "./run-times.ts";
@@ -28,8 +30,6 @@ import { windowFor } from "./window.ts";
 export const RANGE_INPUTS_MAX = 200;
 /** Times an input may be lost with a container that the platform did not end before it fails. */
 export const ATTEMPTS_MAX = 10;
-/** An empty queue is asked again this often: others fill it too. */
-const ASK_AGAIN_MS = 250;
 /** A container that runs one input this long is a place to take waiting inputs back from. */
 const STEAL_AFTER_MS = 200;
 
@@ -38,6 +38,7 @@ const ONE_AT_A_TIME: InputConcurrency = { target: 1, max: 1 };
 
 export class FunctionDispatcher {
   readonly #queue: RangeQueue;
+  readonly #line: RangeLine;
   readonly #port: DispatcherPort;
   readonly #concurrency: InputConcurrency;
   /** Its containers and what each has. */
@@ -52,15 +53,11 @@ export class FunctionDispatcher {
   /** Inputs that failed and are tried again, and when. */
   readonly #resting: Resting;
   readonly #runTimes = new RunTimes();
+  /** Inputs that had a container within `ON_TIME_MS`, since this was made. */
+  onTimeCount = 0;
   #taking = false;
   /** Somebody asked to pump while inputs were being taken: look once more after it. */
   #askedAgain = false;
-  /** Ranges that were put in the queue here and not taken yet, as far as is known. */
-  #expectedCount = 0;
-  /** Ranges on their way into the queue. */
-  #addingCount = 0;
-  /** Nothing is known to be in the queue: no need to look before this. */
-  #askAgainAtMs = 0;
   #closed = false;
 
   /**
@@ -74,6 +71,7 @@ export class FunctionDispatcher {
     retries: RetryRule = NO_RETRIES,
   ) {
     this.#queue = queue;
+    this.#line = new RangeLine(queue, () => port.nowMs());
     this.#port = port;
     this.#concurrency = concurrency;
     this.#resting = new Resting(retries);
@@ -122,22 +120,20 @@ export class FunctionDispatcher {
     for (let start = from; start < to; start += RANGE_INPUTS_MAX) {
       ranges.push({ callId, from: start, to: Math.min(to, start + RANGE_INPUTS_MAX) });
     }
-    this.#addingCount += ranges.length;
-    const added = this.#queue.add(ranges);
-    this.#expectedCount += ranges.length;
+    const added = this.#line.add(ranges);
     // Asked for at once: Redis answers in order.
     this.pump();
-    try {
-      await added;
-    } finally {
-      this.#addingCount -= ranges.length;
-    }
+    await added;
     this.pump();
   }
 
-  /** A container is ready for inputs; `held` are those it had before its agent reconnected. */
-  containerReady(containerId: string): void {
-    this.slots.ensure(containerId);
+  /**
+   * A container is ready for inputs.
+   *
+   * @param startMs How long it took from its place on a node to here.
+   */
+  containerReady(containerId: string, startMs = 0): void {
+    this.slots.ensure(containerId).startMs = startMs;
     this.pump();
   }
 
@@ -264,7 +260,8 @@ export class FunctionDispatcher {
 
   /** Extends the locks of everything taken. */
   async renewLeases(): Promise<void> {
-    await this.#queue.renew([...this.#leases].map((lease) => lease.range));
+    const admitted = [...this.#leases].map((lease) => lease.range);
+    await this.#queue.renew([...admitted, ...this.#line.held]);
   }
 
   /** Jobs in the queue, waiting or taken by anybody. */
@@ -277,6 +274,7 @@ export class FunctionDispatcher {
     this.#closed = true;
     const leases = [...this.#leases];
     this.#leases.clear();
+    await this.#line.putBack();
     await Promise.allSettled(leases.map((lease) => this.#queue.putBack(lease.range)));
     await this.#queue.close();
   }
@@ -295,8 +293,7 @@ export class FunctionDispatcher {
   }
 
   #wantsMore(): boolean {
-    const isDry = this.#expectedCount === 0 && this.#port.nowMs() < this.#askAgainAtMs;
-    return !isDry && this.#hasRoom();
+    return !this.#line.isDry && this.#hasRoom();
   }
 
   #hasRoom(): boolean {
@@ -308,9 +305,16 @@ export class FunctionDispatcher {
     return this.#waiting.length < room + ahead;
   }
 
+  /** Inputs that its containers are through with before one that comes now is overdue. */
+  #runnableUntilOverdue(): number {
+    const runMs = this.#runTimes.latelyMs ?? OVERDUE_MS;
+    const lanes = this.slots.open().length * this.#concurrency.max;
+    return Math.ceil((lanes * OVERDUE_MS) / Math.max(1, runMs));
+  }
+
   /** Whether a container has nothing to do and nothing waits, here or, as far as known, queued. */
   #isIdle(): boolean {
-    const isEmpty = this.#waiting.length + this.#suspects.length + this.#expectedCount === 0;
+    const isEmpty = this.#waiting.length + this.#suspects.length === 0 && this.#line.isEmpty;
     if (!isEmpty || this.#closed) return false;
     return this.slots.open().some((slot) => slot.inflight.size === 0);
   }
@@ -322,7 +326,7 @@ export class FunctionDispatcher {
 
   async #takeWhile(wanted: () => boolean): Promise<void> {
     while (!this.#closed && wanted()) {
-      const range = await this.#take();
+      const range = await this.#line.next(this.#runnableUntilOverdue());
       if (range === undefined) return;
       await this.#admit(range);
     }
@@ -356,18 +360,6 @@ export class FunctionDispatcher {
       });
       throw error;
     }
-  }
-
-  async #take(): Promise<LeasedRange | undefined> {
-    const range = await this.#queue.take();
-    if (range !== undefined) {
-      this.#expectedCount = Math.max(0, this.#expectedCount - 1);
-      return range;
-    }
-    // What is on its way may have come after the question.
-    this.#expectedCount = this.#addingCount;
-    this.#askAgainAtMs = this.#port.nowMs() + ASK_AGAIN_MS;
-    return undefined;
   }
 
   #handOut(): void {
@@ -407,12 +399,21 @@ export class FunctionDispatcher {
     if (slot === undefined || !this.#port.sendInputs(containerId, inputs)) return false;
     if (slot.inflight.size === 0) slot.headSinceMs = this.#port.nowMs();
     slot.isUsed = this.#concurrency.isSingleUse === true;
+    const onTime = inputs.filter((input) => input.attempts === 0 && this.#isOnTime(input, slot));
+    this.onTimeCount += onTime.length;
+    slot.startMs = 0;
     for (const input of inputs) {
       input.attempts += 1;
       slot.inflight.set(input.inputId, input);
     }
     this.#port.noteAttempts(inputs, containerId);
     return true;
+  }
+
+  /** Whether an input had a container soon enough; the start of one that is there counts not. */
+  #isOnTime({ lease }: LocalInput, { startMs }: Slot): boolean {
+    const addedAtMs = lease?.range.addedAtMs ?? 0;
+    return this.#port.nowMs() - startMs - addedAtMs <= ON_TIME_MS;
   }
 
   /** Takes back inputs that wait behind a long one while another container has nothing to do. */

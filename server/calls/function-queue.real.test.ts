@@ -38,7 +38,13 @@ describe("the queue of a function", () => {
       connection.disconnect();
       return Promise.resolve();
     });
-    const options = { functionId, connection, prefix: "test", onError: () => undefined };
+    const options = {
+      functionId,
+      connection,
+      prefix: "test",
+      nowMs: () => Date.now(),
+      onError: () => undefined,
+    };
     const [ours, theirs] = [new FunctionQueue(options), new FunctionQueue(options)];
     const raw = new Queue(functionId, { connection, prefix: "test" });
     closers.push(

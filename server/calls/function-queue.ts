@@ -24,6 +24,8 @@ export interface InputRange {
 /** A range that we took; `leaseId` is unique among those held. */
 export interface LeasedRange extends InputRange {
   readonly leaseId: string;
+  /** When it was put in the queue. */
+  readonly addedAtMs: number;
 }
 
 /** What the dispatcher needs of a queue. */
@@ -49,6 +51,7 @@ export interface FunctionQueueOptions {
   readonly functionId: string;
   readonly connection: Redis;
   readonly prefix: string;
+  readonly nowMs: () => number;
   /** Told about connection trouble; BullMQ reconnects by itself. */
   readonly onError: (error: Error) => void;
 }
@@ -68,10 +71,12 @@ export class FunctionQueue implements RangeQueue {
   readonly #queue: Queue<InputRange>;
   readonly #worker: Worker<InputRange>;
   readonly #lockToken: string;
+  readonly #nowMs: () => number;
   #closed = false;
 
   constructor(options: FunctionQueueOptions) {
     const { functionId, connection, prefix, onError } = options;
+    this.#nowMs = options.nowMs;
     this.#queue = new Queue<InputRange>(functionId, { connection, prefix });
     this.#worker = new Worker<InputRange>(functionId, null, {
       connection,
@@ -106,7 +111,10 @@ export class FunctionQueue implements RangeQueue {
       this.#queue.add("inputs", range, options),
     );
     this.#leased.set(leaseId, adding);
-    return { range: { ...range, leaseId }, stored: adding.then(() => undefined) };
+    return {
+      range: { ...range, leaseId, addedAtMs: this.#nowMs() },
+      stored: adding.then(() => undefined),
+    };
   }
 
   async take(): Promise<LeasedRange | undefined> {
@@ -115,7 +123,7 @@ export class FunctionQueue implements RangeQueue {
     const leaseId = job?.id;
     if (job === null || leaseId === undefined) return undefined;
     this.#jobs.set(leaseId, job);
-    return { ...job.data, leaseId };
+    return { ...job.data, leaseId, addedAtMs: job.timestamp };
   }
 
   async finish(lease: LeasedRange): Promise<void> {

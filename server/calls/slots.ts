@@ -9,6 +9,8 @@ export interface Slot {
   headSinceMs: number;
   /** When it was last asked to give inputs back. */
   takenBackAtMs: number;
+  /** From its place on a node until it could take inputs; 0 once it has got one. */
+  startMs: number;
   /** It finishes what it has and gets nothing more. */
   isDraining: boolean;
   /** It was for a single input, and has got one. */
@@ -42,7 +44,7 @@ export class Slots {
     const known = this.#slots.get(containerId);
     if (known !== undefined) return known;
     const inflight = new Map<string, LocalInput>();
-    const times = { headSinceMs: 0, takenBackAtMs: 0 };
+    const times = { headSinceMs: 0, takenBackAtMs: 0, startMs: 0 };
     const slot = {
       containerId,
       inflight,

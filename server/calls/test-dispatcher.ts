@@ -15,7 +15,7 @@ const NOTHING = new Uint8Array(0);
 
 /** A dispatcher with a ledger of one call in memory and containers that only collect inputs. */
 export class Bench {
-  readonly queue = new MemoryQueue();
+  readonly queue = new MemoryQueue(() => this.nowMs);
   readonly results = new Map<number, Settlement>();
   readonly sent: { containerId: string; inputs: readonly LocalInput[] }[] = [];
   readonly takenBack: { containerId: string; inputIds: readonly string[] }[] = [];

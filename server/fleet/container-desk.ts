@@ -243,7 +243,8 @@ export class ContainerDesk {
       ...(stages === undefined ? {} : { stages }),
       ...(restored === true ? { restored } : {}),
     });
-    live.dispatcher.containerReady(containerId);
+    const placedAtMs = container.startedAtMs ?? container.readyAtMs;
+    live.dispatcher.containerReady(containerId, container.readyAtMs - placedAtMs);
     this.#noteIdle(container);
     this.#options.onLoadChanged();
   }

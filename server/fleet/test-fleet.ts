@@ -229,7 +229,7 @@ export class TestFleet {
       ...shared,
       store: this.store,
       blobs: { put: noBlobs, get: noBlobs, has: noBlobs },
-      openQueue: () => new MemoryQueue(),
+      openQueue: () => new MemoryQueue(() => this.clock.now),
       sendInputs: (containerId, inputs) => this.#sendInputs(containerId, inputs),
       sendCredit: () => undefined,
       takeBack: (containerId, inputIds, abortRunning) => {

@@ -2,11 +2,13 @@
  * The work of the functions whose containers need rented nodes, as planning takes it, and how
  * much of it had to wait.
  *
- * An input counts as missed when it came while a container of its function had waited for a node
- * for longer than an input may.
+ * An input counts as missed when it had no container in time while one of its function had waited
+ * for a node for longer than an input may: what waits for want of allowed containers, or for a
+ * slow start, is not for machines to mend.
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
 import type { FunctionWork } from "../../pool/index.ts";
+import { ON_TIME_MS } from "../../scheduler/index.ts";
 import type { LiveFunction } from "../calls/function-table.ts";
 import type { ContainerRecord } from "./container-table.ts";
 
@@ -18,14 +20,14 @@ export interface MeteredWork {
   readonly missed: number;
 }
 
-/** An input that waits longer than this for a slot is missed. */
-const MISS_WAIT_MS = 2 * MS_PER_SECOND;
 /** Seconds over which arrivals are averaged. */
 const RATE_SECONDS = 10;
 
 export class WorkMeter {
   /** Seconds up to here are counted; only whole ones are. */
   #countedToS: number | undefined;
+  /** Inputs of each function that had been on time at the last look. */
+  readonly #onTime = new WeakMap<LiveFunction, number>();
 
   /** @param wanted Containers on rented nodes, and those that wait for one. */
   read(wanted: readonly ContainerRecord[], nowMs: number): MeteredWork {
@@ -39,7 +41,10 @@ export class WorkMeter {
       const counts = live.arrivals.history(nowMs).perSecond.slice(0, -1);
       const came = sum(counts.slice(Math.max(0, counts.length - freshSeconds)));
       started += came;
-      if (containers.some((one) => isOverdue(one, nowMs))) missed += came;
+      const { onTimeCount } = live.dispatcher;
+      const onTime = onTimeCount - (this.#onTime.get(live) ?? 0);
+      this.#onTime.set(live, onTimeCount);
+      if (containers.some((one) => isOverdue(one, nowMs))) missed += Math.max(0, came - onTime);
       return workOf(live, containers, sum(counts.slice(-RATE_SECONDS)) / RATE_SECONDS);
     });
     return { work, started, missed };
@@ -47,7 +52,7 @@ export class WorkMeter {
 }
 
 function isOverdue({ nodeId, requestedAtMs }: ContainerRecord, nowMs: number): boolean {
-  return nodeId === undefined && nowMs - requestedAtMs > MISS_WAIT_MS;
+  return nodeId === undefined && nowMs - requestedAtMs > ON_TIME_MS;
 }
 
 function workOf(

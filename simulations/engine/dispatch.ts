@@ -2,9 +2,9 @@
  * Inputs and containers: who runs what, request by request.
  *
  * An input goes to the ready container of its function that was used last, or waits. A container
- * that is done takes the input that has waited longest. When a container is placed, the input
- * that has waited longest without one has its slot; it runs in whichever container of its
- * function is ready first. What ran in a container that is lost runs again, before all others.
+ * that is done takes the input whose turn it is (`input-queue.ts`). When a container is placed,
+ * that input has its slot; it runs in whichever container of its function is ready first. What
+ * ran in a container that is lost runs again, before all others.
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
 import type { Container } from "./function-state.ts";
@@ -117,7 +117,7 @@ export class Dispatch {
     this.#afterRun(container, nowMs);
   }
 
-  /** A container has its node: the input that has waited longest without one has a slot. */
+  /** A container has its node: the input whose turn it is has a slot. */
   placed(container: Container, nowMs: number): void {
     const { owner } = container;
     this.heldGpus += owner.gpuCount;
@@ -208,15 +208,12 @@ export class Dispatch {
   #fill(container: Container, nowMs: number): boolean {
     const { owner } = container;
     const { queue } = owner;
-    while (queue.length > 0 && container.runs.length < owner.spec.concurrency) {
-      const arrivedMs = queue.firstArrivedMs;
-      const serviceMs = queue.firstServiceMs;
-      let slotMs = queue.firstSlotMs;
-      if (Number.isNaN(slotMs)) {
-        slotMs = nowMs;
-        this.#options.recorder.slotGiven(nowMs - arrivedMs);
-      }
-      queue.shift();
+    while (container.runs.length < owner.spec.concurrency) {
+      const input = queue.shift(nowMs);
+      if (input === undefined) break;
+      const { arrivedMs, serviceMs } = input;
+      const slotMs = Number.isNaN(input.slotMs) ? nowMs : input.slotMs;
+      if (Number.isNaN(input.slotMs)) this.#options.recorder.slotGiven(nowMs - arrivedMs);
       this.queued -= 1;
       this.#begin(container, arrivedMs, slotMs, nowMs, serviceMs);
     }

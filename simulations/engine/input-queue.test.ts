@@ -1,56 +1,86 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { turnOf } from "../../scheduler/index.ts";
 import { InputQueue } from "./input-queue.ts";
 
 interface Waiting {
-  readonly id: number;
+  readonly cameMs: number;
   slotMs: number;
+  /** It runs again: larger was put in front later. */
+  again: number;
 }
 
-/** Each does the same to the queue and to a plain list. */
-const STEPS = {
-  push: (queue: InputQueue, model: Waiting[], at: number): void => {
-    queue.push(at, at + 1);
-    model.push({ id: at, slotMs: NaN });
-  },
-  unshift: (queue: InputQueue, model: Waiting[], at: number): void => {
-    queue.unshift(at, at + 1);
-    for (const waiting of model) waiting.slotMs = NaN;
-    model.unshift({ id: at, slotMs: NaN });
-  },
-  slot: (queue: InputQueue, model: Waiting[], at: number): void => {
-    const first = model.find(({ slotMs }) => Number.isNaN(slotMs));
-    expect(queue.giveSlot(at)).toBe(first?.id ?? NaN);
-    if (first !== undefined) first.slotMs = at;
-  },
-  shift: (queue: InputQueue, model: Waiting[]): void => {
-    const first = model.shift();
-    if (first === undefined) return;
-    expect(queue.firstArrivedMs).toBe(first.id);
-    expect(queue.firstServiceMs).toBe(first.id + 1);
-    expect(queue.firstSlotMs).toBe(first.slotMs);
-    queue.shift();
-  },
-};
-type Step = keyof typeof STEPS;
+/** The queue, and a plain list that is searched for what comes next. */
+class Twin {
+  readonly queue = new InputQueue();
+  model: Waiting[] = [];
+  #again = 0;
 
-test("inputs come out in order, and slots go to the first that have none", () => {
-  const steps = fc.array(
-    fc.constantFrom<Step>("push", "push", "push", "shift", "unshift", "slot"),
-    {
-      maxLength: 600,
+  readonly steps = {
+    push: (nowMs: number): void => {
+      this.queue.push(nowMs, nowMs + 1);
+      this.model.push({ cameMs: nowMs, slotMs: NaN, again: 0 });
     },
+    unshift: (nowMs: number): void => {
+      this.queue.unshift(nowMs, nowMs + 1);
+      const slotted = this.model.filter(({ slotMs }) => !Number.isNaN(slotMs));
+      for (const one of slotted.toSorted((a, b) => b.slotMs - a.slotMs)) {
+        one.again = this.#again += 1;
+        one.slotMs = NaN;
+      }
+      this.model.push({ cameMs: nowMs, slotMs: NaN, again: (this.#again += 1) });
+    },
+    slot: (nowMs: number): void => {
+      const next = this.#next(nowMs);
+      expect(this.queue.giveSlot(nowMs)).toBe(next?.cameMs ?? NaN);
+      if (next !== undefined) next.slotMs = nowMs;
+    },
+    shift: (nowMs: number): void => {
+      const slotted = this.model.filter(({ slotMs }) => !Number.isNaN(slotMs));
+      const [first = this.#next(nowMs)] = slotted.toSorted((a, b) => a.slotMs - b.slotMs);
+      const taken = this.queue.shift(nowMs);
+      if (first === undefined) return expect(taken).toBeUndefined();
+      const { cameMs: arrivedMs, slotMs } = first;
+      expect(taken).toEqual({ arrivedMs, serviceMs: arrivedMs + 1, slotMs });
+      this.model = this.model.filter((one) => one !== first);
+    },
+  };
+
+  #next(nowMs: number): Waiting | undefined {
+    const rank = ({ cameMs, again }: Waiting): readonly number[] =>
+      again > 0 ? [0, -again] : [1 + turnOf(nowMs - cameMs), cameMs];
+    return this.model
+      .filter(({ slotMs }) => Number.isNaN(slotMs))
+      .toSorted((a, b) => {
+        const [[byA = 0, thenA = 0], [byB = 0, thenB = 0]] = [rank(a), rank(b)];
+        return byA - byB || thenA - thenB;
+      })[0];
+  }
+}
+
+test("those with a slot come out first, then what runs again, then whose turn it is", () => {
+  const steps = fc.array(
+    fc.tuple(
+      fc.constantFrom<keyof Twin["steps"]>("push", "push", "push", "shift", "unshift", "slot"),
+      fc.oneof({ weight: 4, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.nat(9_000) }),
+    ),
+    { maxLength: 600 },
   );
   fc.assert(
     fc.property(steps, (taken) => {
-      const queue = new InputQueue();
-      const model: Waiting[] = [];
-      for (const [at, step] of taken.entries()) {
-        STEPS[step](queue, model, at);
-        expect(queue.length).toBe(model.length);
-        expect(queue.unslotted).toBe(model.filter(({ slotMs }) => Number.isNaN(slotMs)).length);
+      const twin = new Twin();
+      let nowMs = 0;
+      for (const [step, passedMs] of taken) {
+        nowMs += 1 + passedMs;
+        twin.steps[step](nowMs);
+        expect(twin.queue.length).toBe(twin.model.length);
+        const unslotted = twin.model.filter(({ slotMs }) => Number.isNaN(slotMs));
+        expect(twin.queue.unslotted).toBe(unslotted.length);
       }
-      expect([...queue.arrivals()]).toEqual(model.map(({ id }) => id));
+      const came = twin.model.map(({ cameMs }) => cameMs);
+      expect([...twin.queue.arrivals()].toSorted((a, b) => a - b)).toEqual(
+        came.toSorted((a, b) => a - b),
+      );
     }),
     { numRuns: 200 },
   );

@@ -1,123 +1,96 @@
-/** Inputs of one function that wait, first come first served: a ring of flat lists. */
+/**
+ * Inputs of one function that wait. Those with a slot run first, in the order in which they got
+ * it; then what ran in a container that is gone; then whose turn it is (`turnOf` of the
+ * scheduler), as in production.
+ */
+import { turnOf } from "../../scheduler/index.ts";
+import { WaitingRing, type WaitingInput, type WaitingRingState } from "./waiting-ring.ts";
+
 /** A queue that was written down. Plain data. */
 export interface InputQueueState {
-  readonly arrivedMs: Float64Array<ArrayBuffer>;
-  readonly serviceMs: Float64Array<ArrayBuffer>;
-  readonly slotMs: Float64Array<ArrayBuffer>;
-  readonly head: number;
-  readonly length: number;
-  readonly slotted: number;
+  readonly slotted: WaitingRingState;
+  readonly again: WaitingRingState;
+  readonly fresh: WaitingRingState;
+  readonly late: WaitingRingState;
 }
 
 export class InputQueue {
-  #arrivedMs = new Float64Array(64);
-  #serviceMs = new Float64Array(64);
-  /** When it was given a slot that it does not yet run in; NaN while it has none. */
-  #slotMs = new Float64Array(64);
-  #head = 0;
-  #length = 0;
-  /** How many of the first have a slot; they are always the first. */
-  #slotted = 0;
+  /** Those that have a slot and do not run in it yet. */
+  readonly #slotted = new WaitingRing();
+  /** Those that run again. */
+  readonly #again = new WaitingRing();
+  /** Those that can be on time, as far as was looked; in the order in which they came. */
+  readonly #fresh = new WaitingRing();
+  /** Those that cannot; in the order in which they came. */
+  readonly #late = new WaitingRing();
 
   get length(): number {
-    return this.#length;
+    return this.#slotted.length + this.unslotted;
   }
 
   /** Inputs without a slot. */
   get unslotted(): number {
-    return this.#length - this.#slotted;
-  }
-
-  /** When the first came; the queue must not be empty. */
-  get firstArrivedMs(): number {
-    return this.#arrivedMs[this.#head] ?? 0;
-  }
-
-  get firstServiceMs(): number {
-    return this.#serviceMs[this.#head] ?? 0;
-  }
-
-  /** When the first was given a slot; NaN if it has none. */
-  get firstSlotMs(): number {
-    return this.#slotted > 0 ? (this.#slotMs[this.#head] ?? NaN) : NaN;
+    return this.#again.length + this.#fresh.length + this.#late.length;
   }
 
   push(arrivedMs: number, serviceMs: number): void {
-    if (this.#length === this.#arrivedMs.length) this.#grow();
-    const place = (this.#head + this.#length) & (this.#arrivedMs.length - 1);
-    this.#arrivedMs[place] = arrivedMs;
-    this.#serviceMs[place] = serviceMs;
-    this.#length += 1;
+    this.#fresh.push({ arrivedMs, serviceMs, slotMs: NaN });
   }
 
   /** Puts one in front: it runs again, and has no slot any more. All others lose theirs, too. */
   unshift(arrivedMs: number, serviceMs: number): void {
-    if (this.#length === this.#arrivedMs.length) this.#grow();
-    this.#head = (this.#head - 1) & (this.#arrivedMs.length - 1);
-    this.#arrivedMs[this.#head] = arrivedMs;
-    this.#serviceMs[this.#head] = serviceMs;
-    this.#length += 1;
-    this.#slotted = 0;
+    for (let input = this.#slotted.pop(); input !== undefined; input = this.#slotted.pop()) {
+      this.#again.unshift({ ...input, slotMs: NaN });
+    }
+    this.#again.unshift({ arrivedMs, serviceMs, slotMs: NaN });
   }
 
-  /** Gives the first input without a slot one; gives when it came, or NaN when all have one. */
+  /** Gives the next input without a slot one; gives when it came, or NaN when all have one. */
   giveSlot(nowMs: number): number {
-    if (this.unslotted === 0) return NaN;
-    const place = (this.#head + this.#slotted) & (this.#arrivedMs.length - 1);
-    this.#slotMs[place] = nowMs;
-    this.#slotted += 1;
-    return this.#arrivedMs[place] ?? 0;
+    const input = this.#next(nowMs);
+    if (input === undefined) return NaN;
+    this.#slotted.push({ ...input, slotMs: nowMs });
+    return input.arrivedMs;
   }
 
-  /** Takes the first out. */
-  shift(): void {
-    this.#head = (this.#head + 1) & (this.#arrivedMs.length - 1);
-    this.#length -= 1;
-    if (this.#slotted > 0) this.#slotted -= 1;
+  /** Takes out what runs next; undefined when nothing waits. */
+  shift(nowMs: number): WaitingInput | undefined {
+    return this.#slotted.shift() ?? this.#next(nowMs);
   }
 
-  /** When each came, first one first; for the end of a run. */
+  /** When each came, in no particular order; for the end of a run. */
   *arrivals(): Iterable<number> {
-    for (let index = 0; index < this.#length; index += 1) {
-      yield this.#arrivedMs[(this.#head + index) & (this.#arrivedMs.length - 1)] ?? 0;
+    for (const ring of [this.#slotted, this.#again, this.#late, this.#fresh]) {
+      yield* ring.arrivals();
     }
   }
 
   /** What it holds, by reference. */
   save(): InputQueueState {
     return {
-      arrivedMs: this.#arrivedMs,
-      serviceMs: this.#serviceMs,
-      slotMs: this.#slotMs,
-      head: this.#head,
-      length: this.#length,
-      slotted: this.#slotted,
+      slotted: this.#slotted.save(),
+      again: this.#again.save(),
+      fresh: this.#fresh.save(),
+      late: this.#late.save(),
     };
   }
 
   /** Takes the place of what it holds. */
-  resume({ arrivedMs, serviceMs, slotMs, head, length, slotted }: InputQueueState): void {
-    this.#arrivedMs = arrivedMs;
-    this.#serviceMs = serviceMs;
-    this.#slotMs = slotMs;
-    this.#head = head;
-    this.#length = length;
-    this.#slotted = slotted;
+  resume({ slotted, again, fresh, late }: InputQueueState): void {
+    this.#slotted.resume(slotted);
+    this.#again.resume(again);
+    this.#fresh.resume(fresh);
+    this.#late.resume(late);
   }
 
-  #grow(): void {
-    const size = this.#arrivedMs.length;
-    const [arrived, service, slot] = [0, 1, 2].map(() => new Float64Array(2 * size));
-    if (arrived === undefined || service === undefined || slot === undefined) return;
-    for (let index = 0; index < this.#length; index += 1) {
-      const place = (this.#head + index) & (size - 1);
-      arrived[index] = this.#arrivedMs[place] ?? 0;
-      service[index] = this.#serviceMs[place] ?? 0;
-      slot[index] = this.#slotMs[place] ?? 0;
+  #next(nowMs: number): WaitingInput | undefined {
+    if (this.#again.length > 0) return this.#again.shift();
+    while (this.#fresh.length > 0 && turnOf(nowMs - this.#fresh.firstArrivedMs) !== 1) {
+      const input = this.#fresh.shift();
+      if (input !== undefined) this.#late.push(input);
     }
-    this.#arrivedMs = arrived;
-    this.#serviceMs = service;
-    this.#slotMs = slot;
-    this.#head = 0;
+    if (this.#late.length === 0) return this.#fresh.shift();
+    if (turnOf(nowMs - this.#late.firstArrivedMs) === 0) return this.#late.shift();
+    return this.#fresh.shift() ?? this.#late.shift();
   }
 }

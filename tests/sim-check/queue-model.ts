@@ -14,6 +14,7 @@ import type { Lifetime } from "./lifetime.ts";
 interface Job {
   readonly id: string;
   readonly range: InputRange;
+  readonly addedAtMs: number;
   state: "waiting" | "active" | "delayed";
   holder: Lifetime | undefined;
   untilMs: number;
@@ -89,7 +90,8 @@ export class QueueModel {
       lease: (range) => {
         const leaseId = `leased-${range.callId}-${range.from}`;
         leased.add(leaseId);
-        return { range: { ...range, leaseId }, stored: queue.store(range, leaseId) };
+        const taken = { ...range, leaseId, addedAtMs: this.#options.nowMs() };
+        return { range: taken, stored: queue.store(range, leaseId) };
       },
     };
   }
@@ -102,11 +104,12 @@ export class QueueModel {
 
   async #add(jobs: Job[], ranges: readonly InputRange[]): Promise<void> {
     await this.#reach(() => {
+      const addedAtMs = this.#options.nowMs();
       for (const { callId, from, to } of ranges) {
         this.#taken += 1;
         const range = { callId, from, to };
-        const job = { id: `job-${this.#taken}`, range, holder: undefined, untilMs: 0 };
-        jobs.push({ ...job, state: "waiting" });
+        const id = `job-${this.#taken}`;
+        jobs.push({ id, range, addedAtMs, state: "waiting", holder: undefined, untilMs: 0 });
       }
     });
   }
@@ -118,7 +121,8 @@ export class QueueModel {
   ): Promise<void> {
     await this.#reach(() => {
       if (jobs.some((job) => job.id === id)) return;
-      jobs.push({ id, range, state: "delayed", holder, untilMs: this.#options.nowMs() + LOCK_MS });
+      const addedAtMs = this.#options.nowMs();
+      jobs.push({ id, range, addedAtMs, state: "delayed", holder, untilMs: addedAtMs + LOCK_MS });
     });
   }
 
@@ -130,7 +134,7 @@ export class QueueModel {
       job.state = "active";
       job.holder = life;
       job.untilMs = this.#options.nowMs() + LOCK_MS;
-      return { ...job.range, leaseId: job.id };
+      return { ...job.range, leaseId: job.id, addedAtMs: job.addedAtMs };
     });
   }
 
