@@ -4,7 +4,7 @@ export { planBuffers, type BufferPlan, type PlannedBuffer } from "./buffer/plan-
 export { limitedSpot } from "./buffer/spot-limits.ts";
 export { mayServe } from "./eligibility.ts";
 export { nextGain } from "./forecast/feedback.ts";
-export { offeredLoad } from "./forecast/offered-load.ts";
+export { backlogLoad, offeredLoad } from "./forecast/offered-load.ts";
 export { RunTimeMean, type RunTimeMeanState } from "./forecast/run-time-mean.ts";
 export { createPlanMemory, type PlanMemory } from "./memory.ts";
 export { fitCount, placeFirstFit, roomOf, type NodeStack } from "./packing.ts";

@@ -86,6 +86,10 @@ describe("demand", () => {
     const { offered } = demandOf([work], POLICY);
     return Object.values(offered)[0] ?? 0;
   };
+  const workedOff = (work: FunctionWork): number => {
+    const { backlog } = demandOf([work], POLICY);
+    return Object.values(backlog)[0] ?? 0;
+  };
 
   test("is what is there, and offered is what arrivals keep busy", () => {
     const { classes, quantity, offered } = demandOf([workOf(120), workOf(30)], POLICY);
@@ -95,8 +99,15 @@ describe("demand", () => {
   });
 
   test("a backlog counts for as many containers as work it off in a minute", () => {
-    expect(offeredOf(workOf(100, { backlog: 60 }))).toBeCloseTo(110, 9);
-    expect(offeredOf(workOf(0, { inputsPerSecond: 0, serviceMs: 600_000, backlog: 7 }))).toBe(7);
+    expect(workedOff(workOf(100, { backlog: 60 }))).toBeCloseTo(10, 9);
+    expect(workedOff(workOf(0, { inputsPerSecond: 0, serviceMs: 600_000, backlog: 7 }))).toBe(7);
+    expect(workedOff(workOf(100, { backlog: 6_000, maxContainers: 130 }))).toBe(30);
+    expect(workedOff(workOf(5, { inputsPerSecond: 0, floor: 5, backlog: 60 }))).toBe(5);
+    expect(workedOff({ needs: NEEDS, containers: 3 })).toBe(0);
+  });
+
+  test("a backlog is not what forecasts learn", () => {
+    expect(offeredOf(workOf(100, { backlog: 60 }))).toBe(100);
   });
 
   const wantedOf = (work: FunctionWork): number => {

@@ -4,7 +4,8 @@
  *
  *     wanted   containers that are there or wait for a node, by demand class; those that wait only
  *              because inputs do count as far as the work needs them
- *     offered  arrivals × time of an input, and some for the backlog: what forecasts learn
+ *     offered  arrivals × time of an input: what forecasts learn
+ *     backlog  what works off the inputs that wait, beside that
  *     gain     corrects the margin over the forecast until no more inputs wait than policy says;
  *              waits after a loss of many spot nodes do not count
  *     buffer   quantile of the forecast, less what is wanted (`optimizer/buffer/plan-buffers.ts`)
@@ -24,6 +25,7 @@ import {
   type OptimizerPolicy,
 } from "../core/index.ts";
 import {
+  backlogLoad,
   limitedSpot,
   nextGain,
   NO_HISTORY,
@@ -80,6 +82,7 @@ export interface Demand {
   readonly classes: readonly DemandClass[];
   readonly quantity: Readonly<Record<string, number>>;
   readonly offered: Readonly<Record<string, number>>;
+  readonly backlog: Readonly<Record<string, number>>;
 }
 
 const GAIN_EVERY_MS = 10 * MS_PER_MINUTE;
@@ -93,16 +96,19 @@ export function demandOf(work: readonly FunctionWork[], policy: OptimizerPolicy)
   const classes = new Map<string, DemandClass>();
   const quantity: Record<string, number> = {};
   const offered: Record<string, number> = {};
+  const backlog: Record<string, number> = {};
   for (const one of work) {
     const load = offeredBy(one);
-    if (one.containers === 0 && load === 0) continue;
+    const waiting = workedOffBy(one, load);
+    if (one.containers === 0 && load + waiting === 0) continue;
     const classId = demandClassKey(one.needs);
     const { unmetMicroUsdPerHour } = policy;
     classes.set(classId, { classId, needs: one.needs, unmetMicroUsdPerHour });
-    quantity[classId] = (quantity[classId] ?? 0) + wantedBy(one, load);
+    quantity[classId] = (quantity[classId] ?? 0) + wantedBy(one, load + waiting);
     offered[classId] = (offered[classId] ?? 0) + load;
+    backlog[classId] = (backlog[classId] ?? 0) + waiting;
   }
-  return { classes: [...classes.values()], quantity, offered };
+  return { classes: [...classes.values()], quantity, offered, backlog };
 }
 
 /** What is known after one more look. Inputs since the last one: given a slot, and too late. */
@@ -226,7 +232,18 @@ function wantedBy({ containers, waiting = 0, load: known }: FunctionWork, load: 
 /** Containers that a function's work keeps busy. */
 function offeredBy({ containers, load }: FunctionWork): number {
   if (load === undefined) return containers;
-  const { inputsPerSecond, serviceMs, backlog, concurrency } = load;
-  const inputs = offeredLoad({ inputsPerSecond, serviceMs, backlogCount: backlog });
-  return Math.min(load.maxContainers, Math.max(load.floor, inputs / concurrency));
+  return keptFor(load, offeredLoad(load.inputsPerSecond, load.serviceMs));
+}
+
+/** Containers that work off what waits, beside those that arrivals keep `busy`. */
+function workedOffBy({ load }: FunctionWork, busy: number): number {
+  if (load === undefined) return 0;
+  const { inputsPerSecond, serviceMs, backlog } = load;
+  const inputs = offeredLoad(inputsPerSecond, serviceMs) + backlogLoad(backlog, serviceMs);
+  return keptFor(load, inputs) - busy;
+}
+
+/** Containers for so many inputs at once, as many as there must and may be. */
+function keptFor(load: NonNullable<FunctionWork["load"]>, inputs: number): number {
+  return Math.min(load.maxContainers, Math.max(load.floor, inputs / load.concurrency));
 }

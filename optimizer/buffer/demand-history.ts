@@ -25,6 +25,8 @@ export interface DemandMember {
   readonly gpuCount: number;
   /** GPUs that its work keeps busy, which the forecast learns. */
   readonly offeredGpuCount: number;
+  /** GPUs that work off what waits, which it does not learn. */
+  readonly backlogGpuCount: number;
   /** GPUs wanted over the last day. */
   readonly mean: DecayedMean;
   readonly lastWantedAtMs: number;
@@ -58,10 +60,13 @@ export interface ObservedDemand {
    * what is there, which holds idle ones and reacts to every queue. Absent: the quantity.
    */
   readonly offered?: Readonly<Record<string, number>>;
+  /** Containers beside them that work off what waits, by class; absent: none. */
+  readonly backlog?: Readonly<Record<string, number>>;
 }
 
 export const NO_HISTORY: DemandHistory = { pools: [] };
 
+const NOTHING_WANTED = { gpuCount: 0, offeredGpuCount: 0, backlogGpuCount: 0 };
 const FORGOTTEN_AFTER_MS = 24 * MS_PER_HOUR;
 const MEAN_HALF_LIFE_MS = 24 * MS_PER_HOUR;
 
@@ -77,7 +82,7 @@ export function observeDemand(history: DemandHistory, demand: ObservedDemand): D
   const members = new Map<string, DemandMember>();
   for (const member of history.pools.flatMap((pool) => pool.members)) {
     if (atMs - member.lastWantedAtMs > FORGOTTEN_AFTER_MS) continue;
-    members.set(member.key, { ...member, gpuCount: 0, offeredGpuCount: 0 });
+    members.set(member.key, { ...member, ...NOTHING_WANTED });
   }
   for (const wanted of demand.classes) addWanted(members, wanted, demand);
   const sorted = [...members.values()]
@@ -94,21 +99,25 @@ export function wantedGpuCount(pool: DemandPool): number {
 function addWanted(
   members: Map<string, DemandMember>,
   { classId, needs, unmetMicroUsdPerHour }: DemandClass,
-  { quantity, offered: offeredOf, atMs }: ObservedDemand,
+  { quantity, offered: offeredOf, backlog: backlogOf = {}, atMs }: ObservedDemand,
 ): void {
   const count = quantity[classId] ?? 0;
   const offered = offeredOf === undefined ? count : (offeredOf[classId] ?? 0);
-  const isAmount = Number.isFinite(count) && count >= 0 && Number.isFinite(offered);
-  assert(isAmount && offered >= 0, `class ${classId} wants ${count}, offers ${offered} containers`);
+  const backlog = backlogOf[classId] ?? 0;
+  assert(
+    [count, offered, backlog].every((amount) => Number.isFinite(amount) && amount >= 0),
+    `class ${classId} wants ${count}, offers ${offered}, has a backlog for ${backlog} containers`,
+  );
   if (needs.gpu === undefined || (count === 0 && offered === 0)) return;
   const key = demandClassKey(needs);
-  const known = members.get(key) ?? { gpuCount: 0, offeredGpuCount: 0, mean: NO_MEAN };
+  const known = members.get(key) ?? { ...NOTHING_WANTED, mean: NO_MEAN };
   members.set(key, {
     key,
     needs: { ...needs, gpu: needs.gpu },
     unmetMicroUsdPerHour,
     gpuCount: known.gpuCount + count * needs.gpu.count,
     offeredGpuCount: known.offeredGpuCount + offered * needs.gpu.count,
+    backlogGpuCount: known.backlogGpuCount + backlog * needs.gpu.count,
     mean: known.mean,
     lastWantedAtMs: atMs,
   });

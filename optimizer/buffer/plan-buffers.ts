@@ -5,7 +5,7 @@
  *
  *     q      = wait / (wait + idle), within quantileMin..quantileMax of policy
  *     buffer = quantile q of the most that the level of demand reaches until a new machine works,
- *              less demand now
+ *              and what works off the backlog, less what is wanted now
  *
  * `wait` is what it is worth, per GPU and hour, that work does not wait; `idle` the price of the
  * cheapest GPU-hours that could serve the pool. One more idle GPU costs `idle` when it is not
@@ -123,14 +123,19 @@ function sizePool(pool: DemandPool, input: BufferInput): SizedPool {
   const largest = Math.min(most, demandAt(policy.buffers.quantileMax, first.leadMs));
   const market = poolMarket(parts, largest - wanted, input) ?? first;
   const quantile = heldQuantile(market.idleMicroUsdPerGpuHour, policy.buffers);
-  const demand = demandAt(quantile, market.leadMs);
+  const demand = demandAt(quantile, market.leadMs) + sumOf(pool, "backlogGpuCount");
   const unit = Math.min(1, ...parts.map(({ needs }) => needs.gpu.count));
   const units = Math.ceil((Math.min(most, demand) - wanted) / unit - ROUNDING);
   const bufferGpuCount = Math.max(0, units) * unit;
-  const level = pool.forecast.samples?.level.value ?? 0;
+  // A forecast that has seen next to nothing knows no level yet.
+  const level = Math.max(pool.forecast.samples?.level.value ?? 0, sumOf(pool, "offeredGpuCount"));
   const marginGpuCount = Math.max(0, Math.min(most, demand) - level);
   const figures = { ...about, bufferGpuCount, marginGpuCount, quantile, ...market };
   return { pool: { ...figures, reason: reasonOf(figures, demand, policy.buffers) }, parts };
+}
+
+function sumOf({ members }: DemandPool, name: "backlogGpuCount" | "offeredGpuCount"): number {
+  return members.reduce((sum, member) => sum + member[name], 0);
 }
 
 /** The markets of the parts as one: prices by what each part wanted, the longest lead time. */

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { MS_PER_HOUR, MS_PER_MINUTE } from "../../core/index.ts";
 import { nextGain } from "./feedback.ts";
-import { offeredLoad } from "./offered-load.ts";
+import { backlogLoad, offeredLoad } from "./offered-load.ts";
 
 const STEP_MS = 10 * MS_PER_MINUTE;
 
@@ -36,8 +36,7 @@ test("two short steps are one long one", () => {
 });
 
 test("arrivals keep as many containers busy as inputs are under way, and some for the backlog", () => {
-  expect(offeredLoad({ inputsPerSecond: 5, serviceMs: 2_000, backlogCount: 0 })).toBe(10);
-  const backlog = (serviceMs: number): number =>
-    offeredLoad({ inputsPerSecond: 0, serviceMs, backlogCount: 30 });
+  expect(offeredLoad(5, 2_000)).toBe(10);
+  const backlog = (serviceMs: number): number => backlogLoad(30, serviceMs);
   expect([1_000, 10_000, 30_000, 600_000].map(backlog)).toEqual([0.5, 5, 15, 30]);
 });
