@@ -51,6 +51,10 @@ describe("spot where waiting has a price", () => {
 
   /** The most nodes of the spot offer that a plan may have after an hour of the same work. */
   function mostSpot(policy: OptimizerPolicy, count: number): number {
+    return marketAfterAnHour(policy, count).offers[1]?.nodeCountMax ?? 0;
+  }
+
+  function marketAfterAnHour(policy: OptimizerPolicy, count: number) {
     let seen = NO_WORK_SEEN;
     const demand = demandOf([workOf(100)], policy);
     for (let atMs = 0; atMs <= 60 * MS_PER_MINUTE; atMs += 10 * MS_PER_SECOND) {
@@ -61,7 +65,7 @@ describe("spot where waiting has a price", () => {
     }
     const fleet = [{ offerId: SPOT.offerId, count }];
     const market = { offers: [...OFFERS, SPOT], fleet, policy };
-    return planInputOf(seen, demand, market).input.offers[1]?.nodeCountMax ?? 0;
+    return planInputOf(seen, demand, market).input;
   }
 
   test("is held in one zone as far as idle GPUs can take it over, and no further", () => {
@@ -71,6 +75,23 @@ describe("spot where waiting has a price", () => {
     // What is there stays until it is half as much again.
     expect(mostSpot(POLICY, 300)).toBeGreaterThanOrEqual(1.5 * most - 1);
     expect(mostSpot(POLICY, 300)).toBeLessThanOrEqual(1.5 * (most + 1));
+  });
+
+  test("leaves a few of those that are too many out of the plan", () => {
+    const countOf = (policy: OptimizerPolicy): number =>
+      marketAfterAnHour(policy, 300).fleet[0]?.count ?? 0;
+    expect(countOf(POLICY)).toBeLessThan(300);
+    expect(countOf(POLICY)).toBeGreaterThan(290);
+    expect(countOf(DEFAULT_OPTIMIZER_POLICY)).toBe(300);
+  });
+
+  test("is little while next to nothing is known of demand", () => {
+    const demand = demandOf([workOf(300, { inputsPerSecond: 0.1 })], POLICY);
+    const look = { demand, started: 0, missed: 0, spotGpuCount: 0, nowMs: 0 };
+    const seen = observeWork(NO_WORK_SEEN, look, POLICY);
+    const market = { offers: [...OFFERS, SPOT], fleet: [], policy: POLICY };
+    const first = planInputOf(seen, demandOf([workOf(300)], POLICY), market);
+    expect(first.input.offers[1]?.nodeCountMax).toBeLessThan(10);
   });
 
   test("is bound by nothing where waiting has none", () => {

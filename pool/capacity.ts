@@ -192,10 +192,9 @@ export function planInputOf(
     ...buffers.map(({ demandClass, quantity }) => [demandClass.classId, quantity] as const),
   ]);
   const input = {
-    offers: waitMicroUsdPerGpuHour === 0 ? offers : withinRisk(pools, market),
+    ...(waitMicroUsdPerGpuHour === 0 ? { offers, fleet } : withinRisk(pools, demand, market)),
     classes: [...wanted, ...buffers.map(({ demandClass }) => demandClass)],
     scenarios: [{ scenarioId: "now", probability: 1, quantity }],
-    fleet,
     policy,
   };
   return { input, buffers };
@@ -203,17 +202,21 @@ export function planInputOf(
 
 const NO_BUFFERS: BufferPlan = { buffers: [], pools: [] };
 
-/** The offers as far as their zones may hold spot machines with so much idle capacity. */
+/** The market as far as its zones may hold spot machines with so much idle capacity. */
 function withinRisk(
   pools: BufferPlan["pools"],
+  { classes, quantity }: Demand,
   { offers, fleet, policy }: Parameters<typeof planInputOf>[2],
-): readonly Offer[] {
+): Pick<PlanInput, "offers" | "fleet"> {
   return limitedSpot({
     offers,
-    present: new Map(fleet.map(({ offerId, count }) => [offerId, count])),
+    fleet,
+    wanted: classes.map(({ classId, needs }) => {
+      return { needs, gpuCount: (quantity[classId] ?? 0) * (needs.gpu?.count ?? 0) };
+    }),
     idleGpuCount: pools.reduce((sum, { marginGpuCount }) => sum + marginGpuCount, 0),
     leadMs: Math.max(0, ...pools.map(({ leadMs = 0 }) => leadMs)),
-    missFractionTarget: policy.buffers.missFractionTarget,
+    policy,
   });
 }
 

@@ -40,6 +40,12 @@ test("one container that must not be reclaimed, or policy, rules spot out", () =
   expect(ruleOf([{}], { spotAllowed: false })?.purchases).toEqual(["on-demand"]);
 });
 
+test("where waiting has a price, spot stands in for nothing: its zones are limited by the plan", () => {
+  const { buffers } = DEFAULT_OPTIMIZER_POLICY;
+  const priced = { buffers: { ...buffers, waitMicroUsdPerGpuHour: 1 } };
+  expect(ruleOf([{}], priced)?.purchases).toEqual(["on-demand"]);
+});
+
 test("only places that all of the containers and policy allow are allowed", () => {
   expect(
     ruleOf([{ regions: ["a", "b", "c"] }, { regions: ["b", "c"], clouds: ["aws"] }], {

@@ -44,12 +44,15 @@ function ruleOf(
   ) {
     return undefined;
   }
+  // Where waiting has a price a zone's spot is limited, and only the planner can keep to that.
+  const isSpotLimited = policy.buffers.waitMicroUsdPerGpuHour > 0;
   const isPreemptible = needs.every(({ preemptible }) => preemptible);
   const clouds = inAll([policy.clouds, ...needs.map((one) => one.clouds)]);
   const regions = inAll([policy.regions, ...needs.map((one) => one.regions)]);
   const zones = inAll(needs.map((one) => one.zones));
   return {
-    purchases: policy.spotAllowed && isPreemptible ? ["on-demand", "spot"] : ["on-demand"],
+    purchases:
+      policy.spotAllowed && isPreemptible && !isSpotLimited ? ["on-demand", "spot"] : ["on-demand"],
     ...(clouds === undefined ? {} : { clouds }),
     ...(regions === undefined ? {} : { regions }),
     ...(zones === undefined ? {} : { zones }),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Offer } from "../../core/index.ts";
-import { testOffer } from "../test-market.ts";
+import { DEFAULT_OPTIMIZER_POLICY, type Offer, type OptimizerPolicy } from "../../core/index.ts";
+import { testClass, testOffer } from "../test-market.ts";
 import { limitedSpot, type SpotRisk } from "./spot-limits.ts";
 
 const ON_DEMAND = testOffer("h100x1", { nodeCountMax: 500 });
@@ -18,14 +18,16 @@ function spotIn(zone: string, perHour: number, over: Partial<Offer> = {}): Offer
   });
 }
 
+const RISK = { fleet: [], wanted: [], idleGpuCount: 80, leadMs: 195_000, policy: within(0.007) };
+
+function within(missFractionTarget: number): OptimizerPolicy {
+  const { buffers } = DEFAULT_OPTIMIZER_POLICY;
+  return { ...DEFAULT_OPTIMIZER_POLICY, buffers: { ...buffers, missFractionTarget } };
+}
+
 function limitsOf(offers: readonly Offer[], over: Partial<SpotRisk> = {}): readonly number[] {
-  const risk = {
-    present: new Map<string, number>(),
-    idleGpuCount: 80,
-    leadMs: 195_000,
-    missFractionTarget: 0.007,
-  };
-  return limitedSpot({ ...risk, offers, ...over }).map(({ nodeCountMax }) => nodeCountMax);
+  const limited = limitedSpot({ ...RISK, offers, ...over });
+  return limited.offers.map(({ nodeCountMax }) => nodeCountMax);
 }
 
 describe("what a zone may hold of spot", () => {
@@ -59,7 +61,7 @@ describe("what a zone may hold of spot", () => {
   test("leaves machines that are there until they are half as many again", () => {
     const offer = spotIn("a", 0.5);
     const withNodes = (count: number): readonly number[] =>
-      limitsOf([offer], { present: new Map([[offer.offerId, count]]) });
+      limitsOf([offer], { fleet: [{ offerId: offer.offerId, count }] });
     expect([withNodes(20), withNodes(80), withNodes(110), withNodes(200)]).toEqual([
       [80],
       [80],
@@ -68,19 +70,48 @@ describe("what a zone may hold of spot", () => {
     ]);
   });
 
+  test("lets what is there beyond that go a few at a time, whether its offer is open or not", () => {
+    const offer = spotIn("a", 0.5);
+    const { offerId } = offer;
+    const staying = (count: number, over: Partial<SpotRisk> = {}): number | undefined => {
+      const risk = { ...RISK, offers: [offer], fleet: [{ offerId, count }], ...over };
+      return limitedSpot(risk).fleet[0]?.count;
+    };
+    expect([20, 120].map((count) => staying(count))).toEqual([20, 120]);
+    // A twentieth of what is idle.
+    expect([121, 123, 124, 200].map((count) => staying(count))).toEqual([120, 120, 120, 196]);
+    expect(staying(200, { idleGpuCount: 0 })).toBe(199);
+    const closed = { offers: [], fleet: [{ offerId, count: 200, offer }] };
+    expect(staying(200, closed)).toBe(196);
+  });
+
+  test("is what the work needs where other machines are too few for it", () => {
+    const { needs } = testClass("h100", {
+      gpu: { types: ["H100"], count: 1 },
+      preemptible: true,
+    });
+    const wanted = [{ needs, gpuCount: 420 }];
+    const three = ["a", "b", "c"].map((zone) => spotIn(zone, 0.5));
+    expect(limitsOf([ON_DEMAND, ...three], { wanted })).toEqual([500, 80, 80, 80]);
+    // 120 on demand, and a hundred of each zone.
+    const scarce = { ...ON_DEMAND, nodeCountMax: 120 };
+    expect(limitsOf([scarce, ...three], { wanted })).toEqual([120, 100, 100, 100]);
+    expect(limitsOf(three, { wanted })).toEqual([140, 140, 140]);
+    const [small, ...others] = three;
+    const uneven = small === undefined ? others : [{ ...small, nodeCountMax: 20 }, ...others];
+    expect(limitsOf(uneven, { wanted })).toEqual([20, 200, 200]);
+    expect(limitsOf(three, { wanted: [{ needs, gpuCount: 2_000 }] })).toEqual([300, 300, 300]);
+    const other = { ...ON_DEMAND, gpuType: "A100-80GB" } as const;
+    expect(limitsOf([other, ...three], { wanted })).toEqual([500, 140, 140, 140]);
+  });
+
   test("says nothing of what is not spot or has no GPUs; equal offers stay the same objects", () => {
     const plain = spotIn("a", 0.9, {
       resources: { gpuCount: 0, cpuMilli: 4_000, memoryMiB: 16_384 },
     });
     const offers = [ON_DEMAND, plain, spotIn("b", 0.01)];
-    const limited = limitedSpot({
-      offers,
-      present: new Map(),
-      idleGpuCount: 0,
-      leadMs: 195_000,
-      missFractionTarget: 0.007,
-    });
-    expect(limited).toBe(offers);
+    const limited = limitedSpot({ ...RISK, offers, idleGpuCount: 0 });
+    expect(limited.offers).toBe(offers);
   });
 
   test("zones of one name in two regions are two", () => {
@@ -111,8 +142,8 @@ describe("what a zone may hold of spot", () => {
     fc.assert(
       fc.property(offersOf, fc.double({ min: 0, max: 500, noNaN: true }), (found, idle) => {
         const offers = found.map(({ offer }) => offer);
-        const present = new Map(found.map((one) => [one.offer.offerId, one.present]));
-        const limits = limitsOf(offers, { present, idleGpuCount: idle, missFractionTarget: 0 });
+        const fleet = found.map((one) => ({ offerId: one.offer.offerId, count: one.present }));
+        const limits = limitsOf(offers, { fleet, idleGpuCount: idle, policy: within(0) });
         const gpusOf = new Map<string, number>();
         for (const [index, { zone = "", ...offer }] of offers.entries()) {
           const limit = limits[index] ?? 0;

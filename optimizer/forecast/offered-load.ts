@@ -17,8 +17,8 @@ export function offeredLoad(inputsPerSecond: number, serviceMs: number): number 
 /**
  * Containers that work off inputs that wait, beside those that arrivals keep busy. No sample for
  * a forecast: a backlog is of what was there too little, and learnt as demand it would raise what
- * is held long after it is gone. On three days of public traffic with inputs of 10 s and boots of
- * 150 s that cost 0.2 % and made one bad window in twenty.
+ * is held long after it is gone. After a zone's spot machines were lost, that rented twice what was
+ * wanted; on public traffic without such losses it makes no difference.
  *
  * Of the time to work it off, between 30 and 120 s cost and misses hardly differ there, but 30 s
  * rents a fifth more at each jump of demand, and at 120 s the longest waits are a tenth longer.
