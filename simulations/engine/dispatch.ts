@@ -147,8 +147,8 @@ export class Dispatch {
   end(container: Container, nowMs: number): void {
     if (container.state === "gone") return;
     const { owner } = container;
-    if (container.runs.length > 0) this.#rerun(container, nowMs);
     drop(owner.idle, container);
+    if (container.runs.length > 0) this.#rerun(container, nowMs);
     drop(owner.pending, container);
     owner.containers.delete(container);
     const wasPlaced = container.nodeId !== undefined;
@@ -186,8 +186,11 @@ export class Dispatch {
     owner.busy -= 1;
     this.busyGpus -= owner.gpuCount;
     onDirty(owner);
-    const other = this.#roomIn(owner);
-    if (other !== undefined && other !== container) this.#fill(other, nowMs);
+    while (owner.queue.length > 0) {
+      const other = owner.idle.at(-1);
+      if (other === undefined) break;
+      if (this.#fill(other, nowMs)) owner.idle.pop();
+    }
   }
 
   #afterRun(container: Container, nowMs: number): void {

@@ -112,7 +112,9 @@ describe("a market that changes", () => {
       expect(result.fleet.reclaims).toBeGreaterThan(20);
       const last = result.waits.slot.count - result.fleet.unserved;
       expect(last).toBeGreaterThan(0.99 * result.inputs);
-      if (reclaimNoticeMs > 0) expect(result.gpu.lostGpuSeconds).toBe(0);
+      // An input may well run for longer than the notice.
+      const { lostGpuSeconds, usefulGpuSeconds } = result.gpu;
+      if (reclaimNoticeMs > 0) expect(lostGpuSeconds).toBeLessThan(usefulGpuSeconds / 1_000);
       else expect(result.fleet.retries).toBeGreaterThan(0);
     },
   );
