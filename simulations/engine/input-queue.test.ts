@@ -39,7 +39,10 @@ class Twin {
       const slotted = this.model.filter(({ slotMs }) => !Number.isNaN(slotMs));
       const [first = this.#next(nowMs)] = slotted.toSorted((a, b) => a.slotMs - b.slotMs);
       const taken = this.queue.shift(nowMs);
-      if (first === undefined) return expect(taken).toBeUndefined();
+      if (first === undefined) {
+        expect(taken).toBeUndefined();
+        return;
+      }
       const { cameMs: arrivedMs, slotMs } = first;
       expect(taken).toEqual({ arrivedMs, serviceMs: arrivedMs + 1, slotMs });
       this.model = this.model.filter((one) => one !== first);
