@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from .answers import Answers
@@ -26,6 +27,9 @@ from .running import RunningInput, RunningInputs
 # What a process does in its life, given its end of a channel.
 Live = Callable[[Channel], None]
 
+# How long a generator that is cancelled may take to close, before its process is ended.
+_CLOSE_SECONDS = 0.3
+
 
 class LoadedThreadsError(Exception):
     """The code cannot be forked."""
@@ -37,6 +41,10 @@ class _Process:
         self.channel = channel
         self.running: Optional[RunningInput] = None
         self.is_cancelled = False
+        # The values of its input are read.
+        self.is_generating = False
+        # When it is ended, whatever it is doing.
+        self.kill_at = float("inf")
         # Its requests to the server that have no answer: their numbers there, by those here.
         self.requests: Dict[int, int] = {}
 
@@ -72,7 +80,7 @@ class Processes:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         while True:
             waiting: List[Any] = [self._channel, *(each.channel for each in self._processes)]
-            for ready in select.select(waiting, [], [], self._channel.look_seconds)[0]:
+            for ready in select.select(waiting, [], [], self._pause_seconds())[0]:
                 if ready is self._channel:
                     frames = self._channel.frames_now()
                     if frames is None:
@@ -86,13 +94,26 @@ class Processes:
                         self._dispatch()
                 else:
                     self._hear(next(each for each in self._processes if each.channel is ready))
+            self._kill_overdue()
             self._dispatch()
+
+    def _pause_seconds(self) -> Optional[float]:
+        """How long nothing is to be done, if nothing comes; None means for ever."""
+        pauses = [each.kill_at - time.monotonic() for each in self._processes]
+        pauses.append(self._channel.look_seconds or float("inf"))
+        pause = min(pauses)
+        return None if pause == float("inf") else max(0.0, pause)
 
     def _receive(self, header: Header, body: bytes) -> None:
         if header["type"] == "inputs":
             pieces = split_body(body, [each["bytes"] for each in header["inputs"]])
             inputs = zip(header["inputs"], pieces)
-            self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
+            self._queue.put(
+                Waiting(each["inputId"], piece, skip=each.get("skip")) for each, piece in inputs
+            )
+        elif header["type"] == "credit":
+            for process in self._those_of({header["inputId"]}):
+                _tell(process, header)
         elif header["type"] == "cancel":
             for input_id in self._queue.remove(set(header["inputIds"])):
                 returned = {"inputId": input_id, "outcome": "returned", "bytes": 0, "runMs": 0}
@@ -108,11 +129,7 @@ class Processes:
             number = process.requests.pop(header["requestId"], None)
             if number is None:
                 continue
-            try:
-                process.channel.send({**header, "requestId": number}, [body])
-            except OSError:
-                # It has just ended; its channel tells so next.
-                pass
+            _tell(process, {**header, "requestId": number}, body)
 
     def _request(self, process: _Process, header: Header, body: bytes) -> None:
         """A process numbers its requests for itself; here they need numbers of their own."""
@@ -129,7 +146,10 @@ class Processes:
                 return
             given = self._queue.take()
             idle.running = self._running.begin(given.input_id)
-            one = {"inputId": given.input_id, "bytes": len(given.payload)}
+            one: Header = {"inputId": given.input_id, "bytes": len(given.payload)}
+            idle.is_generating = given.skip is not None
+            if given.skip is not None:
+                one["skip"] = given.skip
             try:
                 idle.channel.send({"type": "inputs", "inputs": [one]}, [given.payload])
             except OSError:
@@ -160,6 +180,8 @@ class Processes:
                 self._channel.send(header)
             elif header["type"] == "results":
                 self._answered(process, header["results"], body)
+            elif header["type"] == "values":
+                self._channel.send(header, [body])
             elif header["type"] == "request":
                 self._request(process, header, body)
             elif header["type"] == "load_failed":
@@ -170,6 +192,7 @@ class Processes:
     def _answered(self, process: _Process, results: List[Dict[str, Any]], body: bytes) -> None:
         for result in results:
             running, process.running = process.running, None
+            process.is_cancelled, process.kill_at = False, float("inf")
             if running is not None and running.input_id == result["inputId"]:
                 self._answers.push({**result, **self._running.end(running)}, body)
 
@@ -189,20 +212,32 @@ class Processes:
         self._answers.flush()
 
     def _abort(self, input_ids: Set[str]) -> None:
-        """A process ends with its input, whatever it is in the middle of."""
-        for process in self._processes:
-            if process.running is not None and process.running.input_id in input_ids:
-                process.is_cancelled = True
+        """A process ends with its input, whatever it is doing; a generator is closed first."""
+        for process in self._those_of(input_ids):
+            process.is_cancelled = True
+            if process.is_generating:
+                _tell(process, {"type": "abort", "inputIds": list(input_ids)})
+                process.kill_at = min(process.kill_at, time.monotonic() + _CLOSE_SECONDS)
+            else:
                 _kill(process.pid)
+
+    def _kill_overdue(self) -> None:
+        for process in self._processes:
+            if time.monotonic() >= process.kill_at:
+                process.kill_at = float("inf")
+                _kill(process.pid)
+
+    def _those_of(self, input_ids: Set[str]) -> List[_Process]:
+        return [
+            each
+            for each in self._processes
+            if each.running is not None and each.running.input_id in input_ids
+        ]
 
     def _leave(self) -> None:
         """The processes run their exit hooks; nothing that they fail is told of."""
         for process in self._processes:
-            try:
-                process.channel.send({"type": "leave"})
-            except OSError:
-                # It has ended.
-                continue
+            _tell(process, {"type": "leave"})
         for process in list(self._processes):
             for header, body in process.channel.frames():
                 if header["type"] == "logs":
@@ -216,6 +251,14 @@ class Processes:
             _kill(process.pid)
         for process in self._processes:
             os.waitpid(process.pid, 0)
+
+
+def _tell(process: _Process, header: Header, body: bytes = b"") -> None:
+    try:
+        process.channel.send(header, [body])
+    except OSError:
+        # It has just ended; its channel tells so next.
+        pass
 
 
 def _kill(pid: int) -> None:

@@ -231,6 +231,11 @@ class Runner:
         self._work.requests.pump = self._pump
         for header, body in self._frames:
             self._receive(header, body)
+            if self._work.queue.has_generator:
+                # It is to be told while it runs: what its reader has, and that no more is wanted.
+                self._work.requests.pump = None
+                self._serve(loaded)
+                return
             self._work.run_one(loaded)
 
     def _pump(self) -> None:
@@ -258,10 +263,13 @@ class Runner:
             inputs = zip(header["inputs"], pieces)
             came = time.monotonic()
             self._work.queue.put(
-                Waiting(each["inputId"], piece, each.get("web"), came) for each, piece in inputs
+                Waiting(each["inputId"], piece, each.get("web"), came, each.get("skip"))
+                for each, piece in inputs
             )
         elif header["type"] == "stream":
             self._work.hear(header, body)
+        elif header["type"] == "credit":
+            self._work.consume(header["inputId"], header["consumed"])
         elif header["type"] == "cancel":
             self._work.give_back(set(header["inputIds"]))
         elif header["type"] == "abort":
