@@ -29,6 +29,8 @@ Live = Callable[[Channel], None]
 
 # How long a generator that is cancelled may take to close, before its process is ended.
 _CLOSE_SECONDS = 0.3
+# How long inputs may go on once the container leaves, before exit hooks run beside them.
+_LEAVE_SECONDS = 3.0
 
 
 class LoadedThreadsError(Exception):
@@ -60,6 +62,9 @@ class Processes:
         self._answers = Answers(channel, lambda: None)
         self._processes: List[_Process] = []
         self._last_request_id = 0
+        self._is_leaving = False
+        # When processes that still run an input are to leave all the same.
+        self._disturb_at = float("inf")
 
     @staticmethod
     def prepare() -> None:
@@ -76,9 +81,9 @@ class Processes:
         gc.freeze()
 
     def serve(self) -> None:
-        """Passes frames on until the agent ends the channel or wants the container to leave."""
+        """Passes frames on until the agent ends the channel, or the container has left."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        while True:
+        while self._processes or not self._is_leaving:
             waiting: List[Any] = [self._channel, *(each.channel for each in self._processes)]
             for ready in select.select(waiting, [], [], self._pause_seconds())[0]:
                 if ready is self._channel:
@@ -87,21 +92,17 @@ class Processes:
                         self._kill_all()
                         return
                     for header, body in frames:
-                        if header["type"] == "leave":
-                            self._leave()
-                            return
                         self._receive(header, body)
                         self._dispatch()
                 else:
                     self._hear(next(each for each in self._processes if each.channel is ready))
-            self._kill_overdue()
+            self._end_overdue()
             self._dispatch()
 
     def _pause_seconds(self) -> Optional[float]:
         """How long nothing is to be done, if nothing comes; None means for ever."""
-        pauses = [each.kill_at - time.monotonic() for each in self._processes]
-        pauses.append(self._channel.look_seconds or float("inf"))
-        pause = min(pauses)
+        until = min([self._disturb_at, *(each.kill_at for each in self._processes)])
+        pause = min(until - time.monotonic(), self._channel.look_seconds or float("inf"))
         return None if pause == float("inf") else max(0.0, pause)
 
     def _receive(self, header: Header, body: bytes) -> None:
@@ -123,6 +124,8 @@ class Processes:
             self._abort(set(header["inputIds"]))
         elif header["type"] == "response":
             self._respond(header, body)
+        elif header["type"] == "leave":
+            self._leave()
 
     def _respond(self, header: Header, body: bytes) -> None:
         for process in self._processes:
@@ -198,7 +201,8 @@ class Processes:
 
     def _fail(self, process: _Process, error: Dict[str, Any]) -> None:
         running, process.running = process.running, None
-        if running is not None:
+        # What fails while the container leaves runs again elsewhere.
+        if running is not None and not self._is_leaving:
             failed = {"inputId": running.input_id, "outcome": "failed", "bytes": 0, "error": error}
             self._answers.push({**failed, **self._running.end(running)})
 
@@ -221,11 +225,16 @@ class Processes:
             else:
                 _kill(process.pid)
 
-    def _kill_overdue(self) -> None:
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
         for process in self._processes:
-            if time.monotonic() >= process.kill_at:
+            if now >= process.kill_at:
                 process.kill_at = float("inf")
                 _kill(process.pid)
+            elif now >= self._disturb_at and process.running is not None:
+                _kill(process.pid, signal.SIGTERM)
+        if now >= self._disturb_at:
+            self._disturb_at = float("inf")
 
     def _those_of(self, input_ids: Set[str]) -> List[_Process]:
         return [
@@ -235,16 +244,13 @@ class Processes:
         ]
 
     def _leave(self) -> None:
-        """The processes run their exit hooks; nothing that they fail is told of."""
+        """The processes run their exit hooks: those that are idle now, others after their input."""
+        self._is_leaving = True
+        self._disturb_at = time.monotonic() + _LEAVE_SECONDS
+        # Others get what has not begun.
+        self._queue.clear()
         for process in self._processes:
             _tell(process, {"type": "leave"})
-        for process in list(self._processes):
-            for header, body in process.channel.frames():
-                if header["type"] == "logs":
-                    self._channel.send(header)
-                elif header["type"] == "results":
-                    self._answered(process, header["results"], body)
-        self._answers.flush()
 
     def _kill_all(self) -> None:
         for process in self._processes:
@@ -261,9 +267,9 @@ def _tell(process: _Process, header: Header, body: bytes = b"") -> None:
         pass
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         # It has ended by itself.
         pass
