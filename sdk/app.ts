@@ -126,7 +126,8 @@ export class App {
 
   /**
    * Defines a function of Python: what it needs, and where its code is. Arguments and result
-   * are typed by hand; docs/python.md says what each value is on the other side.
+   * are typed by hand, the result of a generator as `Generator`; docs/python.md says what each
+   * value is on the other side.
    *
    * @example
    * const predict = app.function<[text: string], Float32Array>({

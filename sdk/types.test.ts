@@ -157,6 +157,8 @@ test("a Python function has the types that it is given by hand", () => {
   const predict = app.function<[text: string], Float32Array>(python);
   expectTypeOf(predict).toEqualTypeOf<RemoteFunction<[text: string], Float32Array>>();
   expectTypeOf(app.function(python)).toEqualTypeOf<RemoteFunction>();
+  const write = app.function<[text: string], Generator<string, number>>(python);
+  expectTypeOf(write.remoteGen("a")).toEqualTypeOf<AsyncGenerator<string, number, undefined>>();
 });
 
 test("a class gives its methods, without its hooks and fields, and its parameters", () => {

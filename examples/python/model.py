@@ -18,3 +18,10 @@ class Model:
         if word not in self.after:
             raise ValueError(f"I have never read {json.dumps(word)}")
         return dict(self.after[word].most_common(3))
+
+    def write(self, word, count):
+        """Words that follow one another, each yielded as it is found."""
+        for _ in range(count):
+            yield word
+            word = self.after[word].most_common(1)[0][0]
+        return f"{count} words"

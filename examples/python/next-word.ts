@@ -14,6 +14,13 @@ export const predict = app.function<[word: string], Record<string, number>>({
   handler: "Model.predict",
 });
 
+/** A generator: its words are read as they come. */
+export const write = app.function<[word: string, count: number], Generator<string, string>>({
+  runtime: "python",
+  source: "model.py",
+  handler: "Model.write",
+});
+
 /** TypeScript beside it. */
 export const shout = app.function({}, (word: string) => `${word.toUpperCase()}!`);
 
@@ -24,5 +31,7 @@ app.localEntrypoint(async () => {
   } catch (error) {
     console.log(String(error)); // ValueError: I have never read "dog"
   }
+  for await (const word of write.remoteGen("the", 3)) process.stdout.write(`${word} `);
+  console.log(); // the cat sat
   return shout.remote("done");
 });

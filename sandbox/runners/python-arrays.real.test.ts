@@ -114,3 +114,18 @@ test("ten megabytes pass as raw bytes", async (context) => {
   expect(back.shape).toEqual([50, 50_000]);
   expect(back.data.every((value) => value === 3)).toBe(true);
 });
+
+test("a generator yields arrays as raw bytes, of memory that it uses again", async (context) => {
+  const source = `import numpy
+def f(to):
+    a = numpy.zeros((2, 3), "float32")
+    for value in range(int(to)):
+        a += 1
+        yield a
+`;
+  await boot(context, "f", source);
+  current.runner.give({ a: 3 }, { skip: 0 });
+  const values = await current.runner.valuesOf("a", 3);
+  const arrays = [1, 2, 3].map((value) => new NdArray(new Float32Array(6).fill(value), [2, 3]));
+  expect(values.map(({ payload }) => decodeValue(payload))).toStrictEqual(arrays);
+});

@@ -17,6 +17,13 @@ async function boot(source: string, maxInputs: number): Promise<void> {
   expect(ready).toMatchObject({ type: "ready" });
 }
 
+const texts = (): readonly string[] => current.runner.lines.map(({ text }) => text);
+
+/** Resolves once so many lines are there. */
+async function lines(count: number): Promise<void> {
+  await current.runner.hear(() => current.runner.lines.length >= count);
+}
+
 const manyIds = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `i${index}`);
 
@@ -116,6 +123,43 @@ def f(x):
     current.runner.say({ type: "leave" });
     expect(await current.runner.exited).toMatchObject({ exitCode: 0 });
     expect(current.runner.lines.at(-1)).toEqual({ stream: "stdout", text: "closed" });
+  });
+
+  test("that still run an input leave after it, and what it gives is told", async () => {
+    const source = `
+import flotilla, os, pathlib, tempfile, time
+left = pathlib.Path(tempfile.mkdtemp()) / "left"
+@flotilla.exit
+def close():
+    print("closed")
+    left.touch()
+def f(what):
+    print("got", what)
+    while what != 1 and not left.exists(): time.sleep(0.001)
+    return bytes(17 << 20) if what == "large" else what
+`;
+    await boot(source, 3);
+    current.runner.refuse(200, JSON.stringify({ sha256: "00".repeat(32) }));
+    // The last one leaves at once, and those before it when it has.
+    current.runner.give({ large: "large", small: "small", idle: 1 });
+    await valueOf("idle");
+    await lines(3);
+    current.runner.say({ type: "leave" });
+    expect(await current.runner.exited).toMatchObject({ exitCode: 0 });
+    expect(await valueOf("small")).toBe("small");
+    expect(await current.runner.answer("large")).toMatchObject({ outcome: "succeeded" });
+    expect(texts().filter((text) => text === "closed")).toHaveLength(3);
+  });
+
+  test("that are blocked run their exit hooks beside their input, which is not told of", async () => {
+    await boot(PLAIN, 3);
+    current.runner.give({ a: "sleep", b: "sleep", c: 1 });
+    await valueOf("c");
+    await lines(3);
+    current.runner.say({ type: "leave" });
+    expect(await current.runner.exited).toMatchObject({ exitCode: 0 });
+    expect(texts().filter((text) => text === "closed")).toHaveLength(3);
+    expect(current.runner.answers.map(({ inputId }) => inputId)).toEqual(["c"]);
   });
 
   test("are gone when the container is", async () => {

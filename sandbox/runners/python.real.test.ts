@@ -200,7 +200,10 @@ def f(x):
 
   test.each([
     ["return {'model': [print]}", /^result\.model\[0\] is a builtin_function_or_method/],
-    ["return (i for i in [1])", /^result is a generator, which cannot be sent: send list\(\)/],
+    [
+      "return [(i for i in [1])]",
+      /^result\[0\] is a generator, which cannot be sent: send list\(\)/,
+    ],
     ["import decimal; return decimal.Decimal(1)", /^result is a decimal\.Decimal.*: send str\(\)/],
     ["return type('Own', (), {})()", /^result is a .*Own, which cannot be sent: send a dict/],
     ["a = []; [a := [a] for _ in range(2000)]; return a", /nests deeper than 1000 levels/],

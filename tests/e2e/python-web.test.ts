@@ -63,6 +63,11 @@ async def together(request):
             yield part
     return flotilla.Response(parts())
 
+async def recite(request):
+    for part in (b"one ", "two ", await request.read_async()):
+        await asyncio.sleep(0)
+        yield part
+
 class Site(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
@@ -99,6 +104,7 @@ export const digest = app.webEndpoint({ ...python, handler: "digest", method: "P
 export const endless = app.webEndpoint({ ...python, handler: "endless" });
 export const slow = app.webEndpoint({ ...python, handler: "slow", answerWithinMs: 1_000 });
 export const together = app.webEndpoint({ ...python, handler: "together", maxConcurrentInputs: 8 });
+export const recite = app.webEndpoint({ ...python, handler: "recite", method: "POST" });
 export const site = app.webServer({ ...python, handler: "serve", port: 8000 });
 export const broken = app.webServer({ ...python, handler: "broken", port: 8001, answerWithinMs: 60_000 });
 `;
@@ -214,6 +220,11 @@ test("coroutines answer beside each other, and stream", async () => {
   expect(texts.toSorted()).toEqual([0, 1, 2, 3, 4, 5].map((index) => `one two ${index}`));
   // One after the other they would take 5.4 s, without the start of a container.
   expect(performance.now() - startedMs).toBeLessThan(60_000);
+});
+
+test("an endpoint may be an asynchronous generator itself", async () => {
+  const response = await fetch(urlOf("recite"), { method: "POST", body: "three" });
+  expect(await response.text()).toBe("one two three");
 });
 
 test("a server of the code takes requests and other protocols by its port", async () => {

@@ -16,6 +16,8 @@ export const slow = app.function<[], void>({ ...python, handler: "slow", timeout
 export const greedy = app.function<[], void>({ ...python, handler: "greedy", memoryMiB: 128 });
 export const together = app.function<[x: number], number>({
   ...python, handler: "together", maxConcurrentInputs: 4, maxContainers: 1 });
+export const stream = app.function<[what: string], Generator<Uint8Array, string>>({
+  ...python, handler: "stream", memoryMiB: 256 });
 export const serve = app.function<[x: number], number>({
   runtime: "python", source: "service", handler: "sums:double" });
 export const plain = app.function({}, (x: number) => x + 1);
@@ -52,6 +54,16 @@ def slow(): time.sleep(60)
 def greedy():
     held = []
     while True: held.append(bytearray(8 << 20))
+
+def stream(what):
+    try:
+        for value in range(1, 4): yield bytes([value]) * (value << 3)
+        if what == "large": yield bytes(17 << 20)
+        if what == "fail": raise ValueError("in the middle")
+        while what == "endless": yield b""
+        return "done"
+    finally:
+        print("closed", what)
 
 arrived = 0
 async def together(x):
@@ -130,6 +142,31 @@ describe("functions in Python", () => {
     const together = await lookup<[number], number>("together");
     const all = [1, 2, 3, 4].map((x) => together.remote(x));
     expect(await Promise.all(all)).toEqual([1, 2, 3, 4]);
+  });
+
+  it("yield values of any size as they come, and end as their readers do", async () => {
+    const stream = await lookup<[string], Generator<Uint8Array, string>>("stream");
+    const read = async (what: string, most: number): Promise<readonly number[]> => {
+      const sizes: number[] = [];
+      for await (const value of stream.remoteGen(what))
+        if (sizes.push(value.length) === most) break;
+      return sizes;
+    };
+    expect(await read("large", 9)).toEqual([8, 16, 24, 17 * 2 ** 20]);
+    const values = stream.remoteGen("fail");
+    for (const size of [8, 16, 24]) {
+      expect(await values.next()).toEqual({
+        ...{ done: false, value: new Uint8Array(size).fill(size / 8) },
+      });
+    }
+    await expect(values.next()).rejects.toMatchObject({
+      ...{ name: "ValueError", message: "in the middle" },
+      stack: expect.stringMatching(/File "model\.py", line \d+, in stream/) as string,
+    });
+    expect(await read("endless", 50)).toHaveLength(50);
+    const logs = (): string => platform.tryCli("app", "logs", "models").stdout;
+    await expect.poll(logs, { interval: 200 }).toContain("closed endless");
+    await expect(stream.remote("plainly")).rejects.toThrow("call it with remoteGen");
   });
 
   it("run beside TypeScript in one app, from a folder too, also by `flotilla run`", () => {

@@ -15,9 +15,17 @@ export interface Answer extends RunnerResult {
   readonly payload: Uint8Array;
 }
 
+/** A value that a generator yielded. */
+export interface GivenValue {
+  readonly inputId: string;
+  readonly sequence: number;
+  readonly payload: Uint8Array;
+}
+
 export class TestRunner {
   readonly messages: FromRunner[] = [];
   readonly answers: Answer[] = [];
+  readonly values: GivenValue[] = [];
   readonly exited: Promise<SandboxExit>;
   stdout = "";
   stderr = "";
@@ -80,11 +88,11 @@ export class TestRunner {
     this.say(boot, [Buffer.from(source)]);
   }
 
-  /** Hands it inputs, each with its one argument. */
-  give(inputs: Readonly<Record<string, unknown>>): void {
+  /** Hands it inputs, each with its one argument; with `skip` their values are read. */
+  give(inputs: Readonly<Record<string, unknown>>, options: { readonly skip?: number } = {}): void {
     const payloads = Object.values(inputs).map((argument) => encodeValue([argument]));
     const named = Object.keys(inputs).map((inputId, position) => {
-      return { inputId, bytes: payloads[position]?.byteLength ?? 0 };
+      return { inputId, bytes: payloads[position]?.byteLength ?? 0, ...options };
     });
     this.say({ type: "inputs", inputs: named }, payloads);
   }
@@ -96,6 +104,13 @@ export class TestRunner {
     const answer = find();
     if (answer === undefined) throw new Error(`the answer of ${inputId} is gone`);
     return answer;
+  }
+
+  /** So many values of an input, once they are there. */
+  async valuesOf(inputId: string, count: number): Promise<readonly GivenValue[]> {
+    const find = (): GivenValue[] => this.values.filter((one) => one.inputId === inputId);
+    await this.#until(() => find().length >= count, `${count} values of ${inputId}`);
+    return find();
   }
 
   /** Answers every request to the server, those that came before too, with this status and text. */
@@ -120,15 +135,8 @@ export class TestRunner {
   #take(message: FromRunner, body: Uint8Array): void {
     this.messages.push(message);
     this.#answerRequest(message);
-    if (message.type !== "results") return;
-    const { results } = message;
-    const payloads = splitBody(
-      body,
-      results.map(({ bytes }) => bytes),
-    );
-    for (const [position, result] of results.entries()) {
-      this.answers.push({ ...result, payload: payloads[position] ?? new Uint8Array(0) });
-    }
+    if (message.type === "results") this.answers.push(...withPayloads(message.results, body));
+    if (message.type === "values") this.values.push(...withPayloads(message.values, body));
   }
 
   #answerRequest(message: FromRunner): void {
@@ -151,6 +159,17 @@ export class TestRunner {
   #wake(): void {
     for (const wake of this.#waiting) wake();
   }
+}
+
+function withPayloads<Header extends { readonly bytes: number }>(
+  headers: readonly Header[],
+  body: Uint8Array,
+): readonly (Header & { readonly payload: Uint8Array })[] {
+  const sizes = headers.map(({ bytes }) => bytes);
+  const payloads = splitBody(body, sizes);
+  return headers.map((header, position) => {
+    return { ...header, payload: payloads[position] ?? new Uint8Array(0) };
+  });
 }
 
 const RESOURCES = { gpuCount: 0, cpuMilli: 500, memoryMiB: 512 };

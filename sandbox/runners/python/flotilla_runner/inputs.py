@@ -13,6 +13,8 @@ class Waiting(NamedTuple):
     # Of a request over HTTP: what is to become of its response; None for other inputs.
     web: Any = None
     came: float = 0.0
+    # Of a generator: how many of its values are with the reader; None where no value is read.
+    skip: Optional[int] = None
 
 
 class InputQueue:
@@ -26,6 +28,11 @@ class InputQueue:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def has_generator(self) -> bool:
+        """Whether the values of one that waits are to be read."""
+        return any(each.skip is not None for each in self._waiting)
 
     def put(self, inputs: Iterable[Waiting]) -> None:
         with self._changed:

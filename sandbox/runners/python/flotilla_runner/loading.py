@@ -27,8 +27,7 @@ class Loaded(NamedTuple):
 
     @property
     def is_async(self) -> bool:
-        call = getattr(self.handler, "__call__", None)
-        return inspect.iscoroutinefunction(self.handler) or inspect.iscoroutinefunction(call)
+        return _is_async(self.handler) or _is_async(getattr(self.handler, "__call__", None))
 
 
 def load(archive: bytes, module: str, handler: str, env: Dict[str, str], into: str) -> Loaded:
@@ -58,6 +57,10 @@ def unpack(archive: bytes, into: str) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as out:
             out.write(data)
+
+
+def _is_async(called: Any) -> bool:
+    return inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
 
 
 def _import(name: str) -> ModuleType:

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from typing import Any, Callable, Dict, List, Optional, Set
 
 from .answers import Answers
@@ -26,6 +27,11 @@ from .running import RunningInput, RunningInputs
 # What a process does in its life, given its end of a channel.
 Live = Callable[[Channel], None]
 
+# How long a generator that is cancelled may take to close, before its process is ended.
+_CLOSE_SECONDS = 0.3
+# How long inputs may go on once the container leaves, before exit hooks run beside them.
+_LEAVE_SECONDS = 3.0
+
 
 class LoadedThreadsError(Exception):
     """The code cannot be forked."""
@@ -37,6 +43,10 @@ class _Process:
         self.channel = channel
         self.running: Optional[RunningInput] = None
         self.is_cancelled = False
+        # The values of its input are read.
+        self.is_generating = False
+        # When it is ended, whatever it is doing.
+        self.kill_at = float("inf")
         # Its requests to the server that have no answer: their numbers there, by those here.
         self.requests: Dict[int, int] = {}
 
@@ -52,6 +62,9 @@ class Processes:
         self._answers = Answers(channel, lambda: None)
         self._processes: List[_Process] = []
         self._last_request_id = 0
+        self._is_leaving = False
+        # When processes that still run an input are to leave all the same.
+        self._disturb_at = float("inf")
 
     @staticmethod
     def prepare() -> None:
@@ -68,31 +81,40 @@ class Processes:
         gc.freeze()
 
     def serve(self) -> None:
-        """Passes frames on until the agent ends the channel or wants the container to leave."""
+        """Passes frames on until the agent ends the channel, or the container has left."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        while True:
+        while self._processes or not self._is_leaving:
             waiting: List[Any] = [self._channel, *(each.channel for each in self._processes)]
-            for ready in select.select(waiting, [], [], self._channel.look_seconds)[0]:
+            for ready in select.select(waiting, [], [], self._pause_seconds())[0]:
                 if ready is self._channel:
                     frames = self._channel.frames_now()
                     if frames is None:
                         self._kill_all()
                         return
                     for header, body in frames:
-                        if header["type"] == "leave":
-                            self._leave()
-                            return
                         self._receive(header, body)
                         self._dispatch()
                 else:
                     self._hear(next(each for each in self._processes if each.channel is ready))
+            self._end_overdue()
             self._dispatch()
+
+    def _pause_seconds(self) -> Optional[float]:
+        """How long nothing is to be done, if nothing comes; None means for ever."""
+        until = min([self._disturb_at, *(each.kill_at for each in self._processes)])
+        pause = min(until - time.monotonic(), self._channel.look_seconds or float("inf"))
+        return None if pause == float("inf") else max(0.0, pause)
 
     def _receive(self, header: Header, body: bytes) -> None:
         if header["type"] == "inputs":
             pieces = split_body(body, [each["bytes"] for each in header["inputs"]])
             inputs = zip(header["inputs"], pieces)
-            self._queue.put(Waiting(each["inputId"], piece) for each, piece in inputs)
+            self._queue.put(
+                Waiting(each["inputId"], piece, skip=each.get("skip")) for each, piece in inputs
+            )
+        elif header["type"] == "credit":
+            for process in self._those_of({header["inputId"]}):
+                _tell(process, header)
         elif header["type"] == "cancel":
             for input_id in self._queue.remove(set(header["inputIds"])):
                 returned = {"inputId": input_id, "outcome": "returned", "bytes": 0, "runMs": 0}
@@ -102,17 +124,15 @@ class Processes:
             self._abort(set(header["inputIds"]))
         elif header["type"] == "response":
             self._respond(header, body)
+        elif header["type"] == "leave":
+            self._leave()
 
     def _respond(self, header: Header, body: bytes) -> None:
         for process in self._processes:
             number = process.requests.pop(header["requestId"], None)
             if number is None:
                 continue
-            try:
-                process.channel.send({**header, "requestId": number}, [body])
-            except OSError:
-                # It has just ended; its channel tells so next.
-                pass
+            _tell(process, {**header, "requestId": number}, body)
 
     def _request(self, process: _Process, header: Header, body: bytes) -> None:
         """A process numbers its requests for itself; here they need numbers of their own."""
@@ -129,7 +149,10 @@ class Processes:
                 return
             given = self._queue.take()
             idle.running = self._running.begin(given.input_id)
-            one = {"inputId": given.input_id, "bytes": len(given.payload)}
+            one: Header = {"inputId": given.input_id, "bytes": len(given.payload)}
+            idle.is_generating = given.skip is not None
+            if given.skip is not None:
+                one["skip"] = given.skip
             try:
                 idle.channel.send({"type": "inputs", "inputs": [one]}, [given.payload])
             except OSError:
@@ -160,6 +183,8 @@ class Processes:
                 self._channel.send(header)
             elif header["type"] == "results":
                 self._answered(process, header["results"], body)
+            elif header["type"] == "values":
+                self._channel.send(header, [body])
             elif header["type"] == "request":
                 self._request(process, header, body)
             elif header["type"] == "load_failed":
@@ -170,12 +195,14 @@ class Processes:
     def _answered(self, process: _Process, results: List[Dict[str, Any]], body: bytes) -> None:
         for result in results:
             running, process.running = process.running, None
+            process.is_cancelled, process.kill_at = False, float("inf")
             if running is not None and running.input_id == result["inputId"]:
                 self._answers.push({**result, **self._running.end(running)}, body)
 
     def _fail(self, process: _Process, error: Dict[str, Any]) -> None:
         running, process.running = process.running, None
-        if running is not None:
+        # What fails while the container leaves runs again elsewhere.
+        if running is not None and not self._is_leaving:
             failed = {"inputId": running.input_id, "outcome": "failed", "bytes": 0, "error": error}
             self._answers.push({**failed, **self._running.end(running)})
 
@@ -189,27 +216,41 @@ class Processes:
         self._answers.flush()
 
     def _abort(self, input_ids: Set[str]) -> None:
-        """A process ends with its input, whatever it is in the middle of."""
-        for process in self._processes:
-            if process.running is not None and process.running.input_id in input_ids:
-                process.is_cancelled = True
+        """A process ends with its input, whatever it is doing; a generator is closed first."""
+        for process in self._those_of(input_ids):
+            process.is_cancelled = True
+            if process.is_generating:
+                _tell(process, {"type": "abort", "inputIds": list(input_ids)})
+                process.kill_at = min(process.kill_at, time.monotonic() + _CLOSE_SECONDS)
+            else:
                 _kill(process.pid)
 
-    def _leave(self) -> None:
-        """The processes run their exit hooks; nothing that they fail is told of."""
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
         for process in self._processes:
-            try:
-                process.channel.send({"type": "leave"})
-            except OSError:
-                # It has ended.
-                continue
-        for process in list(self._processes):
-            for header, body in process.channel.frames():
-                if header["type"] == "logs":
-                    self._channel.send(header)
-                elif header["type"] == "results":
-                    self._answered(process, header["results"], body)
-        self._answers.flush()
+            if now >= process.kill_at:
+                process.kill_at = float("inf")
+                _kill(process.pid)
+            elif now >= self._disturb_at and process.running is not None:
+                _kill(process.pid, signal.SIGTERM)
+        if now >= self._disturb_at:
+            self._disturb_at = float("inf")
+
+    def _those_of(self, input_ids: Set[str]) -> List[_Process]:
+        return [
+            each
+            for each in self._processes
+            if each.running is not None and each.running.input_id in input_ids
+        ]
+
+    def _leave(self) -> None:
+        """The processes run their exit hooks: those that are idle now, others after their input."""
+        self._is_leaving = True
+        self._disturb_at = time.monotonic() + _LEAVE_SECONDS
+        # Others get what has not begun.
+        self._queue.clear()
+        for process in self._processes:
+            _tell(process, {"type": "leave"})
 
     def _kill_all(self) -> None:
         for process in self._processes:
@@ -218,9 +259,17 @@ class Processes:
             os.waitpid(process.pid, 0)
 
 
-def _kill(pid: int) -> None:
+def _tell(process: _Process, header: Header, body: bytes = b"") -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        process.channel.send(header, [body])
+    except OSError:
+        # It has just ended; its channel tells so next.
+        pass
+
+
+def _kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
+    try:
+        os.kill(pid, number)
     except ProcessLookupError:
         # It has ended by itself.
         pass

@@ -6,6 +6,7 @@ thread reads the channel, so that inputs which have not begun can be taken back 
 runs, and one sends lines (``lines.py``).
 """
 
+import _thread
 import asyncio
 import gc
 import inspect
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 # Values may nest a thousand deep, at four calls a level.
 _RECURSION_LIMIT = 6_000
 
+_PAUSE_SECONDS = 0.01
+
 _exit_process = os._exit
 
 
@@ -54,6 +57,10 @@ class Runner:
         # Of a server in this container: what went wrong with it.
         self._server_error: Optional[BaseException] = None
         self._processes: Optional[Processes] = None
+        # Whether the thread that runs inputs reads the channel now, and whether another does.
+        self._is_reading = False
+        self._has_reader = False
+        self._leaves_later = False
 
     def run(self) -> None:
         """Serves until the channel ends."""
@@ -222,25 +229,60 @@ class Runner:
             self._channel.send({"type": "load_failed", "error": wire_error_of(error)})
             _exit_process(1)
         self._exits = hooks_of(EXIT, loaded.instance)
+        pid = os.getpid()
+        signal.signal(signal.SIGTERM, lambda *_: self._leave_aside(pid))
         if loaded.is_async:
             self._serve(loaded)
             return
         ask_through(self._work.requests)
         # The zygote gives one input at a time and takes none back, so nothing need be read
-        # meanwhile, and a process starts without a thread.
+        # meanwhile, and a process starts without a thread. A signal says that it is to leave.
         self._work.requests.pump = self._pump
-        for header, body in self._frames:
-            self._receive(header, body)
-            self._work.run_one(loaded)
+        while self._pump():
+            if self._work.queue.has_generator:
+                # It is to be told while it runs: what its reader has, and that no more is wanted.
+                self._work.requests.pump = None
+                self._serve(loaded)
+                return
+            if len(self._work.queue) > 0:
+                self._work.run_one(loaded)
+            if self._leaves_later:
+                self._leave()
 
-    def _pump(self) -> None:
+    def _pump(self) -> bool:
+        """Takes one frame, in the thread that runs inputs; False at the end of the channel."""
+        self._is_reading = True
+        if self._has_reader:
+            # Another thread does it by now, and soon ends the process.
+            time.sleep(_PAUSE_SECONDS)
+            return True
         header, body = next(self._frames, (None, b""))
+        self._is_reading = False
         if header is None:
             _exit_process(0)
-        self._receive(header, body)
+            return False
+        # In the middle of an input it came with what the input asked for.
+        if header["type"] == "leave" and self._running.present is not None:
+            self._leaves_later = True
+        else:
+            self._receive(header, body)
+        return True
+
+    def _leave_aside(self, pid: int) -> None:
+        """From a signal: the main thread may be in the user's code, which is not waited for."""
+        if os.getpid() != pid:
+            _exit_process(0)
+        # Threads not by `threading`: whoever was interrupted may hold a lock of it.
+        if self._leaves_later:
+            self._leaves_later = False
+            _thread.start_new_thread(self._leave, ())
+        elif not self._is_reading and not self._has_reader:
+            self._has_reader = True
+            _thread.start_new_thread(self._read, ())
 
     def _serve(self, loaded: Loaded) -> None:
         ask_through(self._work.requests)
+        self._has_reader = True
         self._start_thread(self._read, "flotilla-channel")
         self._work.run_all(loaded)
 
@@ -258,10 +300,13 @@ class Runner:
             inputs = zip(header["inputs"], pieces)
             came = time.monotonic()
             self._work.queue.put(
-                Waiting(each["inputId"], piece, each.get("web"), came) for each, piece in inputs
+                Waiting(each["inputId"], piece, each.get("web"), came, each.get("skip"))
+                for each, piece in inputs
             )
         elif header["type"] == "stream":
             self._work.hear(header, body)
+        elif header["type"] == "credit":
+            self._work.consume(header["inputId"], header["consumed"])
         elif header["type"] == "cancel":
             self._work.give_back(set(header["inputIds"]))
         elif header["type"] == "abort":

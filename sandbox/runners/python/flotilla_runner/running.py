@@ -7,7 +7,7 @@ the one that caused it. Of ``n`` that run at once each gets a ``1/n`` of the tim
 import threading
 import time
 from contextvars import ContextVar
-from typing import Dict, Optional
+from typing import Dict, Optional, Set
 
 
 class RunningInput:
@@ -29,7 +29,7 @@ class RunningInputs:
 
     def __init__(self) -> None:
         self.max = 1
-        self._lock = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
         self._running: Dict[str, RunningInput] = {}
         self._only: Optional[str] = None
         self._shared_ms = 0.0
@@ -45,7 +45,7 @@ class RunningInputs:
 
     def begin(self, input_id: str) -> RunningInput:
         """What runs from here on, in this context, is this input's."""
-        with self._lock:
+        with self._changed:
             running = RunningInput(input_id, self._count(), self._shared_ms)
             self._running[input_id] = running
             self._only = input_id
@@ -54,14 +54,23 @@ class RunningInputs:
 
     def end(self, running: RunningInput) -> Dict[str, float]:
         """Its times: how long it ran, and its share when others ran with it."""
-        with self._lock:
+        with self._changed:
             now_ms = self._count()
             self._running.pop(running.input_id, None)
             self._only = None
+            self._changed.notify_all()
             times = {"runMs": now_ms - running.began_ms}
             if self.max > 1:
                 times["busyMs"] = self._shared_ms - running.shared_before_ms
             return times
+
+    def await_end(self, input_ids: Optional[Set[str]], seconds: float) -> None:
+        """Waits until none of these runs, or none at all, but no longer than that."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: not (self._running if input_ids is None else self._running.keys() & input_ids),
+                seconds,
+            )
 
     def _count(self) -> float:
         now_ms = time.perf_counter() * 1_000

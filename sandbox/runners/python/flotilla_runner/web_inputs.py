@@ -105,7 +105,9 @@ class WebInputs:
         sent = _request_of(arguments)
         loop = asyncio.get_running_loop()
         with _Exchange(self, input_id, wish, came) as exchange:
-            given = await handler(Request(sent, exchange.stream))
+            given = handler(Request(sent, exchange.stream))
+            if not inspect.isasyncgen(given):
+                given = await given
             body = given.body if isinstance(given, Response) else given
             if inspect.isasyncgen(body):
                 given = _with_body(given, _in_turn(body, loop))

@@ -1,24 +1,29 @@
 """Inputs at work: in the main thread in turn, in threads, or together in one event loop."""
 
 import asyncio
+import inspect
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Set
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Set
 
 from .answers import Answers
 from .channel import Channel
-from .frames import PAYLOAD_BYTES_MAX, Header
+from .frames import Header
 from .inputs import InputQueue, Waiting
-from .large_values import LARGE_PAYLOAD_BYTES_MAX, LargeValues, Requests
+from .large_values import LargeValues, Requests
 from .lines import Lines
 from .loading import Loaded
+from .payloads import Payloads
 from .running import RunningInput, RunningInputs
-from .tags import PayloadTooLargeError
-from .values import decode_large, decode_value, encode_segments, is_reference
+from .value_stream import ValueStream, check_way_to_call
 from .wire_error import wire_error_of
 
 if TYPE_CHECKING:
     from .web_inputs import WebInputs
+
+# How long what is cancelled may take to end before the exit hooks run.
+_LEAVE_SECONDS = 0.5
 
 
 class Work:
@@ -39,15 +44,19 @@ class Work:
         self._running = running
         # The user's code wants the process to end.
         self._on_exit = on_exit
-        self._large = LargeValues(self.requests)
-        # Tells the event loop, where there is one, to cancel these inputs; None means all.
-        self._cancel: Callable[[Optional[Set[str]]], None] = lambda _: None
+        self._payloads = Payloads(LargeValues(self.requests))
+        # Those of generators that run, by their inputs.
+        self._streams: Dict[str, ValueStream] = {}
+        # Cancels these inputs, as far as that can be done; None means all.
+        self._cancel: Callable[[Optional[Set[str]]], None] = self._cancel_streams
+        self._is_async = False
         self._leaving = False
         self._web: Optional[WebInputs] = None
 
     def run_all(self, loaded: Loaded) -> None:
         """Runs inputs as they come, until the process ends."""
-        if loaded.is_async:
+        self._is_async = loaded.is_async
+        if self._is_async:
             asyncio.run(self._work_together(loaded))
         elif self._running.max == 1:
             self._work_in_turn(loaded)
@@ -59,22 +68,22 @@ class Work:
     def run_one(self, loaded: Loaded) -> None:
         """Runs the next input, once there is one."""
         waiting = self.queue.take()
-        running = self._running.begin(waiting.input_id)
-        try:
-            value = self._called(loaded, waiting)
-            payload = self._payload(value)
-        except SystemExit as error:
-            self._on_exit(error)
-        except BaseException as error:
-            self._failed(running, error, waiting)
-        else:
-            self._succeeded(running, payload)
+        with self._run_of(waiting) as run:
+            given = self._called(loaded, waiting)
+            value = self._returned(given, run.stream)
+            run.payload = self._payloads.encode(value, "result").payload
         self.answers.flush_unless_more(len(self.queue) > 0)
 
     def hear(self, header: Header, body: bytes) -> None:
         """A piece of the stream of a request."""
         if self._web is not None:
             self._web.hear(header, body)
+
+    def consume(self, input_id: str, position: int) -> None:
+        """The reader of a generator has its values before this position."""
+        stream = self._streams.get(input_id)
+        if stream is not None:
+            stream.consume(position)
 
     def give_back(self, input_ids: Set[str]) -> None:
         """Answers for those that have not begun that they will not."""
@@ -84,7 +93,7 @@ class Work:
         self.answers.flush()
 
     def abort(self, input_ids: Set[str]) -> None:
-        """Cancels those that run in the event loop."""
+        """Cancels those that run in the event loop, and generators where they yield next."""
         self._cancel(input_ids)
 
     def leave(self) -> None:
@@ -92,6 +101,8 @@ class Work:
         self._leaving = True
         self.queue.clear()
         self._cancel(None)
+        # What ends when it is cancelled ends before what it uses is taken down.
+        self._running.await_end(None if self._is_async else set(self._streams), _LEAVE_SECONDS)
 
     def _work_in_turn(self, loaded: Loaded) -> None:
         while True:
@@ -99,8 +110,8 @@ class Work:
 
     def _called(self, loaded: Loaded, waiting: Waiting) -> Any:
         if waiting.web is None:
-            return loaded.handler(*self._arguments(waiting))
-        web, arguments = self._web_inputs(), self._arguments(waiting)
+            return loaded.handler(*self._payloads.arguments(waiting.payload))
+        web, arguments = self._web_inputs(), self._payloads.arguments(waiting.payload)
         return web.answer(waiting.input_id, waiting.web, waiting.came, arguments, loaded.handler)
 
     def _web_inputs(self) -> "WebInputs":
@@ -114,12 +125,23 @@ class Work:
     async def _work_together(self, loaded: Loaded) -> None:
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        self.queue.on_put = lambda: _wake(loop, changed)
+        self.queue.on_put = lambda: _call_in(loop, changed.set)
         tasks: Dict[str, "asyncio.Task[None]"] = {}
-        self._cancel = lambda input_ids: loop.call_soon_threadsafe(_cancel, tasks, input_ids)
+        cancelled: Set[str] = set()
+
+        def cancel(input_ids: Optional[Set[str]]) -> None:
+            # Once each: what a task does to end is left alone.
+            for input_id in _of(tasks, input_ids) - cancelled:
+                tasks[input_id].cancel("the call was cancelled")
+                cancelled.add(input_id)
+            # In this very turn: a generator is closed in peace where it goes on nevertheless.
+            self._cancel_streams(input_ids)
+
+        self._cancel = lambda input_ids: _call_in(loop, cancel, input_ids)
 
         def ended(input_id: str) -> None:
             tasks.pop(input_id, None)
+            cancelled.discard(input_id)
             changed.set()
 
         while True:
@@ -134,57 +156,73 @@ class Work:
             changed.clear()
 
     async def _run_async(self, loaded: Loaded, waiting: Waiting) -> None:
-        running = self._running.begin(waiting.input_id)
-        try:
-            # What is large is waited for in a thread, so that other inputs go on.
-            if is_reference(waiting.payload):
-                arguments = await _aside(lambda: self._arguments(waiting))
-            else:
-                arguments = self._arguments(waiting)
+        with self._run_of(waiting) as run:
+            arguments = await self._payloads.arguments_async(waiting.payload)
             if waiting.web is None:
-                value = await loaded.handler(*arguments)
+                value = await self._returned_async(loaded.handler(*arguments), run.stream)
             else:
                 value = await self._web_inputs().answer_async(
                     waiting.input_id, waiting.web, waiting.came, arguments, loaded.handler
                 )
-            segments = encode_segments(value, "result")
-            if _size_of(segments) > PAYLOAD_BYTES_MAX:
-                payload = await _aside(lambda: self._kept(segments))
-            else:
-                payload = b"".join(segments)
+            run.payload = (await self._payloads.encode_async(value, "result")).payload
+        self.answers.flush()
+
+    def _returned(self, given: Any, stream: Optional[ValueStream]) -> Any:
+        """The value itself; of a generator, after its values were sent, what it returned."""
+        check_way_to_call(given, stream)
+        if stream is None:
+            return given
+        if inspect.isasyncgen(given):
+            raise TypeError("only an `async def` function can give an asynchronous generator")
+        return stream.drain(given, lambda at, value: self._payloads.encode(value, f"value {at}"))
+
+    async def _returned_async(self, given: Any, stream: Optional[ValueStream]) -> Any:
+        if not inspect.isasyncgen(given):
+            given = await given
+        check_way_to_call(given, stream)
+        if stream is None:
+            return given
+        if inspect.isgenerator(given):
+            raise TypeError("an `async def` function gives an asynchronous generator, no plain one")
+        await stream.drain_async(
+            given, lambda at, value: self._payloads.encode_async(value, f"value {at}")
+        )
+        return None
+
+    def _cancel_streams(self, input_ids: Optional[Set[str]]) -> None:
+        streams = dict(self._streams)
+        for input_id in _of(streams, input_ids):
+            streams[input_id].cancel()
+
+    @contextmanager
+    def _run_of(self, waiting: Waiting) -> Iterator["_Run"]:
+        """One input, which is answered however its body ends."""
+        run = _Run(self._running.begin(waiting.input_id), self._stream_of(waiting))
+        try:
+            yield run
         except SystemExit as error:
             self._on_exit(error)
         except BaseException as error:
-            self._failed(running, error, waiting)
+            self._failed(run.running, error, waiting)
         else:
-            self._succeeded(running, payload)
-        self.answers.flush()
+            result = {"outcome": "succeeded", "bytes": len(run.payload)}
+            self._answer(run.running, result, run.payload)
+        finally:
+            self._streams.pop(waiting.input_id, None)
 
-    def _arguments(self, waiting: Waiting) -> Any:
-        if is_reference(waiting.payload):
-            arguments = decode_large(self._large.segments_of(waiting.payload))
-        else:
-            arguments = decode_value(waiting.payload)
-        if not isinstance(arguments, list):
-            raise TypeError("the input is not a list of arguments")
-        return arguments
+    def _stream_of(self, waiting: Waiting) -> Optional[ValueStream]:
+        input_id = waiting.input_id
+        if waiting.skip is None:
+            return None
 
-    def _payload(self, value: Any) -> bytes:
-        """The payload of a result; one that is too large for a frame is kept as blobs."""
-        segments = encode_segments(value, "result")
-        return self._kept(segments) if _size_of(segments) > PAYLOAD_BYTES_MAX else b"".join(segments)
+        def send(sequence: int, payload: bytes) -> None:
+            self._lines.send(True)
+            value = {"inputId": input_id, "sequence": sequence, "bytes": len(payload)}
+            self._channel.send({"type": "values", "values": [value]}, [payload])
 
-    def _kept(self, segments: Sequence[Any]) -> bytes:
-        size = _size_of(segments)
-        if size > LARGE_PAYLOAD_BYTES_MAX:
-            raise PayloadTooLargeError(
-                f"the result has {size} bytes, more than the {LARGE_PAYLOAD_BYTES_MAX} that one "
-                "may have"
-            )
-        return self._large.store(segments)
-
-    def _succeeded(self, running: RunningInput, payload: bytes) -> None:
-        self._answer(running, {"outcome": "succeeded", "bytes": len(payload)}, payload)
+        stream = ValueStream(waiting.skip, send)
+        self._streams[input_id] = stream
+        return stream
 
     def _failed(self, running: RunningInput, error: BaseException, waiting: Waiting) -> None:
         if self._leaving:
@@ -200,6 +238,16 @@ class Work:
         times = self._running.end(running)
         self._lines.output.finish(running.input_id)
         self.answers.push({"inputId": running.input_id, **result, **times}, payload)
+
+
+class _Run:
+    """An input that runs; its payload is that of its result."""
+
+    def __init__(self, running: RunningInput, stream: Optional[ValueStream]) -> None:
+        self.running = running
+        self.stream = stream
+        self.payload = b""
+
 
 class _Threads:
     """Threads that work, one more whenever an input would have to wait."""
@@ -226,20 +274,10 @@ def _is_by_the_client(error: BaseException) -> bool:
     return isinstance(error, (StreamResetError, ClientGoneError, asyncio.CancelledError))
 
 
-async def _aside(work: Callable[[], Any]) -> Any:
-    """The result of work that blocks, done in a thread of its own."""
-    return await asyncio.get_running_loop().run_in_executor(None, work)
+def _call_in(loop: asyncio.AbstractEventLoop, work: Callable[..., None], *given: Any) -> None:
+    loop.call_soon_threadsafe(work, *given)
 
 
-def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(changed.set)
-
-
-def _cancel(tasks: Dict[str, "asyncio.Task[None]"], input_ids: Optional[Set[str]]) -> None:
-    for input_id, task in tasks.items():
-        if input_ids is None or input_id in input_ids:
-            task.cancel("the call was cancelled")
-
-
-def _size_of(segments: Sequence[Any]) -> int:
-    return sum(len(segment) for segment in segments)
+def _of(inputs: Dict[str, Any], input_ids: Optional[Set[str]]) -> Set[str]:
+    """The ids of those inputs that are wanted; None means all."""
+    return set(inputs) if input_ids is None else inputs.keys() & input_ids
