@@ -5,6 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { arch, release } from "node:os";
 import { promisify } from "node:util";
 import { messageOf, PlatformError } from "../../core/index.ts";
+import { makePlain, type SavedImage } from "./plain-image.ts";
 import type { ImageTraits } from "./runtime.ts";
 
 const run = promisify(execFile);
@@ -23,7 +24,8 @@ export interface RunscCall {
 }
 
 /**
- * Writes an image of a sandbox's memory; the sandbox ends by it.
+ * Writes an image of a sandbox's memory, uncompressed whatever runsc makes of it; the sandbox
+ * ends by it.
  *
  * @throws PlatformError `unavailable` with what runsc said.
  */
@@ -31,10 +33,12 @@ export async function saveImage(
   { runsc, globalFlags, env }: RunscCall,
   { containerId, flags = [] }: { readonly containerId: string; readonly flags?: readonly string[] },
   imageDir: string,
-): Promise<void> {
+): Promise<SavedImage> {
   await mkdir(imageDir, { recursive: true, mode: 0o700 });
-  const args = [...globalFlags, "checkpoint", `--image-path=${imageDir}`, ...flags, containerId];
   try {
+    const plain = plainFlags(await helpOf(runsc, "checkpoint"));
+    const ours = [`--image-path=${imageDir}`, ...plain, ...flags];
+    const args = [...globalFlags, "checkpoint", ...ours, containerId];
     await run(runsc, args, { env, timeout: SAVE_MS_MAX });
   } catch (error) {
     throw new PlatformError(
@@ -43,6 +47,7 @@ export async function saveImage(
       { code: "unavailable", retryable: false },
     );
   }
+  return makePlain(imageDir);
 }
 
 /**
@@ -78,8 +83,17 @@ export async function probeImages(runsc: string): Promise<ImageTraits> {
  * with release 20221219, and not with those that write images uncompressed (both measured
  * 2026-11).
  */
-export function areRestoredDeaf(checkpointHelp: string): boolean {
-  return !/^\s*-compression\b/m.test(checkpointHelp);
+function areRestoredDeaf(checkpointHelp: string): boolean {
+  return !canBePlain(checkpointHelp);
+}
+
+/** How a runsc is told to write images uncompressed, where it can be: some compress unless told. */
+function plainFlags(checkpointHelp: string): readonly string[] {
+  return canBePlain(checkpointHelp) ? ["--compression=none"] : [];
+}
+
+function canBePlain(checkpointHelp: string): boolean {
+  return /^\s*-compression\b/m.test(checkpointHelp);
 }
 
 /** What a command of runsc says of its flags; newer ones say it with an exit code of 128. */

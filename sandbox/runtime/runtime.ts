@@ -2,6 +2,7 @@
 import type { Duplex, Readable, Writable } from "node:stream";
 import type { Isolation, ResourceLimits, Resources } from "../../core/index.ts";
 import type { WrittenFolders } from "../images/pack/pack-written.ts";
+import type { SavedImage } from "./plain-image.ts";
 
 /** What runs the user's code. */
 export type RunnerKind = "node" | "python";
@@ -133,7 +134,10 @@ export type MemoryImages =
        *
        * @throws PlatformError `unavailable` when it cannot be written; the sandbox may live on.
        */
-      save(sandbox: Pick<SandboxSpec, "containerId" | "cards">, imageDir: string): Promise<void>;
+      save(
+        sandbox: Pick<SandboxSpec, "containerId" | "cards">,
+        imageDir: string,
+      ): Promise<SavedImage>;
       /**
        * Starts a sandbox as it was when the image was made. It may fail later, as `exited` tells,
        * or never answer. @throws PlatformError `unavailable`

@@ -5,7 +5,7 @@
  * Pieces are small, because memory differs in single pages; they lie at fixed places, because
  * pages do not move within a file.
  */
-import { mkdir, open, readdir } from "node:fs/promises";
+import { mkdir, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ChunkSource } from "../store/chunk-source.ts";
 import type { ChunkStore } from "../store/chunk-store.ts";
@@ -44,6 +44,19 @@ export async function fetchImage(
 ): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   for (const file of files) await fetchFile(source, file, dir);
+}
+
+/**
+ * What changes when a file of a folder is written to, removed or added: their names, sizes and
+ * the times of their last change, which a program cannot set. Reads no content.
+ */
+export async function marksOf(dir: string): Promise<string> {
+  const names = (await readdir(dir)).sort();
+  const marks = names.map(async (name) => {
+    const { size, ctimeNs } = await stat(join(dir, name), { bigint: true });
+    return `${name} ${size} ${ctimeNs}`;
+  });
+  return (await Promise.all(marks)).join("\n");
 }
 
 async function storeFile(store: ChunkStore, dir: string, name: string): Promise<ImageFile> {

@@ -61,6 +61,16 @@ async function ask(runner: TestRunner, argument: unknown = 1): Promise<unknown> 
 }
 
 describe("a restored process", () => {
+  test("is read from an image in which its memory lies as it was, uncompressed", async () => {
+    const text = "plain-".repeat(50);
+    const imageDir = await bench.imageOf({ source: `def main(x):\n    return "${text}"\n` });
+    // Compressed it would be a few bytes.
+    expect((await readFile(join(imageDir, "checkpoint.img"))).includes(text)).toBe(true);
+    const runner = await bench.restore(imageDir, {}, KIND);
+    expect(await ask(runner)).toBe(text);
+    await runner.end();
+  });
+
   test("goes on from the memory of its image with the environment and the time of now", async () => {
     const imageDir = await bench.imageOf({ source: COUNTER, env: { LOADED: "yes" } });
     const frozenAtMs = performance.now();

@@ -3,7 +3,8 @@
  *
  * Under its folder lie `chunks/` (content-addressed), `manifests/KEY.json` and `bad/KEY.json`,
  * and `ready/KEY/`: images put together from verified chunks by this process, as runsc reads
- * them. What an earlier process put together is not trusted and made anew.
+ * them. What an earlier process put together is not trusted and made anew, and what has been
+ * written to since is bad: an image that is not compressed does not show that it is damaged.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -12,13 +13,15 @@ import { MS_PER_MINUTE, PlatformError, type Clock } from "../../core/index.ts";
 import { createChunkSource, type ChunkSource, type RemoteChunks } from "../store/chunk-source.ts";
 import type { ChunkId } from "../store/chunk.ts";
 import { openDiskTier, type DiskTier } from "../store/disk-tier.ts";
-import { fetchImage, storeImage } from "./image-files.ts";
+import { fetchImage, marksOf, storeImage } from "./image-files.ts";
 import type { SnapshotRecord } from "./manifest.ts";
 
 export interface SnapshotStoreOptions {
   readonly dir: string;
   /** Most bytes of chunks; those used longest ago go first. */
   readonly byteCountMax?: number;
+  /** Most bytes of images that are put together, beside the last one. */
+  readonly readyBytesMax?: number;
   readonly clock: Clock;
   /** Where chunks of other nodes' snapshots are fetched from. */
   readonly remote?: RemoteChunks;
@@ -30,6 +33,7 @@ const AGE_MS_MAX = 7 * 24 * 60 * MS_PER_MINUTE;
 /** After so many bad ones no more are made of the same key. */
 const BAD_MAX = 3;
 const READY_MAX = 16;
+const READY_BYTES_MAX = 8 * 1_024 ** 3;
 const KEY = /^[0-9a-f]{64}$/;
 
 export class SnapshotStore {
@@ -38,7 +42,8 @@ export class SnapshotStore {
   readonly #source: ChunkSource;
   readonly #records = new Map<string, SnapshotRecord>();
   readonly #bad = new Map<string, number>();
-  readonly #ready = new Map<string, Promise<string>>();
+  /** Those used longest ago first. */
+  readonly #ready = new Map<string, Promise<ReadyImage>>();
 
   private constructor(options: SnapshotStoreOptions, chunks: DiskTier) {
     this.#options = options;
@@ -85,7 +90,7 @@ export class SnapshotStore {
     await this.#forgetReady(key);
     const path = this.#readyPath(key);
     await rename(imageDir, path);
-    this.#ready.set(key, Promise.resolve(path));
+    this.#ready.set(key, Promise.resolve(await readyIn(path, record)));
     this.#records.set(key, record);
     await this.#shrinkReady();
     return record;
@@ -109,18 +114,19 @@ export class SnapshotStore {
    * The folder with a snapshot's files, put together from verified chunks.
    *
    * @throws PlatformError `not_found` when chunks were evicted, `unavailable` when one is damaged
+   *   or a file of it was written to since
    */
   async prepare(record: SnapshotRecord): Promise<string> {
     const known = this.#ready.get(record.key);
     if (known !== undefined) {
       this.#ready.delete(record.key);
       this.#ready.set(record.key, known);
-      return known;
+      return untouched(await known);
     }
     const preparing = this.#assemble(record);
     this.#ready.set(record.key, preparing);
     try {
-      const path = await preparing;
+      const { path } = await preparing;
       await this.#shrinkReady();
       return path;
     } catch (error) {
@@ -151,23 +157,30 @@ export class SnapshotStore {
     await this.#chunks.delete([...new Set(own)]);
   }
 
-  async #assemble({ key, files }: SnapshotRecord): Promise<string> {
+  async #assemble(record: SnapshotRecord): Promise<ReadyImage> {
+    const { key, files } = record;
     const path = this.#readyPath(key);
     const temporary = `${path}.${randomUUID()}`;
     try {
       await fetchImage(this.#source, files, temporary);
       await rm(path, { recursive: true, force: true });
       await rename(temporary, path);
+      return await readyIn(path, record);
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });
       throw error;
     }
-    return path;
   }
 
   async #shrinkReady(): Promise<void> {
-    const surplus = [...this.#ready.keys()].slice(0, Math.max(0, this.#ready.size - READY_MAX));
-    for (const key of surplus) await this.#forgetReady(key);
+    const { readyBytesMax = READY_BYTES_MAX } = this.#options;
+    let [count, byteCount] = [0, 0];
+    for (const [key, image] of [...this.#ready].reverse()) {
+      count += 1;
+      byteCount += (await image.catch(() => undefined))?.byteCount ?? 0;
+      const isSurplus = count > READY_MAX || byteCount > readyBytesMax;
+      if (count > 1 && isSurplus && this.#ready.get(key) === image) await this.#forgetReady(key);
+    }
   }
 
   async #forgetReady(key: string): Promise<void> {
@@ -219,6 +232,27 @@ export class SnapshotStore {
     const body = text.slice(end + 1);
     return text.slice(0, end) === digestOf(body) ? (JSON.parse(body) as Value) : undefined;
   }
+}
+
+/** An image that is put together. */
+interface ReadyImage {
+  readonly path: string;
+  readonly byteCount: number;
+  /** What of its files changes when one is written to. */
+  readonly marks: string;
+}
+
+async function readyIn(path: string, { files }: SnapshotRecord): Promise<ReadyImage> {
+  const byteCount = files.reduce((sum, file) => sum + file.byteCount, 0);
+  return { path, byteCount, marks: await marksOf(path) };
+}
+
+async function untouched({ path, marks }: ReadyImage): Promise<string> {
+  if ((await marksOf(path)) === marks) return path;
+  throw new PlatformError(`the image in ${path} was written to after it was put together`, {
+    code: "unavailable",
+    retryable: false,
+  });
 }
 
 function digestOf(text: string): string {

@@ -99,6 +99,17 @@ describe("a restored process", () => {
     expect(await runner.exited).toMatchObject({ exitCode: 0 });
   });
 
+  test("is read from an image in which its memory lies as it was, uncompressed", async () => {
+    const text = "plain-".repeat(50);
+    const imageDir = await bench.imageOf(`export const main = () => "${text}";`);
+    // Compressed it would be a few bytes.
+    expect((await readFile(join(imageDir, "checkpoint.img"))).includes(text)).toBe(true);
+    expect(await readdir(imageDir)).not.toContain("checkpoint.img.plain");
+    const runner = await bench.restore(imageDir);
+    expect(await ask(runner)).toBe(text);
+    await runner.end();
+  });
+
   test("no environment of the first container is in the image", async () => {
     const imageDir = await bench.imageOf(COUNTER);
     const runner = await bench.restore(imageDir, { SECRET: "canary-6f1e" });

@@ -79,6 +79,16 @@ describe("making", () => {
     expect(images.restores).toEqual([]);
   });
 
+  test("an image that could not be made quick to restore is kept, and the reason is told", async () => {
+    const snapshots = await open();
+    images.slowBecause = "its compression is unknown";
+    await make(snapshots);
+    expect(errors).toEqual([
+      "making the snapshot of double quick to restore: Error: its compression is unknown",
+    ]);
+    expect(await snapshots.restore(ASKED, SPEC, ENV)).toBeDefined();
+  });
+
   test("closing ends what is being made", async () => {
     const snapshots = await open();
     snapshots.consider(loading(ASKED), SPEC);
@@ -210,6 +220,30 @@ describe("a bad snapshot", () => {
     expect(images.restores).toEqual([]);
     expect(snapshots.snapshotIds).toEqual([]);
     expect(await folder("ready")).toEqual([]);
+  });
+
+  const damages: readonly (readonly [string, (path: string) => Promise<void>])[] = [
+    ["changed in one byte", async (path) => writeFile(path, Buffer.alloc(IMAGE_BYTES, "nemory"))],
+    ["written anew as it was", async (path) => writeFile(path, await readFile(path))],
+    ["cut off", async (path) => truncate(path, IMAGE_BYTES - 1)],
+    ["removed", async (path) => rm(path)],
+  ];
+
+  test.each(damages)("with a file that is %s after it was put together", async (_, damage) => {
+    const made = await open();
+    await make(made);
+    const path = async (): Promise<string> =>
+      join(dir, "ready", (await folder("ready"))[0] ?? "", "checkpoint.img");
+    await damage(await path());
+    expect(await made.restore(ASKED, SPEC, ENV)).toBeUndefined();
+    expect(images.restores).toEqual([]);
+    expect(errors.join()).toContain("was written to after it was put together");
+    // Another one is made, and put together by another agent, whose files count as well.
+    await make(made);
+    const next = await open();
+    expect(await next.restore(ASKED, SPEC, ENV)).toBeDefined();
+    await damage(await path());
+    expect(await next.restore(ASKED, SPEC, ENV)).toBeUndefined();
   });
 
   test("with a changed note of what it is made of is not known at all", async () => {

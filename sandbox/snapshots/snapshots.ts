@@ -351,11 +351,15 @@ export class MemorySnapshots {
   }
 
   async #keep(key: string, start: StartContainer, spec: SandboxSpec): Promise<void> {
-    const { dir, onKept } = this.#options;
+    const { dir, onKept, onError } = this.#options;
     const imageDir = join(dir, "making", spec.containerId);
     try {
       await mkdir(join(dir, "making"), { recursive: true, mode: 0o700 });
-      await this.#images.save(spec, imageDir);
+      const { slowBecause } = await this.#images.save(spec, imageDir);
+      if (slowBecause !== undefined) {
+        const doing = `making the snapshot of ${start.functionName} quick to restore`;
+        onError(new Error(slowBecause), doing);
+      }
       const record = await this.#store.put(key, start.snapshotId ?? key, imageDir);
       onKept(record.snapshotId);
       this.#sharing?.offer(record);

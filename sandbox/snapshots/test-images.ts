@@ -20,6 +20,7 @@ export class TestImages {
   fingerprint = "runsc 1";
   traits: Omit<ImageTraits, "fingerprint"> = { restoredAreDeaf: true };
   failure: Error | undefined;
+  slowBecause: string | undefined;
 
   get images(): MemoryImages {
     return {
@@ -32,6 +33,7 @@ export class TestImages {
         await writeFile(join(imageDir, "empty"), "");
         this.saved.push(containerId);
         this.endOf(containerId);
+        return this.slowBecause === undefined ? {} : { slowBecause: this.slowBecause };
       },
       restore: async (spec, imageDir) => {
         this.restores.push({ spec, bytes: await readFile(join(imageDir, "checkpoint.img")) });
