@@ -30,7 +30,8 @@ const PRINTS: Readonly<Record<string, RegExp>> = {
   "network.ts": /^(?:http:\S+: refused\n){3}/,
   "limits.ts": /^16 MiB, of what is reserved\n300 MiB, more than that\n/,
   "options.ts": /^as written: small\nwith options: large\non this machine: unset\n/,
-  "python/next-word.ts": /ValueError: I have never read "dog"\n(?:.*\n)*the cat sat \n(?:.*\n)*DONE!/,
+  "python/next-word.ts":
+    /ValueError: I have never read "dog"\n(?:.*\n)*the cat sat \n(?:.*\n)*DONE!/,
   "python/web-endpoint.ts": /\{ to: 2, be: 2, or: 1, not: 1 \}\ndata: a, data: few, data: words\n/,
   "python/web-server.ts": /^you asked for \/hello\/you\n/m,
   "retries.ts": /try 3 did it\n/,
