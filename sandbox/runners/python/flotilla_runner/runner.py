@@ -6,8 +6,8 @@ thread reads the channel, so that inputs which have not begun can be taken back 
 runs, and one sends lines (``lines.py``).
 """
 
-import asyncio
 import gc
+import importlib
 import inspect
 import os
 import signal
@@ -131,7 +131,11 @@ class Runner:
         def from_archive() -> Loaded:
             if not _is_to_be_copied(header):
                 open_way_out()
-            return load(code, python["module"], python["handler"], env, into)
+            loaded = load(code, python["module"], python["handler"], env, into)
+            if loaded.is_async:
+                # Here, so that an image of memory has it.
+                importlib.import_module("asyncio")
+            return loaded
 
         began = time.perf_counter()
         loaded = self._told(from_archive)
@@ -172,6 +176,8 @@ class Runner:
             try:
                 given = loaded.handler()
                 if inspect.iscoroutine(given):
+                    import asyncio
+
                     asyncio.run(given)
             except SystemExit as error:
                 self._exit(_exit_code_of(error))
