@@ -78,9 +78,10 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
   const call = { runsc, globalFlags, env };
-  const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
+  const hasGuest = existsSync(join(runnerDir, GUEST_FILE));
 
-  const launch: Launch = async (spec, command) => {
+  const launch: Launch = async (spec, command, first = "init") => {
+    const init = hasGuest ? [`/runner/${GUEST_FILE}`, first] : [];
     const { containerId, egressDir, cards } = spec;
     // The only sockets of this machine that a container can open are those of its own proxy.
     const udsFlags = egressDir === undefined ? [] : ["--host-uds=open"];
@@ -137,19 +138,29 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
     const use = useOf(cgroups, cgroupsPath);
     const files = written && { written };
     const sandbox = { channel: ours, stdout, stderr, exited, kill, ...use, ...files };
-    return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
+    const begin = (): void => {
+      if (ours.writable) ours.write(BEGIN);
+    };
+    const waits = first === "await" ? { becomes: begin } : {};
+    return hasGuest ? attachable({ ...sandbox, ...waits }, call, spec) : sandbox;
   };
 
   return {
     isolation: "gvisor",
     images: imagesOf(options, call, launch),
     start: (spec) => launch(spec, ["run"]),
+    ...(hasGuest ? { create: (spec) => launch(spec, ["run"], "await") } : {}),
   };
 }
 
+/** What the first process of a sandbox that was created waits for (`await` in guest.c). */
+const BEGIN = new Uint8Array(1);
+
+/** `first` says what the first process does, where there is one beside the runner. */
 type Launch = (
   spec: SandboxSpec,
   command: readonly [name: string, ...flags: readonly string[]],
+  first?: "init" | "await",
 ) => Promise<RunningSandbox>;
 
 function imagesOf(options: GvisorOptions, call: RunscCall, launch: Launch): MemoryImages {
