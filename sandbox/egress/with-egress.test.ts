@@ -9,12 +9,8 @@ import type { RunningSandbox, Runtime, SandboxSpec } from "../runtime/runtime.ts
 import { withEgress } from "./with-egress.ts";
 
 const RESOURCES = { gpuCount: 0, cpuMilli: 125, memoryMiB: 256 };
-const WANTED: SandboxSpec = {
-  containerId: "warm_1",
-  resources: RESOURCES,
-  env: {},
-  allowHosts: ["a.example"],
-};
+const CLOSED: SandboxSpec = { containerId: "warm_1", resources: RESOURCES, env: {} };
+const WANTED: SandboxSpec = { ...CLOSED, allowHosts: ["a.example"] };
 
 let dir: string;
 let begun: string[];
@@ -59,8 +55,7 @@ test("a sandbox that was created has its proxy before its runner begins", async 
 });
 
 test("one that may reach nothing has none, and begins all the same", async () => {
-  const { allowHosts: _, ...closed } = WANTED;
-  const sandbox = await egressOf(true).create?.(closed);
+  const sandbox = await egressOf(true).create?.(CLOSED);
   expect(specs[0]?.egressDir).toBeUndefined();
   sandbox?.becomes?.("co_1");
   expect(begun).toEqual(["co_1"]);

@@ -168,16 +168,16 @@ export class ReadyPool {
     if (this.#closing.signal.aborted || isShort?.() === true) return undefined;
     const wanted = this.#wanted();
     const surplus = this.#unwanted(wanted);
-    const left = keysOf(this.#ready.map(({ kind }) => kind));
+    const kept = keysOf(this.#ready.map(({ kind }) => kind));
+    const isLacking = (kind: ReadyKind): boolean => !kept.take(kind) && !this.#isResting(kind);
     let hasRoom = true;
     for (const [position, kind] of wanted.entries()) {
-      if (left.take(kind) || this.#isResting(kind)) continue;
+      if (!isLacking(kind)) continue;
       // What is wanted less does not take the room of what is wanted more.
       hasRoom &&= position < countMax && this.#makePlace(kind, surplus);
       if (hasRoom) return kind;
       const { lesser } = kind;
-      if (lesser === undefined || left.take(lesser) || this.#isResting(lesser)) continue;
-      if (this.#makePlace(lesser, surplus)) return lesser;
+      if (lesser && isLacking(lesser) && this.#makePlace(lesser, surplus)) return lesser;
     }
     return undefined;
   }
