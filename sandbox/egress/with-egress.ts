@@ -44,9 +44,10 @@ export function egressOptionsOf(
 }
 
 export function withEgress(runtime: Runtime, options: EgressOptions): Runtime {
-  const { images } = runtime;
+  const { images, create } = runtime;
   return {
     ...runtime,
+    ...(create && { create: (spec) => withProxy(spec, options, create) }),
     images:
       images.kind === "unsupported"
         ? images
@@ -73,7 +74,11 @@ async function withProxy(
     const env = { ...spec.env, FLOTILLA_EGRESS: `${EGRESS_MOUNT}/${EGRESS_SOCKET}` };
     const sandbox = await launch({ ...spec, env, egressDir });
     void sandbox.exited.then(() => proxy.close());
-    sandbox.becomes = (containerId) => proxy.becomes(containerId);
+    const { becomes } = sandbox;
+    sandbox.becomes = (containerId) => {
+      proxy.becomes(containerId);
+      becomes?.(containerId);
+    };
     return sandbox;
   } catch (error) {
     await proxy.close();

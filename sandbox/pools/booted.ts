@@ -1,13 +1,35 @@
-/** Runners that have booted and wait for code: generic, of no tenant, and each used once. */
+/**
+ * Runners that have booted and wait for code, and sandboxes that wait for their runner to boot:
+ * generic, of no tenant, and each used once.
+ */
+import type { Resources } from "../../core/index.ts";
+import { SENTRY_MEMORY_MIB } from "../runtime/oci-spec.ts";
 import type { RunningSandbox, Runtime, SandboxSpec } from "../runtime/runtime.ts";
 import type { ReadyKind, ReadyPool } from "./ready-pool.ts";
 
-/** A freshly booted sandbox of this specification; its name does not matter. */
+/** What a sandbox without a runner takes of its node. */
+const CREATED_TAKES: Resources = { gpuCount: 0, cpuMilli: 0, memoryMiB: SENTRY_MEMORY_MIB };
+
+/**
+ * A freshly booted sandbox of this specification; its name does not matter. Where there is no room
+ * for one, one whose runner has not begun is kept.
+ */
 export function bootedKind(
-  runtime: Pick<Runtime, "start">,
+  runtime: Pick<Runtime, "start" | "create">,
   spec: Omit<SandboxSpec, "containerId">,
 ): ReadyKind {
-  return { key: `booted/${textOf(spec)}`, spec, make: (named) => runtime.start(named) };
+  const { create } = runtime;
+  const text = textOf(spec);
+  const booted = {
+    key: `booted/${text}`,
+    spec,
+    make: (named: SandboxSpec) => runtime.start(named),
+  };
+  if (create === undefined) return booted;
+  return {
+    ...booted,
+    lesser: { key: `created/${text}`, spec, make: create, takes: CREATED_TAKES },
+  };
 }
 
 /** Whether one started ahead can be a container's: cards, volumes and a disk are its own. */

@@ -11,9 +11,13 @@
  * the server expects next, and from the starts of the last minute. All share one limit, and the
  * room that containers leave: they go first when containers need it or the machine's memory runs
  * short, and none is started without it or while a container starts.
+ *
+ * Of a kind for which there is no room a lesser one is kept, if it has one, which takes less and is
+ * slower to hand out. Lesser ones share a limit as high as that of the others, and end once the
+ * kind itself is there.
  */
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../../core/index.ts";
+import type { Clock, Resources } from "../../core/index.ts";
 import type { Make } from "../images/held-sandbox.ts";
 import type { RunningSandbox, SandboxSpec } from "../runtime/runtime.ts";
 
@@ -25,6 +29,10 @@ export interface ReadyKind {
   readonly spec: Omit<SandboxSpec, "containerId">;
   /** Makes one ready; undefined when that cannot be any more. @throws PlatformError */
   readonly make: Make;
+  /** What each takes of the node while it waits, where that is less than its `spec` says. */
+  readonly takes?: Resources;
+  /** What is kept of it where it has no room itself; it takes less. */
+  readonly lesser?: ReadyKind;
 }
 
 /** So many of a kind are likely to be asked for next. */
@@ -35,7 +43,7 @@ export interface ExpectedKind {
 
 export interface ReadyPoolOptions {
   readonly clock: Clock;
-  /** Most sandboxes kept. */
+  /** Most sandboxes kept, and most lesser ones beside them. */
   readonly countMax: number;
   /** Kinds of which one is always kept, the most usual first. */
   readonly usual: readonly ReadyKind[];
@@ -82,16 +90,22 @@ export class ReadyPool {
     this.#options = options;
   }
 
-  /** What is kept, in the order of its start. */
+  /** What is kept, in the order of its start, with what it takes of the node. */
   get kept(): readonly SandboxSpec[] {
-    return this.#ready.map(({ spec }) => spec);
+    return this.#ready.map(({ kind, spec }) => ({
+      ...spec,
+      resources: kind.takes ?? spec.resources,
+    }));
   }
 
-  /** One of this kind, which is that container's from then on; undefined when there is none. */
+  /**
+   * One of this kind, or a lesser one, which is that container's from then on; undefined when there
+   * is neither.
+   */
   take(kind: ReadyKind, containerId: string): RunningSandbox | undefined {
     this.#starts.push({ kind, atMs: this.#options.clock.nowMs() });
-    const position = this.#ready.findIndex((ready) => ready.kind.key === kind.key);
-    const [ready] = position < 0 ? [] : this.#ready.splice(position, 1);
+    const ready = this.#find(kind) ?? (kind.lesser && this.#find(kind.lesser));
+    if (ready !== undefined) this.#remove(ready);
     this.fill();
     ready?.sandbox.becomes?.(containerId);
     return ready?.sandbox;
@@ -150,23 +164,43 @@ export class ReadyPool {
 
   /** What is to be started next, if anything; what is in its way has ended. */
   #missing(): ReadyKind | undefined {
-    const { hasRoom, isShort, countMax } = this.#options;
+    const { isShort, countMax } = this.#options;
     if (this.#closing.signal.aborted || isShort?.() === true) return undefined;
     const wanted = this.#wanted();
     const surplus = this.#unwanted(wanted);
-    const left = keysOf(this.#ready.map(({ kind }) => kind));
-    const next = wanted.find((kind) => !left.take(kind) && !this.#isResting(kind));
-    if (next === undefined) return undefined;
-    const hasPlace = (): boolean =>
-      this.#ready.length < countMax && hasRoom([...this.kept, nameless(next)]);
+    const kept = keysOf(this.#ready.map(({ kind }) => kind));
+    const isLacking = (kind: ReadyKind): boolean => !kept.take(kind) && !this.#isResting(kind);
+    let hasRoom = true;
+    for (const [position, kind] of wanted.entries()) {
+      if (!isLacking(kind)) continue;
+      // What is wanted less does not take the room of what is wanted more.
+      hasRoom &&= position < countMax && this.#makePlace(kind, surplus);
+      if (hasRoom) return kind;
+      const { lesser } = kind;
+      if (lesser && isLacking(lesser) && this.#makePlace(lesser, surplus)) return lesser;
+    }
+    return undefined;
+  }
+
+  /** Whether there is room for one more of a kind, also by ending what nobody wants. */
+  #makePlace(kind: ReadyKind, surplus: readonly Ready[]): boolean {
+    const { hasRoom, countMax } = this.#options;
+    const takes = { ...kind.spec, containerId: "", resources: kind.takes ?? kind.spec.resources };
+    const hasPlace = (): boolean => {
+      const alike = this.#ready.filter((ready) => isLesser(ready.kind) === isLesser(kind));
+      return alike.length < countMax && hasRoom([...this.kept, takes]);
+    };
     for (const ready of surplus) {
       if (hasPlace()) break;
       this.#end(ready);
     }
-    return hasPlace() ? next : undefined;
+    return hasPlace();
   }
 
-  /** What should be kept, the most wanted first; a kind is there once for each one of it. */
+  /**
+   * What should be kept, the most wanted first; a kind is there once for each one of it. What is
+   * beyond the limit is kept as a lesser one alone.
+   */
   #wanted(): readonly ReadyKind[] {
     const { clock, usual, expected = () => [], countMax } = this.#options;
     const sinceMs = clock.nowMs() - WINDOW_MS;
@@ -182,15 +216,20 @@ export class ReadyPool {
       const before = keysOf(wanted);
       for (const kind of source) if (!before.take(kind)) wanted.push(kind);
     }
-    return wanted.slice(0, countMax);
+    return wanted.slice(0, 2 * countMax);
   }
 
   /** What is kept beyond what is wanted, the oldest first. */
   #unwanted(wanted: readonly ReadyKind[]): readonly Ready[] {
-    const left = keysOf(wanted);
+    const left = keysOf(wanted.slice(0, this.#options.countMax));
     // The youngest stay.
-    const surplus = this.#ready.toReversed().filter(({ kind }) => !left.take(kind));
-    return surplus.toReversed();
+    const youngest = this.#ready.toReversed();
+    const whole = youngest.filter(({ kind }) => !isLesser(kind));
+    const there = keysOf(whole.map(({ kind }) => kind));
+    const lessers = wanted.flatMap((kind) => (there.take(kind) ? [] : (kind.lesser ?? [])));
+    const leftLesser = keysOf(lessers);
+    const isWanted = (kind: ReadyKind): boolean => (isLesser(kind) ? leftLesser : left).take(kind);
+    return youngest.filter(({ kind }) => !isWanted(kind)).toReversed();
   }
 
   #isResting({ key }: ReadyKind): boolean {
@@ -229,13 +268,22 @@ export class ReadyPool {
 
   /** @returns whether there was one to end. */
   #endOne(): boolean {
-    const [ready] = [...this.#unwanted(this.#wanted()), ...this.#ready];
+    // The lesser last: they hold least.
+    const others = [false, true].flatMap((wish) =>
+      this.#ready.filter(({ kind }) => isLesser(kind) === wish),
+    );
+    const [ready] = [...this.#unwanted(this.#wanted()), ...others];
     if (ready !== undefined) this.#end(ready);
     return ready !== undefined;
   }
 
   #end(ready: Ready): void {
     if (this.#remove(ready)) ready.sandbox.kill();
+  }
+
+  /** The oldest of a kind. */
+  #find({ key }: ReadyKind): Ready | undefined {
+    return this.#ready.find(({ kind }) => kind.key === key);
   }
 
   /** @returns whether it was still kept. */
@@ -246,8 +294,8 @@ export class ReadyPool {
   }
 }
 
-function nameless({ spec }: ReadyKind): SandboxSpec {
-  return { ...spec, containerId: "" };
+function isLesser({ takes }: ReadyKind): boolean {
+  return takes !== undefined;
 }
 
 /** How many there are of each kind; `take` says whether there was one left, and takes it. */

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -183,5 +184,21 @@ describe("the first process", () => {
     expect(await ends("sh", "-c", "exit 9")).toBe(9);
     expect(await ends("sh", "-c", "kill -KILL $$")).toBe(KILLED);
     expect(await ends("no-such-program")).toBe(NO_SUCH_PROGRAM);
+  });
+
+  it("may wait for a byte, which its program does not see, and begins nothing without one", async () => {
+    const answer = async (input: string): Promise<string> => {
+      const child = spawn(guest, ["await", "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+      let output = "";
+      child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+      child.stdin.end(input);
+      const [code] = (await once(child, "close")) as [number | null];
+      return `${code} ${output}`;
+    };
+    expect(await answer("!for the program")).toBe("0 for the program");
+    expect(await answer("!")).toBe("0 ");
+    const child = spawn(guest, ["await", "no-such-program"], { stdio: ["pipe", "ignore", "pipe"] });
+    child.stdin.end();
+    expect(await once(child, "close")).toEqual([0, null]);
   });
 });

@@ -35,6 +35,16 @@ describe("loading", () => {
     expect(await valueOf("a")).toEqual({ MODE: "test" });
   });
 
+  test("no event loop is loaded for a function that does not run in one", async () => {
+    const source = `
+import sys
+def f(_): return [name in sys.modules for name in ("asyncio", "ssl", "decimal")]
+`;
+    await current.boot("f", source);
+    current.runner.give({ a: [] });
+    expect(await valueOf("a")).toEqual([false, false, false]);
+  });
+
   test("a module finds the others of its archive, and those that PYTHONPATH names", async () => {
     const files = { "parts/__init__.py": "", "parts/sums.py": "def add(a): return a + 1\n" };
     const source = "from parts.sums import add\nimport sys\ndef f(a): return [add(a), sys.path]\n";

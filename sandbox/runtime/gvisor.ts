@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import type { Duplex } from "node:stream";
 import { assert } from "../../core/index.ts";
 import { DRIVER_MOUNT } from "../gpu/driver-files.ts";
 import type { GpuAccess } from "../gpu/gpu-access.ts";
@@ -78,14 +79,11 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
   const globalFlags = [`--root=${runscRoot(dir)}`, ...GVISOR_FLAGS, ...limitFlags];
   const env = { PATH: process.env["PATH"] ?? "/usr/bin:/bin" };
   const call = { runsc, globalFlags, env };
-  const init = existsSync(join(runnerDir, GUEST_FILE)) ? [`/runner/${GUEST_FILE}`, "init"] : [];
+  const hasGuest = existsSync(join(runnerDir, GUEST_FILE));
 
-  const launch: Launch = async (spec, command) => {
-    const { containerId, egressDir, cards } = spec;
-    // The only sockets of this machine that a container can open are those of its own proxy.
-    const udsFlags = egressDir === undefined ? [] : ["--host-uds=open"];
-    const gpuFlags = cards === undefined ? [] : (options.gpus?.flags ?? []);
-    const runFlags = [...globalFlags, ...udsFlags, ...gpuFlags];
+  const launch: Launch = async (spec, command, first = "init") => {
+    const { containerId } = spec;
+    const init = hasGuest ? [`/runner/${GUEST_FILE}`, first] : [];
     const bundle = join(dir, "bundles", containerId);
     // The inner group goes with runsc; what happened in it is read from the outer one.
     const group = `${cgroupParent}/${containerId}`;
@@ -99,7 +97,8 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       cannotStart(runsc, error, clear),
     );
     const { ours, theirs } = await createChannelPair();
-    const words = [...runFlags, ...command, `--bundle=${bundle}`, containerId];
+    const flags = [...globalFlags, ...flagsOf(spec, options), ...command];
+    const words = [...flags, `--bundle=${bundle}`, containerId];
     const child = spawn(runsc, words, { stdio: [theirs, "pipe", "pipe"], env });
     theirs.destroy();
     let killing: Promise<void> | undefined;
@@ -134,22 +133,37 @@ export function createGvisorRuntime(options: GvisorOptions): Runtime {
       });
     }
     const { stdout, stderr } = child;
-    const use = useOf(cgroups, cgroupsPath);
-    const files = written && { written };
-    const sandbox = { channel: ours, stdout, stderr, exited, kill, ...use, ...files };
-    return init.length === 0 ? sandbox : attachable(sandbox, call, spec);
+    const more = { ...useOf(cgroups, cgroupsPath), ...(written && { written }) };
+    const made = { channel: ours, stdout, stderr, exited, kill, ...more };
+    const sandbox = first === "await" ? { ...made, becomes: () => begin(ours) } : made;
+    return hasGuest ? attachable(sandbox, call, spec) : sandbox;
   };
 
   return {
     isolation: "gvisor",
     images: imagesOf(options, call, launch),
     start: (spec) => launch(spec, ["run"]),
+    ...(hasGuest ? { create: (spec) => launch(spec, ["run"], "await") } : {}),
   };
 }
 
+/** Flags of a sandbox's own, for what it may reach. */
+function flagsOf({ egressDir, cards }: SandboxSpec, { gpus }: GvisorOptions): readonly string[] {
+  // The only sockets of this machine that a container can open are those of its own proxy.
+  const udsFlags = egressDir === undefined ? [] : ["--host-uds=open"];
+  return cards === undefined ? udsFlags : [...udsFlags, ...(gpus?.flags ?? [])];
+}
+
+/** Says what the first process of a sandbox that was created waits for (`await` in guest.c). */
+function begin(channel: Duplex): void {
+  if (channel.writable) channel.write(new Uint8Array(1));
+}
+
+/** `first` says what the first process does, where there is one beside the runner. */
 type Launch = (
   spec: SandboxSpec,
   command: readonly [name: string, ...flags: readonly string[]],
+  first?: "init" | "await",
 ) => Promise<RunningSandbox>;
 
 function imagesOf(options: GvisorOptions, call: RunscCall, launch: Launch): MemoryImages {

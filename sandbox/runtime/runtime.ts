@@ -79,8 +79,8 @@ export interface RunningSandbox {
   /** What it has used; undefined when that is not known. Absent where nobody counts. */
   readonly use?: () => SandboxUse | undefined;
   /**
-   * It was started ahead, and is this container's from now on: what is written of it elsewhere
-   * names that one. Absent where nothing is written.
+   * It was made ahead, and is this container's from now on: what is written of it elsewhere names
+   * that one, and what waited for its container begins. Absent where nothing is written or waits.
    */
   becomes?: (containerId: string) => void;
   /**
@@ -150,4 +150,9 @@ export interface Runtime {
   readonly images: MemoryImages;
   /** Starts the runner in a fresh sandbox. @throws PlatformError `unavailable` */
   start(spec: SandboxSpec): Promise<RunningSandbox>;
+  /**
+   * Makes a fresh sandbox whose runner starts once `becomes` tells whose it is. Absent where that
+   * is no different from a start. @throws PlatformError `unavailable`
+   */
+  readonly create?: (spec: SandboxSpec) => Promise<RunningSandbox>;
 }

@@ -56,6 +56,15 @@ describe("loading", () => {
     expect(await valueOf("a")).toEqual(["", true, true]);
   });
 
+  test("nothing of HTTP is loaded for a function that does not use it", async () => {
+    const source = "export const loaded = () => process.moduleLoadList;";
+    await current.runner.boot("loaded", source);
+    current.runner.give({ a: 0 });
+    const loaded = (await valueOf("a")) as readonly string[];
+    expect(loaded).toContain("NativeModule net");
+    expect(loaded.filter((name) => /NativeModule (http|.*undici)/.test(name))).toEqual([]);
+  });
+
   test("a function that the module does not have is named", async () => {
     expect(await current.runner.boot("f", "export const g = 1;")).toMatchObject({
       error: { message: "there is no function f" },

@@ -8,14 +8,12 @@ time: nothing becomes shared that was only equal.
 
 import dataclasses
 import datetime
-import decimal
 import enum
 import re
 import struct
 import sys
 import traceback
 import types
-import uuid
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import tags
@@ -37,8 +35,6 @@ _HINTS: Tuple[Tuple[Any, str], ...] = (
     (datetime.date, "send a datetime, or str() of it"),
     (datetime.time, "send str() of it"),
     (datetime.timedelta, "send its total_seconds()"),
-    (decimal.Decimal, "send str() or float() of it"),
-    (uuid.UUID, "send str() of it"),
     (enum.Enum, "send its .value"),
     (complex, "send its .real and .imag"),
     (range, "send list() of it"),
@@ -46,7 +42,10 @@ _HINTS: Tuple[Tuple[Any, str], ...] = (
     (types.CoroutineType, "await it"),
     (type, "send an instance"),
 )
+# The same, of modules that are not imported for this.
 _HINTS_BY_NAME = {
+    "decimal.Decimal": "send str() or float() of it",
+    "uuid.UUID": "send str() of it",
     "torch.Tensor": "send .numpy(force=True) of it",
     "pandas.core.frame.DataFrame": "send .to_dict('records') of it",
     "pandas.core.series.Series": "send .to_numpy() of it",

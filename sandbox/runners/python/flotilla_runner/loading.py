@@ -1,6 +1,5 @@
 """A user's code: unpacked, imported, and the function found in it."""
 
-import difflib
 import importlib
 import inspect
 import os
@@ -98,6 +97,8 @@ def _member(owner: Any, name: str, what: str) -> Any:
     except AttributeError:
         pass
     names = [each for each in dir(owner) if not each.startswith("_") and _is_own(owner, each)]
+    import difflib
+
     near = difflib.get_close_matches(name, names, 1)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     there = ", ".join(names[:_NAMES_SHOWN_MAX]) or "nothing public"

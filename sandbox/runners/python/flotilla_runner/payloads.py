@@ -1,6 +1,5 @@
 """Values of any size as payloads, and back: what is too large for a frame is kept as blobs."""
 
-import asyncio
 from typing import Any, Callable, List, NamedTuple, Sequence
 
 from .frames import PAYLOAD_BYTES_MAX
@@ -69,6 +68,8 @@ def _joined(segments: Sequence[Any]) -> Encoded:
 
 async def _aside(work: Callable[[], Any]) -> Any:
     """The result of work that blocks, done in a thread of its own."""
+    import asyncio
+
     return await asyncio.get_running_loop().run_in_executor(None, work)
 
 

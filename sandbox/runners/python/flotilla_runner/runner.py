@@ -7,8 +7,8 @@ runs, and one sends lines (``lines.py``).
 """
 
 import _thread
-import asyncio
 import gc
+import importlib
 import inspect
 import os
 import signal
@@ -138,7 +138,11 @@ class Runner:
         def from_archive() -> Loaded:
             if not _is_to_be_copied(header):
                 open_way_out()
-            return load(code, python["module"], python["handler"], env, into)
+            loaded = load(code, python["module"], python["handler"], env, into)
+            if loaded.is_async:
+                # Here, so that an image of memory has it.
+                importlib.import_module("asyncio")
+            return loaded
 
         began = time.perf_counter()
         loaded = self._told(from_archive)
@@ -179,6 +183,8 @@ class Runner:
             try:
                 given = loaded.handler()
                 if inspect.iscoroutine(given):
+                    import asyncio
+
                     asyncio.run(given)
             except SystemExit as error:
                 self._exit(_exit_code_of(error))

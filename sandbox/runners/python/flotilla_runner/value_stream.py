@@ -5,13 +5,15 @@ and are not sent. So it should yield the same values in the same order each time
 run ends, the generator is closed, so that its ``finally`` blocks run.
 """
 
-import asyncio
 import inspect
 import threading
 from collections import deque
-from typing import Any, Awaitable, Callable, Deque, Optional
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Deque, Optional
 
 from .payloads import Encoded
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Values that may be on their way to the reader.
 _AHEAD_VALUES_MAX = 32
@@ -70,6 +72,8 @@ class ValueStream:
         self, generator: Any, encode: Callable[[int, Any], Awaitable[Encoded]]
     ) -> None:
         """The same of an asynchronous generator, which returns nothing."""
+        import asyncio
+
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
         self._on_change = lambda: _set_in(loop, changed)
         sequence = 0
@@ -96,7 +100,9 @@ class ValueStream:
     def _has_room(self) -> bool:
         with self._changed:
             if self._is_cancelled:
-                raise asyncio.CancelledError("the call was cancelled")
+                from asyncio import CancelledError
+
+                raise CancelledError("the call was cancelled")
             count = len(self._ahead)
             return count == 0 or (count < _AHEAD_VALUES_MAX and sum(self._ahead) < _AHEAD_BYTES_MAX)
 
@@ -116,6 +122,6 @@ def check_way_to_call(given: Any, stream: Optional[ValueStream]) -> None:
         raise TypeError("the function is no generator: call it with remote, not remoteGen")
 
 
-def _set_in(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
+def _set_in(loop: "asyncio.AbstractEventLoop", changed: "asyncio.Event") -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(changed.set)
