@@ -65,6 +65,11 @@ export class ImageServer {
         this.#options.say({ type: "traced", mountId: message.mountId, chunks });
         return;
       }
+      case "count": {
+        const requests = this.#images.get(message.mountId)?.requests() ?? {};
+        this.#options.say({ type: "counted", mountId: message.mountId, requests });
+        return;
+      }
       case "mount":
         this.#inTurn(message.mountId, () => this.#mount(message));
         return;
