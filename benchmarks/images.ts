@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { canMount } from "../sandbox/lazyfs/fuse-mount.ts";
 import { ImageMounts } from "../sandbox/lazyfs/image-mounts.ts";
+import type { RequestFigures } from "../sandbox/lazyfs/request-counts.ts";
 import {
   createChunkSource,
   createHttpChunks,
@@ -24,7 +25,7 @@ import { ingestTree, type IngestedImage } from "../sandbox/store/ingest-tree.ts"
 import { systemClock } from "../sandbox/system-clock.ts";
 import { quantile, type BenchmarkOptions, type OptionValues, type Report } from "./harness.ts";
 import { FarStore } from "./images/far-store.ts";
-import { importMs, writeModules } from "./images/modules.ts";
+import { importMs, interpreter, writeModules } from "./images/modules.ts";
 import { prepareRoots, ROOT_NAMES } from "./images/roots.ts";
 import { measureStoring } from "./images/storing.ts";
 
@@ -148,23 +149,69 @@ async function measureImports({ store, scratchDir, report }: Bench): Promise<voi
   }
   report.note("importing 3,000 small modules");
   const { imageId } = await ingestTree(tree, store);
-  const times: Record<"cold" | "warm" | "disk", number[]> = { cold: [], warm: [], disk: [] };
-  importMs(tree);
+  const python = interpreter();
+  const inside = (root: string): number => importMs(python, root, "as_in_containers");
+  const outside = (root: string): number => importMs(python, root, "as_outside");
+  const taken: ImportFigures[] = [];
+  inside(tree);
   for (let turn = 0; turn < MOUNTS; turn += 1) {
     const dir = join(scratchDir, `imports-${turn}`);
     const mounts = mountsOf(dir, { storeDir: join(scratchDir, "store") });
-    const { root } = await mounts.hold(imageId);
-    times.cold.push(importMs(root));
-    times.disk.push(importMs(tree));
-    times.warm.push(importMs(root));
-    times.disk.push(importMs(tree));
-    times.warm.push(importMs(root));
+    const held = await mounts.hold(imageId);
+    const { root } = held;
+    const requestsOf = async (times: readonly (() => number)[]): Promise<ImportTimes> => {
+      const before = totalOf(await held.requests());
+      const timesMs = times.map((time) => time());
+      return { timesMs, requests: (totalOf(await held.requests()) - before) / times.length };
+    };
+    const cold = await requestsOf([() => inside(root)]);
+    const disk = [inside(tree)];
+    const warm = await requestsOf([() => inside(root), () => inside(root)]);
+    disk.push(inside(tree));
+    const pairs = [{ mount: outside(root), disk: outside(tree) }];
+    taken.push({ cold, warm, disk, outside: pairs });
     await mounts.close();
   }
-  const baseline = quantile(times.disk, 0.5);
-  const figure = { baseline, unit: "ms" };
-  report.figure({ metric: "fs_import_3000", value: quantile(times.warm, 0.5), ...figure });
-  report.figure({ metric: "fs_import_3000_cold", value: quantile(times.cold, 0.5), ...figure });
+  reportImports(taken, report);
+}
+
+interface ImportTimes {
+  readonly timesMs: readonly number[];
+  /** Of the kernel to the mount, for one import. */
+  readonly requests: number;
+}
+
+interface ImportFigures {
+  readonly cold: ImportTimes;
+  readonly warm: ImportTimes;
+  readonly disk: readonly number[];
+  readonly outside: readonly { readonly mount: number; readonly disk: number }[];
+}
+
+function totalOf(requests: RequestFigures): number {
+  return Object.values(requests).reduce((sum, count) => sum + count, 0);
+}
+
+function reportImports(taken: readonly ImportFigures[], report: Report): void {
+  const middle = (numbers: readonly number[]): number => quantile(numbers, 0.5);
+  const baseline = middle(taken.flatMap(({ disk }) => disk));
+  for (const [kind, suffix] of [
+    ["warm", ""],
+    ["cold", "_cold"],
+  ] as const) {
+    const metric = `fs_import_3000${suffix}`;
+    const value = middle(taken.flatMap((one) => one[kind].timesMs));
+    report.figure({ metric, value, baseline, unit: "ms" });
+    const requests = middle(taken.map((one) => one[kind].requests));
+    report.figure({ metric: `${metric}_requests`, value: requests, unit: "requests" });
+  }
+  const outside = taken.flatMap((one) => one.outside);
+  report.figure({
+    metric: "fs_import_3000_outside",
+    value: middle(outside.map(({ mount }) => mount)),
+    baseline: middle(outside.map(({ disk }) => disk)),
+    unit: "ms",
+  });
 }
 
 async function measureStarts(bench: ImageBench): Promise<void> {

@@ -25,9 +25,9 @@ export class AccessTrace {
     Atomics.store(this.words, HEADER_WORDS + this.#chunkCount + position, chunk);
   }
 
-  /** The chunks used so far, first use first. */
-  chunks(): readonly number[] {
+  /** The chunks used so far, first use first, without the first `skipped`. */
+  chunks(skipped = 0): readonly number[] {
     const start = HEADER_WORDS + this.#chunkCount;
-    return [...this.words.subarray(start, start + Atomics.load(this.words, 0))];
+    return [...this.words.subarray(start + skipped, start + Atomics.load(this.words, 0))];
   }
 }

@@ -9,6 +9,7 @@ import { AccessTrace } from "./access-trace.ts";
 import { FuseAnswers, LATER } from "./fuse-answers.ts";
 import { readUInt64, REQUEST_BYTES_MAX } from "./fuse-protocol.ts";
 import { LocalChunks } from "./local-chunks.ts";
+import { RequestCounts } from "./request-counts.ts";
 import { WarmHints, type WarmHint } from "./warm-hints.ts";
 import { kernelEnds, Warmer } from "./warmer.ts";
 
@@ -18,6 +19,7 @@ export interface AnswerLoopData {
   /** A checked index, in shared memory. */
   readonly index: Uint8Array;
   readonly trace: Int32Array<SharedArrayBuffer>;
+  readonly counts: Int32Array<SharedArrayBuffer>;
   /** Folders of chunks on this machine. */
   readonly chunkDirs: readonly string[];
 }
@@ -48,11 +50,13 @@ export function runAnswerLoop(data: AnswerLoopData, port: MessagePort): void {
   const chunks = new LocalChunks(index, data.chunkDirs, new AccessTrace(data.trace));
   const hints = new WarmHints(index, (hint) => port.postMessage(hint));
   const answers = new FuseAnswers(index, (chunk) => chunks.bytesOf(chunk), hints);
+  const counts = new RequestCounts(data.counts);
   const request = Buffer.alloc(REQUEST_BYTES_MAX);
   for (;;) {
     const byteCount = readRequest(data.fd, request);
     if (byteCount === undefined) return;
     if (byteCount === 0) continue;
+    counts.add(request.readUInt32LE(4));
     const length = answers.answer(request, byteCount);
     if (length === LATER) port.postMessage(missedRead(request));
     else if (length > 0) writeReply(data.fd, answers.reply, length);

@@ -2,11 +2,14 @@
  * Brings the chunks of one image to this machine: those that readers wait for at once, and
  * others ahead of them.
  *
- * Ahead are the chunks of the prefetch list, in its order, and those that follow a chunk which
- * had to be waited for, twice as many each time that proved right. What is ahead is fetched
- * over a few lanes, is put on the disk unread, and is verified when it is used.
+ * Ahead are the chunks of the prefetch list, in its order, and those that are likely after one
+ * that had to be waited for (`likely-chunks.ts`). What is ahead is fetched over a few lanes, is
+ * put on the disk unread, and is verified when it is used.
  */
 import type { ChunkSource, ChunkStore, ImageIndex, RemoteChunks } from "../store/index.ts";
+import type { AccessTrace } from "./access-trace.ts";
+import { LikelyChunks } from "./likely-chunks.ts";
+import type { FilePiece } from "./read-file.ts";
 
 export interface FetcherOptions {
   readonly index: ImageIndex;
@@ -16,12 +19,12 @@ export interface FetcherOptions {
   readonly local: ChunkStore;
   /** Where chunks come from that are not on the disk, the nearest first. */
   readonly remotes: readonly RemoteChunks[];
+  /** What readers have used so far. */
+  readonly trace: Pick<AccessTrace, "chunks">;
 }
 
 /** Chunks that are fetched ahead at once. */
 const LANES = 16;
-const FOLLOWING_MIN = 2;
-const FOLLOWING_MAX = 32;
 
 export class ChunkFetcher {
   readonly #options: FetcherOptions;
@@ -34,24 +37,31 @@ export class ChunkFetcher {
   /** Chunks that somebody waits for or has waited for: no lane fetches them too. */
   readonly #demanded = new Set<number>();
   #lanes = 0;
-  #following = FOLLOWING_MIN;
-  /** The chunks that were guessed to follow. */
-  readonly #guessed = new Set<number>();
+  readonly #likely: LikelyChunks;
+  /** How many uses of the trace the guesses know of. */
+  #usesSeen = 0;
   #closed = false;
 
   constructor(options: FetcherOptions) {
     this.#options = options;
+    this.#likely = new LikelyChunks(options.index);
   }
 
   /** The bytes of a chunk that somebody waits for. @throws PlatformError as its source does */
-  async demand(chunk: number): Promise<Uint8Array> {
-    const { index, source } = this.#options;
+  demand(waited: FilePiece): Promise<Uint8Array> {
+    const { index, source, local } = this.#options;
+    const { chunk } = waited;
     this.#known.add(chunk);
-    this.#guess(chunk);
     this.#demanded.add(chunk);
-    // It is on its way: it comes no sooner if it is asked for twice.
-    await this.#fetching.get(chunk);
-    return source.read(index.chunkId(chunk));
+    const id = index.chunkId(chunk);
+    // If it is on its way it comes no sooner by being asked for twice.
+    const reading = this.#fetching.get(chunk)?.then(() => source.read(id)) ?? source.read(id);
+    // Guesses would take the line from who waits: they follow once the disk has been looked at.
+    void local.has([id]).then(
+      () => this.#guess(waited),
+      () => undefined,
+    );
+    return reading;
   }
 
   /** Fetches these before anything else that is ahead, in this order. */
@@ -69,15 +79,11 @@ export class ChunkFetcher {
     this.#ahead = [];
   }
 
-  #guess(chunk: number): void {
-    const wasRight = this.#guessed.has(chunk);
-    this.#following = wasRight ? Math.min(FOLLOWING_MAX, this.#following * 2) : FOLLOWING_MIN;
-    const last = Math.min(this.#options.index.chunkCount - 1, chunk + this.#following);
-    const following = [];
-    for (let next = chunk + 1; next <= last; next += 1) following.push(next);
-    // The chunk after the last guess shows whether more would have been right too.
-    for (const next of [...following, last + 1]) this.#guessed.add(next);
-    this.#queue(following);
+  #guess(waited: FilePiece): void {
+    const used = this.#options.trace.chunks(this.#usesSeen);
+    this.#usesSeen += used.length;
+    for (const chunk of used) this.#likely.use(chunk);
+    this.#queue(this.#likely.after(waited));
   }
 
   #queue(chunks: readonly number[]): void {

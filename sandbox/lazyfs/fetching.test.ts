@@ -12,6 +12,7 @@ import { AccessTrace } from "./access-trace.ts";
 import { ChunkFetcher } from "./chunk-fetcher.ts";
 import { ERRNO, REPLY_HEADER_BYTES } from "./fuse-protocol.ts";
 import { LateReplies } from "./late-replies.ts";
+import type { FilePiece } from "./read-file.ts";
 
 const PIECES = 40;
 const PIECE = 256 * 1_024;
@@ -20,6 +21,7 @@ let far: ChunkStore;
 let local: ChunkStore;
 let asked: number[];
 let fetcher: ChunkFetcher;
+let trace: AccessTrace;
 
 beforeEach(async () => {
   far = createMemoryTier({ nowMs: () => 0 });
@@ -30,6 +32,7 @@ beforeEach(async () => {
   writeFileSync(join(tree, "file"), content);
   ({ index } = await ingestTree(tree, far));
   asked = [];
+  trace = AccessTrace.of(index.chunkCount);
   fetcher = fetcherOf(far);
 });
 
@@ -41,7 +44,12 @@ function fetcherOf(remote: Pick<ChunkStore, "get">): ChunkFetcher {
     },
   };
   const source = createChunkSource([local], [counted]);
-  return new ChunkFetcher({ index, source, local, remotes: [counted] });
+  return new ChunkFetcher({ index, source, local, remotes: [counted], trace });
+}
+
+/** A wait for a piece of the one file; its chunks are numbered as its pieces. */
+function waited(chunk: number): FilePiece {
+  return { inode: 1, piece: chunk, chunk };
 }
 
 /** Until nothing is under way: everything here is in memory. */
@@ -58,26 +66,29 @@ test("a prefetch list is fetched in its order, without what is there already", a
 });
 
 test("reading in order fetches ever more ahead, and never a chunk twice", async () => {
+  let waits = 0;
   for (let chunk = 0; chunk < PIECES; chunk += 1) {
     const isThere = (await local.has([index.chunkId(chunk)])).size === 1;
-    if (!isThere) await fetcher.demand(chunk);
+    if (!isThere) waits += 1;
+    trace.note(chunk);
+    if (!isThere) await fetcher.demand(waited(chunk));
     await settle();
   }
   expect(asked).toHaveLength(PIECES);
   expect(new Set(asked).size).toBe(PIECES);
+  expect(waits).toBeLessThan(6);
 });
 
-test("reading here and there fetches little that nobody asked for", async () => {
-  for (const chunk of [30, 5, 18]) {
-    await fetcher.demand(chunk);
-    await settle();
-  }
-  expect(asked.length).toBeLessThanOrEqual(3 * 3);
+test("what is near a piece that was waited for is fetched too, the nearest first", async () => {
+  await fetcher.demand(waited(30));
+  await settle();
+  expect(asked[0]).toBe(30);
+  expect(asked.slice(1)).toEqual([31, 29, 32, 28, 33, 27]);
 });
 
 test("a chunk that is on its way already is waited for, not fetched twice", async () => {
   await fetcher.prefetch([4]);
-  await fetcher.demand(4);
+  await fetcher.demand(waited(4));
   expect(asked.filter((chunk) => chunk === 4)).toHaveLength(1);
 });
 
@@ -92,7 +103,7 @@ test("a chunk that still waits for its turn is not fetched twice when somebody w
     },
   });
   await fetcher.prefetch(list);
-  await Promise.all([...list].reverse().map((chunk) => fetcher.demand(chunk)));
+  await Promise.all([...list].reverse().map((chunk) => fetcher.demand(waited(chunk))));
   await settle();
   expect([...asked].sort((one, other) => one - other)).toEqual(list);
 });
@@ -105,14 +116,14 @@ test("a chunk that could not be fetched ahead is fetched when it is waited for",
   await fetcher.prefetch([4]);
   await settle();
   isDown = false;
-  expect((await fetcher.demand(4)).byteLength).toBe(PIECE);
+  expect((await fetcher.demand(waited(4))).byteLength).toBe(PIECE);
 });
 
 const down = (): PlatformError =>
   new PlatformError("the store is down", { code: "unavailable", retryable: true });
 
 /** Asks for the first 4 KiB; gives what the kernel was sent. */
-function askLate(options: { readonly demand: (chunk: number) => Promise<Uint8Array> }): {
+function askLate(options: { readonly demand: (piece: FilePiece) => Promise<Uint8Array> }): {
   readonly clock: ManualClock;
   readonly sent: Buffer[];
   readonly done: Promise<void>;
@@ -156,9 +167,9 @@ test("a store that never answers gives its reader EIO at the deadline, and not b
 test("a store that comes back before the deadline is asked again", async () => {
   let tries = 0;
   const { clock, sent, done } = askLate({
-    demand: (chunk) => {
+    demand: (piece) => {
       tries += 1;
-      return tries < 4 ? Promise.reject(down()) : fetcher.demand(chunk);
+      return tries < 4 ? Promise.reject(down()) : fetcher.demand(piece);
     },
   });
   for (let turn = 0; turn < 20 && sent.length === 0; turn += 1) {
@@ -192,6 +203,8 @@ test("a trace has each chunk once, in the order of first use, for all threads", 
   for (const chunk of [1, 9]) other.note(chunk);
   expect(trace.chunks()).toEqual([3, 1, 9]);
   expect(other.chunks()).toEqual([3, 1, 9]);
+  expect(other.chunks(2)).toEqual([9]);
+  expect(other.chunks(3)).toEqual([]);
 });
 
 test("a list begins with what the last start read, and keeps what others did", () => {

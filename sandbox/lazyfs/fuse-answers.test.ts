@@ -8,7 +8,7 @@ import { createChunkSource, type ImageIndex } from "../store/index.ts";
 import { ingestTree } from "../store/ingest-tree.ts";
 import { FuseAnswers, LATER, NO_REPLY } from "./fuse-answers.ts";
 import { ERRNO, OPCODE, REPLY_HEADER_BYTES } from "./fuse-protocol.ts";
-import { chunksOf, copyRead, readOf } from "./read-file.ts";
+import { copyRead, piecesOf, readOf } from "./read-file.ts";
 
 const CONTENT = Buffer.from("0123456789".repeat(60_000));
 let index: ImageIndex;
@@ -204,7 +204,7 @@ test("the chunks that a read names are those that it needs", () => {
   fc.assert(
     fc.property(fc.nat({ max: 700_000 }), fc.nat({ max: 700_000 }), (offset, size) => {
       const read = readOf(index, inode, offset, size);
-      const named = new Set(chunksOf(index, read));
+      const named = new Set(piecesOf(index, read).map(({ chunk }) => chunk));
       const used = new Set<number>();
       const target = Buffer.alloc(read.byteCount);
       const isWhole = copyRead(

@@ -28,7 +28,7 @@ import {
   writeStatfs,
   writeUInt64,
 } from "./fuse-protocol.ts";
-import { chunksOf, copyRead, readOf, type ChunkBytes } from "./read-file.ts";
+import { copyRead, piecesOf, readOf, type ChunkBytes } from "./read-file.ts";
 import type { WarmHints } from "./warm-hints.ts";
 
 /** The request wants no reply. */
@@ -123,7 +123,7 @@ export class FuseAnswers {
     const index = this.#index;
     const isWhole = copyRead(index, read, this.#bytesOf, this.reply, REPLY_HEADER_BYTES);
     if (this.#hints !== undefined && isWhole && read.byteCount < index.layout.pieceBytes) {
-      for (const chunk of chunksOf(index, read)) this.#hints.used(chunk);
+      for (const { chunk } of piecesOf(index, read)) this.#hints.used(chunk);
     }
     return isWhole ? REPLY_HEADER_BYTES + read.byteCount : LATER;
   }

@@ -4,14 +4,11 @@
  */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { messageOf, PlatformError } from "../../core/index.ts";
 
 const DEVICE = "/dev/fuse";
 /** What a mount is called in the list of mounts; leftovers are found by it. */
 export const MOUNT_SOURCE = "flotilla-image";
-/** Linux reads ahead so far in files that are read in order; its default is 128 KiB. */
-const READAHEAD_KIB = 1_024;
 /** Descriptor under which `mount` inherits the device. */
 const INHERITED_FD = 3;
 const COMMAND_MS_MAX = 10_000;
@@ -38,7 +35,6 @@ export async function mountFuse(fd: number, mountPoint: string): Promise<void> {
   ].join(",");
   const args = ["-i", "-t", "fuse", "-o", options, MOUNT_SOURCE, mountPoint];
   await run("mount", args, fd);
-  await readFurtherAhead(mountPoint);
 }
 
 /** Unmounts at once or, while it is in use, when it is not any more. @throws PlatformError */
@@ -63,16 +59,6 @@ function unescaped(path: string): string {
   return path.replaceAll(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
-}
-
-/** A mount works without it, with smaller reads. */
-async function readFurtherAhead(mountPoint: string): Promise<void> {
-  const lines = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
-  const fields = lines.map((line) => line.split(" "));
-  const device = fields.findLast((words) => unescaped(words[4] ?? "") === mountPoint)?.[2];
-  if (device === undefined) return;
-  const path = `/sys/class/bdi/${device}/read_ahead_kb`;
-  await writeFile(path, String(READAHEAD_KIB)).catch(() => undefined);
 }
 
 /** Runs a command to its end; `fd` is its descriptor 3. */

@@ -15,6 +15,7 @@ import { createChunkSource, createHttpChunks, materialise, openDiskTier } from "
 import type { ChunkId } from "../store/index.ts";
 import type { ChunkPeer } from "../peers/peer-ticket.ts";
 import { AccessLists } from "./access-lists.ts";
+import type { RequestFigures } from "./request-counts.ts";
 import { createSharedLists, type SharedLists } from "./shared-lists.ts";
 import { canMount, imageMountsUnder, unmountFuse } from "./fuse-mount.ts";
 import { ServingProcess } from "./serving-process.ts";
@@ -38,6 +39,8 @@ export interface HeldImage {
   readonly root: string;
   /** The container has started: what it read until now is what starts read. */
   started(): Promise<void>;
+  /** What the kernel asked for since it was mounted; nothing where images are plain folders. */
+  requests(): Promise<RequestFigures>;
   release(): void;
 }
 
@@ -134,6 +137,7 @@ export class ImageMounts {
     return {
       root: mount.root,
       started: () => this.#learn(mount),
+      requests: async () => (await this.#process?.requests(mount.mountId)) ?? {},
       release: () => {
         if (isReleased) return;
         isReleased = true;

@@ -8,7 +8,7 @@ import type { ImageIndex } from "../store/index.ts";
 import type { MissedRead } from "./answer-loop.ts";
 import type { ChunkFetcher } from "./chunk-fetcher.ts";
 import { ERRNO, READ_BYTES_MAX, REPLY_HEADER_BYTES, writeReplyHeader } from "./fuse-protocol.ts";
-import { chunksOf, copyRead, readOf } from "./read-file.ts";
+import { copyRead, piecesOf, readOf, type FilePiece, type FileRead } from "./read-file.ts";
 
 export interface LateRepliesOptions {
   readonly index: ImageIndex;
@@ -41,7 +41,7 @@ export class LateReplies {
     const over = new AbortController();
     try {
       const late = clock.sleep(deadlineMs, over.signal).then(() => undefined);
-      const bytes = await Promise.race([late, this.#bytesOf(chunksOf(index, read), over.signal)]);
+      const bytes = await Promise.race([late, this.#bytesOf(read, over.signal)]);
       if (bytes === undefined) throw overdue(deadlineMs);
       const reply = Buffer.allocUnsafe(REPLY_HEADER_BYTES + read.byteCount);
       const isWhole = copyRead(index, read, (chunk) => bytes.get(chunk), reply, REPLY_HEADER_BYTES);
@@ -58,20 +58,20 @@ export class LateReplies {
     }
   }
 
-  async #bytesOf(
-    chunks: readonly number[],
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<number, Uint8Array>> {
-    const found = chunks.map(async (chunk) => [chunk, await this.#read(chunk, signal)] as const);
+  async #bytesOf(read: FileRead, signal: AbortSignal): Promise<ReadonlyMap<number, Uint8Array>> {
+    const found = piecesOf(this.#options.index, read).map(async (piece) => {
+      return [piece.chunk, await this.#read(piece, signal)] as const;
+    });
     return new Map(await Promise.all(found));
   }
 
   /** Asks for a chunk until it comes, or is known to be nowhere. */
-  async #read(chunk: number, signal: AbortSignal): Promise<Uint8Array> {
+  async #read(waited: FilePiece, signal: AbortSignal): Promise<Uint8Array> {
     const { index, fetcher, clock } = this.#options;
+    const { chunk } = waited;
     for (let pauseMs = RETRY_MS; ; pauseMs = Math.min(RETRY_MS_MAX, pauseMs * 2)) {
       try {
-        const bytes = await fetcher.demand(chunk);
+        const bytes = await fetcher.demand(waited);
         if (bytes.byteLength === index.chunkBytes(chunk)) return bytes;
         throw wrongLength(index.chunkId(chunk));
       } catch (error) {

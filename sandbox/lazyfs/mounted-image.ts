@@ -14,6 +14,7 @@ import type { AnswerLoopData, MissedRead } from "./answer-loop.ts";
 import { ChunkFetcher } from "./chunk-fetcher.ts";
 import { closeFuse, mountFuse, openFuse, unmountFuse } from "./fuse-mount.ts";
 import { LateReplies, replySender } from "./late-replies.ts";
+import { RequestCounts, type RequestFigures } from "./request-counts.ts";
 import type { SpareThreads } from "./spare-threads.ts";
 import type { WarmHint } from "./warm-hints.ts";
 
@@ -47,6 +48,8 @@ export const THREADS_PER_MOUNT = THREADS + 1;
 export interface MountedImage {
   /** The chunks that were used so far, in order. */
   trace(): readonly number[];
+  /** What the kernel asked for so far. */
+  requests(): RequestFigures;
   /** Fetches these chunks ahead of readers, in this order; numbers that it has none of are left out. */
   prefetch(chunks: readonly number[]): void;
   /** Unmounts; resolves when its threads have ended or it is still in use. */
@@ -62,14 +65,21 @@ export async function mountImage(
   const index = await readImageIndex(source, imageId);
   if (ownerId !== undefined) index.giveTo(ownerId);
   const trace = AccessTrace.of(index.chunkCount);
-  const fetcher = new ChunkFetcher({ ...surroundings, index });
+  const fetcher = new ChunkFetcher({ ...surroundings, index, trace });
   const fetchAhead = (chunks: readonly number[]): void =>
     void fetcher.prefetch(chunks).catch((error: unknown) => onError(error, "prefetching"));
   fetchAhead(prefetch);
   const fd = openFuse();
   const send = replySender(fd);
   const replies = new LateReplies({ index, fetcher, clock, deadlineMs, send, onError });
-  const data: AnswerLoopData = { fd, index: index.bytes, trace: trace.words, chunkDirs };
+  const counts = new RequestCounts();
+  const data: AnswerLoopData = {
+    fd,
+    index: index.bytes,
+    trace: trace.words,
+    counts: counts.words,
+    chunkDirs,
+  };
   const threads = Array.from({ length: THREADS }, () => {
     return surroundings.threads.give({ task: "answer", ...data });
   });
@@ -98,6 +108,7 @@ export async function mountImage(
   }
   return {
     trace: () => trace.chunks(),
+    requests: () => counts.figures(),
     prefetch: fetchAhead,
     close: async () => {
       fetcher.close();

@@ -17,17 +17,25 @@ export function readOf(index: ImageIndex, inode: number, offset: number, wanted:
   return { inode, offset, byteCount: Math.max(0, Math.min(wanted, size - offset)) };
 }
 
-/** The chunks that a read needs, in order; holes need none. */
-export function chunksOf(index: ImageIndex, read: FileRead): readonly number[] {
+/** A piece of a file, and the chunk that holds it. */
+export interface FilePiece {
+  readonly inode: number;
+  readonly piece: number;
+  readonly chunk: number;
+}
+
+/** The pieces that a read needs, in order, each chunk once; holes need none. */
+export function piecesOf(index: ImageIndex, read: FileRead): readonly FilePiece[] {
   const { pieceBytes } = index.layout;
-  const chunks: number[] = [];
-  if (read.byteCount === 0) return chunks;
+  const { inode } = read;
+  const pieces = new Map<number, FilePiece>();
+  if (read.byteCount === 0) return [];
   const last = Math.floor((read.offset + read.byteCount - 1) / pieceBytes);
   for (let piece = Math.floor(read.offset / pieceBytes); piece <= last; piece += 1) {
-    const { chunk } = index.extent(read.inode, piece);
-    if (chunk !== HOLE && !chunks.includes(chunk)) chunks.push(chunk);
+    const { chunk } = index.extent(inode, piece);
+    if (chunk !== HOLE && !pieces.has(chunk)) pieces.set(chunk, { inode, piece, chunk });
   }
-  return chunks;
+  return [...pieces.values()];
 }
 
 /** Copies a read into `target` at `at`; says whether every chunk was at hand. */

@@ -60,11 +60,10 @@ export class ImageServer {
       case "peers":
         this.#peers.meet(message.peers);
         return;
-      case "trace": {
-        const chunks = this.#images.get(message.mountId)?.trace() ?? [];
-        this.#options.say({ type: "traced", mountId: message.mountId, chunks });
+      case "trace":
+      case "count":
+        this.#tell(message);
         return;
-      }
       case "mount":
         this.#inTurn(message.mountId, () => this.#mount(message));
         return;
@@ -77,6 +76,13 @@ export class ImageServer {
       case "unmount":
         this.#inTurn(message.mountId, () => this.#unmount(message.mountId));
     }
+  }
+
+  #tell({ type, mountId }: ToServing & { readonly type: "trace" | "count" }): void {
+    const image = this.#images.get(mountId);
+    const { say } = this.#options;
+    if (type === "trace") say({ type: "traced", mountId, chunks: image?.trace() ?? [] });
+    else say({ type: "counted", mountId, requests: image?.requests() ?? {} });
   }
 
   /** Unmounts everything. */

@@ -2,6 +2,7 @@
 import type { ErrorCode } from "../../core/index.ts";
 import type { ChunkPeer } from "../peers/peer-ticket.ts";
 import type { ChunkId } from "../store/index.ts";
+import type { RequestFigures } from "./request-counts.ts";
 
 /** Where a serving process finds chunks. */
 export interface ServingConfig {
@@ -36,7 +37,9 @@ export type ToServing =
   /** Chunks to fetch ahead of its readers, in order; after whatever was asked about it before. */
   | { readonly type: "prefetch"; readonly mountId: string; readonly chunks: readonly number[] }
   /** Which chunks of it were used so far? */
-  | { readonly type: "trace"; readonly mountId: string };
+  | { readonly type: "trace"; readonly mountId: string }
+  /** What did the kernel ask for so far? */
+  | { readonly type: "count"; readonly mountId: string };
 
 /** Messages from it. */
 export type FromServing =
@@ -49,5 +52,6 @@ export type FromServing =
       readonly retryable: boolean;
     }
   | { readonly type: "traced"; readonly mountId: string; readonly chunks: readonly number[] }
+  | { readonly type: "counted"; readonly mountId: string; readonly requests: RequestFigures }
   /** Something went wrong that a reader has seen as EIO. */
   | { readonly type: "trouble"; readonly message: string };

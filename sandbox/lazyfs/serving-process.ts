@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { PlatformError, type Clock } from "../../core/index.ts";
 import type { ChunkPeer } from "../peers/peer-ticket.ts";
+import type { RequestFigures } from "./request-counts.ts";
 import type { FromServing, ServingConfig, ToServing } from "./serving-messages.ts";
 
 /** Its module, beside a bundled agent. */
@@ -23,8 +24,8 @@ export interface ServingProcessOptions {
   readonly onTrouble: (message: string) => void;
 }
 
-type Question = ToServing & { readonly type: "mount" | "unmount" | "trace" };
-type Answer = FromServing & { readonly type: "mounted" | "unmounted" | "traced" };
+type Question = ToServing & { readonly type: "mount" | "unmount" | "trace" | "count" };
+type Answer = FromServing & { readonly type: "mounted" | "unmounted" | "traced" | "counted" };
 
 interface Waiting {
   readonly mountId: string;
@@ -33,7 +34,12 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-const ANSWERS = { mount: "mounted", unmount: "unmounted", trace: "traced" } as const;
+const ANSWERS = {
+  mount: "mounted",
+  unmount: "unmounted",
+  trace: "traced",
+  count: "counted",
+} as const;
 
 export class ServingProcess {
   readonly #child: ChildProcess;
@@ -89,6 +95,12 @@ export class ServingProcess {
   async trace(mountId: string): Promise<readonly number[]> {
     const answer = await this.#ask({ type: "trace", mountId });
     return answer.type === "traced" ? answer.chunks : [];
+  }
+
+  /** What the kernel asked for since an image was mounted. */
+  async requests(mountId: string): Promise<RequestFigures> {
+    const answer = await this.#ask({ type: "count", mountId });
+    return answer.type === "counted" ? answer.requests : {};
   }
 
   /** Other nodes that may have chunks of what is mounted next. */
