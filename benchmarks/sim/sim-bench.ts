@@ -31,9 +31,11 @@ export class SimBench {
   async fly(
     world: WorldChoice,
     policy: PolicyChoice,
-    { seeds = this.seeds }: { readonly seeds?: number } = {},
+    { seeds = this.seeds, ...over }: Pick<Job, "placeEveryMs"> & { readonly seeds?: number } = {},
   ): Promise<readonly SimulationResult[]> {
-    const jobs = Array.from({ length: seeds }, (_, index) => this.#jobOf(world, policy, index + 1));
+    const jobs = Array.from({ length: seeds }, (_, index) => {
+      return { ...this.#jobOf(world, policy, index + 1), ...over };
+    });
     const known = new Map<number, Flown>();
     for (const job of jobs) {
       const flown = await this.#kept.get(job);
@@ -47,14 +49,8 @@ export class SimBench {
   }
 
   /** One run, made now and alone, so that nothing else is measured with it. */
-  async flyAlone(
-    world: WorldChoice,
-    policy: PolicyChoice,
-    over: Pick<Job, "placeEveryMs"> = {},
-  ): Promise<Flown> {
-    const [flown] = await this.#flyAll([{ ...this.#jobOf(world, policy, 1), ...over }], {
-      threads: 1,
-    });
+  async flyAlone(world: WorldChoice, policy: PolicyChoice): Promise<Flown> {
+    const [flown] = await this.#flyAll([this.#jobOf(world, policy, 1)], { threads: 1 });
     if (flown === undefined) throw new Error("a run gave no result");
     return flown;
   }

@@ -53,7 +53,8 @@ const STARTUP_MS_ASSUMED = 1_000;
 
 const SHORT_WINDOW_S = 6;
 const PANIC_FACTOR = 2;
-const FULLEST_LEFT_OUT = 2;
+/** The fullest second and the next. */
+const LEFT_OUT = 2;
 const MS_PER_SECOND = 1_000;
 
 /** Rounding noise must not ask for one more container. */
@@ -161,10 +162,15 @@ function arrivalRateOf({ arrivals }: FunctionState, rules: ScaleRules): ArrivalR
   return { perSecond: isPanic ? short : long, isPanic };
 }
 
-/** Mean of all seconds but the fullest. */
+/** Mean of all seconds but the fullest two. */
 function steadyRate(perSecond: readonly number[], seconds: number): number {
-  const counted = [...perSecond].sort((a, b) => b - a).slice(FULLEST_LEFT_OUT);
-  return counted.reduce((sum, inputs) => sum + inputs, 0) / (seconds - FULLEST_LEFT_OUT);
+  let [sum, fullest, next] = [0, 0, 0];
+  for (const inputs of perSecond) {
+    sum += inputs;
+    if (inputs > fullest) [fullest, next] = [inputs, fullest];
+    else if (inputs > next) next = inputs;
+  }
+  return (sum - fullest - next) / (seconds - LEFT_OUT);
 }
 
 function rateNote({ perSecond, isPanic }: ArrivalRate): string {

@@ -72,12 +72,13 @@ function toStop(
   state: FunctionState,
   now: { readonly wanted: number; readonly nowMs: number },
 ): readonly string[] {
+  const surplus = Math.max(0, state.containers.length - now.wanted);
+  if (surplus === 0) return [];
   const idle = state.containers
     .flatMap(({ containerId, state: what, idleSinceMs }) =>
       what === "idle" && idleSinceMs !== undefined ? [{ containerId, idleSinceMs }] : [],
     )
     .sort((a, b) => a.idleSinceMs - b.idleSinceMs || (a.containerId < b.containerId ? -1 : 1));
-  const surplus = Math.max(0, state.containers.length - now.wanted);
   const overLimit = Math.max(0, state.containers.length - state.maxContainers);
   return idle
     .slice(0, surplus)

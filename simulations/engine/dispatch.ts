@@ -17,6 +17,8 @@ export interface DispatchOptions {
   readonly recorder: Recorder;
   /** Something changed that the autoscaler of a function should look at. */
   readonly onDirty: (owner: FunctionState) => void;
+  /** A container on a node has nothing to do from now on. */
+  readonly onIdle: () => void;
   /** A container is gone from its node. */
   readonly onGone: (container: Container, nowMs: number) => void;
 }
@@ -114,6 +116,7 @@ export class Dispatch {
     owner.lastActiveMs = nowMs;
     this.#runs.end(run);
     container.runs.splice(container.runs.indexOf(run), 1);
+    container.scaled = undefined;
     this.#afterRun(container, nowMs);
   }
 
@@ -128,6 +131,7 @@ export class Dispatch {
   /** A container takes inputs from now on. */
   ready(container: Container, nowMs: number): void {
     container.state = "ready";
+    container.scaled = undefined;
     container.owner.noteStartup(nowMs - container.placedAtMs);
     container.idleSinceMs = nowMs;
     this.#fill(container, nowMs);
@@ -205,6 +209,7 @@ export class Dispatch {
     this.busyGpus -= owner.gpuCount;
     container.idleSinceMs = nowMs;
     if (container.isLeaving) this.end(container, nowMs);
+    else this.#options.onIdle();
   }
 
   /** Gives a container waiting inputs; whether it is full then. */
@@ -250,6 +255,7 @@ export class Dispatch {
     owner.running += 1;
     const run = this.#runs.begin(container, arrivedMs, slotMs, nowMs, serviceMs);
     container.runs.push(run);
+    container.scaled = undefined;
     this.#ends.push(nowMs + serviceMs, run);
   }
 

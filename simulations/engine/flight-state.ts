@@ -31,7 +31,8 @@ export interface FlightState {
   readonly idCounts: ReadonlyMap<IdPrefix, number>;
   readonly rates: Float64Array<ArrayBuffer>;
   readonly plans: { plans: number; fallbacks: number; gapSum: number; unmetHours: number };
-  readonly anyDirty: boolean;
+  readonly roundAtMs: number;
+  readonly roundedAtMs: number;
   readonly events: number;
   /** Absent for a policy that remembers nothing. */
   readonly policy?: PolicyState;

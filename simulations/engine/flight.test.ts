@@ -71,6 +71,51 @@ describe("queueing", () => {
   });
 });
 
+describe("rounds of placement", () => {
+  /** Rare inputs, each of which starts a container on a node that is free. */
+  const rare = testWorld({
+    perSecond: 0.004,
+    hours: 60,
+    functions: [testFunction({ scaledownWindowMs: MS_PER_SECOND })],
+  });
+
+  test("an input that needs a container has a free node at once, and not at the next second", async () => {
+    const { waits } = await new Flight(rare, fixedFleet(20), { seed: 1 }).run();
+    expect(waits.coldStartFraction).toBeGreaterThan(0.8);
+    expect(waits.slot.p90Ms).toBe(0);
+  });
+
+  test("the slot of an idle container of another function is had within a tenth of a second", async () => {
+    const functions = ["a", "b"].map((functionId) =>
+      testFunction({ functionId, service: { meanMs: 1_000, sigma: 0 }, scaledownWindowMs: 1e9 }),
+    );
+    const world = testWorld({ perSecond: 0.004, hours: 40, functions });
+    const { waits, functions: own } = await new Flight(world, fixedFleet(1), { seed: 1 }).run();
+    expect(own.reduce((sum, { evictions }) => sum + evictions, 0)).toBeGreaterThan(100);
+    expect(waits.slot.p50Ms).toBeLessThanOrEqual(100);
+    expect(waits.slot.p90Ms).toBeLessThanOrEqual(200);
+  });
+
+  test("costs and waits are those of rounds at every millisecond, within 1 percent", async () => {
+    const service = { meanMs: 4_000, sigma: 1 };
+    const functions = [testFunction({ service, scaledownWindowMs: 2 * MS_PER_SECOND })];
+    const world = testWorld({ perSecond: 10, hours: 3, functions });
+    const rates = world.trace.series[0]?.perSecond ?? new Float64Array();
+    for (const step of rates.keys()) if (step % 30 < 10) rates[step] = 14;
+    const run = (over: { readonly placeEveryMs?: number } = {}): Promise<SimulationResult> =>
+      new Flight(world, fixedFleet(57), { seed: 1, ...over }).run();
+    const [usual, exact] = [await run(), await run({ placeEveryMs: 1 })];
+    expect(exact.waits.coldStartFraction).toBeGreaterThan(0.03);
+    expect(usual.cost.paidMicroUsd).toBe(exact.cost.paidMicroUsd);
+    for (const of of ["slot", "firstInstruction"] as const) {
+      for (const figure of ["meanMs", "p99Ms", "p999Ms"] as const) {
+        const ratio = usual.waits[of][figure] / exact.waits[of][figure];
+        expect(Math.abs(ratio - 1), `${of} ${figure}`).toBeLessThan(0.01);
+      }
+    }
+  });
+});
+
 describe("a fleet that follows demand", () => {
   test("serves all, and pays for little more than the bound", async () => {
     const world = testWorld({ perSecond: 50, hours: 2 });

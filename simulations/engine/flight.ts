@@ -3,7 +3,8 @@
  * rounds of placement and of capacity, as production makes them.
  *
  *     arrivals, ends of runs, starts, boots, reclaims   as they happen
- *     placement                                         when something waits, every 100 ms
+ *     placement                                         when something begins to wait or room
+ *                                                       comes, 1 ms apart or more
  *     floors and idle containers                        every second
  *     capacity: policy, then pool                       every `controlMs`
  *
@@ -51,7 +52,7 @@ export interface Progress {
 
 export interface FlightOptions {
   readonly seed: number;
-  /** Time between two rounds of placement while something waits; 100 ms when absent. */
+  /** Least time between two rounds of placement, above 0; 1 ms when absent. */
   readonly placeEveryMs?: number;
   /** Called often, between control ticks. */
   readonly onProgress?: (progress: Progress) => void;
@@ -62,7 +63,9 @@ export interface FlightOptions {
   readonly checkpoint?: () => ((state: FlightState) => void) | undefined;
 }
 
-const PLACE_EVERY_MS = 100;
+const PLACE_EVERY_MS = 1;
+/** Idle containers give way to those that wait in rounds that are so far apart. */
+const EVICT_EVERY_MS = 100;
 const PROGRESS_EVERY_TICKS = 100;
 /** Memory of the smoothed arrival rate. */
 const RATE_MEMORY_MS = 20 * MS_PER_SECOND;
@@ -86,7 +89,9 @@ export class Flight {
   readonly #untilMs: number;
   #plans = { plans: 0, fallbacks: 0, gapSum: 0, unmetHours: 0 };
   #ticks = 0;
-  #anyDirty = true;
+  /** When the next round of placement is due; `Infinity` while nothing asks for one. */
+  #roundAtMs = 0;
+  #roundedAtMs = -Infinity;
   #events = 0;
 
   constructor(world: World, policy: CapacityPolicy, options: FlightOptions) {
@@ -104,6 +109,9 @@ export class Flight {
     this.#dispatch = new Dispatch({
       recorder: this.#recorder,
       onDirty: (owner) => this.#dirty(owner),
+      onIdle: () => {
+        if (world.evictsIdle) this.#room(EVICT_EVERY_MS);
+      },
       onGone: (container, nowMs) => this.#gone(container, nowMs),
     });
     this.#market = this.#newMarket(rng.fork("market"));
@@ -158,7 +166,8 @@ export class Flight {
       idCounts: this.#idCounts,
       rates: this.#rates,
       plans: this.#plans,
-      anyDirty: this.#anyDirty,
+      roundAtMs: this.#roundAtMs,
+      roundedAtMs: this.#roundedAtMs,
       events: this.#events,
       ...(policy === undefined ? {} : { policy }),
     };
@@ -182,7 +191,8 @@ export class Flight {
     for (const [prefix, count] of state.idCounts) this.#idCounts.set(prefix, count);
     this.#rates = state.rates;
     this.#plans = state.plans;
-    this.#anyDirty = state.anyDirty;
+    this.#roundAtMs = state.roundAtMs;
+    this.#roundedAtMs = state.roundedAtMs;
     this.#events = state.events;
     if (state.policy !== undefined) this.#policy.resume?.(state.policy);
     this.#clock.set(this.#ticks * this.#world.controlMs);
@@ -195,20 +205,28 @@ export class Flight {
     let atMs = this.#clock.nowMs();
     while (atMs < untilMs) {
       const second = (Math.floor(atMs / MS_PER_SECOND) + 1) * MS_PER_SECOND;
-      const { placeEveryMs = PLACE_EVERY_MS } = this.#options;
-      const step = this.#anyDirty ? atMs + placeEveryMs : second;
-      const nextMs = Math.min(untilMs, second, step);
-      this.#runEvents(nextMs);
-      this.#clock.set(nextMs);
-      if (nextMs === second) this.#everySecond(nextMs);
-      if (this.#anyDirty) {
-        this.#anyDirty = false;
-        this.#placing.round(nextMs);
-      }
-      atMs = nextMs;
+      this.#runEvents(Math.min(untilMs, second));
+      atMs = Math.min(untilMs, second, this.#roundAtMs);
+      this.#clock.set(atMs);
+      if (atMs === second) this.#everySecond(atMs);
+      if (this.#roundAtMs <= atMs) this.#round(atMs);
     }
   }
 
+  #round(nowMs: number): void {
+    this.#roundAtMs = Infinity;
+    this.#roundedAtMs = nowMs;
+    this.#placing.round(nowMs);
+  }
+
+  /** Asks for a round of placement: now, or when the last one is long enough ago. */
+  #askForRound(everyMs = PLACE_EVERY_MS): void {
+    const { placeEveryMs = everyMs } = this.#options;
+    const soonestMs = Math.max(this.#clock.nowMs(), this.#roundedAtMs + placeEveryMs);
+    if (soonestMs < this.#roundAtMs) this.#roundAtMs = soonestMs;
+  }
+
+  /** Events before `untilMs` and before the next round, which each of them may bring about. */
   #runEvents(untilMs: number): void {
     const arrivals = this.#arrivals;
     const dispatch = this.#dispatch;
@@ -220,7 +238,7 @@ export class Flight {
       const otherMs = timetable.nextMs;
       const first = comesMs < endsMs ? comesMs : endsMs;
       const nextMs = otherMs < first ? otherMs : first;
-      if (nextMs >= untilMs) break;
+      if (nextMs >= untilMs || nextMs >= this.#roundAtMs) break;
       events += 1;
       this.#clock.set(nextMs);
       if (nextMs === otherMs) this.#carryOut(timetable.take());
@@ -250,14 +268,15 @@ export class Flight {
     if (nowMs % this.#recorder.bucketMs === 0) this.#recorder.endBucket();
     for (const owner of this.#functions) owner.noteArrivals(nowMs);
     this.#placing.markDue(nowMs);
-    this.#anyDirty = true;
+    this.#roundAtMs = nowMs;
   }
 
   // ---------------------------------------------------------------- containers and nodes
 
   #dirty(owner: FunctionState): void {
     owner.isDirty = true;
-    this.#anyDirty = true;
+    // Where containers wait for room already, one more changes nothing until there is some.
+    if (owner.pending.length === 0) this.#askForRound();
   }
 
   #placed(container: Container, nowMs: number): void {
@@ -282,9 +301,9 @@ export class Flight {
     this.#room();
   }
 
-  #room(): void {
+  #room(everyMs = PLACE_EVERY_MS): void {
     this.#placing.noteRoom();
-    if (this.#placing.isWaiting) this.#anyDirty = true;
+    if (this.#placing.isWaiting) this.#askForRound(everyMs);
   }
 
   #newMarket(rng: Rng): Market {

@@ -1,7 +1,7 @@
 /** One simulated function under way: its queue, its containers, and what has been measured. */
 import type { ContainerNeeds, PlacedContainer } from "../../core/index.ts";
 import { RunTimeMean, type RunTimeMeanState } from "../../optimizer/index.ts";
-import { ArrivalLog, type ArrivalHistory } from "../../scheduler/index.ts";
+import { ArrivalLog, type ArrivalHistory, type ScaledContainer } from "../../scheduler/index.ts";
 import type { Draws, DrawsState } from "../chance.ts";
 import type { SimulatedFunction } from "../world.ts";
 import { InputQueue, type InputQueueState } from "./input-queue.ts";
@@ -25,6 +25,8 @@ export interface Container {
   isLeaving: boolean;
   /** As the scheduler and the pool see it; renewed when it changes. */
   seen: PlacedContainer | undefined;
+  /** As the autoscaler sees it; undefined since it changed. */
+  scaled: ScaledContainer | undefined;
 }
 
 /** What a function counts. */

@@ -133,7 +133,13 @@ export class Placing {
   #scaleOne(owner: FunctionState, nowMs: number): void {
     const { spec, queue, containers } = owner;
     owner.noteArrivals(nowMs);
-    const staying = [...containers].filter(({ isLeaving }) => !isLeaving);
+    const staying: Container[] = [];
+    const scaled: ScaledContainer[] = [];
+    for (const container of containers) {
+      if (container.isLeaving) continue;
+      staying.push(container);
+      scaled.push((container.scaled ??= scaledOf(container, this.#options.dispatch)));
+    }
     const decision = scale(
       {
         functionId: spec.functionId,
@@ -144,7 +150,7 @@ export class Placing {
         concurrency: { target: spec.concurrency, max: spec.concurrency },
         backlog: queue.length,
         running: owner.running,
-        containers: staying.map((container) => scaledOf(container, this.#options.dispatch)),
+        containers: scaled,
         arrivals: owner.arrivals.history(nowMs),
         ...(owner.serviceMs === undefined ? {} : { serviceMs: owner.serviceMs }),
         ...(owner.startupMs === undefined ? {} : { startupMs: owner.startupMs }),
@@ -179,6 +185,7 @@ export class Placing {
       hasRun: false,
       isLeaving: false,
       seen: undefined,
+      scaled: undefined,
     };
     owner.containers.add(container);
     owner.pending.push(container);
