@@ -15,7 +15,8 @@ function open(): {
   const spec = testFunction({ concurrency: 3 });
   const owner = new FunctionState(0, spec, exponentialDraws(createRng("draws")));
   const recorder = new Recorder(MS_PER_HOUR, 10 * MS_PER_MINUTE);
-  const dispatch = new Dispatch({ recorder, onDirty: () => undefined, onGone: () => undefined });
+  const ignore = (): void => undefined;
+  const dispatch = new Dispatch({ recorder, onDirty: ignore, onGone: ignore, onIdle: ignore });
   const start = (containerId: string): Container => {
     const container: Container = {
       containerId,
@@ -29,6 +30,7 @@ function open(): {
       hasRun: false,
       isLeaving: false,
       seen: undefined,
+      scaled: undefined,
     };
     owner.containers.add(container);
     dispatch.placed(container, 0);
