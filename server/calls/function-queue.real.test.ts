@@ -57,9 +57,12 @@ describe("the queue of a function", () => {
 
   it("gives each range to one taker, and forgets what is finished", async () => {
     const { ours, theirs } = open();
+    const beforeMs = Date.now();
     await ours.add([RANGE, { ...RANGE, from: 1, to: 2 }]);
     const [first, second] = [await ours.take(), await theirs.take()];
     expect([first?.from, second?.from]).toEqual([0, 1]);
+    expect(first?.addedAtMs).toBeGreaterThanOrEqual(beforeMs);
+    expect(first?.addedAtMs).toBeLessThanOrEqual(Date.now());
     expect(await theirs.take()).toBeUndefined();
     if (first !== undefined) await ours.finish(first);
     if (second !== undefined) await theirs.putBack(second);
