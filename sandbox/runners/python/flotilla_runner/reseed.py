@@ -16,7 +16,7 @@ import sys
 from typing import Any, List, Optional
 from weakref import WeakSet
 
-from .native_generators import reseed_native
+from .native_generators import hold_native, reseed_native
 
 # Entropy that numpy draws by itself has 128 bits; a user's seed is hardly ever that long.
 _OWN_ENTROPY_BITS_MIN = 96
@@ -45,17 +45,21 @@ def prepare() -> None:
 
 
 def hold_generators() -> None:
-    """Remembers numpy's generators, before the collector stops to list what there is."""
+    """Finds the generators that copies of this process are to seed, so that none need look.
+
+    Numpy's cannot be found once the collector has stopped to list what there is. Raises
+    RuntimeError where one that is loaded cannot be reached.
+    """
     global _held
+    hold_native()
     numpy_random = sys.modules.get("numpy.random")
     _held = None if numpy_random is None else _own_generators(numpy_random)
 
 
 def generator_obstacle() -> Optional[str]:
     """Why a copy of this process could not be seeded anew; None when it can, which is tried."""
-    # Looked for now, so that no copy need do it.
-    hold_generators()
     try:
+        hold_generators()
         reseed(os.urandom(48))
     except Exception as error:
         return f"its random generators cannot be seeded anew: {error}"

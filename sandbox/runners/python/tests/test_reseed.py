@@ -5,11 +5,14 @@ import os
 import random
 import secrets
 import ssl
+import sys
+import types
 import unittest
+import unittest.mock
 import uuid
 from typing import Any, Dict, List
 
-from flotilla_runner import reseed
+from flotilla_runner import native_generators, reseed
 
 try:
     import numpy
@@ -17,6 +20,7 @@ except ImportError:
     numpy = None  # type: ignore[assignment]
 
 COPIES = 200
+HELD_COPIES = 50
 
 
 def draw(own: Dict[str, Any]) -> Dict[str, str]:
@@ -53,6 +57,12 @@ def copies(count: int, own: Dict[str, Any]) -> List[Dict[str, str]]:
     return drawn
 
 
+def forget_held() -> None:
+    """As in a process that is no original of copies."""
+    reseed._held = None
+    native_generators._held = None
+
+
 class Copies(unittest.TestCase):
     def setUp(self) -> None:
         reseed.prepare()
@@ -67,6 +77,26 @@ class Copies(unittest.TestCase):
         for name in drawn[0]:
             with self.subTest(name):
                 self.assertEqual(len({each[name] for each in drawn}), COPIES)
+
+    def test_share_no_value_where_their_generators_were_found_before(self) -> None:
+        reseed.hold_generators()
+        self.addCleanup(forget_held)
+        native = list(native_generators._held or [])
+        drawn = copies(HELD_COPIES, self.own)
+        for name in drawn[0]:
+            with self.subTest(name):
+                self.assertEqual(len({each[name] for each in drawn}), HELD_COPIES)
+        # Python's own OpenSSL at least; and no copy has looked again.
+        self.assertGreater(len(native), 0)
+        self.assertEqual(native_generators._held, native)
+
+    def test_that_cannot_be_reached_are_told_of_before_there_is_a_copy(self) -> None:
+        missing = types.ModuleType("_sqlite3")
+        missing.__file__ = "/nowhere/_sqlite3.so"
+        self.addCleanup(forget_held)
+        with unittest.mock.patch.dict(sys.modules, {"_sqlite3": missing}):
+            obstacle = reseed.generator_obstacle()
+        self.assertRegex(str(obstacle), "generator of sqlite3 cannot be reached")
 
     def test_keep_the_sequences_that_the_user_seeded(self) -> None:
         before = self.own["seeded"].getstate()
