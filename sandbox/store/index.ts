@@ -7,4 +7,4 @@ export { boundedBytes, createHttpChunks } from "./http-chunks.ts";
 export { HOLE, S_IFDIR, S_IFLNK, S_IFREG, type ImageIndex } from "./image-index.ts";
 export { materialise } from "./materialise.ts";
 export { readImageIndex, viewImageIndex } from "./open-index.ts";
-export { isGivenXattr, parseGetfattr, readXattrs, type Xattr } from "./xattrs.ts";
+export { isGivenXattr, readXattrs, type Xattr } from "./xattrs.ts";
