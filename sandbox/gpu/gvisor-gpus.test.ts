@@ -56,7 +56,7 @@ function images(): Extract<Runtime["images"], { kind: "supported" }> {
 }
 
 const ROOT = (): string => `--root=${machine.root}/runsc`;
-const PLAIN = "--platform=ptrace --network=none --ignore-cgroups";
+const PLAIN = "--platform=ptrace --network=none --overlay2=none --ignore-cgroups";
 const NVPROXY = "--nvproxy --nvproxy-allowed-driver-capabilities=compute,utility";
 
 test("a container with cards has their devices and the driver's files, and no more rights", async () => {

@@ -64,8 +64,11 @@ const KILLED = 137;
 /** How gVisor ends when the kernel has killed one of its processes: as a Go program that panics. */
 const PANICKED = 2;
 
-/** How every sandbox is run: no network, and the platform that needs no device. */
-export const GVISOR_FLAGS = ["--platform=ptrace", "--network=none"] as const;
+/**
+ * How every sandbox is run: no network, the platform that needs no device, and what is written to
+ * its root is written to the node's disk, where it is limited and read for images.
+ */
+export const GVISOR_FLAGS = ["--platform=ptrace", "--network=none", "--overlay2=none"] as const;
 
 /** Where runsc keeps the state of the containers of `dir`. */
 export function runscRoot(dir: string): string {

@@ -1,93 +1,23 @@
 /** The builder in gVisor, on an empty base and on one of a registry: what a step does and leaves. */
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import {
   existsSync,
   lstatSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ImageBase, ImageStage, ImageStep } from "../../../sdk/protocol/index.ts";
-import { systemClock } from "../../system-clock.ts";
-import { FakeRegistry } from "../oci/fake-registry.ts";
-import { paxOf, tarOf, type TarSample } from "../oci/test-tar.ts";
-import { ImageBuilder, StepFailedError, type BuildProgress } from "./builder.ts";
-import type { HostIndexes } from "./host-indexes.ts";
-import { xattrsOfRoot } from "./layer-store.ts";
+import { tarOf } from "../oci/test-tar.ts";
+import { StepFailedError, type BuildProgress } from "./builder.ts";
+import { code, FS, logOf, SCRATCH, useTestBuilder } from "./test-builder.ts";
 
-const SCRATCH: ImageBase = { kind: "scratch" };
-let dir: string;
-let builder: ImageBuilder;
-let registry: FakeRegistry;
-let blobs: Map<string, Uint8Array>;
-
-beforeAll(() => {
-  // One folder for all, so that the layer with Node is made once.
-  dir = mkdtempSync(join(tmpdir(), "flotilla-builder-"));
-});
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-beforeEach(async () => {
-  registry = await FakeRegistry.start();
-  blobs = new Map();
-  const indexes: HostIndexes = {
-    apt: [],
-    variables: {},
-    httpProxy: undefined,
-    httpsProxy: undefined,
-    noProxy: "",
-    trusted: new Set([registry.host]),
-    certificates: undefined,
-  };
-  builder = await ImageBuilder.open({
-    dir,
-    clock: systemClock,
-    indexes: () => indexes,
-    blob: (sha256) => Promise.resolve(blobs.get(sha256)),
-  });
-});
-afterEach(async () => {
-  await registry.close();
-  expect(readdirSync(join(dir, "work"))).toEqual([]);
-  expect(readFileSync("/proc/self/mounts", "utf8")).not.toContain(dir);
-});
-
-interface Built {
-  readonly root: string;
-  readonly events: readonly BuildProgress[];
-}
-
-async function build(
-  steps: readonly ImageStep[],
-  base = SCRATCH,
-  stages: readonly ImageStage[] = [],
-): Promise<Built> {
-  const events: BuildProgress[] = [];
-  const definition = { version: 1, base, steps, stages } as const;
-  const { signal } = new AbortController();
-  const onEvent = (event: BuildProgress): void => void events.push(event);
-  const { imageId } = await builder.build({ definition, signal, onEvent });
-  return { root: builder.store.rootOf(imageId), events };
-}
-
-const code = (body: string): ImageStep => ({ kind: "function", source: `async () => { ${body} }` });
-const FS = 'const fs = await import("node:fs");';
-const logOf = ({ events }: Built): readonly string[] =>
-  events.flatMap((event) => (event.kind === "log" ? [event.text] : []));
-
-function files(target: string, samples: readonly TarSample[]): ImageStep {
-  const bytes = tarOf(samples);
-  const hash = createHash("sha256").update(bytes).digest("hex");
-  blobs.set(hash, bytes);
-  return { kind: "files", target, archives: [hash] };
-}
+const current = useTestBuilder();
+const build: typeof current.build = (...given) => current.build(...given);
+const files: typeof current.files = (...given) => current.files(...given);
 
 test("an empty base has the platform's Node, and keeps what its steps leave", async () => {
   const built = await build([
@@ -125,42 +55,6 @@ test("a folder that was removed and made again has nothing of what it was", asyn
   expect(readdirSync(join(root, "srv/old"))).toEqual(["three"]);
 });
 
-test("extended attributes of programs come from layers to the root, whatever is built on them", async () => {
-  const pax = (name: string, value: string): TarSample =>
-    paxOf({ [`SCHILY.xattr.${name}`]: value });
-  const folder = (name: string): TarSample => ({ name, flag: "5", mode: 0o755 });
-  const lower = ["kept", "changed", "removed", "second"].flatMap((name) => [
-    pax("user.from", "lower"),
-    { name: `srv/${name}`, content: name },
-  ]);
-  registry.add("attributes", {
-    layers: [
-      tarOf([pax("user.kind", "folder"), folder("srv"), ...lower]),
-      tarOf([pax("security.capability", "rights"), { name: "srv/second", content: "again" }]),
-    ],
-  });
-  const built = await build(
-    [
-      files("/srv", [pax("user.from", "files"), { name: "added", content: "added" }]),
-      code(`${FS} fs.rmSync("/srv/removed"); fs.writeFileSync("/srv/new", "new");
-        fs.appendFileSync("/srv/changed", "!"); fs.mkdirSync("/srv/removed");`),
-    ],
-    { kind: "registry", ref: `${registry.host}/org/name:attributes` },
-  );
-  const found = [...xattrsOfRoot(built.root)].map(([path, all]) => [
-    path,
-    all.map(({ name, value }) => `${name}=${Buffer.from(value).toString()}`).join(),
-  ]);
-  expect(Object.fromEntries(found)).toEqual({
-    srv: "user.kind=folder",
-    "srv/kept": "user.from=lower",
-    "srv/added": "user.from=files",
-  });
-  expect(logOf(built)).toContainEqual(expect.stringMatching(/^1 extended attribute is left out/));
-  await builder.store.removeRoot(built.root.split("/").at(-1) ?? "");
-  expect(xattrsOfRoot(built.root).size).toBe(0);
-});
-
 test("the image before stays as it was, though it shares its files", async () => {
   const first = files("/srv", [{ name: "shared", content: "first" }]);
   const before = await build([first]);
@@ -171,8 +65,8 @@ test("the image before stays as it was, though it shares its files", async () =>
 });
 
 test("layers of a registry are followed where their links lead, and nothing leaves the image", async () => {
-  const secret = join(dir, "secret");
-  registry.add("v1", {
+  const secret = join(current.dir, "secret");
+  current.registry.add("v1", {
     layers: [
       tarOf([
         { name: "usr/lib/", flag: "5", mode: 0o755 },
@@ -184,11 +78,11 @@ test("layers of a registry are followed where their links lead, and nothing leav
     ],
     config: { Env: ["FROM_IMAGE=yes", "PATH=/usr/bin"], WorkingDir: "/usr" },
   });
-  const base: ImageBase = { kind: "registry", ref: `${registry.host}/org/name:v1` };
+  const base: ImageBase = { kind: "registry", ref: `${current.registry.host}/org/name:v1` };
   const built = await build(
     [
       files("/lib", [{ name: "added", content: "x" }]),
-      files(`/out${dir}`, [{ name: "secret", content: "written" }]),
+      files(`/out${current.dir}`, [{ name: "secret", content: "written" }]),
       code('console.log([process.env.FROM_IMAGE, process.cwd(), process.env.PATH].join(" "));'),
     ],
     base,
@@ -197,16 +91,16 @@ test("layers of a registry are followed where their links lead, and nothing leav
   expect(existsSync(join(built.root, "usr/lib/added"))).toBe(true);
   expect(existsSync(join(built.root, "usr/settings/passwd"))).toBe(true);
   expect(existsSync(secret)).toBe(false);
-  expect(readFileSync(join(built.root, dir, "secret"), "utf8")).toBe("written");
+  expect(readFileSync(join(built.root, current.dir, "secret"), "utf8")).toBe("written");
 });
 
 test("a layer with a name that leads out of the image is refused, and nothing is kept of it", async () => {
-  registry.add("v1", { layers: [tarOf([{ name: "../../escaped", content: "x" }])] });
-  const base: ImageBase = { kind: "registry", ref: `${registry.host}/org/name:v1` };
+  current.registry.add("v1", { layers: [tarOf([{ name: "../../escaped", content: "x" }])] });
+  const base: ImageBase = { kind: "registry", ref: `${current.registry.host}/org/name:v1` };
   await expect(build([], base)).rejects.toThrow(/leads out of the image: "\.\.\/\.\.\/escaped"/);
   const attempt = build([files("/a", [{ name: "../../escaped", content: "x" }])]);
   await expect(attempt).rejects.toMatchObject({ code: "invalid_request" });
-  expect(existsSync(join(dir, "..", "escaped"))).toBe(false);
+  expect(existsSync(join(current.dir, "..", "escaped"))).toBe(false);
 });
 
 describe("a step that fails", () => {
@@ -288,17 +182,17 @@ describe("files of stages", () => {
   });
 
   test("come of images of a registry too, whatever runs in these, and never of this machine", async () => {
-    writeFileSync(join(dir, "own"), "of this machine");
-    registry.add("v1", {
+    writeFileSync(join(current.dir, "own"), "of this machine");
+    current.registry.add("v1", {
       layers: [
         tarOf([
           { name: "bin/tool", content: "tool", mode: 0o755 },
-          { name: "out", flag: "2", linkName: `../../../../../../..${dir}` },
-          { name: "own", flag: "2", linkName: `${dir}/own` },
+          { name: "out", flag: "2", linkName: `../../../../../../..${current.dir}` },
+          { name: "own", flag: "2", linkName: `${current.dir}/own` },
         ]),
       ],
     });
-    const base: ImageBase = { kind: "registry", ref: `${registry.host}/org/name:v1` };
+    const base: ImageBase = { kind: "registry", ref: `${current.registry.host}/org/name:v1` };
     const from = (source: string) =>
       build([{ kind: "copy", stage: 0, sources: [source], target: "/x/" }], SCRATCH, [
         { base, steps: [] },
@@ -378,7 +272,7 @@ test("cancelling ends all that the step has started, at once", async () => {
     events.push(event);
     if (event.kind === "log" && event.text === "running") cancelling.abort(new Error("no more"));
   };
-  const attempt = builder.build({ definition, signal: cancelling.signal, onEvent });
+  const attempt = current.builder.build({ definition, signal: cancelling.signal, onEvent });
   await expect(attempt).rejects.toThrow("no more");
   await untilNothingRuns();
 });
@@ -388,7 +282,8 @@ async function untilNothingRuns(): Promise<void> {
   const deadlineMs = performance.now() + 20_000;
   for (;;) {
     const listed = await outputOf("ps", ["-eo", "args"]);
-    if (!listed.includes(dir) && readdirSync(join(dir, "work")).length === 0) return;
+    if (!listed.includes(current.dir) && readdirSync(join(current.dir, "work")).length === 0)
+      return;
     expect(performance.now(), listed).toBeLessThan(deadlineMs);
   }
 }

@@ -11,6 +11,7 @@ import { ConfinedTree, type Owner } from "../../archive/confined-tree.ts";
 import { entryPathOf } from "../../archive/entry-path.ts";
 import { wrongImage } from "../oci/image-error.ts";
 import { makeFolders, ownerIn } from "./image-owner.ts";
+import type { LayerXattrs, LowerXattrs } from "./layer-xattrs.ts";
 
 export interface CopyWish {
   /** Paths of the source; `*`, `?` and `[…]` stand for parts of names. */
@@ -21,6 +22,12 @@ export interface CopyWish {
   readonly mode?: number;
 }
 
+/** The extended attributes of what is copied, and where those of the copies are noted. */
+export interface CopiedXattrs {
+  readonly from: LowerXattrs;
+  readonly to: LayerXattrs;
+}
+
 type Names = readonly string[];
 
 const LINKS_MAX = 40;
@@ -28,13 +35,18 @@ const MODE_BITS = 0o7777n;
 const MS_PER_SECOND = 1_000;
 
 /** Copies between the roots of two images. @throws PlatformError `invalid_request` */
-export async function copyFiles(from: string, to: string, wish: CopyWish): Promise<void> {
+export async function copyFiles(
+  from: string,
+  to: string,
+  wish: CopyWish & { readonly xattrs: CopiedXattrs },
+): Promise<void> {
   const source = await ConfinedTree.open(from, { linksOnTheWay: "resolve" });
   try {
     const target = await ConfinedTree.open(to, { linksOnTheWay: "resolve" });
     try {
       const owner = wish.owner === undefined ? undefined : await ownerIn(target, wish.owner);
-      await new Copier({ source, target, owner, mode: wish.mode }).copy(wish);
+      const { mode, xattrs } = wish;
+      await new Copier({ source, target, owner, mode, xattrs }).copy(wish);
     } finally {
       await target.close();
     }
@@ -48,6 +60,7 @@ interface Copying {
   readonly target: ConfinedTree;
   readonly owner: Owner | undefined;
   readonly mode: number | undefined;
+  readonly xattrs: CopiedXattrs;
 }
 
 class Copier {
@@ -148,6 +161,7 @@ class Copier {
     const modifiedAtS = Number(stats.mtimeMs) / MS_PER_SECOND;
     if (stats.isDirectory()) {
       await target.makeFolder(to, mode, owner);
+      await this.#copyXattrs(from, to, "ofFolder");
       await this.#copyInside(from, to);
       this.#folderTimes.push({ names: to, atS: modifiedAtS });
     } else if (stats.isSymbolicLink()) {
@@ -155,12 +169,23 @@ class Copier {
     } else if (stats.isFile()) {
       const inode = `${stats.dev}:${stats.ino}`;
       const first = stats.nlink > 1n ? this.#linked.get(inode) : undefined;
-      if (first !== undefined) return target.makeHardLink(to, first);
-      const file = await source.openFile(from);
-      const content = file.createReadStream() as AsyncIterable<Uint8Array>;
-      await target.writeFile(to, { mode, owner, modifiedAtS, content });
-      this.#linked.set(inode, to);
+      if (first === undefined) {
+        const file = await source.openFile(from);
+        const content = file.createReadStream() as AsyncIterable<Uint8Array>;
+        await target.writeFile(to, { mode, owner, modifiedAtS, content });
+        this.#linked.set(inode, to);
+      } else {
+        await target.makeHardLink(to, first);
+      }
+      await this.#copyXattrs(from, to, "ofFile");
     }
+  }
+
+  async #copyXattrs(from: Names, to: Names, kind: "ofFile" | "ofFolder"): Promise<void> {
+    const { source, target, xattrs } = this.#copying;
+    if (xattrs.from.isEmpty) return;
+    const own = xattrs.from[kind](await source.pathOf(from));
+    if (own.length > 0 || !xattrs.to.isEmpty) xattrs.to.set(await target.pathOf(to), own);
   }
 }
 

@@ -10,7 +10,7 @@ import { applyTar, makeFolder } from "../oci/apply-tar.ts";
 import { PlatformError } from "../../../core/index.ts";
 import type { FileRights } from "../../../sdk/protocol/index.ts";
 import { copyFiles, type CopyWish } from "./copy-files.ts";
-import { LayerXattrs } from "./layer-xattrs.ts";
+import { LayerXattrs, LowerXattrs } from "./layer-xattrs.ts";
 import { mountLayers, type LayerMount } from "./mount-layers.ts";
 import { addRuntime } from "./runtime-layer.ts";
 
@@ -58,7 +58,7 @@ async function main({ mount, work, xattrsFile }: LayerProcessSettings): Promise<
     case "files":
       return addFiles(root, work, xattrsFile);
     case "copy":
-      return copyFiles(mounted(work.from), root, work);
+      return addCopies(root, work, xattrsFile);
     case "folder":
       return makeFolder(work.path, root);
   }
@@ -78,6 +78,17 @@ async function addFiles(
     await applyTar(createReadStream(archive), root, { prefix: target, ...rights, xattrs });
   }
   await xattrs.write(xattrsFile);
+}
+
+async function addCopies(
+  root: string,
+  work: Extract<LayerWork, { readonly kind: "copy" }>,
+  xattrsFile: string,
+): Promise<void> {
+  const { layersDir, lower } = work.from;
+  const xattrs = { from: LowerXattrs.of(layersDir, lower), to: new LayerXattrs() };
+  await copyFiles(mounted(work.from), root, { ...work, xattrs });
+  await xattrs.to.write(xattrsFile);
 }
 
 /** The folder where layers are seen as one; overlayfs wants two of them. */

@@ -5,8 +5,9 @@
  * Those of programs (`user.*`) are kept, and no others; docs/isolation.md says why. They are of
  * files and folders alone, because Linux gives such attributes of nothing else.
  */
-import { readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { PlatformError, systemCodeOf } from "../../../core/index.ts";
 import { isGivenXattr, type Xattr } from "../../store/index.ts";
 import { wrongImage } from "../oci/image-error.ts";
@@ -122,6 +123,42 @@ export class LayerXattrs {
     let node: PathNode | undefined = this.#root;
     for (const name of names) node = node?.below.get(name);
     return node;
+  }
+}
+
+/** The attributes of layers that lie over each other. */
+export class LowerXattrs {
+  readonly #layers: readonly { readonly tree: string; readonly xattrs: LayerXattrs }[];
+
+  private constructor(layers: readonly { readonly tree: string; readonly xattrs: LayerXattrs }[]) {
+    this.#layers = layers;
+  }
+
+  /** @param trees Folders of layers relative to `layersDir`, the topmost first. */
+  static of(layersDir: string, trees: readonly string[]): LowerXattrs {
+    const layers = trees.map((path) => {
+      const tree = join(layersDir, path);
+      return { tree, xattrs: LayerXattrs.read(join(dirname(tree), XATTRS_FILE)) };
+    });
+    return new LowerXattrs(layers.every(({ xattrs }) => xattrs.isEmpty) ? [] : layers);
+  }
+
+  /** Whether no layer has any. */
+  get isEmpty(): boolean {
+    return this.#layers.length === 0;
+  }
+
+  /** Those of a file that is seen: of the topmost layer that has it. */
+  ofFile(names: Names): readonly Xattr[] {
+    const has = ({ tree }: { readonly tree: string }): boolean =>
+      lstatSync(join(tree, ...names), { throwIfNoEntry: false })?.isFile() === true;
+    return this.#layers.find(has)?.xattrs.of(names) ?? [];
+  }
+
+  /** Those of a folder: it is in an upper layer because of what is in it there. */
+  ofFolder(names: Names): readonly Xattr[] {
+    const own = this.#layers.map(({ xattrs }) => xattrs.of(names));
+    return own.find((xattrs) => xattrs.length > 0) ?? [];
   }
 }
 

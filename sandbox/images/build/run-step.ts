@@ -17,7 +17,9 @@ import { wrongImage } from "../oci/image-error.ts";
 import { startBuildProxy } from "./build-proxy.ts";
 import type { HostIndexes } from "./host-indexes.ts";
 import type { LayerStore } from "./layer-store.ts";
+import { XATTRS_FILE } from "./layer-xattrs.ts";
 import { RELAY_PORT, type StepProcessSettings } from "./step-process.ts";
+import { keepStepXattrs } from "./step-xattrs.ts";
 
 export interface StepRun {
   /** Layers before the step, the topmost first, as keys; none: it works on `tree` itself. */
@@ -107,7 +109,8 @@ async function runStep(step: StepRun, options: StepRunnerOptions): Promise<numbe
     JSON.stringify(configOf(step, { root, scratch, name }, host)),
   );
   const state = join(scratch, "runsc");
-  const flags = [`--root=${state}`, "--platform=ptrace", "--network=host"];
+  // A current gVisor would keep what is written to itself.
+  const flags = [`--root=${state}`, "--platform=ptrace", "--network=host", "--overlay2=none"];
   const settings: StepProcessSettings = {
     runsc,
     runscArguments: [...flags, "run", `--bundle=${bundle}`, name],
@@ -126,6 +129,7 @@ async function runStep(step: StepRun, options: StepRunnerOptions): Promise<numbe
   try {
     const code = await spawned(settings, step, options);
     await rm(join(tree, INPUTS_DIR), { recursive: true, force: true });
+    if (code === 0) await keepStepXattrs(tree, join(work, XATTRS_FILE));
     return code;
   } finally {
     await proxy.close();

@@ -14,6 +14,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -156,4 +157,33 @@ test("a huge file of holes is refused by its name before any of it is read", asy
     message: expect.stringMatching(/"\/huge".*holes of files count/) as string,
   });
   expect(existsSync(at("applied"))).toBe(false);
+});
+
+test("attributes of programs come with their files and folders, none that a kernel believes", async (context) => {
+  mkdirSync(at("upper/srv"));
+  writeFileSync(at("upper/srv/file"), "x");
+  linkSync(at("upper/srv/file"), at("upper/srv/same"));
+  writeFileSync(at("outside"), "x");
+  symlinkSync(at("outside"), at("upper/srv/link"));
+  const set = `
+import os, sys
+os.setxattr("upper/srv", "user.kind", b"folder")
+os.setxattr("upper/srv/file", "user.100%=ä", bytes(range(256)))
+os.setxattr("outside", "user.not", b"v")
+if os.getuid() == 0: os.setxattr("upper/srv/file", "trusted.not", b"v")
+`;
+  const { status, stderr } = spawnSync("python3", ["-c", set], { cwd: dir, encoding: "utf8" });
+  if (status !== 0) context.skip(`attributes cannot be set here: ${stderr}`);
+  merge();
+  const found = new Map<string, unknown>();
+  for await (const { name, xattrs } of readTar(pack())) {
+    if (xattrs.length > 0) found.set(name, xattrs);
+  }
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const file = [{ name: "user.100%=ä", value: bytes }];
+  const folder = [{ name: "user.kind", value: new Uint8Array(Buffer.from("folder")) }];
+  expect([...found.entries()]).toEqual([
+    ["srv", folder],
+    [expect.stringMatching(/^srv\/(?:file|same)$/), file],
+  ]);
 });

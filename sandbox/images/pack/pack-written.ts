@@ -7,13 +7,16 @@
  *
  * The tree is hostile, and whoever wrote it may change it meanwhile: all paths go through
  * `ConfinedTree`, which follows no link. A file has the size that it had when its turn came, with
- * zeros in the place of what is gone by then.
+ * zeros in the place of what is gone by then. Its extended attributes of programs (`user.*`) are
+ * those of when packing began, where the machine has a program to read them.
  */
 import type { FileHandle } from "node:fs/promises";
 import { PlatformError, systemCodeOf } from "../../../core/index.ts";
 import { ConfinedTree } from "../../archive/confined-tree.ts";
 import { entryPathOf } from "../../archive/entry-path.ts";
 import type { SeenEntry } from "../../archive/seen-entry.ts";
+import { readUserXattrs } from "../../archive/tree-xattrs.ts";
+import type { Xattr } from "../../store/index.ts";
 import { TAR_END, tarHeader, tarPadding, type TarHeader } from "./write-header.ts";
 
 /** The folders of an overlay, as paths of this machine. */
@@ -57,7 +60,8 @@ export async function* packWritten(
     }
     const [upper, lower, merged] = trees;
     if (upper === undefined || lower === undefined || merged === undefined) return;
-    yield* new Packing({ upper, lower, merged }, options).folder([]);
+    const xattrs = (await readUserXattrs(folders.upper)) ?? new Map<string, readonly Xattr[]>();
+    yield* new Packing({ upper, lower, merged }, xattrs, options).folder([]);
     yield TAR_END;
   } finally {
     for (const tree of trees) await tree.close();
@@ -66,6 +70,7 @@ export async function* packWritten(
 
 class Packing {
   readonly #trees: { readonly [Name in keyof WrittenFolders]: ConfinedTree };
+  readonly #xattrs: ReadonlyMap<string, readonly Xattr[]>;
   readonly #options: PackOptions;
   /** The first path of each file that has several, by device and inode. */
   readonly #linked = new Map<string, string>();
@@ -75,9 +80,11 @@ class Packing {
 
   constructor(
     trees: { readonly [Name in keyof WrittenFolders]: ConfinedTree },
+    xattrs: ReadonlyMap<string, readonly Xattr[]>,
     options: PackOptions,
   ) {
     this.#trees = trees;
+    this.#xattrs = xattrs;
     this.#options = options;
   }
 
@@ -113,7 +120,8 @@ class Packing {
   ): AsyncGenerator<Uint8Array, void, void> {
     const facts = factsOf({ stats });
     if (stats.isDirectory()) {
-      yield this.#header({ ...facts, names, type: "directory", byteCount: 0 });
+      const xattrs = this.#xattrs.get(names.join("/")) ?? [];
+      yield this.#header({ ...facts, names, type: "directory", byteCount: 0, xattrs });
       yield* this.folder(names);
     } else if (stats.isFile()) {
       yield* this.#file(names);
@@ -140,7 +148,8 @@ class Packing {
       const byteCount = Number(stats.size);
       this.#count(path, byteCount);
       if (stats.nlink > 1n) this.#linked.set(inode, path);
-      yield this.#header({ ...facts, names, type: "file", byteCount });
+      const xattrs = this.#xattrs.get(path) ?? [];
+      yield this.#header({ ...facts, names, type: "file", byteCount, xattrs });
       yield* contentOf(file, byteCount);
       yield tarPadding(byteCount);
     } finally {
@@ -155,7 +164,7 @@ class Packing {
     gid = 0,
     modifiedAtS = 0,
     ...rest
-  }: Pick<TarHeader, "type" | "linkName" | "byteCount"> &
+  }: Pick<TarHeader, "type" | "linkName" | "byteCount" | "xattrs"> &
     Partial<ReturnType<typeof factsOf>> & { readonly names: Names }): Uint8Array {
     this.#entries += 1;
     if (this.#entries > ENTRIES_MAX) {

@@ -2,6 +2,7 @@
  * Headers of tar archives: ustar, with a PAX header before what does not fit there. Source:
  * POSIX.1-2017 pax(1).
  */
+import type { Xattr } from "../../store/index.ts";
 
 /** What a header says of an entry. */
 export interface TarHeader {
@@ -15,6 +16,8 @@ export interface TarHeader {
   readonly modifiedAtS: number;
   /** Bytes that follow it. */
   readonly byteCount: number;
+  /** Extended attributes, as `oci/pax-records.ts` reads them. */
+  readonly xattrs?: readonly Xattr[];
 }
 
 export const TAR_BLOCK_BYTES = 512;
@@ -29,7 +32,7 @@ const FLAGS = { file: "0", hardlink: "1", symlink: "2", directory: "5" } as cons
 
 /** The header of one entry, in whole blocks. */
 export function tarHeader(header: TarHeader): Uint8Array {
-  const { type, name, linkName = "", uid, gid, byteCount } = header;
+  const { type, name, linkName = "", uid, gid, byteCount, xattrs = [] } = header;
   const modifiedAtS = Math.max(0, Math.floor(header.modifiedAtS));
   const records = [
     ...(isShort(name) ? [] : [`path=${name}`]),
@@ -38,6 +41,7 @@ export function tarHeader(header: TarHeader): Uint8Array {
     ...(gid <= OCTAL_7_MAX ? [] : [`gid=${gid}`]),
     ...(byteCount <= OCTAL_11_MAX ? [] : [`size=${byteCount}`]),
     ...(modifiedAtS <= OCTAL_11_MAX ? [] : [`mtime=${modifiedAtS}`]),
+    ...xattrs.map(xattrRecord),
   ];
   const block = blockOf({
     flag: FLAGS[type],
@@ -84,17 +88,22 @@ function writeOctal(block: Buffer, at: number, digits: number, value: number): v
 }
 
 /** `"<length> <key>=<value>\n"` each, of which the length counts its own digits. */
-function paxHeader(records: readonly string[]): Buffer {
-  const lines = records.map((record) => {
-    const rest = Buffer.byteLength(` ${record}\n`);
+function paxHeader(records: readonly (string | Uint8Array)[]): Buffer {
+  const lines = records.flatMap((record) => {
+    const rest = Buffer.byteLength(record) + 2;
     let length = rest + 1;
     while (String(length).length + rest !== length) length = String(length).length + rest;
-    return `${length} ${record}\n`;
+    return [Buffer.from(`${length} `), Buffer.from(record), Buffer.from("\n")];
   });
-  const body = Buffer.from(lines.join(""));
+  const body = Buffer.concat(lines);
   const numbers = { mode: 0o644, uid: 0, gid: 0, byteCount: body.byteLength, modifiedAtS: 0 };
   const block = blockOf({ flag: "x", name: "pax", linkName: "", numbers });
   return Buffer.concat([block, body, tarPadding(body.byteLength)]);
+}
+
+function xattrRecord({ name, value }: Xattr): Uint8Array {
+  const key = name.replaceAll("%", "%25").replaceAll("=", "%3D");
+  return Buffer.concat([Buffer.from(`SCHILY.xattr.${key}=`), value]);
 }
 
 function isShort(name: string): boolean {
