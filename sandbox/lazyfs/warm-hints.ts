@@ -11,8 +11,8 @@ export type WarmHint =
   | { readonly type: "chunk"; readonly chunk: number };
 
 /** A folder is listed after so many looks at single names, or one for so many of its names. */
-const LOOKS_MIN = 4;
-const NAMES_PER_LOOK = 16;
+const LOOKS_MIN = 2;
+const NAMES_PER_LOOK = 64;
 
 export class WarmHints {
   readonly #index: ImageIndex;
