@@ -156,3 +156,16 @@ test("many that were refused at once do not all go for the same next node", () =
   expect(new Set(plan.placements.map(({ nodeId }) => nodeId)).size).toBeGreaterThan(3);
   expect(plan.placements.some(({ nodeId }) => nodeId === "n0")).toBe(false);
 });
+
+test("containers that came long ago are forgotten, and one that waits all along came once", () => {
+  const scheduler = new Scheduler();
+  const waits = request("waits", gpu(2));
+  for (let round = 0; round < 500; round += 1) {
+    const come = Array.from({ length: 20 }, (_, index) => request(`${round}_${index}`, gpu(1)));
+    scheduler.round([waits, ...come], { nodes: [], containers: [] }, OPTIONS);
+    expect(scheduler.sizes.seen).toBeLessThan(2 * 2_100);
+  }
+  const counts = [...scheduler.save().history.counts.values()].map(({ count }) => count);
+  expect(Math.min(...counts)).toBeCloseTo(1, 3);
+  expect(Math.max(...counts)).toBeGreaterThan(1_000);
+});

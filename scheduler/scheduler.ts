@@ -23,8 +23,11 @@ import { Ranker } from "./ranker.ts";
 import { runRound } from "./round.ts";
 import { strategyOf } from "./strategies/registry.ts";
 
-/** Containers whose arrival is remembered so that waiting does not count as arriving again. */
-const SEEN_COUNT_MAX = 200_000;
+/**
+ * Containers whose arrival is remembered so that waiting does not count as arriving again; or twice
+ * as many as wait, if that is more. So many of before them are remembered as well.
+ */
+const SEEN_COUNT_MAX = 2_000;
 
 export interface SchedulerOptions {
   /** Absent means the default policy. */
@@ -37,6 +40,7 @@ export interface SchedulerOptions {
 export interface SchedulerState {
   readonly history: DemandHistoryState;
   readonly seen: Set<string>;
+  readonly seenBefore: Set<string>;
   readonly nodeList: readonly Node[];
   readonly residences: readonly (readonly [string, Residence])[];
   /** What its scores rest on. */
@@ -49,6 +53,7 @@ export class Scheduler {
   readonly #classes = new ClassTable();
   readonly #history = new DemandHistory();
   #seen = new Set<string>();
+  #seenBefore = new Set<string>();
   #nodes: ReadonlyMap<string, Node> = new Map();
   /** The list that `#nodes` was made of. */
   #nodeList: readonly Node[] = [];
@@ -62,9 +67,10 @@ export class Scheduler {
     this.#ranker = new Ranker({ index: this.#index, strategy: this.#strategy([]) });
   }
 
-  /** Entries held in caches and states; both follow the fleet and not its history. */
-  get sizes(): { readonly entries: number; readonly states: number } {
-    return { entries: this.#ranker.entryCount, states: this.#index.stateCount };
+  /** Entries held in caches, states and containers remembered: they follow the fleet, not time. */
+  get sizes(): { readonly entries: number; readonly states: number; readonly seen: number } {
+    const seen = this.#seen.size + this.#seenBefore.size;
+    return { entries: this.#ranker.entryCount, states: this.#index.stateCount, seen };
   }
 
   /** One round. What it places is taken to be on its node until a snapshot says otherwise. */
@@ -86,6 +92,7 @@ export class Scheduler {
     return {
       history: this.#history.save(),
       seen: this.#seen,
+      seenBefore: this.#seenBefore,
       nodeList: this.#nodeList,
       residences: [...this.#index.residences()],
       mix: this.#mix,
@@ -93,9 +100,10 @@ export class Scheduler {
   }
 
   /** Knows what another one knew, and decides as that one would have. */
-  resume({ history, seen, nodeList, residences, mix }: SchedulerState): void {
+  resume({ history, seen, seenBefore, nodeList, residences, mix }: SchedulerState): void {
     this.#history.resume(history);
     this.#seen = seen;
+    this.#seenBefore = seenBefore;
     this.#nodeList = nodeList;
     this.#nodes = new Map(nodeList.map((node) => [node.nodeId, node]));
     this.#index = new FleetIndex(nodeList, []);
@@ -114,10 +122,14 @@ export class Scheduler {
 
   /** Returns whether it is time to use what has been learned. */
   #learn(requests: readonly ContainerRequest[]): boolean {
-    if (this.#seen.size > SEEN_COUNT_MAX) this.#seen = new Set();
+    if (this.#seen.size > Math.max(SEEN_COUNT_MAX, 2 * requests.length)) {
+      this.#seenBefore = this.#seen;
+      this.#seen = new Set();
+    }
     for (const { containerId, needs } of requests) {
       if (this.#seen.has(containerId)) continue;
       this.#seen.add(containerId);
+      if (this.#seenBefore.has(containerId)) continue;
       this.#history.observe(this.#classes.of(needs));
     }
     return this.#history.isDue();
