@@ -5,6 +5,8 @@ import type { InputRange, LeasedRange, RangeQueue } from "./function-queue.ts";
 export class MemoryQueue implements RangeQueue {
   waiting: (InputRange & { readonly addedAtMs: number })[] = [];
   readonly held = new Map<string, InputRange>();
+  /** What was renewed last. */
+  renewed: readonly LeasedRange[] = [];
   /** Times somebody asked for a range. */
   asked = 0;
   #taken = 0;
@@ -47,7 +49,8 @@ export class MemoryQueue implements RangeQueue {
     return Promise.resolve();
   }
 
-  renew(): Promise<void> {
+  renew(leases: readonly LeasedRange[]): Promise<void> {
+    this.renewed = leases;
     return Promise.resolve();
   }
 

@@ -21,13 +21,8 @@ test("a dispatcher lets inputs that can be on time pass those that cannot, and k
   expect(order).toEqual([3]);
   // The two that stepped aside are ours, and stay so.
   expect(bench.queue.waiting).toEqual([]);
-  const renewed: number[] = [];
-  bench.queue.renew = (leases) => {
-    renewed.push(...leases.map(({ from }) => from));
-    return Promise.resolve();
-  };
   await bench.dispatcher.renewLeases();
-  expect(renewed.toSorted()).toEqual([1, 2, 3]);
+  expect(bench.queue.renewed.map(({ from }) => from).toSorted()).toEqual([1, 2, 3]);
   await next();
   bench.nowMs = 15_000;
   await bench.dispatcher.enqueue(CALL, 4, 5);
