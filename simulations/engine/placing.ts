@@ -160,15 +160,17 @@ export class Placing {
     );
     for (let count = 0; count < decision.start; count += 1) this.#request(owner, nowMs);
     if (decision.start > 0) this.#mayHaveRoom = true;
-    if (decision.stop.length > 0) {
-      const ending = new Set(decision.stop);
-      for (const container of staying) {
-        if (ending.has(container.containerId)) this.#options.dispatch.end(container, nowMs);
-      }
-    }
+    if (decision.stop.length > 0) this.#stop(staying, decision.stop, nowMs);
     const surplus = Math.min(owner.pending.length, Math.max(0, staying.length - decision.wanted));
     for (const container of owner.pending.slice(owner.pending.length - surplus)) {
       this.#options.dispatch.end(container, nowMs);
+    }
+  }
+
+  #stop(containers: readonly Container[], ids: readonly string[], nowMs: number): void {
+    const ending = new Set(ids);
+    for (const container of containers) {
+      if (ending.has(container.containerId)) this.#options.dispatch.end(container, nowMs);
     }
   }
 
