@@ -113,9 +113,11 @@ function neededFor(state: FunctionState, load: Load): number {
 /** Containers whose oldest input is none of the usual ones. */
 function heldOf(state: FunctionState, serviceMs: number, nowMs: number): number {
   const usualMs = Math.max(drainTargetMs(state), HELD_FACTOR * serviceMs);
-  return state.containers.filter(
-    ({ runsSinceMs }) => runsSinceMs !== undefined && nowMs - runsSinceMs > usualMs,
-  ).length;
+  let held = 0;
+  for (const { runsSinceMs } of state.containers) {
+    if (runsSinceMs !== undefined && nowMs - runsSinceMs > usualMs) held += 1;
+  }
+  return held;
 }
 
 function neededBeside(state: FunctionState, held: number, load: Load): number {

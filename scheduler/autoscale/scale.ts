@@ -30,7 +30,8 @@ export function scale(
   nowMs: number,
   rules: ScaleRules = DEFAULT_SCALE_RULES,
 ): ScaleDecision {
-  const busy = state.containers.filter((container) => container.state === "busy").length;
+  let busy = 0;
+  for (const container of state.containers) if (container.state === "busy") busy += 1;
   const { needed, reason } = estimate(state, nowMs, rules);
   const ahead = rules.prediction ? lookAhead(state, nowMs) : NOTHING_AHEAD;
   const buffer = isActive(state, nowMs) ? state.bufferContainers : 0;

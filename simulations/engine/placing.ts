@@ -133,11 +133,9 @@ export class Placing {
   #scaleOne(owner: FunctionState, nowMs: number): void {
     const { spec, queue, containers } = owner;
     owner.noteArrivals(nowMs);
-    const staying: Container[] = [];
     const scaled: ScaledContainer[] = [];
     for (const container of containers) {
       if (container.isLeaving) continue;
-      staying.push(container);
       scaled.push((container.scaled ??= scaledOf(container, this.#options.dispatch)));
     }
     const decision = scale(
@@ -160,14 +158,14 @@ export class Placing {
     );
     for (let count = 0; count < decision.start; count += 1) this.#request(owner, nowMs);
     if (decision.start > 0) this.#mayHaveRoom = true;
-    if (decision.stop.length > 0) this.#stop(staying, decision.stop, nowMs);
-    const surplus = Math.min(owner.pending.length, Math.max(0, staying.length - decision.wanted));
+    if (decision.stop.length > 0) this.#stop(owner, decision.stop, nowMs);
+    const surplus = Math.min(owner.pending.length, Math.max(0, scaled.length - decision.wanted));
     for (const container of owner.pending.slice(owner.pending.length - surplus)) {
       this.#options.dispatch.end(container, nowMs);
     }
   }
 
-  #stop(containers: readonly Container[], ids: readonly string[], nowMs: number): void {
+  #stop({ containers }: FunctionState, ids: readonly string[], nowMs: number): void {
     const ending = new Set(ids);
     for (const container of containers) {
       if (ending.has(container.containerId)) this.#options.dispatch.end(container, nowMs);
