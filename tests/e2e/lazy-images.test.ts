@@ -1,5 +1,13 @@
 /** An image on a machine that did not build it: through a lazy mount, whatever happens to it. */
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -82,6 +90,23 @@ describe("an image", { shuffle: false }, () => {
       await until(() => mounts().length === 1, "the dead mount gone");
       expect(mounts()).not.toEqual(before);
       expect(servingPids()).toHaveLength(1);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "a second machine has from the first one what the server has lost",
+    async () => {
+      const chunks = join(platform.dataDir, "chunks");
+      renameSync(chunks, `${chunks}-away`);
+      try {
+        const elsewhere = await platform.lookup<[], string>("lazy-images", "elsewhere");
+        expect(await elsewhere.remote()).toBe(CONTENT);
+      } finally {
+        rmSync(chunks, { recursive: true, force: true });
+        renameSync(`${chunks}-away`, chunks);
+      }
+      expect(mounts()).toHaveLength(2);
     },
     TEST_MS,
   );
