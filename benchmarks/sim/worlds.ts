@@ -73,7 +73,7 @@ export function worldOf(dataDir: string, choice: WorldChoice): World {
 
 /**
  * The policy that is judged: waiting is worth 19 idle GPUs, so forecasts are held at 95 %, and
- * corrected until 4.4 inputs in a thousand wait. Nodes are given up after a minute.
+ * corrected until 3.9 inputs in a thousand wait. Nodes are given up after a minute.
  */
 export function servingPolicy(isSpotAllowed: boolean): Policy {
   return {
@@ -85,7 +85,7 @@ export function servingPolicy(isSpotAllowed: boolean): Policy {
       buffers: {
         ...DEFAULT_POLICY.optimizer.buffers,
         waitMicroUsdPerGpuHour: 19 * PRICE_MICRO_USD,
-        missFractionTarget: 0.0044,
+        missFractionTarget: 0.0039,
       },
     },
     pool: {
