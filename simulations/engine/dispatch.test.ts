@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { createRng, MS_PER_HOUR, MS_PER_MINUTE } from "../../core/index.ts";
 import { exponentialDraws } from "../chance.ts";
 import { Dispatch } from "./dispatch.ts";
-import { FunctionState, type Container } from "./function-state.ts";
+import { FunctionState, newContainer, type Container } from "./function-state.ts";
 import { Recorder } from "./recorder.ts";
 import { testFunction } from "./test-world.ts";
 
@@ -18,20 +18,10 @@ function open(): {
   const ignore = (): void => undefined;
   const dispatch = new Dispatch({ recorder, onDirty: ignore, onGone: ignore, onIdle: ignore });
   const start = (containerId: string): Container => {
-    const container: Container = {
-      containerId,
-      owner,
-      requestedAtMs: 0,
-      state: "starting",
-      nodeId: "no_0",
-      placedAtMs: 0,
-      runs: [],
-      idleSinceMs: NaN,
-      hasRun: false,
-      isLeaving: false,
-      seen: undefined,
-      scaled: undefined,
-    };
+    const container = newContainer(containerId, owner, 0);
+    container.state = "starting";
+    container.nodeId = "no_0";
+    container.placedAtMs = 0;
     owner.containers.add(container);
     dispatch.placed(container, 0);
     dispatch.ready(container, 0);

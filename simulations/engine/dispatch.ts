@@ -7,9 +7,8 @@
  * ran in a container that is lost runs again, before all others.
  */
 import { MS_PER_SECOND } from "../../core/index.ts";
-import type { Container } from "./function-state.ts";
+import type { Container, FunctionState } from "./function-state.ts";
 import { EventQueue, type EventQueueState } from "./event-queue.ts";
-import type { FunctionState } from "./function-state.ts";
 import type { Recorder } from "./recorder.ts";
 import { Runs, type RunsState } from "./runs.ts";
 

@@ -29,6 +29,28 @@ export interface Container {
   scaled: ScaledContainer | undefined;
 }
 
+/** A container that has no node yet. */
+export function newContainer(
+  containerId: string,
+  owner: FunctionState,
+  requestedAtMs: number,
+): Container {
+  return {
+    containerId,
+    owner,
+    requestedAtMs,
+    state: "pending",
+    nodeId: undefined,
+    placedAtMs: NaN,
+    runs: [],
+    idleSinceMs: NaN,
+    hasRun: false,
+    isLeaving: false,
+    seen: undefined,
+    scaled: undefined,
+  };
+}
+
 /** What a function counts. */
 const COUNTS = [
   "running",

@@ -26,9 +26,8 @@ import {
   type SchedulerState,
   type ScaledContainer,
 } from "../../scheduler/index.ts";
-import type { Container } from "./function-state.ts";
+import { newContainer, type Container, type FunctionState } from "./function-state.ts";
 import type { Dispatch } from "./dispatch.ts";
-import type { FunctionState } from "./function-state.ts";
 
 export interface PlacingOptions {
   readonly functions: readonly FunctionState[];
@@ -173,20 +172,7 @@ export class Placing {
   }
 
   #request(owner: FunctionState, nowMs: number): void {
-    const container: Container = {
-      containerId: this.#options.ids.next("co"),
-      owner,
-      requestedAtMs: nowMs,
-      state: "pending",
-      nodeId: undefined,
-      placedAtMs: NaN,
-      runs: [],
-      idleSinceMs: NaN,
-      hasRun: false,
-      isLeaving: false,
-      seen: undefined,
-      scaled: undefined,
-    };
+    const container = newContainer(this.#options.ids.next("co"), owner, nowMs);
     owner.containers.add(container);
     owner.pending.push(container);
   }
